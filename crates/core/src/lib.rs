@@ -1,0 +1,27 @@
+//! The words every other crate speaks: names, ids, time, types, values, digests, kinds of error.
+//!
+//! Invariant: no I/O and no async runtime; clocks and randomness are passed in.
+
+mod clock;
+mod digest;
+mod error;
+pub mod hidden;
+mod id;
+mod name;
+mod online;
+pub mod time;
+mod types;
+mod value;
+
+pub use clock::{Clock, FixedClock, SystemClock};
+pub use digest::{Digest, DigestWriter};
+pub use error::ErrorKind;
+pub use id::{PredictionId, RunId};
+pub use name::{Name, NameError, nearest};
+pub use online::{OnlineError, OnlineStore, StateEntries, StateNote};
+pub use time::{Instant, TimeError, Window, Zone};
+pub use types::{Column, DataType, Schema};
+pub use value::{Value, ValueError};
+
+/// The product's version, as logged with every prediction and run.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,46 @@
+//! The seam under online feature state.
+
+use crate::{Digest, ErrorKind};
+
+#[derive(Debug, thiserror::Error)]
+#[error("online store: {message}")]
+pub struct OnlineError {
+    pub kind: ErrorKind,
+    pub message: String,
+}
+
+/// What a definition's state was built from; the store keeps it beside the state and does not look inside.
+pub type StateNote = Vec<u8>;
+
+/// One batch of state, in any order of keys.
+pub type StateEntries<'a> = &'a mut dyn Iterator<Item = (Vec<u8>, Vec<u8>)>;
+
+/// Online feature state: opaque bytes under (definition digest, key).
+///
+/// Contract, held by one test suite on every back end:
+/// - Reads see either all of a [`OnlineStore::put`] or nothing of it; readers never wait for a writer.
+/// - What a `put` returned from survives a killed process.
+/// - A key never written, or a definition never written, is simply absent: `read` calls nothing and returns `false`.
+/// - `put` replaces; writing the same entries twice is writing them once.
+/// - Keys are at most 480 bytes; longer ones are refused with [`ErrorKind::Invalid`].
+pub trait OnlineStore: Send + Sync + std::fmt::Debug {
+    /// Calls `with` with the state of `key`, borrowed for the call, and says whether there was one.
+    fn read(&self, definition: &Digest, key: &[u8], with: &mut dyn FnMut(&[u8])) -> Result<bool, OnlineError>;
+
+    /// Writes `entries` and the note, all at once.
+    fn put(&self, definition: &Digest, note: &StateNote, entries: StateEntries<'_>) -> Result<(), OnlineError>;
+
+    /// Empties the definition's state and fills it again; readers see the old state until this returns.
+    fn replace(&self, definition: &Digest, note: &StateNote, entries: StateEntries<'_>) -> Result<(), OnlineError>;
+
+    fn note(&self, definition: &Digest) -> Result<Option<StateNote>, OnlineError>;
+
+    /// Every key of a definition in byte order, each with its state.
+    fn scan(&self, definition: &Digest, with: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), OnlineError>;
+
+    /// The definitions that have state, each with its number of keys.
+    fn definitions(&self) -> Result<Vec<(Digest, u64)>, OnlineError>;
+
+    /// Forgets a definition's state and note. Not an error when there is none.
+    fn drop_definition(&self, definition: &Digest) -> Result<(), OnlineError>;
+}
