@@ -1,0 +1,23 @@
+//! What a project's files say, as validated data: one type per kind of resource.
+//!
+//! These are the types other crates read. They carry no places; a problem found later is placed by asking the
+//! [`crate::Project`] for the place of a path such as `features.age.expression`.
+
+mod config;
+mod contract;
+mod endpoint;
+mod entity;
+mod feature_view;
+mod model;
+mod source;
+
+pub use config::{Config, Server, Stores};
+pub use contract::{Action, Check, Rule};
+pub use endpoint::{Endpoint, Log, Survives, UnknownKey};
+pub use entity::Entity;
+pub use feature_view::{Aggregate, Feature, FeatureCheck, FeatureKind, FeatureView, Rows};
+pub use model::{
+    Approval, Direction, Estimator, FeatureList, Goal, LightGbm, Model, ModelFeatures, Reason, Spine, Split, SplitBy,
+    SplitPart, Task, Threshold,
+};
+pub use source::{ColumnSpec, Compression, Csv, Delivery, Format, Origin, Source};

@@ -1,0 +1,203 @@
+use indexmap::IndexMap;
+use karat_core::{DataType, Name, Window, Zone};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Rule;
+
+/// Where rows come from, what they mean in time, and what must hold of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    pub name: Name,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+
+    /// A file or a glob, relative to the project folder. Exactly one of `path` and `sql` is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Told by the file's name when left out (`.csv`, `.parquet`; `.gz` and `.zst` after it).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compression: Option<Compression>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub csv: Option<Csv>,
+    /// A query over other sources' current rows. What an inner join leaves out is counted and reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sql: Option<String>,
+
+    /// The columns read, in order, with their types. Required with `path` for CSV; optional for Parquet (all columns);
+    /// not used with `sql`, whose columns are planned.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub columns: IndexMap<String, ColumnSpec>,
+    /// Columns computed row by row, in the order written, each an SQL expression over the columns before it.
+    /// One of an existing name replaces it.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub prepare: IndexMap<String, String>,
+    /// Columns left out of the history, after `prepare` used them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drop: Vec<String>,
+
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_time: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_time: Option<String>,
+    /// Where there is no `known_time` column: how long after its event a row is known. Default 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub available_after: Option<Window>,
+    /// Events at exactly `as_of` count.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub include_as_of: bool,
+    /// A column that orders events of the same instant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<String>,
+    /// The column that identifies an event under `delivery: append`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_id: Option<String>,
+    /// Under `delivery: changes`, a boolean SQL expression that says the row removes its key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<String>,
+    /// Default: `full` with `keys` or `sql`, else `append`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<Delivery>,
+    /// Whether accepted rows are kept in history. `false` reads them in place.
+    #[serde(default = "yes")]
+    pub keep: bool,
+    /// The zone of naive timestamps and bare dates, and the one months step in. Default UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub time_zone: Option<Zone>,
+
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contract: Vec<Rule>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Where a source's rows come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin<'a> {
+    Path(&'a str),
+    Sql(&'a str),
+}
+
+impl Source {
+    /// Validation has made sure that there is exactly one.
+    pub fn origin(&self) -> Origin<'_> {
+        match (&self.path, &self.sql) {
+            (Some(path), _) => Origin::Path(path),
+            (None, Some(sql)) => Origin::Sql(sql),
+            (None, None) => unreachable!("a validated source has a path or sql"),
+        }
+    }
+
+    pub fn delivery(&self) -> Delivery {
+        match self.delivery {
+            Some(delivery) => delivery,
+            None if self.keys.is_empty() => Delivery::Append,
+            None => Delivery::Full,
+        }
+    }
+
+    pub fn zone(&self) -> Zone {
+        self.time_zone.clone().unwrap_or_else(Zone::utc)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// Each delivery is a snapshot: differences by key become revisions, a missing key is a removal.
+    Full,
+    /// Rows revise by key; `deleted` removes.
+    Changes,
+    /// Rows only ever arrive.
+    Append,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    Csv,
+    Parquet,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Compression {
+    None,
+    Gzip,
+    Zstd,
+}
+
+/// How a CSV file is written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Csv {
+    #[serde(default = "comma")]
+    pub delimiter: char,
+    #[serde(default = "double_quote")]
+    pub quote: char,
+    #[serde(default = "yes")]
+    pub header: bool,
+    /// Cells that mean null. Default: the empty cell.
+    #[serde(default = "empty_cell")]
+    pub null_values: Vec<String>,
+}
+
+fn comma() -> char {
+    ','
+}
+
+fn double_quote() -> char {
+    '"'
+}
+
+fn empty_cell() -> Vec<String> {
+    vec![String::new()]
+}
+
+impl Default for Csv {
+    fn default() -> Csv {
+        Csv { delimiter: comma(), quote: double_quote(), header: true, null_values: empty_cell() }
+    }
+}
+
+/// A column's type, or its type and the name it has in the file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ColumnSpec {
+    Type(DataType),
+    Full {
+        #[serde(rename = "type")]
+        data_type: DataType,
+        /// The column's name in the file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        description: Option<String>,
+    },
+}
+
+impl ColumnSpec {
+    pub fn data_type(&self) -> DataType {
+        match self {
+            ColumnSpec::Type(data_type) | ColumnSpec::Full { data_type, .. } => *data_type,
+        }
+    }
+
+    /// The name in the file of the column called `name` here.
+    pub fn file_name<'a>(&'a self, name: &'a str) -> &'a str {
+        match self {
+            ColumnSpec::Full { from: Some(from), .. } => from,
+            _ => name,
+        }
+    }
+}
