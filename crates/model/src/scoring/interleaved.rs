@@ -1,0 +1,211 @@
+//! The first engine: every tree in one array of nodes, eight walks in flight at once.
+//!
+//! A walk down one tree waits for memory and for its own last comparison; eight independent ones (eight trees of a row, or
+//! eight rows of a tree) fill that time.
+
+use std::sync::Arc;
+
+use crate::scoring::TreeScorer;
+use crate::trees::{Child, Missing, Test, Trees, ZERO, in_set};
+
+const WALKS: usize = 8;
+/// Rows whose scores stay in the first-level cache while all trees pass over them.
+const BLOCK: usize = 256;
+
+#[derive(Debug, Clone, Copy)]
+struct Node {
+    /// Moved out of the band that is read as zero, so that `value <= threshold` alone decides; the index of a category set.
+    threshold: f64,
+    feature: u32,
+    flags: u32,
+    /// Right, left. A node's index, or the complement of a leaf's.
+    children: [i32; 2],
+}
+
+const NAN_LEFT: u32 = 1;
+const ZERO_MISSING: u32 = 2;
+const CATEGORIES: u32 = 4;
+
+#[derive(Debug, Clone)]
+pub struct Interleaved {
+    features: usize,
+    outputs: usize,
+    nodes: Vec<Node>,
+    leaves: Vec<f64>,
+    roots: Vec<i32>,
+    sets: Vec<Arc<[u32]>>,
+    /// No split tests categories or takes zero for missing: the short step will do.
+    plain: bool,
+}
+
+impl Interleaved {
+    pub fn new(trees: &Trees) -> Interleaved {
+        let mut engine = Interleaved {
+            features: trees.features(),
+            outputs: trees.outputs(),
+            nodes: Vec::new(),
+            leaves: Vec::new(),
+            roots: Vec::new(),
+            sets: Vec::new(),
+            plain: true,
+        };
+        for tree in trees.trees() {
+            let (node_base, leaf_base) = (engine.nodes.len(), engine.leaves.len());
+            let reference = |child: Child| match child {
+                Child::Split(split) => index(node_base + split as usize),
+                Child::Leaf(leaf) => !index(leaf_base + leaf as usize),
+            };
+            engine.roots.push(reference(tree.root()));
+            for split in tree.splits() {
+                let (threshold, flags) = engine.encode(&split.test);
+                let children = [reference(split.right), reference(split.left)];
+                engine.nodes.push(Node { threshold, feature: split.feature, flags, children });
+            }
+            engine.leaves.extend(tree.leaves().iter().map(|leaf| leaf.value));
+        }
+        engine.plain = engine.nodes.iter().all(|node| node.flags & (ZERO_MISSING | CATEGORIES) == 0);
+        engine
+    }
+
+    fn encode(&mut self, test: &Test) -> (f64, u32) {
+        match test {
+            Test::Categories(words) => {
+                self.sets.push(words.clone());
+                ((self.sets.len() - 1) as f64, CATEGORIES)
+            }
+            Test::Numeric { threshold, missing, default_left } => {
+                let nan_left = match missing {
+                    Missing::Never => 0.0 <= *threshold,
+                    Missing::Zero | Missing::Nan => *default_left,
+                };
+                let zero_missing = if *missing == Missing::Zero { ZERO_MISSING } else { 0 };
+                (outside_zero(*threshold), u32::from(nan_left) * NAN_LEFT | zero_missing)
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn step<const PLAIN: bool>(&self, at: i32, row: &[f64]) -> i32 {
+        let node = &self.nodes[at as usize];
+        let value = row[node.feature as usize];
+        let nan_left = value.is_nan() & (node.flags & NAN_LEFT != 0);
+        let mut left = (value <= node.threshold) | nan_left;
+        if !PLAIN {
+            if node.flags & CATEGORIES != 0 {
+                left = in_set(&self.sets[node.threshold as usize], value);
+            } else if node.flags & ZERO_MISSING != 0 && value.abs() <= ZERO {
+                left = node.flags & NAN_LEFT != 0;
+            }
+        }
+        node.children[usize::from(left)]
+    }
+
+    /// Walks from `at` to leaves, eight at a time; `rows[j]` is the row walk `j` reads.
+    #[inline(always)]
+    fn walk<const PLAIN: bool>(&self, mut at: [i32; WALKS], rows: [&[f64]; WALKS]) -> [i32; WALKS] {
+        loop {
+            let mut all = -1;
+            for walk in 0..WALKS {
+                if at[walk] >= 0 {
+                    at[walk] = self.step::<PLAIN>(at[walk], rows[walk]);
+                }
+                all &= at[walk];
+            }
+            if all < 0 {
+                return at;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn leaf_value(&self, at: i32) -> f64 {
+        self.leaves[!at as usize]
+    }
+
+    fn one<const PLAIN: bool>(&self, row: &[f64], out: &mut [f64]) {
+        let mut output = 0;
+        let mut add = |value: f64| {
+            out[output] += value;
+            output = if output + 1 == self.outputs { 0 } else { output + 1 };
+        };
+        let (groups, rest) = self.roots.as_chunks::<WALKS>();
+        for roots in groups {
+            for leaf in self.walk::<PLAIN>(*roots, [row; WALKS]) {
+                add(self.leaf_value(leaf));
+            }
+        }
+        for root in rest {
+            add(self.leaf_value(self.walk_one::<PLAIN>(*root, row)));
+        }
+    }
+
+    #[inline(always)]
+    fn walk_one<const PLAIN: bool>(&self, mut at: i32, row: &[f64]) -> i32 {
+        while at >= 0 {
+            at = self.step::<PLAIN>(at, row);
+        }
+        at
+    }
+
+    fn many<const PLAIN: bool>(&self, rows: &[f64], out: &mut [f64]) {
+        let blocks = rows.chunks(BLOCK * self.features).zip(out.chunks_mut(BLOCK * self.outputs));
+        for (rows, out) in blocks {
+            let count = out.len() / self.outputs;
+            let row = |index: usize| &rows[index * self.features..(index + 1) * self.features];
+            for (tree, root) in self.roots.iter().enumerate() {
+                let output = tree % self.outputs;
+                let mut first = 0;
+                while first + WALKS <= count {
+                    let group = std::array::from_fn(|walk| row(first + walk));
+                    for (walk, leaf) in self.walk::<PLAIN>([*root; WALKS], group).into_iter().enumerate() {
+                        out[(first + walk) * self.outputs + output] += self.leaf_value(leaf);
+                    }
+                    first += WALKS;
+                }
+                for index in first..count {
+                    out[index * self.outputs + output] += self.leaf_value(self.walk_one::<PLAIN>(*root, row(index)));
+                }
+            }
+        }
+    }
+}
+
+impl TreeScorer for Interleaved {
+    fn features(&self) -> usize {
+        self.features
+    }
+
+    fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    fn raw(&self, row: &[f64], out: &mut [f64]) {
+        assert_eq!(row.len(), self.features, "values in a row");
+        assert_eq!(out.len(), self.outputs, "raw scores of a row");
+        out.fill(0.0);
+        if self.plain { self.one::<true>(row, out) } else { self.one::<false>(row, out) }
+    }
+
+    fn raw_batch(&self, rows: &[f64], out: &mut [f64]) {
+        assert_eq!(rows.len() % self.features, 0, "values in whole rows");
+        assert_eq!(rows.len() / self.features * self.outputs, out.len(), "raw scores of all rows");
+        out.fill(0.0);
+        if self.plain { self.many::<true>(rows, out) } else { self.many::<false>(rows, out) }
+    }
+}
+
+/// Indices stay below `i32::MAX`: each node and leaf took bytes of a text, and a text of that size is refused.
+fn index(position: usize) -> i32 {
+    i32::try_from(position).expect("the text of a model is shorter than 2 GiB")
+}
+
+/// The threshold that splits raw values as `threshold` splits values whose zero band has been set to 0.
+fn outside_zero(threshold: f64) -> f64 {
+    if threshold.abs() > ZERO {
+        threshold
+    } else if threshold >= 0.0 {
+        ZERO
+    } else {
+        (-ZERO).next_down()
+    }
+}
