@@ -63,6 +63,14 @@ impl Instant {
         }
     }
 
+    /// RFC 3339 with an offset and nothing else: what an `as_of` from a person or a request must be.
+    pub fn parse_with_offset(text: &str) -> Result<Instant, TimeError> {
+        match civil_date(text) {
+            Some(_) => Err(TimeError::NoOffset(text.to_owned())),
+            None => Instant::parse(text),
+        }
+    }
+
     /// As [`Instant::parse`]; naive times and bare dates are read in `zone`.
     pub fn parse_in(text: &str, zone: &Zone) -> Result<Instant, TimeError> {
         if let Ok(timestamp) = text.parse::<Timestamp>() {
@@ -349,6 +357,7 @@ mod tests {
             TimeError::NoOffset("2021-10-01T02:00:00".into())
         );
         assert!(Instant::parse("yesterday").is_err());
+        assert!(Instant::parse_with_offset("2021-10-01").is_err());
         assert_eq!(at("2021-10-01").to_string(), "2021-10-01T00:00:00Z");
     }
 

@@ -1,0 +1,79 @@
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::extract::rejection::QueryRejection;
+use indexmap::IndexMap;
+use karat_core::Instant;
+use karat_serving::ViewAnswer;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::AppState;
+use crate::error::Problem;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AsOf {
+    /// The instant to read at, with an offset. Default: now.
+    as_of: Option<String>,
+}
+
+/// The features of one key.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Features {
+    view: String,
+    #[schema(value_type = Object)]
+    key: serde_json::Value,
+    #[schema(format = DateTime)]
+    as_of: String,
+    #[schema(value_type = Object)]
+    features: IndexMap<String, serde_json::Value>,
+    /// Whether the key had no visible event.
+    no_history: bool,
+    /// When the newest event that was seen happened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    newest_event: Option<String>,
+    /// The definition's digest.
+    definition: String,
+    /// The newest commit of the view's source that was seen.
+    commit: u64,
+}
+
+/// The features of one key of a view, as known at an instant.
+#[utoipa::path(
+    get, path = "/v1/features/{view}/{key}", tag = "features",
+    params(("view" = String, Path, description = "The feature view's name"), ("key" = String, Path, description = "The entity's key"), AsOf),
+    responses(
+        (status = OK, body = Features),
+        (status = BAD_REQUEST, description = "An unknown parameter", body = Problem),
+        (status = NOT_FOUND, description = "No such view", body = Problem),
+        (status = UNPROCESSABLE_ENTITY, description = "A key or an instant that is none", body = Problem),
+        (status = SERVICE_UNAVAILABLE, description = "Nothing is materialized yet", body = Problem)
+    )
+)]
+pub async fn get(
+    State(state): State<AppState>,
+    Path((view, key)): Path<(String, String)>,
+    query: Result<Query<AsOf>, QueryRejection>,
+) -> Result<Json<Features>, Problem> {
+    let Query(query) = query.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
+    let as_of = query.as_of.as_deref().map(Instant::parse_with_offset).transpose();
+    let as_of = as_of.map_err(|e| Problem::invalid("as_of", format!("`as_of`: {e}")))?;
+    Ok(Json(state.deployment.features(&view, &key, as_of)?.into()))
+}
+
+impl From<ViewAnswer> for Features {
+    fn from(answer: ViewAnswer) -> Features {
+        let outputs = answer.view.view.outputs().iter().map(|column| column.name.clone());
+        Features {
+            view: answer.view.name.to_string(),
+            key: answer.key.to_json(),
+            as_of: answer.as_of.to_string(),
+            features: outputs.zip(answer.row.values.iter().map(karat_core::Value::to_json)).collect(),
+            no_history: answer.row.no_history,
+            newest_event: answer.row.newest_event.map(|instant| instant.to_string()),
+            definition: answer.view.digest.to_string(),
+            commit: answer.commit,
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The native API under `/v1`.
+
+pub mod endpoints;
+pub mod features;
+pub mod predict;

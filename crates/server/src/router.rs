@@ -1,0 +1,69 @@
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn;
+use axum::response::Redirect;
+use axum::routing::get;
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::SwaggerUi;
+
+use crate::error::Problem;
+use crate::{AppState, health, native, observe};
+
+const MOST_BODY_BYTES: usize = 4 << 20;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Karat",
+        description = "Decisions with their reasons, and the features behind them.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    tags(
+        (name = "endpoints", description = "Online decisions"),
+        (name = "features", description = "Features of one key, as known at an instant"),
+        (name = "health", description = "What runs here, and how it is doing")
+    )
+)]
+struct Document;
+
+fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(native::endpoints::list))
+        .routes(routes!(native::predict::predict))
+        .routes(routes!(native::features::get))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::version))
+        .routes(routes!(observe::metrics_page))
+}
+
+/// The OpenAPI document of everything the server answers.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    routes().into_openapi()
+}
+
+pub fn router(state: AppState) -> Router {
+    let (routes, document) = routes().split_for_parts();
+    let layers = ServiceBuilder::new()
+        .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+        .layer(PropagateRequestIdLayer::x_request_id())
+        .layer(from_fn(observe::count))
+        .layer(CatchPanicLayer::new())
+        .layer(DefaultBodyLimit::max(MOST_BODY_BYTES));
+    routes
+        .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
+        .route("/", get(|| async { Redirect::temporary("/docs/") }))
+        .fallback(|uri: axum::http::Uri| async move {
+            Problem::new(axum::http::StatusCode::NOT_FOUND, "not_found", format!("nothing is at {}: /docs lists what is", uri.path()))
+        })
+        .method_not_allowed_fallback(|uri: axum::http::Uri| async move {
+            Problem::new(axum::http::StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", format!("{} does not take this method: /docs lists what it takes", uri.path()))
+        })
+        .layer(layers)
+        .with_state(state)
+}

@@ -1,0 +1,99 @@
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use indexmap::IndexMap;
+use karat_core::{Clock, Column, Digest, Instant, Name, OnlineStore, Value, nearest};
+use karat_features::{CompiledView, FeatureRow};
+
+use crate::endpoint::read_view;
+use crate::request::key_value;
+use crate::{Endpoint, ServingError};
+
+/// Everything a server answers from. What it holds is replaced as a whole when a release or an alias changes;
+/// requests under way finish with what they began with.
+#[derive(Debug)]
+pub struct Deployment {
+    online: Arc<dyn OnlineStore>,
+    clock: Arc<dyn Clock>,
+    served: ArcSwap<Served>,
+}
+
+/// One state of a deployment.
+#[derive(Debug, Default)]
+pub struct Served {
+    pub project: String,
+    pub release: u64,
+    pub endpoints: IndexMap<Name, Arc<Endpoint>>,
+    pub views: IndexMap<Name, Arc<ServedView>>,
+}
+
+/// A view whose features can be read by key.
+#[derive(Debug)]
+pub struct ServedView {
+    pub name: Name,
+    pub key: Column,
+    pub digest: Digest,
+    pub view: CompiledView,
+}
+
+/// The features of one key.
+#[derive(Debug, Clone)]
+pub struct ViewAnswer {
+    pub view: Arc<ServedView>,
+    pub key: Value,
+    pub as_of: Instant,
+    /// The newest commit of the view's source that was seen.
+    pub commit: u64,
+    pub row: FeatureRow,
+}
+
+impl Deployment {
+    pub fn new(online: Arc<dyn OnlineStore>, clock: Arc<dyn Clock>) -> Deployment {
+        Deployment { online, clock, served: ArcSwap::default() }
+    }
+
+    pub fn replace(&self, served: Served) {
+        self.served.store(Arc::new(served));
+    }
+
+    pub fn served(&self) -> Arc<Served> {
+        self.served.load_full()
+    }
+
+    pub fn endpoint(&self, name: &str) -> Result<Arc<Endpoint>, ServingError> {
+        let served = self.served.load();
+        served.endpoints.get(name).cloned().ok_or_else(|| unknown("endpoint", name, served.endpoints.keys()))
+    }
+
+    /// The features of a key written as text, as of an instant (default: now).
+    pub fn features(&self, view: &str, key: &str, as_of: Option<Instant>) -> Result<ViewAnswer, ServingError> {
+        let served = self.served.load();
+        let view =
+            served.views.get(view).cloned().ok_or_else(|| unknown("feature view", view, served.views.keys()))?;
+        let key = Value::parse(key, view.key.data_type, &karat_core::Zone::utc()).map_err(|e| ServingError::Field {
+            field: view.key.name.clone(),
+            message: format!("`{}`: {e}", view.key.name),
+        })?;
+        let as_of = as_of.unwrap_or_else(|| self.clock.now());
+        let (row, commit) = read_view(self.online.as_ref(), &view.view, &view.digest, &key, as_of)?
+            .ok_or_else(|| ServingError::NotMaterialized { view: view.name.to_string() })?;
+        Ok(ViewAnswer { view, key, as_of, commit, row })
+    }
+}
+
+impl ServedView {
+    /// A key as JSON, typed as the view's entity has it.
+    pub fn key_from_json(&self, json: &serde_json::Value) -> Result<Value, ServingError> {
+        key_value(json, &self.key, "key")
+    }
+}
+
+fn unknown<'a>(kind: &'static str, name: &str, known: impl Iterator<Item = &'a Name>) -> ServingError {
+    let known: Vec<&str> = known.map(Name::as_str).collect();
+    let hint = match nearest(name, known.iter().copied()) {
+        Some(like) => format!("did you mean `{like}`?"),
+        None if known.is_empty() => format!("this project has no {kind}"),
+        None => format!("there are {}", known.join(", ")),
+    };
+    ServingError::NotFound { kind, name: name.to_owned(), hint }
+}

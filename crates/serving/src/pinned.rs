@@ -1,0 +1,97 @@
+//! What a model version was trained with, kept in its artifact: endpoints and replays use these definitions, never
+//! today's folder.
+
+use indexmap::IndexMap;
+use karat_core::{Column, DataType, Digest, Name, Window};
+use karat_features::{CompiledView, Definition, DefinitionError};
+use karat_project::spec::FeatureCheck;
+use serde::{Deserialize, Serialize};
+
+/// The artifact's file that holds a [`Pinned`].
+pub const FILE: &str = "features.json";
+
+const FORMAT_VERSION: u32 = 1;
+
+/// A model's inputs in the order of its signature, and the views they are computed by.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pinned {
+    format_version: u32,
+    pub entity: Name,
+    /// The entity's key.
+    pub key: Column,
+    pub views: Vec<PinnedView>,
+    pub inputs: Vec<Input>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PinnedView {
+    pub name: Name,
+    pub digest: Digest,
+    pub definition: Definition,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale_after: Option<Window>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub online_horizon: Option<Window>,
+}
+
+/// One input of the model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Input {
+    pub name: String,
+    #[serde(rename = "type")]
+    pub data_type: DataType,
+    pub origin: InputOrigin,
+    /// What reasons call it.
+    pub words: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<FeatureCheck>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InputOrigin {
+    /// An output of a view: places in [`Pinned::views`] and among the view's outputs.
+    View { view: usize, output: usize },
+    /// A field of the request.
+    Request,
+}
+
+impl Pinned {
+    pub fn new(entity: Name, key: Column, views: Vec<PinnedView>, inputs: Vec<Input>) -> Pinned {
+        Pinned { format_version: FORMAT_VERSION, entity, key, views, inputs }
+    }
+
+    pub fn to_file(&self) -> Vec<u8> {
+        serde_json::to_vec_pretty(self).expect("pinned definitions serialise to JSON")
+    }
+
+    /// Refuses files of a newer format, and files whose places point nowhere.
+    pub fn from_file(bytes: &[u8]) -> Result<Pinned, String> {
+        let pinned: Pinned = serde_json::from_slice(bytes).map_err(|e| format!("{FILE} is not readable: {e}"))?;
+        if pinned.format_version > FORMAT_VERSION {
+            return Err(format!("{FILE} has format {}, newer than this Karat's {FORMAT_VERSION}", pinned.format_version));
+        }
+        for view in &pinned.views {
+            if view.definition.digest() != view.digest {
+                return Err(format!("{FILE}: the definition of view {} is not the one its digest names", view.name));
+            }
+        }
+        Ok(pinned)
+    }
+
+    pub fn compile(&self) -> Result<Vec<CompiledView>, DefinitionError> {
+        self.views.iter().map(|view| CompiledView::compile(view.definition.clone())).collect()
+    }
+
+    /// The fields a request carries, in the order of the inputs.
+    pub fn request_fields(&self) -> impl Iterator<Item = (usize, &Input)> {
+        self.inputs.iter().enumerate().filter(|(_, input)| input.origin == InputOrigin::Request)
+    }
+
+    /// The views' digests by name.
+    pub fn digests(&self) -> IndexMap<Name, Digest> {
+        self.views.iter().map(|view| (view.name.clone(), view.digest.clone())).collect()
+    }
+}

@@ -1,0 +1,68 @@
+//! What a person should know about the values behind a decision: failed checks, stale data, values a contract nulled.
+
+use karat_core::{Instant, Value, Zone};
+use karat_features::FeatureRow;
+use karat_project::spec::FeatureCheck;
+
+use crate::{Input, Pinned, PinnedView, QaFailure};
+
+/// `rows` are the views' rows, in the order of [`Pinned::views`]; `values` the inputs, in theirs.
+pub(crate) fn failures(pinned: &Pinned, rows: &[FeatureRow], values: &[Value], as_of: Instant) -> Vec<QaFailure> {
+    let mut failures = Vec::new();
+    for (input, value) in pinned.inputs.iter().zip(values) {
+        failures.extend(input.checks.iter().filter(|check| !passes(check, value)).map(|check| QaFailure {
+            feature: input.name.clone(),
+            value: value.to_json(),
+            check: words(check),
+        }));
+        let Some((view, output)) = input.view_output() else { continue };
+        let Some(row) = rows.get(view) else { continue };
+        failures.extend(row.nulled.iter().filter(|nulled| nulled.feature == output).map(|nulled| QaFailure {
+            feature: input.name.clone(),
+            value: value.to_json(),
+            check: format!("{} {} nulled by {}", nulled.cell.column, nulled.cell.value, nulled.cell.check),
+        }));
+    }
+    for (view, row) in pinned.views.iter().zip(rows) {
+        failures.extend(stale(view, row, as_of));
+    }
+    failures
+}
+
+fn passes(check: &FeatureCheck, value: &Value) -> bool {
+    match check {
+        FeatureCheck::NotNull {} => !value.is_null(),
+        FeatureCheck::Range { min, max } => {
+            let number = match value {
+                Value::Int(i) => *i as f64,
+                Value::Float(f) => *f,
+                _ => return true,
+            };
+            // A NaN is within no range.
+            min.is_none_or(|min| number >= min) && max.is_none_or(|max| number <= max)
+        }
+        FeatureCheck::Allowed { values } => value.is_null() || values.contains(&value.to_json()),
+    }
+}
+
+fn words(check: &FeatureCheck) -> String {
+    let bound = |bound: &Option<f64>| bound.map_or_else(String::new, |b| b.to_string());
+    match check {
+        FeatureCheck::NotNull {} => "not_null".to_owned(),
+        FeatureCheck::Range { min, max } => format!("range {}..{}", bound(min), bound(max)),
+        FeatureCheck::Allowed { values } => {
+            format!("allowed {}", values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+fn stale(view: &PinnedView, row: &FeatureRow, as_of: Instant) -> Option<QaFailure> {
+    let window = view.stale_after?;
+    let newest = row.newest_event?;
+    let fresh_until = window.end(newest, &Zone::utc());
+    (fresh_until < as_of).then(|| QaFailure {
+        feature: view.name.to_string(),
+        value: newest.to_string().into(),
+        check: format!("stale_after {window}"),
+    })
+}
