@@ -1,1 +1,55 @@
-//! stub
+//! Releases, experiments, runs, registered models, gates, approvals: the nouns of governance, their SQL beside them.
+//!
+//! Invariant: no HTTP and no model arithmetic. Experiments, runs and registered models are shaped like MLflow's, whose
+//! clients speak to them through the server; what only that wire knows (its JSON, its limits) stays there.
+
+mod error;
+mod experiments;
+pub mod gates;
+mod models;
+mod releases;
+mod runs;
+
+use futures::future::BoxFuture;
+use karat_core::Instant;
+use karat_metadata::Metadata;
+
+pub use error::RegistryError;
+pub use experiments::{Experiment, Lifecycle};
+pub use models::{
+    AliasAction, AliasChange, AliasMove, Approval, ApprovalRule, CHAMPION, Decision, DecisionKind, ModelVersion,
+    NewVersion, Reference, Registered, RegisteredModel, Source, Standing, VERSION_TAG, VersionStatus,
+};
+pub use releases::{Change, Release, ReleaseDraft, What, difference};
+pub use runs::{DatasetInput, Metric, Run, RunDraft, RunFilter, RunStatus};
+
+/// The generation ([`Metadata::generation`]) that moves with every release, approval and alias: what a server polls.
+pub const GENERATION: &str = "registry";
+
+/// What this crate's asynchronous functions return: boxed, so that callers do not compile them again.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, RegistryError>>;
+
+#[derive(Debug, Clone)]
+pub struct Registry {
+    metadata: Metadata,
+}
+
+impl Registry {
+    pub fn new(metadata: Metadata) -> Registry {
+        Registry { metadata }
+    }
+
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// Moves with every release, approval and alias; cheap enough to be polled.
+    pub fn generation(&self) -> Answer<'_, u64> {
+        Box::pin(async move { Ok(self.metadata.generation(GENERATION).await?) })
+    }
+}
+
+/// MLflow counts milliseconds.
+fn millis(at: Instant) -> i64 {
+    at.micros().div_euclid(1_000)
+}

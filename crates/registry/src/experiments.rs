@@ -1,0 +1,161 @@
+use std::collections::BTreeMap;
+use std::fmt;
+
+use karat_core::Instant;
+use karat_metadata::{Connection, Row, stored};
+use serde::Serialize;
+use sqlx::Row as _;
+
+use crate::{Answer, Registry, RegistryError, millis};
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Experiment {
+    pub id: i64,
+    pub name: String,
+    pub artifact_location: String,
+    pub lifecycle_stage: Lifecycle,
+    pub creation_time_ms: i64,
+    pub last_update_time_ms: i64,
+    pub tags: BTreeMap<String, String>,
+}
+
+/// Of experiments and runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lifecycle {
+    Active,
+    Deleted,
+}
+
+impl Lifecycle {
+    pub fn parse(word: &str) -> Option<Lifecycle> {
+        match word {
+            "active" => Some(Lifecycle::Active),
+            "deleted" => Some(Lifecycle::Deleted),
+            _ => None,
+        }
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Lifecycle::Active => "active",
+            Lifecycle::Deleted => "deleted",
+        }
+    }
+}
+
+impl fmt::Display for Lifecycle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Registry {
+    /// The experiment of this name, made where there is none; `artifact_location` counts for a new one only.
+    pub fn get_or_create_experiment<'a>(
+        &'a self,
+        name: &'a str,
+        artifact_location: &'a str,
+        now: Instant,
+    ) -> Answer<'a, Experiment> {
+        Box::pin(async move {
+            if name.trim().is_empty() {
+                return Err(RegistryError::Invalid("an experiment needs a name".into()));
+            }
+            if let Some(experiment) = by_name(&mut *self.metadata.read().await?, name).await? {
+                return Ok(experiment);
+            }
+            let mut tx = self.metadata.begin().await?;
+            sqlx::query(
+                "INSERT INTO experiments \
+                 (id, name, artifact_location, lifecycle_stage, creation_time_ms, last_update_time_ms) \
+                 SELECT COALESCE(MAX(id), 0) + 1, $1, $2, 'active', $3, $3 FROM experiments WHERE TRUE \
+                 ON CONFLICT (name) DO NOTHING",
+            )
+            .bind(name)
+            .bind(artifact_location)
+            .bind(millis(now))
+            .execute(&mut *tx)
+            .await?;
+            let experiment = by_name(&mut tx, name).await?;
+            tx.commit().await?;
+            Ok(experiment.expect("just inserted, or inserted by another before us"))
+        })
+    }
+
+    pub fn experiment<'a>(&'a self, name: &'a str) -> Answer<'a, Experiment> {
+        Box::pin(async move {
+            let mut reader = self.metadata.read().await?;
+            if let Some(experiment) = by_name(&mut reader, name).await? {
+                return Ok(experiment);
+            }
+            let names: Vec<String> = sqlx::query_scalar("SELECT name FROM experiments").fetch_all(&mut *reader).await?;
+            Err(RegistryError::no_such("experiment", name, names.iter().map(String::as_str)))
+        })
+    }
+
+    /// In the order of their making.
+    pub fn experiments(&self) -> Answer<'_, Vec<Experiment>> {
+        Box::pin(async move {
+            let mut reader = self.metadata.read().await?;
+            let rows = sqlx::query("SELECT * FROM experiments ORDER BY id").fetch_all(&mut *reader).await?;
+            let mut experiments = Vec::with_capacity(rows.len());
+            for row in &rows {
+                experiments.push(experiment_of(&mut reader, row).await?);
+            }
+            Ok(experiments)
+        })
+    }
+
+    pub fn tag_experiment<'a>(&'a self, id: i64, tags: &'a BTreeMap<String, String>, now: Instant) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let mut tx = self.metadata.begin().await?;
+            let found = sqlx::query("UPDATE experiments SET last_update_time_ms = $2 WHERE id = $1")
+                .bind(id)
+                .bind(millis(now))
+                .execute(&mut *tx)
+                .await?;
+            if found.rows_affected() == 0 {
+                return Err(RegistryError::NotFound(format!("there is no experiment {id}")));
+            }
+            for (key, value) in tags {
+                sqlx::query(
+                    "INSERT INTO experiment_tags (experiment_id, key, value) VALUES ($1, $2, $3) \
+                     ON CONFLICT (experiment_id, key) DO UPDATE SET value = excluded.value",
+                )
+                .bind(id)
+                .bind(key)
+                .bind(value)
+                .execute(&mut *tx)
+                .await?;
+            }
+            Ok(tx.commit().await?)
+        })
+    }
+}
+
+async fn by_name(connection: &mut Connection, name: &str) -> Result<Option<Experiment>, RegistryError> {
+    let row =
+        sqlx::query("SELECT * FROM experiments WHERE name = $1").bind(name).fetch_optional(&mut *connection).await?;
+    match row {
+        Some(row) => Ok(Some(experiment_of(connection, &row).await?)),
+        None => Ok(None),
+    }
+}
+
+async fn experiment_of(connection: &mut Connection, row: &Row) -> Result<Experiment, RegistryError> {
+    let id = stored::int(row, "id")?;
+    let tags = sqlx::query("SELECT key, value FROM experiment_tags WHERE experiment_id = $1")
+        .bind(id)
+        .fetch_all(connection)
+        .await?;
+    Ok(Experiment {
+        id,
+        name: stored::text(row, "name")?,
+        artifact_location: stored::text(row, "artifact_location")?,
+        lifecycle_stage: stored::word(row, "lifecycle_stage", Lifecycle::parse)?,
+        creation_time_ms: stored::int(row, "creation_time_ms")?,
+        last_update_time_ms: stored::int(row, "last_update_time_ms")?,
+        tags: tags.iter().map(|tag| (tag.get("key"), tag.get("value"))).collect(),
+    })
+}

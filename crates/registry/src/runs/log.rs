@@ -1,0 +1,163 @@
+//! What a run tells while it runs: metrics, params, tags, each batch in one transaction.
+
+use std::collections::BTreeMap;
+
+use karat_core::RunId;
+use karat_metadata::{Row, WriteTx, stored};
+use sqlx::{QueryBuilder, Row as _, Sqlite};
+
+use super::{Metric, start::no_run};
+use crate::{Answer, Registry, RegistryError};
+
+/// Rows an INSERT, well under the number of variables that either dialect allows.
+const CHUNK: usize = 500;
+
+impl Registry {
+    /// Appends to the full history of the metrics and moves their latest values. Logging the same point twice is
+    /// logging it once.
+    pub fn log_metrics<'a>(&'a self, run_id: &'a RunId, metrics: &'a [Metric]) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let mut tx = self.metadata.begin().await?;
+            require(&mut tx, run_id).await?;
+            for chunk in metrics.chunks(CHUNK) {
+                let mut insert = QueryBuilder::<Sqlite>::new(
+                    "INSERT INTO metrics (run_id, key, value, is_nan, timestamp_ms, step) ",
+                );
+                insert.push_values(chunk, |mut row, metric| {
+                    row.push_bind(run_id.as_str())
+                        .push_bind(&metric.key)
+                        .push_bind(number(metric))
+                        .push_bind(metric.value.is_nan())
+                        .push_bind(metric.timestamp_ms)
+                        .push_bind(metric.step);
+                });
+                insert.push(" ON CONFLICT DO NOTHING").build().execute(&mut *tx).await?;
+            }
+            for metric in latest(metrics).into_values() {
+                sqlx::query(
+                    "INSERT INTO latest_metrics (run_id, key, value, is_nan, timestamp_ms, step) \
+                     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (run_id, key) DO UPDATE SET \
+                     value = excluded.value, is_nan = excluded.is_nan, timestamp_ms = excluded.timestamp_ms, \
+                     step = excluded.step WHERE (excluded.step, excluded.timestamp_ms, excluded.value) \
+                     >= (latest_metrics.step, latest_metrics.timestamp_ms, latest_metrics.value)",
+                )
+                .bind(run_id.as_str())
+                .bind(&metric.key)
+                .bind(number(metric))
+                .bind(metric.value.is_nan())
+                .bind(metric.timestamp_ms)
+                .bind(metric.step)
+                .execute(&mut *tx)
+                .await?;
+            }
+            Ok(tx.commit().await?)
+        })
+    }
+
+    /// A param is written once: the same value again changes nothing, another value is a conflict and nothing is written.
+    pub fn log_params<'a>(&'a self, run_id: &'a RunId, params: &'a BTreeMap<String, String>) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let mut tx = self.metadata.begin().await?;
+            require(&mut tx, run_id).await?;
+            for (key, value) in params {
+                // The update that changes nothing makes RETURNING give the row that was there.
+                let kept: String = sqlx::query_scalar(
+                    "INSERT INTO params (run_id, key, value) VALUES ($1, $2, $3) \
+                     ON CONFLICT (run_id, key) DO UPDATE SET value = params.value RETURNING value",
+                )
+                .bind(run_id.as_str())
+                .bind(key)
+                .bind(value)
+                .fetch_one(&mut *tx)
+                .await?;
+                if kept != *value {
+                    return Err(RegistryError::Conflict(format!(
+                        "param `{key}` of run `{run_id}` is `{kept}` already and cannot become `{value}`"
+                    )));
+                }
+            }
+            Ok(tx.commit().await?)
+        })
+    }
+
+    /// Sets tags; a tag that was set gets the new value.
+    pub fn log_tags<'a>(&'a self, run_id: &'a RunId, tags: &'a BTreeMap<String, String>) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let mut tx = self.metadata.begin().await?;
+            require(&mut tx, run_id).await?;
+            write_tags(&mut tx, run_id, tags).await?;
+            Ok(tx.commit().await?)
+        })
+    }
+
+    /// Every value a metric had, by time, then step.
+    pub fn metric_history<'a>(&'a self, run_id: &'a RunId, key: &'a str) -> Answer<'a, Vec<Metric>> {
+        Box::pin(async move {
+            let rows = sqlx::query(
+                "SELECT key, value, is_nan, timestamp_ms, step FROM metrics WHERE run_id = $1 AND key = $2 \
+                 ORDER BY timestamp_ms, step, value",
+            )
+            .bind(run_id.as_str())
+            .bind(key)
+            .fetch_all(self.metadata.reader())
+            .await?;
+            rows.iter().map(metric_of).collect()
+        })
+    }
+}
+
+pub(crate) async fn require(tx: &mut WriteTx, run_id: &RunId) -> Result<(), RegistryError> {
+    let found: Option<i64> = sqlx::query_scalar("SELECT experiment_id FROM runs WHERE run_id = $1")
+        .bind(run_id.as_str())
+        .fetch_optional(&mut **tx)
+        .await?;
+    found.map(|_| ()).ok_or_else(|| no_run(run_id))
+}
+
+pub(crate) async fn write_tags(
+    tx: &mut WriteTx,
+    run_id: &RunId,
+    tags: &BTreeMap<String, String>,
+) -> Result<(), RegistryError> {
+    for (key, value) in tags {
+        sqlx::query(
+            "INSERT INTO run_tags (run_id, key, value) VALUES ($1, $2, $3) \
+             ON CONFLICT (run_id, key) DO UPDATE SET value = excluded.value",
+        )
+        .bind(run_id.as_str())
+        .bind(key)
+        .bind(value)
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(())
+}
+
+pub(super) fn metric_of(row: &Row) -> Result<Metric, RegistryError> {
+    let is_nan: bool = row.try_get("is_nan")?;
+    let value: f64 = row.try_get("value")?;
+    Ok(Metric {
+        key: stored::text(row, "key")?,
+        value: if is_nan { f64::NAN } else { value },
+        timestamp_ms: stored::int(row, "timestamp_ms")?,
+        step: stored::int(row, "step")?,
+    })
+}
+
+fn number(metric: &Metric) -> f64 {
+    if metric.value.is_nan() { 0.0 } else { metric.value }
+}
+
+/// Of each key the point with the greatest (step, time, value); of equal ones the later in the batch.
+fn latest(metrics: &[Metric]) -> BTreeMap<&str, &Metric> {
+    let order = |metric: &Metric| (metric.step, metric.timestamp_ms);
+    let mut latest: BTreeMap<&str, &Metric> = BTreeMap::new();
+    for metric in metrics {
+        let held = latest.entry(&metric.key).or_insert(metric);
+        let later = order(metric).cmp(&order(held)).then(number(metric).total_cmp(&number(held)));
+        if later.is_ge() {
+            *held = metric;
+        }
+    }
+    latest
+}
