@@ -1,5 +1,3 @@
-#![expect(clippy::print_stdout, reason = "how a build script speaks to cargo")]
-
 fn main() {
     // The migrations are embedded by a macro, which does not see a file that was added.
     println!("cargo:rerun-if-changed=migrations");

@@ -74,3 +74,17 @@ async fn a_cancelled_writer_holds_nobody_up() {
     }
     assert_eq!(fresh.metadata.generation("things").await.unwrap(), 3);
 }
+
+#[tokio::test]
+async fn writing_goes_on_after_sqlite_ended_a_transaction_by_itself() {
+    let fresh = Fresh::new().await;
+    for _ in 0..3 {
+        let mut tx = fresh.metadata.begin().await.unwrap();
+        generations::bump(&mut tx, "things").await.unwrap();
+        // As SQLite does when the disk is full; sqlx does not hear of it.
+        sqlx::raw_sql("ROLLBACK").execute(&mut *tx).await.unwrap();
+        drop(tx);
+        let mut tx = fresh.metadata.begin().await.unwrap();
+        assert_eq!(generations::read(&mut tx, "things").await.unwrap(), 0);
+    }
+}

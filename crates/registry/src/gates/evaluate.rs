@@ -104,12 +104,15 @@ mod tests {
         pairs.iter().map(|(name, value)| (name.to_string(), *value)).collect()
     }
 
+    /// The gate, whom it is measured against; passed, required, a part of the note.
+    type Case<'a> = (&'a str, Champion<'a>, bool, Option<f64>, Option<&'a str>);
+
     #[test]
     fn gates_table() {
         let measured = metrics(&[("auc", 0.93), ("test.ks", 0.68), ("nan", f64::NAN), ("log_loss", 0.05)]);
         let holder = metrics(&[("auc", 0.93), ("test.ks", 0.685), ("log_loss", f64::INFINITY)]);
         let with = Champion::Measured(&holder);
-        let cases: &[(&str, Champion, bool, Option<f64>, Option<&str>)] = &[
+        let cases: &[Case] = &[
             ("auc >= 0.9", Champion::Absent, true, Some(0.9), None),
             ("auc >= 0.93", Champion::Absent, true, Some(0.93), None),
             ("auc > 0.93", Champion::Absent, false, Some(0.93), None),

@@ -1,3 +1,5 @@
+#![expect(clippy::unwrap_used, reason = "helpers of tests; clippy sees only what is marked #[test]")]
+
 mod models;
 mod releases;
 mod rules;
