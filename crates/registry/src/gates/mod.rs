@@ -47,11 +47,17 @@ impl Comparison {
     }
 }
 
+impl Gate {
+    pub fn parse(text: &str) -> Result<Gate, GateError> {
+        parse::parse(text)
+    }
+}
+
 impl FromStr for Gate {
     type Err = GateError;
 
     fn from_str(text: &str) -> Result<Gate, GateError> {
-        parse::parse(text)
+        Gate::parse(text)
     }
 }
 

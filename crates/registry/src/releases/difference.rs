@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
@@ -7,7 +8,7 @@ use serde_json::{Map, Value as Json};
 /// How one resource differs between two releases.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// As the manifest words it: `sources`, `models`…; also a part without names of its own, such as `config`.
+    /// As the manifest words it: `Source`, `Model`…; also a part of it that holds no resources, such as `project`.
     pub kind: String,
     /// Empty for a part without names.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -44,31 +45,28 @@ impl fmt::Display for Change {
     }
 }
 
-/// The parts of a manifest that hold resources by name; every other part is compared as one.
-const NAMED: [&str; 7] = ["sources", "entities", "views", "models", "endpoints", "pipelines", "monitors"];
+/// The part of a manifest that holds resources, by kind and name; every other part is compared as one.
+const RESOURCES: &str = "resources";
 
-/// What leads from one manifest to another, sorted by kind and name. A manifest is an object whose parts in [`NAMED`] are
-/// objects by name; `Json::Null` stands for no release yet.
+/// What leads from one manifest to another, sorted by kind and name; first what is no resource. `Json::Null` stands for no
+/// release yet.
 pub fn difference(old: &Json, new: &Json) -> Vec<Change> {
-    let empty = Map::new();
-    let (old, new) = (old.as_object().unwrap_or(&empty), new.as_object().unwrap_or(&empty));
-    let mut changes = Vec::new();
+    let (old, new) = (object(Some(old)), object(Some(new)));
+    let parts = keys(old, new).into_iter().filter(|part| *part != RESOURCES);
+    let mut changes: Vec<Change> = parts.filter_map(|part| compare(part, "", old.get(part), new.get(part))).collect();
+    let (old, new) = (object(old.get(RESOURCES)), object(new.get(RESOURCES)));
     for kind in keys(old, new) {
-        let (before, after) = (old.get(kind), new.get(kind));
-        match NAMED.contains(&kind) {
-            true => {
-                let before = before.and_then(Json::as_object).unwrap_or(&empty);
-                let after = after.and_then(Json::as_object).unwrap_or(&empty);
-                changes.extend(
-                    keys(before, after)
-                        .into_iter()
-                        .filter_map(|name| compare(kind, name, before.get(name), after.get(name))),
-                );
-            }
-            false => changes.extend(compare(kind, "", before, after)),
-        }
+        let (old, new) = (object(old.get(kind)), object(new.get(kind)));
+        let names = keys(old, new).into_iter();
+        changes.extend(names.filter_map(|name| compare(kind, name, old.get(name), new.get(name))));
     }
     changes
+}
+
+/// What is no object has no keys.
+fn object(json: Option<&Json>) -> &Map<String, Json> {
+    static EMPTY: LazyLock<Map<String, Json>> = LazyLock::new(Map::new);
+    json.and_then(Json::as_object).unwrap_or(&EMPTY)
 }
 
 fn keys<'a>(old: &'a Map<String, Json>, new: &'a Map<String, Json>) -> BTreeSet<&'a str> {
@@ -118,24 +116,30 @@ mod tests {
     #[test]
     fn resources_are_added_changed_and_removed() {
         let old = json!({
-            "config": {"name": "credit", "server": {"port": 8000}},
-            "sources": {"loans": {"keys": ["id"], "delivery": "full"}, "credit": {}},
-            "models": {"m": {"gates": ["auc >= 0.9", "ks > 1"], "estimator": {"lightgbm": {"rounds": 10}}}},
+            "format_version": 1,
+            "project": {"name": "credit", "description": "x"},
+            "resources": {
+                "Source": {"loans": {"keys": ["id"], "delivery": "full"}, "credit": {}},
+                "Model": {"m": {"gates": ["auc >= 0.9", "ks > 1"], "estimator": {"lightgbm": {"rounds": 10}}}},
+            },
         });
         let new = json!({
-            "config": {"name": "credit", "server": {"port": 9000}},
-            "sources": {"loans": {"keys": ["id", "month"]}, "applications": {}},
-            "models": {"m": {"gates": ["auc >= 0.9", "ks > 2"], "estimator": {"lightgbm": {"rounds": 20}}}},
+            "format_version": 1,
+            "project": {"name": "credit"},
+            "resources": {
+                "Source": {"loans": {"keys": ["id", "month"]}, "applications": {}},
+                "Model": {"m": {"gates": ["auc >= 0.9", "ks > 2"], "estimator": {"lightgbm": {"rounds": 20}}}},
+            },
         });
         let printed: Vec<String> = difference(&old, &new).iter().map(Change::to_string).collect();
         assert_eq!(
             printed,
             [
-                "~ config: server.port",
-                "~ models m: estimator.lightgbm.rounds, gates[1]",
-                "+ sources applications",
-                "- sources credit",
-                "~ sources loans: delivery, keys",
+                "~ project: description",
+                "~ Model m: estimator.lightgbm.rounds, gates[1]",
+                "+ Source applications",
+                "- Source credit",
+                "~ Source loans: delivery, keys",
             ]
         );
         assert!(difference(&old, &old).is_empty());
@@ -143,7 +147,8 @@ mod tests {
 
     #[test]
     fn the_first_release_adds_everything() {
-        let changes = difference(&Json::Null, &json!({"config": {}, "views": {"a": {}, "b": {}}}));
+        let changes =
+            difference(&Json::Null, &json!({"project": {}, "resources": {"FeatureView": {"a": {}, "b": {}}}}));
         assert!(changes.iter().all(|change| change.what == What::Added && change.fields.is_empty()));
         assert_eq!(changes.len(), 3);
     }

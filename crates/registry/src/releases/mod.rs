@@ -15,7 +15,7 @@ pub struct Release {
     /// 1 is the first.
     pub number: u64,
     pub digest: Digest,
-    /// The project's manifest: by kind, then by name.
+    /// The project's manifest.
     pub content: Json,
     pub at: Instant,
     pub actor: String,

@@ -13,8 +13,9 @@ async fn releases_are_numbered_and_only_differences_make_one() {
     let office = Office::open().await;
     let registry = &office.registry;
     assert_eq!(registry.current_release().await.unwrap(), None);
-    let one = draft(json!({"config": {"name": "credit"}, "sources": {"loans": {"keys": ["id"]}}}));
-    let two = draft(json!({"config": {"name": "credit"}, "sources": {"loans": {"keys": ["id", "month"]}}}));
+    let one = draft(json!({"project": {"name": "credit"}, "resources": {"Source": {"loans": {"keys": ["id"]}}}}));
+    let two =
+        draft(json!({"project": {"name": "credit"}, "resources": {"Source": {"loans": {"keys": ["id", "month"]}}}}));
 
     let first = registry.record_release(&one, "ana", now()).await.unwrap();
     assert_eq!((first.number, first.summary.len()), (1, 2));
@@ -46,7 +47,7 @@ async fn releases_are_numbered_and_only_differences_make_one() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn appliers_at_once_make_one_release() {
     let office = Office::open().await;
-    let draft = draft(json!({"config": {"name": "credit"}}));
+    let draft = draft(json!({"project": {"name": "credit"}}));
     let appliers: Vec<_> = (0..4)
         .map(|_| {
             let (registry, draft) = (office.registry.clone(), draft.clone());
