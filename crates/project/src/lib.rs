@@ -2,4 +2,24 @@
 //!
 //! Invariant: opens no data and no store.
 
+mod check;
+mod draft;
+mod files;
+mod kind;
+mod load;
+mod manifest;
+mod problem;
+mod project;
+mod read;
+mod schema;
 pub mod spec;
+mod sql;
+mod upstream;
+mod yaml;
+
+pub use kind::{Kind, ResourceRef};
+pub use manifest::ManifestError;
+pub use problem::{Place, Problem, Problems};
+pub use project::Project;
+pub use schema::{SCHEMA_KINDS, schema_of};
+pub use sql::{TableName, sql_tables};

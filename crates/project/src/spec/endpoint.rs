@@ -22,11 +22,11 @@ pub struct Endpoint {
     pub log: Log,
 }
 
-fn champion() -> Name {
+pub(crate) fn champion() -> Name {
     Name::new("champion").expect("a fixed, valid name")
 }
 
-fn four() -> u8 {
+pub(crate) fn four() -> u8 {
     4
 }
 

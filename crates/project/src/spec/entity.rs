@@ -15,6 +15,6 @@ pub struct Entity {
     pub key_type: DataType,
 }
 
-fn default_key_type() -> DataType {
+pub(crate) fn default_key_type() -> DataType {
     DataType::Int
 }

@@ -24,6 +24,8 @@ pub struct FeatureView {
     /// into a checkpoint. Default: all are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub online_horizon: Option<Window>,
+    #[serde(with = "super::ordered")]
+    #[schemars(with = "IndexMap<String, Feature>")]
     pub features: IndexMap<String, Feature>,
 }
 

@@ -5,10 +5,11 @@
 
 mod config;
 mod contract;
-mod endpoint;
-mod entity;
+pub(crate) mod endpoint;
+pub(crate) mod entity;
 mod feature_view;
-mod model;
+pub(crate) mod model;
+mod ordered;
 mod source;
 
 pub use config::{Config, Server, Stores};

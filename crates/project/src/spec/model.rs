@@ -16,7 +16,8 @@ pub struct Model {
     pub spine: Spine,
     pub features: Vec<ModelFeatures>,
     /// Fields that come with a request; in training they are columns of the spine's source.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty", with = "super::ordered")]
+    #[schemars(with = "IndexMap<String, DataType>")]
     pub request: IndexMap<String, DataType>,
     pub split: Split,
     pub estimator: Estimator,
@@ -47,7 +48,7 @@ pub struct Model {
     pub seed: u32,
 }
 
-fn default_seed() -> u32 {
+pub(crate) fn default_seed() -> u32 {
     42
 }
 

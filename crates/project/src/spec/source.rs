@@ -31,11 +31,13 @@ pub struct Source {
 
     /// The columns read, in order, with their types. Required with `path` for CSV; optional for Parquet (all columns);
     /// not used with `sql`, whose columns are planned.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty", with = "super::ordered")]
+    #[schemars(with = "IndexMap<String, ColumnSpec>")]
     pub columns: IndexMap<String, ColumnSpec>,
     /// Columns computed row by row, in the order written, each an SQL expression over the columns before it.
     /// One of an existing name replaces it.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty", with = "super::ordered")]
+    #[schemars(with = "IndexMap<String, String>")]
     pub prepare: IndexMap<String, String>,
     /// Columns left out of the history, after `prepare` used them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -96,6 +98,33 @@ impl Source {
             (None, Some(sql)) => Origin::Sql(sql),
             (None, None) => unreachable!("a validated source has a path or sql"),
         }
+    }
+
+    /// As declared, else told by the file's name; `None` where neither tells it, and for SQL.
+    pub fn file_format(&self) -> Option<Format> {
+        self.format.or_else(|| match self.file_extension()? {
+            "csv" => Some(Format::Csv),
+            "parquet" => Some(Format::Parquet),
+            _ => None,
+        })
+    }
+
+    /// As declared, else told by the file's name.
+    pub fn file_compression(&self) -> Compression {
+        let by_name = || match self.path.as_deref() {
+            Some(path) if path.ends_with(".gz") => Compression::Gzip,
+            Some(path) if path.ends_with(".zst") => Compression::Zstd,
+            _ => Compression::None,
+        };
+        self.compression.unwrap_or_else(by_name)
+    }
+
+    /// The extension of `path`, before that of its compression.
+    pub(crate) fn file_extension(&self) -> Option<&str> {
+        let path = self.path.as_deref()?;
+        let inner = path.strip_suffix(".gz").or_else(|| path.strip_suffix(".zst")).unwrap_or(path);
+        let file = inner.rsplit('/').next().unwrap_or(inner);
+        file.rsplit_once('.').map(|(_, extension)| extension)
     }
 
     pub fn delivery(&self) -> Delivery {

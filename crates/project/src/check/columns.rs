@@ -1,0 +1,149 @@
+use indexmap::IndexMap;
+use karat_core::{DataType, Name, nearest};
+
+use super::scope::{Scope, key, keys_in};
+use crate::draft::Draft;
+use crate::kind::{Kind, ResourceRef};
+use crate::spec::{Format, Origin, Source};
+
+/// What is known of a source's columns without opening data.
+pub(super) struct Columns<'a> {
+    source: &'a Source,
+    /// After `prepare`; the type where it is declared.
+    types: IndexMap<&'a str, Option<DataType>>,
+    /// Whether there are no others.
+    complete: bool,
+}
+
+/// Which of a source's columns a reader sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// Those that `prepare` and the contract see.
+    Delivered,
+    /// Those that histories keep: not the dropped ones.
+    Kept,
+}
+
+impl<'a> Columns<'a> {
+    pub(super) fn of(draft: &'a Draft, source: &'a Source) -> Columns<'a> {
+        let node = draft.nodes.get(&ResourceRef::new(Kind::Source, source.name.clone()));
+        let mut types: IndexMap<&str, Option<DataType>> = IndexMap::new();
+        for name in keys_in(node, "columns") {
+            types.insert(name, source.columns.get(name).map(|spec| spec.data_type()));
+        }
+        let declared = !types.is_empty();
+        for name in keys_in(node, "prepare") {
+            types.insert(name, None);
+        }
+        let from_file = source.path.is_some() && source.sql.is_none();
+        Columns { source, types, complete: from_file && declared }
+    }
+
+    pub(super) fn named(draft: &'a Draft, source: &Name) -> Option<Columns<'a>> {
+        draft.sources.get(source).map(|source| Columns::of(draft, source))
+    }
+
+    /// The declared type of a column that is there.
+    pub(super) fn data_type(&self, name: &str) -> Option<DataType> {
+        self.types.get(name).copied().flatten()
+    }
+
+    /// Reports a column that is not there; says its type where that is known.
+    pub(super) fn require(&self, scope: &mut Scope<'_>, name: &str, reading: Reading, path: &str) -> Option<DataType> {
+        let source = &self.source.name;
+        let dropped = reading == Reading::Kept && self.source.drop.iter().any(|dropped| dropped == name);
+        if dropped {
+            scope.at(path, format!("source `{source}` drops its column `{name}`"));
+            return None;
+        }
+        if let Some(data_type) = self.types.get(name) {
+            return *data_type;
+        }
+        if self.complete {
+            let help = match nearest(name, self.types.keys().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("it has {}", crate::read::ticked(&self.types.keys().collect::<Vec<_>>())),
+            };
+            scope.at_with_help(path, format!("source `{source}` has no column `{name}`"), help);
+        }
+        None
+    }
+
+    /// As [`Columns::require`], of a column on the time line.
+    pub(super) fn require_time(&self, scope: &mut Scope<'_>, name: &str, reading: Reading, path: &str) {
+        match self.require(scope, name, reading, path) {
+            Some(data_type) if !data_type.is_time() => {
+                let last = path.rsplit('.').next().unwrap_or(path);
+                scope.at(path, format!("`{last}` is a date or timestamp column, and `{name}` is of type {data_type}"));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// `columns` and `prepare`: their names.
+pub(super) fn check_names(scope: &mut Scope<'_>, source: &Source) {
+    let declared = source.columns.keys().map(|name| ("columns", name));
+    let prepared = source.prepare.keys().map(|name| ("prepare", name));
+    for (section, name) in declared.chain(prepared) {
+        let path = format!("{section}.{}", key(name));
+        if name.starts_with('_') {
+            scope.at_key_with_help(
+                &path,
+                format!("column `{name}` begins with `_`, as only Karat's own columns do"),
+                rename_help(section, name),
+            );
+        } else if name.trim().is_empty() {
+            scope.at_key(&path, "a column needs a name");
+        } else if name.trim() != name || name.chars().any(char::is_control) {
+            scope.at_key(
+                &path,
+                format!("`{}` is no column name: it has blanks around it or control characters", name.escape_debug()),
+            );
+        }
+    }
+}
+
+fn rename_help(section: &str, name: &str) -> String {
+    let clean = name.trim_start_matches('_');
+    match section {
+        "columns" if !clean.is_empty() => format!("write `{clean}: {{type: …, from: {name}}}`"),
+        _ => "give it another name".to_owned(),
+    }
+}
+
+/// Whether the columns of `source` must be declared, are missing, and this is to be reported.
+pub(super) fn check_declared(scope: &mut Scope<'_>, source: &Source) {
+    let has_none = source.columns.is_empty() && scope.is_sound();
+    match (&source.path, source.file_format()) {
+        (Some(_), Some(Format::Csv)) if has_none => {
+            let message = "a CSV source declares its columns: missing key `columns`";
+            scope.at_key_with_help("path", message, "write a line `name: type` for each column to read");
+        }
+        _ => {}
+    }
+}
+
+/// Keys that only one of `path` and `sql` goes with.
+pub(super) fn check_origin(scope: &mut Scope<'_>, source: &Source) {
+    match (&source.path, &source.sql) {
+        (Some(_), Some(_)) => {
+            scope.at_key("sql", "a source has `path` or `sql`, not both");
+            return;
+        }
+        (None, None) => {
+            if scope.is_sound() {
+                scope.at_key("name", "a source needs `path` (files) or `sql` (a query over other sources)");
+            }
+            return;
+        }
+        _ => {}
+    }
+    if let Origin::Sql(_) = source.origin() {
+        for key in ["columns", "csv", "format", "compression"] {
+            if scope.has_key(key) {
+                scope.at_key(key, format!("`{key}` is about files; a source with `sql` has the query's columns"));
+            }
+        }
+    }
+}

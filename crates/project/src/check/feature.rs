@@ -1,0 +1,44 @@
+use super::scope::{Scope, key};
+use crate::spec::{Feature, FeatureCheck};
+
+/// Names that mean something else beside features.
+const TAKEN: [(&str, &str); 2] = [
+    ("as_of", "`as_of` is the instant features are read at"),
+    ("no_history", "`no_history` says that a key has no visible events"),
+];
+
+pub(super) fn check(scope: &mut Scope<'_>, name: &str, feature: &Feature, entity_key: Option<&str>) {
+    let path = format!("features.{}", key(name));
+    check_name(scope, name, &path, entity_key);
+    for (index, check) in feature.checks.iter().enumerate() {
+        let path = format!("{path}.checks[{index}]");
+        match check {
+            FeatureCheck::NotNull {} => {}
+            FeatureCheck::Range { min: None, max: None } => {
+                scope.at_key(&path, "a `range` check needs `min`, `max` or both");
+            }
+            FeatureCheck::Range { min: Some(min), max: Some(max) } if min > max => {
+                scope.at(&format!("{path}.max"), format!("`max` {max} is less than `min` {min}"));
+            }
+            FeatureCheck::Range { .. } => {}
+            FeatureCheck::Allowed { values } if values.is_empty() => {
+                scope.at(&format!("{path}.values"), "an `allowed` check with no values allows nothing");
+            }
+            FeatureCheck::Allowed { .. } => {}
+        }
+    }
+}
+
+fn check_name(scope: &mut Scope<'_>, name: &str, path: &str, entity_key: Option<&str>) {
+    let letter_first = name.starts_with(char::is_alphabetic);
+    let clean = name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
+    if !letter_first || !clean || name.chars().count() > 63 {
+        let message =
+            format!("`{name}` is no feature's name: a letter, then letters, digits, `_` or `-`, at most 63 characters");
+        scope.at_key(path, message);
+    } else if entity_key == Some(name) {
+        scope.at_key(path, format!("`{name}` is the entity's key: it stands beside the features, never among them"));
+    } else if let Some((_, why)) = TAKEN.iter().find(|(taken, _)| *taken == name) {
+        scope.at_key(path, format!("{why}: a feature needs another name"));
+    }
+}

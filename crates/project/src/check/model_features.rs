@@ -1,0 +1,189 @@
+use std::collections::HashMap;
+
+use karat_core::{Name, nearest};
+
+use super::columns::{Columns, Reading};
+use super::scope::{Scope, key, keys_in};
+use crate::kind::{Kind, ResourceRef};
+use crate::spec::{Aggregate, Feature, FeatureKind, FeatureView, Model, ModelFeatures};
+use crate::yaml::Aim;
+
+/// What the model sees: features of views and fields of requests, each under a name of its own, none of them an id.
+pub(super) fn check(scope: &mut Scope<'_>, model: &Model) {
+    let mut inputs = Inputs::of(scope, model);
+    for (index, chosen) in model.features.iter().enumerate() {
+        let path = format!("features[{index}]");
+        match chosen {
+            ModelFeatures::All(view) => {
+                scope.reference(Kind::FeatureView, view, &path, Aim::Value);
+                check_entity(scope, model, view, &path);
+                for feature in inputs.features_of(scope, view) {
+                    inputs.add(scope, model, Some(view), &feature, &path);
+                }
+            }
+            ModelFeatures::Some(list) => {
+                for (view, features) in &list.0 {
+                    let path = format!("{path}.{}", key(view));
+                    scope.reference(Kind::FeatureView, view, &path, Aim::Key);
+                    check_entity(scope, model, view, &path);
+                    for (index, feature) in features.iter().enumerate() {
+                        let path = format!("{path}[{index}]");
+                        inputs.check_feature(scope, view, feature, &path);
+                        inputs.add(scope, model, Some(view), feature, &path);
+                    }
+                }
+            }
+        }
+    }
+    check_request(scope, model, &mut inputs);
+    if inputs.names.is_empty() && !inputs.incomplete && scope.is_sound() {
+        scope.at_key("features", "a model needs features, or fields of the request");
+    }
+    for (section, names) in
+        [("monotone", model.monotone.keys().collect::<Vec<_>>()), ("reasons", model.reasons.keys().collect())]
+    {
+        for name in names {
+            inputs.check_known(scope, name, section);
+        }
+    }
+}
+
+fn check_entity(scope: &mut Scope<'_>, model: &Model, view: &Name, path: &str) {
+    if let Some(view) = scope.draft.views.get(view)
+        && view.entity != model.spine.entity
+    {
+        let message = format!(
+            "view `{}` describes entity `{}`, and the spine is about `{}`",
+            view.name, view.entity, model.spine.entity
+        );
+        scope.at_key(path, message);
+    }
+}
+
+fn check_request(scope: &mut Scope<'_>, model: &Model, inputs: &mut Inputs<'_>) {
+    let columns = Columns::named(scope.draft, &model.spine.source);
+    for (name, data_type) in &model.request {
+        let path = format!("request.{}", key(name));
+        if let Some(columns) = &columns
+            && let Some(declared) = columns.require(scope, name, Reading::Kept, &path)
+            && declared != *data_type
+        {
+            scope
+                .at(&path, format!("in training `{name}` is a column of `{}`, of type {declared}", model.spine.source));
+        }
+        inputs.add(scope, model, None, name, &path);
+        if name == &model.spine.as_of {
+            scope.at_key(&path, format!("`{name}` is the spine's as_of: a request names it as `as_of`"));
+        }
+    }
+}
+
+/// The model's inputs by name, with where each comes from.
+struct Inputs<'a> {
+    names: HashMap<String, String>,
+    /// Whether a view is missing or broken, so that unknown names may be its.
+    incomplete: bool,
+    entity_key: Option<&'a str>,
+}
+
+impl<'a> Inputs<'a> {
+    fn of(scope: &Scope<'a>, model: &Model) -> Inputs<'a> {
+        let entity_key = scope.draft.entities.get(&model.spine.entity).map(|entity| entity.key.as_str());
+        Inputs { names: HashMap::new(), incomplete: false, entity_key }
+    }
+
+    /// The names in the view's file, decoded or not.
+    fn features_of(&mut self, scope: &Scope<'_>, view: &Name) -> Vec<String> {
+        let node = scope.draft.nodes.get(&ResourceRef::new(Kind::FeatureView, view.clone()));
+        self.incomplete |= !scope.draft.views.contains_key(view);
+        keys_in(node, "features").into_iter().map(str::to_owned).collect()
+    }
+
+    fn check_feature(&mut self, scope: &mut Scope<'_>, view: &Name, feature: &str, path: &str) {
+        let features = self.features_of(scope, view);
+        if features.iter().any(|known| known == feature) || !scope.draft.views.contains_key(view) {
+            return;
+        }
+        let help = match nearest(feature, features.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("it has {}", crate::read::ticked(&features)),
+        };
+        scope.at_with_help(path, format!("view `{view}` has no feature `{feature}`"), help);
+    }
+
+    /// Takes an input's name, of a view's feature or (without a view) of a request's field.
+    fn add(&mut self, scope: &mut Scope<'_>, model: &Model, view: Option<&Name>, name: &str, path: &str) {
+        let from = match view {
+            Some(view) => format!("view `{view}`"),
+            None => "the request".to_owned(),
+        };
+        if name == model.spine.label {
+            scope.at_key(
+                path,
+                format!("`{name}` of {from} is named like the label: the training set has one column of that name"),
+            );
+        } else if self.entity_key == Some(name) && view.is_none() {
+            scope.at_key(
+                path,
+                format!("`{name}` is the entity's key: every request names it, and an id is never a feature"),
+            );
+        } else if let Some(key) = self.id_behind(scope, model, view, name) {
+            scope.at_key_with_help(
+                path,
+                format!(
+                    "`{name}` of {from} is the id `{key}`: a model would learn who the rows are, not what they are like"
+                ),
+                "count ids (`distinct`, `count`), never show them to a model",
+            );
+        }
+        if let Some(first) = self.names.insert(name.to_owned(), from.clone()) {
+            let message = match first == from {
+                true => format!("`{name}` of {from} is listed twice"),
+                false => format!("`{name}` is a name of both {first} and {from}: a model needs to tell them apart"),
+            };
+            scope.at_key(path, message);
+        }
+    }
+
+    /// The key column whose values the input shows, if it does.
+    fn id_behind(&self, scope: &Scope<'a>, model: &Model, view: Option<&Name>, name: &str) -> Option<String> {
+        let draft = scope.draft;
+        let view: Option<&FeatureView> = view.and_then(|view| draft.views.get(view));
+        let source = draft.sources.get(view.map_or(&model.spine.source, |view| &view.source))?;
+        let ids = source.keys.iter().map(String::as_str).chain(source.event_id.as_deref()).chain(self.entity_key);
+        let shown = match view {
+            Some(view) => shown_column(view.features.get(name)?)?,
+            None => name.to_owned(),
+        };
+        // A period may be part of a compound key; it is a time, not an id.
+        let is_time = |id: &&str| source.event_time.as_deref() == Some(*id);
+        ids.filter(|id| !is_time(id)).find(|id| *id == shown).map(str::to_owned)
+    }
+
+    fn check_known(&self, scope: &mut Scope<'_>, name: &str, section: &str) {
+        if self.incomplete || self.names.contains_key(name) {
+            return;
+        }
+        let help = match nearest(name, self.names.keys().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "it names features of the model, or fields of its requests".to_owned(),
+        };
+        scope.at_key_with_help(&format!("{section}.{}", key(name)), format!("the model has no feature `{name}`"), help);
+    }
+}
+
+/// The column whose values a feature shows as they are.
+fn shown_column(feature: &Feature) -> Option<String> {
+    let sql = match &feature.kind {
+        FeatureKind::Expression { sql } => sql,
+        FeatureKind::Aggregate {
+            aggregate:
+                Aggregate::Sum | Aggregate::Mean | Aggregate::Min | Aggregate::Max | Aggregate::First | Aggregate::Last,
+            of: Some(of),
+        } => of,
+        FeatureKind::Aggregate { .. } => return None,
+    };
+    let trimmed = sql.trim();
+    let unquoted = trimmed.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(trimmed);
+    Some(unquoted.to_owned())
+}

@@ -1,0 +1,118 @@
+use std::collections::HashSet;
+
+use super::columns::{Columns, Reading, check_declared, check_names, check_origin};
+use super::scope::Scope;
+use crate::spec::{Compression, Delivery, Format, Source};
+
+/// Where rows come from, what identifies them, and the columns they have.
+pub(super) fn check(scope: &mut Scope<'_>, source: &Source) {
+    check_origin(scope, source);
+    check_names(scope, source);
+    check_declared(scope, source);
+    check_file(scope, source);
+    check_delivery(scope, source);
+
+    let columns = Columns::of(scope.draft, source);
+    check_list(scope, &columns, &source.keys, "keys", Reading::Kept);
+    check_list(scope, &columns, &source.drop, "drop", Reading::Delivered);
+    if let Some(event_id) = &source.event_id {
+        columns.require(scope, event_id, Reading::Kept, "event_id");
+    }
+}
+
+fn check_list(scope: &mut Scope<'_>, columns: &Columns<'_>, names: &[String], list: &str, reading: Reading) {
+    let mut seen = HashSet::new();
+    for (index, name) in names.iter().enumerate() {
+        let path = format!("{list}[{index}]");
+        columns.require(scope, name, reading, &path);
+        if !seen.insert(name) {
+            scope.at(&path, format!("`{name}` stands twice in `{list}`"));
+        }
+    }
+}
+
+fn check_file(scope: &mut Scope<'_>, source: &Source) {
+    let Some(path) = &source.path else { return };
+    if path.trim().is_empty() {
+        scope.at("path", "`path` is empty: write a file or a glob, relative to the project folder");
+        return;
+    }
+    if path.contains("://") {
+        scope.at("path", "this version of Karat reads local files: write a path relative to the project folder");
+        return;
+    }
+    match source.file_format() {
+        None if scope.has_key("format") => {}
+        None => {
+            let message = match source.file_extension() {
+                Some(extension) => format!("cannot tell the format of a `.{extension}` file"),
+                None => format!("cannot tell the format of `{path}`"),
+            };
+            scope.at_with_help("path", message, "say `format: csv` or `format: parquet`");
+        }
+        Some(Format::Csv) => {}
+        Some(Format::Parquet) => {
+            if source.csv.is_some() {
+                scope.at_key("csv", "`csv` says how a CSV file is written, and this source reads Parquet");
+            }
+            if source.file_compression() != Compression::None {
+                let at = if source.compression.is_some() { "compression" } else { "path" };
+                scope.at(at, "Parquet files are compressed inside, not as a whole");
+            }
+        }
+    }
+}
+
+fn check_delivery(scope: &mut Scope<'_>, source: &Source) {
+    let by_sql = source.sql.is_some() && source.path.is_none();
+    if by_sql && let Some(delivery @ (Delivery::Changes | Delivery::Append)) = source.delivery {
+        let word = word(delivery);
+        scope.at_with_help(
+            "delivery",
+            format!("a source with `sql` cannot be delivered as `{word}`: it is evaluated as a whole at each ingest"),
+            "write `delivery: full`, or leave it out",
+        );
+        return;
+    }
+    let no_keys = source.keys.is_empty() && (scope.is_sound() || !scope.has_key("keys"));
+    match source.delivery {
+        Some(delivery @ (Delivery::Full | Delivery::Changes)) if no_keys => {
+            let word = word(delivery);
+            scope.at_with_help(
+                "delivery",
+                format!("`delivery: {word}` needs `keys`: rows are compared by them"),
+                "name the columns that identify a row: `keys: [id]`",
+            );
+        }
+        None if by_sql && no_keys && source.keep => {
+            scope.at_key_with_help(
+                "sql",
+                "a source with `sql` needs `keys`: each evaluation is compared with the last by them",
+                "name the columns that identify a row: `keys: [id]`",
+            );
+        }
+        _ => {}
+    }
+    let delivery = if by_sql { Delivery::Full } else { source.delivery() };
+    if source.deleted.is_some() && delivery != Delivery::Changes {
+        let message = match delivery {
+            Delivery::Append => "`deleted` has no meaning under `delivery: append`: rows only ever arrive",
+            _ => "`deleted` has no meaning under `delivery: full`: a missing key is a removal",
+        };
+        scope.at_key_with_help("deleted", message, "write `delivery: changes` if rows announce their removal");
+    }
+    if source.event_id.is_some() && delivery != Delivery::Append {
+        scope.at_key(
+            "event_id",
+            format!("`event_id` identifies rows under `delivery: append`; under `{}` the `keys` do", word(delivery)),
+        );
+    }
+}
+
+fn word(delivery: Delivery) -> &'static str {
+    match delivery {
+        Delivery::Full => "full",
+        Delivery::Changes => "changes",
+        Delivery::Append => "append",
+    }
+}

@@ -1,0 +1,84 @@
+//! The texts that were read, and places in them.
+
+use std::sync::Arc;
+
+use miette::NamedSource;
+
+use crate::problem::{Place, Problem, Snippet};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct FileId(u32);
+
+/// Bytes of a file, from `start` up to `end`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Span {
+    pub(crate) file: FileId,
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    /// Files are at most a megabyte long, so offsets fit.
+    pub(crate) fn new(file: FileId, start: usize, end: usize) -> Span {
+        Span { file, start: start as u32, end: end.max(start) as u32 }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Files(Vec<File>);
+
+#[derive(Debug)]
+struct File {
+    name: String,
+    text: Arc<str>,
+    source: Arc<NamedSource<Arc<str>>>,
+}
+
+impl Files {
+    /// `name` is the path that places print.
+    pub(crate) fn add(&mut self, name: String, text: &str) -> FileId {
+        let text: Arc<str> = Arc::from(text);
+        let source = Arc::new(NamedSource::new(&name, Arc::clone(&text)).with_language("yaml"));
+        self.0.push(File { name, text, source });
+        FileId((self.0.len() - 1) as u32)
+    }
+
+    fn file(&self, id: FileId) -> &File {
+        self.0.get(id.0 as usize).expect("ids come from `add`, and files are never taken away")
+    }
+
+    pub(crate) fn name(&self, id: FileId) -> &str {
+        &self.file(id).name
+    }
+
+    pub(crate) fn place(&self, span: Span) -> Place {
+        let file = self.file(span.file);
+        let (before, _) = split_at(&file.text, span.start as usize);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Place {
+            file: file.name.clone(),
+            line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
+            column: before.get(line_start..).unwrap_or_default().chars().count() + 1,
+        }
+    }
+
+    pub(crate) fn problem(&self, span: Span, message: impl Into<String>) -> Problem {
+        let file = self.file(span.file);
+        let (before, from) = split_at(&file.text, span.start as usize);
+        let whole = from.get(..(span.end - span.start) as usize).unwrap_or_default();
+        // Of what spans several lines, the first is underlined.
+        let shown = whole.lines().next().unwrap_or_default();
+        let snippet = Snippet { source: Arc::clone(&file.source), start: before.len(), length: shown.trim_end().len() };
+        let problem = Problem::new(message);
+        Problem { place: Some(self.place(span)), snippet: Some(snippet), ..problem }
+    }
+}
+
+/// As `str::split_at`, at the nearest character boundary before `at`.
+fn split_at(text: &str, at: usize) -> (&str, &str) {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    text.split_at(at)
+}

@@ -1,0 +1,40 @@
+use super::reader::{Fields, Reader};
+use super::scalar::{name, text, whole};
+use crate::spec::{Config, Server, Stores};
+use crate::yaml::Node;
+
+pub(crate) fn config(reader: &mut Reader<'_>, node: &Node) -> Option<Config> {
+    let mut fields = Fields::open(reader, node, "a project")?;
+    let name = fields.required(reader, "name", name);
+    let description = fields.optional(reader, "description", text);
+    let stores = fields.optional(reader, "stores", stores).unwrap_or_default();
+    let server = fields.optional(reader, "server", server).unwrap_or_default();
+    fields.close(reader);
+    Some(Config { name: name?, description, stores, server })
+}
+
+fn stores(reader: &mut Reader<'_>, node: &Node) -> Option<Stores> {
+    let mut fields = Fields::open(reader, node, "`stores`")?;
+    let metadata = fields.optional(reader, "metadata", |reader, node| uri(reader, node, "sqlite"));
+    let data = fields.optional(reader, "data", |reader, node| uri(reader, node, "file"));
+    let online = fields.optional(reader, "online", |reader, node| uri(reader, node, "lmdb"));
+    fields.close(reader);
+    Some(Stores { metadata, data, online })
+}
+
+fn uri(reader: &mut Reader<'_>, node: &Node, scheme: &str) -> Option<String> {
+    let uri = text(reader, node)?;
+    match uri.split_once("://") {
+        Some((found, path)) if found == scheme && !path.is_empty() => Some(uri),
+        _ => reader.wrong_with_help(node, &format!("a `{scheme}://PATH`"), "other stores come in a later version"),
+    }
+}
+
+fn server(reader: &mut Reader<'_>, node: &Node) -> Option<Server> {
+    let mut fields = Fields::open(reader, node, "`server`")?;
+    let default = Server::default();
+    let host = fields.optional(reader, "host", text).unwrap_or(default.host);
+    let port = fields.optional(reader, "port", whole).unwrap_or(default.port);
+    fields.close(reader);
+    Some(Server { host, port })
+}

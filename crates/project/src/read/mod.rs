@@ -1,0 +1,20 @@
+//! Located YAML into specs, field by field; every mistake is reported, none stops the rest.
+
+mod config;
+mod contract;
+mod endpoint;
+mod entity;
+mod feature;
+mod feature_view;
+mod model;
+mod reader;
+mod scalar;
+mod source;
+
+pub(crate) use config::config;
+pub(crate) use endpoint::endpoint;
+pub(crate) use entity::entity;
+pub(crate) use feature_view::feature_view;
+pub(crate) use model::model;
+pub(crate) use reader::{Reader, ticked};
+pub(crate) use source::source;

@@ -1,0 +1,173 @@
+use std::collections::HashSet;
+use std::fmt::Display;
+
+use karat_core::nearest;
+
+use crate::files::{Files, Span};
+use crate::problem::Problem;
+use crate::yaml::{Entry, Node, Shape};
+
+/// Collects what is wrong while nodes are decoded. A decoder that finds a mistake reports it and goes on, so that one
+/// look at the problems shows them all.
+pub(crate) struct Reader<'a> {
+    pub(crate) files: &'a Files,
+    pub(crate) problems: &'a mut Vec<Problem>,
+    /// List items that could not be decoded, by where they start.
+    pub(crate) failed_items: HashSet<Span>,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(files: &'a Files, problems: &'a mut Vec<Problem>) -> Reader<'a> {
+        Reader { files, problems, failed_items: HashSet::new() }
+    }
+
+    pub(crate) fn problem(&mut self, span: Span, message: impl Into<String>) {
+        self.problems.push(self.files.problem(span, message));
+    }
+
+    pub(crate) fn problem_with_help(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {
+        self.problems.push(self.files.problem(span, message).with_help(help));
+    }
+
+    /// Says what was expected and what stands there; `None`, for the decoder to return.
+    pub(crate) fn wrong<T>(&mut self, node: &Node, expected: impl Display) -> Option<T> {
+        self.problem(node.span, format!("expected {expected}, found {}", node.describe()));
+        None
+    }
+
+    pub(crate) fn wrong_with_help<T>(&mut self, node: &Node, expected: &str, help: impl Into<String>) -> Option<T> {
+        self.problem_with_help(node.span, format!("expected {expected}, found {}", node.describe()), help);
+        None
+    }
+
+    /// Every item decoded, or `None`-s left out and remembered.
+    pub(crate) fn list<T>(
+        &mut self,
+        node: &Node,
+        expected: &str,
+        mut item: impl FnMut(&mut Reader<'a>, &Node) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let Shape::List(items) = &node.shape else {
+            return self.wrong_with_help(node, expected, "write it as a list: `[a, b]`, or lines that begin with `- `");
+        };
+        let mut decoded = Vec::with_capacity(items.len());
+        for node in items {
+            match item(self, node) {
+                Some(value) => decoded.push(value),
+                None => {
+                    self.failed_items.insert(node.span);
+                }
+            }
+        }
+        Some(decoded)
+    }
+
+    pub(crate) fn entries<'n>(&mut self, node: &'n Node, expected: &str) -> Option<&'n [Entry]> {
+        match &node.shape {
+            Shape::Map(entries) => Some(entries),
+            Shape::Scalar(_) | Shape::List(_) => self.wrong(node, expected),
+        }
+    }
+}
+
+/// A mapping with known keys, taken one by one; [`Fields::close`] reports those that nobody took.
+pub(crate) struct Fields<'n> {
+    node: &'n Node,
+    /// `a source`, for messages.
+    what: &'static str,
+    known: Vec<&'static str>,
+}
+
+impl<'n> Fields<'n> {
+    pub(crate) fn open(reader: &mut Reader<'_>, node: &'n Node, what: &'static str) -> Option<Fields<'n>> {
+        reader.entries(node, &format!("{what} (`key: value` lines)"))?;
+        Some(Fields { node, what, known: Vec::new() })
+    }
+
+    /// `None` where the key is absent, empty or wrong.
+    pub(crate) fn optional<T>(
+        &mut self,
+        reader: &mut Reader<'_>,
+        key: &'static str,
+        decode: impl FnOnce(&mut Reader<'_>, &Node) -> Option<T>,
+    ) -> Option<T> {
+        self.known.push(key);
+        let value = &self.node.entry(key)?.value;
+        if value.is_null() { None } else { decode(reader, value) }
+    }
+
+    /// Reports the key's absence.
+    pub(crate) fn required<T>(
+        &mut self,
+        reader: &mut Reader<'_>,
+        key: &'static str,
+        decode: impl FnOnce(&mut Reader<'_>, &Node) -> Option<T>,
+    ) -> Option<T> {
+        self.known.push(key);
+        let what = self.what;
+        match self.node.entry(key) {
+            Some(entry) if entry.value.is_null() => {
+                reader.problem(entry.key_span, format!("`{key}` is empty: {what} needs it"));
+                None
+            }
+            Some(entry) => decode(reader, &entry.value),
+            None => {
+                reader.problem(self.node.span, format!("missing key `{key}`: {what} needs it"));
+                None
+            }
+        }
+    }
+
+    /// Says that `key` has a meaning here, which somebody else reads.
+    pub(crate) fn allow(&mut self, key: &'static str) {
+        self.known.push(key);
+    }
+
+    pub(crate) fn close(self, reader: &mut Reader<'_>) {
+        let Shape::Map(entries) = &self.node.shape else { return };
+        for entry in entries.iter().filter(|entry| !self.known.contains(&entry.key.as_str())) {
+            let absent = self.known.iter().copied().filter(|key| self.node.entry(key).is_none());
+            let meant = meant_by(&entry.key).filter(|meant| absent.clone().any(|key| key == *meant));
+            let help = match meant.or_else(|| nearest(&entry.key, absent.clone())) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("{} has the keys {}", self.what, ticked(&self.known)),
+            };
+            reader.problem_with_help(entry.key_span, format!("unknown key `{}`", entry.key), help);
+        }
+    }
+}
+
+/// Our word for a key as other tools call it.
+fn meant_by(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "avg" | "average" => "mean",
+        "count_distinct" | "nunique" | "n_unique" => "distinct",
+        "rate" | "fraction" => "share",
+        "filter" => "where",
+        "expr" | "formula" => "expression",
+        "query" => "sql",
+        "file" | "files" | "uri" | "location" => "path",
+        "primary_key" | "primary_keys" | "key" | "ids" => "keys",
+        "join_key" | "join_keys" | "keys" | "id" => "key",
+        "timestamp" | "timestamp_field" | "event_timestamp" | "time" => "event_time",
+        "checks" | "expectations" | "tests" => "contract",
+        "timezone" | "tz" => "time_zone",
+        "target" => "label",
+        "dtype" => "type",
+        "schema" => "columns",
+        "n_estimators" | "num_iterations" | "num_rounds" | "num_boost_round" => "rounds",
+        "early_stopping_rounds" => "early_stopping",
+        "min_child_samples" => "min_data_in_leaf",
+        "subsample" => "bagging_fraction",
+        "colsample_bytree" => "feature_fraction",
+        "reg_alpha" => "lambda_l1",
+        "reg_lambda" => "lambda_l2",
+        "min_split_gain" => "min_gain_to_split",
+        _ => return None,
+    })
+}
+
+/// `` `a`, `b`, `c` ``
+pub(crate) fn ticked<T: AsRef<str>>(words: &[T]) -> String {
+    words.iter().map(|word| format!("`{}`", word.as_ref())).collect::<Vec<_>>().join(", ")
+}

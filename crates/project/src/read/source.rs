@@ -1,0 +1,133 @@
+use indexmap::IndexMap;
+
+use super::contract::rule;
+use super::reader::{Fields, Reader};
+use super::scalar::{boolean, choice, columns, data_type, name, sql, text, texts, window, zone};
+use crate::spec::{ColumnSpec, Compression, Csv, Delivery, Format, Source};
+use crate::yaml::{Node, Shape};
+
+pub(crate) fn source(reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
+    let mut fields = Fields::open(reader, node, "a source")?;
+    fields.allow("kind");
+    let name = fields.required(reader, "name", name);
+    let description = fields.optional(reader, "description", text);
+    let owner = fields.optional(reader, "owner", text);
+    let path = fields.optional(reader, "path", text);
+    let format = fields.optional(reader, "format", format);
+    let compression = fields.optional(reader, "compression", compression);
+    let csv = fields.optional(reader, "csv", csv);
+    let query = fields.optional(reader, "sql", sql);
+    let column_specs = fields.optional(reader, "columns", column_specs).unwrap_or_default();
+    let prepare = fields.optional(reader, "prepare", prepare).unwrap_or_default();
+    let drop = fields.optional(reader, "drop", columns).unwrap_or_default();
+    let keys = fields.optional(reader, "keys", columns).unwrap_or_default();
+    let event_time = fields.optional(reader, "event_time", text);
+    let known_time = fields.optional(reader, "known_time", text);
+    let available_after = fields.optional(reader, "available_after", window);
+    let include_as_of = fields.optional(reader, "include_as_of", boolean).unwrap_or(false);
+    let sequence = fields.optional(reader, "sequence", text);
+    let event_id = fields.optional(reader, "event_id", text);
+    let deleted = fields.optional(reader, "deleted", sql);
+    let delivery = fields.optional(reader, "delivery", delivery);
+    let keep = fields.optional(reader, "keep", boolean).unwrap_or(true);
+    let time_zone = fields.optional(reader, "time_zone", zone);
+    let contract = fields.optional(reader, "contract", |reader, node| reader.list(node, "a list of checks", rule));
+    fields.close(reader);
+    Some(Source {
+        name: name?,
+        description,
+        owner,
+        path,
+        format,
+        compression,
+        csv,
+        sql: query,
+        columns: column_specs,
+        prepare,
+        drop,
+        keys,
+        event_time,
+        known_time,
+        available_after,
+        include_as_of,
+        sequence,
+        event_id,
+        deleted,
+        delivery,
+        keep,
+        time_zone,
+        contract: contract.unwrap_or_default(),
+    })
+}
+
+fn format(reader: &mut Reader<'_>, node: &Node) -> Option<Format> {
+    choice(reader, node, &[("csv", Format::Csv), ("parquet", Format::Parquet)])
+}
+
+fn compression(reader: &mut Reader<'_>, node: &Node) -> Option<Compression> {
+    let words = [("none", Compression::None), ("gzip", Compression::Gzip), ("zstd", Compression::Zstd)];
+    choice(reader, node, &words)
+}
+
+fn delivery(reader: &mut Reader<'_>, node: &Node) -> Option<Delivery> {
+    let words = [("full", Delivery::Full), ("changes", Delivery::Changes), ("append", Delivery::Append)];
+    choice(reader, node, &words)
+}
+
+fn csv(reader: &mut Reader<'_>, node: &Node) -> Option<Csv> {
+    let mut fields = Fields::open(reader, node, "`csv`")?;
+    let default = Csv::default();
+    let delimiter = fields.optional(reader, "delimiter", one_byte).unwrap_or(default.delimiter);
+    let quote = fields.optional(reader, "quote", one_byte).unwrap_or(default.quote);
+    let header = fields.optional(reader, "header", boolean).unwrap_or(default.header);
+    let null_values = fields.optional(reader, "null_values", texts).unwrap_or(default.null_values);
+    fields.close(reader);
+    if delimiter == quote {
+        reader.problem(node.span, format!("`delimiter` and `quote` are both `{delimiter}`"));
+    }
+    Some(Csv { delimiter, quote, header, null_values })
+}
+
+fn one_byte(reader: &mut Reader<'_>, node: &Node) -> Option<char> {
+    let text = text(reader, node)?;
+    let mut chars = text.chars();
+    match (chars.next(), chars.next()) {
+        (Some(only), None) if only.is_ascii() && !matches!(only, '\n' | '\r') => Some(only),
+        _ => reader.wrong_with_help(node, "one ASCII character", "a tab is written \"\\t\", in double quotes"),
+    }
+}
+
+fn column_specs(reader: &mut Reader<'_>, node: &Node) -> Option<IndexMap<String, ColumnSpec>> {
+    let entries = match &node.shape {
+        Shape::List(_) => {
+            return reader.wrong_with_help(node, "columns with their types", "write a line `name: type` for each");
+        }
+        _ => reader.entries(node, "columns with their types (`name: type` lines)")?,
+    };
+    let mut columns = IndexMap::new();
+    for entry in entries {
+        let spec = match &entry.value.shape {
+            Shape::Map(_) => full_column(reader, &entry.value),
+            _ => data_type(reader, &entry.value).map(ColumnSpec::Type),
+        };
+        columns.extend(spec.map(|spec| (entry.key.clone(), spec)));
+    }
+    Some(columns)
+}
+
+fn full_column(reader: &mut Reader<'_>, node: &Node) -> Option<ColumnSpec> {
+    let mut fields = Fields::open(reader, node, "a column")?;
+    let data_type = fields.required(reader, "type", data_type);
+    let from = fields.optional(reader, "from", text);
+    let description = fields.optional(reader, "description", text);
+    fields.close(reader);
+    Some(ColumnSpec::Full { data_type: data_type?, from, description })
+}
+
+fn prepare(reader: &mut Reader<'_>, node: &Node) -> Option<IndexMap<String, String>> {
+    let mut columns = IndexMap::new();
+    for entry in reader.entries(node, "columns with their expressions (`name: SQL` lines)")? {
+        columns.extend(sql(reader, &entry.value).map(|sql| (entry.key.clone(), sql)));
+    }
+    Some(columns)
+}

@@ -1,0 +1,9 @@
+//! YAML as a tree whose every node knows its place. Decoding into specs happens in [`crate::read`].
+
+mod node;
+mod parse;
+mod path;
+
+pub(crate) use node::{Entry, Node, Scalar, Shape};
+pub(crate) use parse::{Parsed, parse};
+pub(crate) use path::{Aim, exists, locate};
