@@ -10,7 +10,7 @@ use crate::explain::plan::{Edge, NO_EDGE, TreePlan};
 use crate::explain::quadrature::Rule;
 
 /// Contributions are summed in this many strands, joined at the end.
-const STRANDS: usize = 4;
+const STRANDS: usize = 2;
 
 #[derive(Debug)]
 pub(super) struct Scratch {
@@ -39,14 +39,15 @@ impl Scratch {
     }
 
     pub(super) fn read(&self, first: usize, out: &mut [f64]) {
-        for (out, [a, b, c, d]) in out.iter_mut().zip(&self.sums[first..]) {
-            *out = (a + b) + (c + d);
+        for (out, [even, odd]) in out.iter_mut().zip(&self.sums[first..]) {
+            *out = even + odd;
         }
     }
 
     pub(super) fn add(&mut self, plan: &TreePlan, rule: &Rule, row: &[f64]) {
         match rule.points.len() {
             4 => self.pass::<4>(plan, rule, row),
+            6 => self.pass::<6>(plan, rule, row),
             8 => self.pass::<8>(plan, rule, row),
             16 => self.pass::<16>(plan, rule, row),
             32 => self.pass::<32>(plan, rule, row),
@@ -57,28 +58,32 @@ impl Scratch {
     }
 
     fn pass<const N: usize>(&mut self, plan: &TreePlan, rule: &Rule, row: &[f64]) {
+        if plan.plain { self.down_up::<N, true>(plan, rule, row) } else { self.down_up::<N, false>(plan, rule, row) }
+    }
+
+    fn down_up<const N: usize, const PLAIN: bool>(&mut self, plan: &TreePlan, rule: &Rule, row: &[f64]) {
         let points = Points::<N>::new(rule);
         let reciprocals = plan.reciprocals.as_chunks::<N>().0;
         let edges = &mut self.edges.as_chunks_mut::<N>().0[..plan.edges.len()];
         let open = &mut self.open[..plan.edges.len()];
         for (index, split) in plan.splits.iter().enumerate() {
-            let (right, left) = (2 * index, 2 * index + 1);
-            let goes_left = split.test.goes_left(row[split.feature as usize]);
+            let goes_left = split.decision.goes_left::<PLAIN>(row, &plan.sets);
+            // Indices, not branches: which way a row goes is what no processor predicts.
+            let (hot, cold) = (2 * index + usize::from(goes_left), 2 * index + usize::from(!goes_left));
             let still_open = split.prior == NO_EDGE || open[split.prior as usize];
-            open[left] = still_open & goes_left;
-            open[right] = still_open & !goes_left;
+            open[hot] = still_open;
+            open[cold] = false;
             let above = if split.from == NO_EDGE { points.weights } else { edges[split.from as usize] };
             if still_open {
                 let base = match split.prior {
                     NO_EDGE => above,
                     prior => multiply(&above, &reciprocals[prior as usize]),
                 };
-                let (hot, cold) = if goes_left { (left, right) } else { (right, left) };
                 edges[hot] = points.take(&base, &plan.edges[hot]);
                 edges[cold] = points.leave(&base, &plan.edges[cold]);
             } else {
                 // Both sides are closed to the feature already: only the share of rows changes.
-                for edge in [right, left] {
+                for edge in [hot, cold] {
                     edges[edge] = scale(&above, plan.edges[edge].ratio * plan.edges[edge].factor);
                 }
             }
@@ -88,14 +93,14 @@ impl Scratch {
             let (right, left) = (2 * index, 2 * index + 1);
             let both = add(&edges[right], &edges[left]);
             if split.prior == NO_EDGE || open[split.prior as usize] {
-                let (hot, cold) = if open[left] { (left, right) } else { (right, left) };
+                let (hot, cold) = (2 * index + usize::from(open[left]), 2 * index + usize::from(!open[left]));
                 let gain = 1.0 - plan.edges[hot].share;
                 let mut integrals = points.without(&edges[hot], &reciprocals[hot], gain, &edges[cold]);
                 if split.prior != NO_EDGE {
                     let prior = split.prior as usize;
                     integrals = take_back(&integrals, &both, &reciprocals[prior], 1.0 - plan.edges[prior].share);
                 }
-                add_to(&mut sums[split.feature as usize], &integrals);
+                add_to(&mut sums[split.decision.feature as usize], &integrals);
             }
             if split.from != NO_EDGE {
                 edges[split.from as usize] = both;

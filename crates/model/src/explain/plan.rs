@@ -1,10 +1,12 @@
 //! A tree laid out for the pass: splits in depth-first order, one edge per child, shares computed ahead.
 
-use crate::trees::{Child, Test, Tree};
+use std::sync::Arc;
+
+use crate::trees::{Child, Decision, Tree};
 use crate::{ModelError, explain::quadrature::Rule};
 
 /// The sizes of rule a tree may need: each is exact up to twice as many distinct features on a path.
-pub(super) const POINTS: [usize; 6] = [4, 8, 16, 32, 64, 128];
+pub(super) const POINTS: [usize; 7] = [4, 6, 8, 16, 32, 64, 128];
 pub(super) const NO_EDGE: u32 = u32::MAX;
 
 #[derive(Debug, Clone)]
@@ -13,6 +15,9 @@ pub(super) struct TreePlan {
     pub output: usize,
     rule: usize,
     pub splits: Vec<PlannedSplit>,
+    pub sets: Vec<Arc<[u32]>>,
+    /// No split asks for more than [`Decision`]'s plain question.
+    pub plain: bool,
     /// Edge `2 s` leads right from split `s`, edge `2 s + 1` left. Parents come before children.
     pub edges: Vec<Edge>,
     /// Per edge and point `t`: `1 / (share (1 - t) + t)`.
@@ -21,8 +26,7 @@ pub(super) struct TreePlan {
 
 #[derive(Debug, Clone)]
 pub(super) struct PlannedSplit {
-    pub test: Test,
-    pub feature: u32,
+    pub decision: Decision,
     /// The edge that leads here; [`NO_EDGE`] for the root.
     pub from: u32,
     /// The nearest edge above that tests the same feature; [`NO_EDGE`] for none.
@@ -43,7 +47,8 @@ impl TreePlan {
     /// `last_edge` has a [`NO_EDGE`] per feature, and again when this returns.
     pub(super) fn new(tree: &Tree, index: usize, output: usize, last_edge: &mut [u32]) -> Result<TreePlan, ModelError> {
         check_counts(tree, index)?;
-        let mut plan = TreePlan { output, rule: 0, splits: vec![], edges: vec![], reciprocals: vec![] };
+        let mut plan =
+            TreePlan { output, rule: 0, splits: vec![], sets: vec![], plain: true, edges: vec![], reciprocals: vec![] };
         let (mut distinct, mut deepest) = (0usize, 0usize);
         let mut ahead = vec![Visit::Enter { child: tree.root(), from: NO_EDGE }];
         while let Some(visit) = ahead.pop() {
@@ -63,7 +68,9 @@ impl TreePlan {
                         };
                         plan.edges.push(Edge { share: ratio * before, ratio, factor });
                     }
-                    plan.splits.push(PlannedSplit { test: split.test.clone(), feature: split.feature, from, prior });
+                    let decision = Decision::new(split, &mut plan.sets);
+                    plan.plain &= decision.is_plain();
+                    plan.splits.push(PlannedSplit { decision, from, prior });
                     ahead.push(Visit::Leave { feature: split.feature, prior });
                     for (edge, child) in [(right, split.right), (right + 1, split.left)] {
                         ahead.push(Visit::Enter { child, from: edge });

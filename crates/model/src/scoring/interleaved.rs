@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::scoring::TreeScorer;
-use crate::trees::{Child, Missing, Test, Trees, ZERO, in_set};
+use crate::trees::{Child, Decision, Trees};
 
 const WALKS: usize = 8;
 /// Rows whose scores stay in the first-level cache while all trees pass over them.
@@ -14,17 +14,10 @@ const BLOCK: usize = 256;
 
 #[derive(Debug, Clone, Copy)]
 struct Node {
-    /// Moved out of the band that is read as zero, so that `value <= threshold` alone decides; the index of a category set.
-    threshold: f64,
-    feature: u32,
-    flags: u32,
+    decision: Decision,
     /// Right, left. A node's index, or the complement of a leaf's.
     children: [i32; 2],
 }
-
-const NAN_LEFT: u32 = 1;
-const ZERO_MISSING: u32 = 2;
-const CATEGORIES: u32 = 4;
 
 #[derive(Debug, Clone)]
 pub struct Interleaved {
@@ -57,47 +50,19 @@ impl Interleaved {
             };
             engine.roots.push(reference(tree.root()));
             for split in tree.splits() {
-                let (threshold, flags) = engine.encode(&split.test);
-                let children = [reference(split.right), reference(split.left)];
-                engine.nodes.push(Node { threshold, feature: split.feature, flags, children });
+                let decision = Decision::new(split, &mut engine.sets);
+                engine.nodes.push(Node { decision, children: [reference(split.right), reference(split.left)] });
             }
             engine.leaves.extend(tree.leaves().iter().map(|leaf| leaf.value));
         }
-        engine.plain = engine.nodes.iter().all(|node| node.flags & (ZERO_MISSING | CATEGORIES) == 0);
+        engine.plain = engine.nodes.iter().all(|node| node.decision.is_plain());
         engine
-    }
-
-    fn encode(&mut self, test: &Test) -> (f64, u32) {
-        match test {
-            Test::Categories(words) => {
-                self.sets.push(words.clone());
-                ((self.sets.len() - 1) as f64, CATEGORIES)
-            }
-            Test::Numeric { threshold, missing, default_left } => {
-                let nan_left = match missing {
-                    Missing::Never => 0.0 <= *threshold,
-                    Missing::Zero | Missing::Nan => *default_left,
-                };
-                let zero_missing = if *missing == Missing::Zero { ZERO_MISSING } else { 0 };
-                (outside_zero(*threshold), u32::from(nan_left) * NAN_LEFT | zero_missing)
-            }
-        }
     }
 
     #[inline(always)]
     fn step<const PLAIN: bool>(&self, at: i32, row: &[f64]) -> i32 {
         let node = &self.nodes[at as usize];
-        let value = row[node.feature as usize];
-        let nan_left = value.is_nan() & (node.flags & NAN_LEFT != 0);
-        let mut left = (value <= node.threshold) | nan_left;
-        if !PLAIN {
-            if node.flags & CATEGORIES != 0 {
-                left = in_set(&self.sets[node.threshold as usize], value);
-            } else if node.flags & ZERO_MISSING != 0 && value.abs() <= ZERO {
-                left = node.flags & NAN_LEFT != 0;
-            }
-        }
-        node.children[usize::from(left)]
+        node.children[usize::from(node.decision.goes_left::<PLAIN>(row, &self.sets))]
     }
 
     /// Walks from `at` to leaves, eight at a time; `rows[j]` is the row walk `j` reads.
@@ -197,15 +162,4 @@ impl TreeScorer for Interleaved {
 /// Indices stay below `i32::MAX`: each node and leaf took bytes of a text, and a text of that size is refused.
 fn index(position: usize) -> i32 {
     i32::try_from(position).expect("the text of a model is shorter than 2 GiB")
-}
-
-/// The threshold that splits raw values as `threshold` splits values whose zero band has been set to 0.
-fn outside_zero(threshold: f64) -> f64 {
-    if threshold.abs() > ZERO {
-        threshold
-    } else if threshold >= 0.0 {
-        ZERO
-    } else {
-        (-ZERO).next_down()
-    }
 }

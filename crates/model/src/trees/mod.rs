@@ -1,5 +1,6 @@
 //! LightGBM's trees as validated data: what exists here can be walked without a check.
 
+mod decision;
 mod fields;
 mod objective;
 mod parse;
@@ -7,6 +8,7 @@ mod shape;
 
 use std::sync::Arc;
 
+pub(crate) use decision::Decision;
 pub use objective::Objective;
 
 /// LightGBM's `kZeroThreshold`: a number no further from zero than this *is* zero, in training and in scoring.

@@ -129,7 +129,11 @@ fn read_tree(index: usize, block: &str, features: usize) -> Result<Tree, ModelEr
 
 fn read_splits(section: &Section<'_>, splits: usize, features: usize) -> Result<Vec<Split>, ModelError> {
     let split_features = section.list::<u32>("split_feature", splits)?;
-    let thresholds = section.finite("threshold", splits)?;
+    // Infinity is a threshold: LightGBM writes it where only missing values go right.
+    let thresholds = section.list::<f64>("threshold", splits)?;
+    if let Some(index) = thresholds.iter().position(|threshold| threshold.is_nan()) {
+        return Err(section.wrong("threshold", format!("value {index} is not a number")));
+    }
     let decisions = section.list::<u8>("decision_type", splits)?;
     let left = section.list::<i32>("left_child", splits)?;
     let right = section.list::<i32>("right_child", splits)?;

@@ -1,0 +1,11 @@
+//! Scores and reasons against LightGBM itself (its C API, a test-only dependency) and against numbers from Python; texts and
+//! folders from strangers.
+
+mod artifact;
+mod explaining;
+mod hostile;
+mod lightgbm;
+mod python;
+mod random;
+mod scoring;
+mod trained;
