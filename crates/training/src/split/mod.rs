@@ -1,0 +1,181 @@
+//! Which part each row belongs to: train, validation, test; or none.
+//!
+//! Splits by time look only at as_of and label_time, the others only at hashes of keys or groups, so the order of rows
+//! never matters, and a row keeps its part while others come and go.
+
+mod hashed;
+mod time;
+
+use std::fmt;
+
+use arrow::array::Array;
+use karat_core::Instant;
+use karat_project::spec::{self, SplitBy, SplitPart};
+use serde::{Deserialize, Serialize};
+
+use crate::{TrainingData, TrainingError};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    Train,
+    Validation,
+    Test,
+}
+
+/// Where a row went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Assignment {
+    In(Part),
+    /// It has no label yet.
+    Unlabelled,
+    /// By its as_of it belongs to that part, but its label came to be known only after the next part began.
+    Purged(Part),
+}
+
+/// Every row's assignment, and what it adds up to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Assigned {
+    pub rows: Vec<Assignment>,
+    pub report: SplitReport,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SplitReport {
+    pub rows: u64,
+    pub unlabelled: u64,
+    pub train: PartReport,
+    pub validation: PartReport,
+    pub test: PartReport,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PartReport {
+    pub rows: u64,
+    pub positives: u64,
+    /// Rows left out because their label was known only after the next part began.
+    pub purged: u64,
+    /// The earliest and the latest as_of of its rows; absent when there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_as_of: Option<Instant>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_as_of: Option<Instant>,
+    /// When the last of its labels became known; absent when there are no rows, or when nobody can say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_label_time: Option<Instant>,
+}
+
+impl Assigned {
+    /// The indices of a part's rows, in row order.
+    pub fn rows_of(&self, part: Part) -> Vec<usize> {
+        let rows = self.rows.iter().enumerate();
+        rows.filter(|(_, assignment)| **assignment == Assignment::In(part)).map(|(row, _)| row).collect()
+    }
+}
+
+impl SplitReport {
+    pub fn part(&self, part: Part) -> &PartReport {
+        match part {
+            Part::Train => &self.train,
+            Part::Validation => &self.validation,
+            Part::Test => &self.test,
+        }
+    }
+}
+
+/// Deals the rows out as the model says. Parts may come out empty: whether that is enough to train on is for the caller.
+pub fn assign(data: &TrainingData, split: &spec::Split, seed: u32) -> Result<Assigned, TrainingError> {
+    let labels = data.labels()?;
+    assign_labelled(data, &labels, split, seed)
+}
+
+pub(crate) fn assign_labelled(
+    data: &TrainingData,
+    labels: &[Option<bool>],
+    split: &spec::Split,
+    seed: u32,
+) -> Result<Assigned, TrainingError> {
+    let rows = match split.by {
+        SplitBy::Time => {
+            let (validation, test) = (window(split, Part::Validation)?, window(split, Part::Test)?);
+            time::assign(data, labels, validation, test)
+        }
+        SplitBy::Random => hashed::assign_random(data, labels, shares(split)?, seed)?,
+        SplitBy::Group => hashed::assign_group(data, labels, shares(split)?, seed)?,
+    };
+    let report = report(data, labels, &rows);
+    Ok(Assigned { rows, report })
+}
+
+fn part_of(split: &spec::Split, part: Part) -> SplitPart {
+    if part == Part::Test { split.test } else { split.validation }
+}
+
+fn window(split: &spec::Split, part: Part) -> Result<karat_core::Window, TrainingError> {
+    match part_of(split, part) {
+        SplitPart::Window(window) => Ok(window),
+        SplitPart::Share(_) => Err(TrainingError::ShareByTime { part }),
+    }
+}
+
+fn shares(split: &spec::Split) -> Result<hashed::Shares, TrainingError> {
+    let by = if split.by == SplitBy::Random { "random" } else { "group" };
+    let share = |part| match part_of(split, part) {
+        SplitPart::Share(share) => Ok(share),
+        SplitPart::Window(_) => Err(TrainingError::WindowByShare { part, by }),
+    };
+    let (validation, test) = (share(Part::Validation)?, share(Part::Test)?);
+    if validation > 0.0 && test > 0.0 && validation + test < 1.0 {
+        Ok(hashed::Shares { validation, test })
+    } else {
+        Err(TrainingError::Shares { validation, test })
+    }
+}
+
+fn report(data: &TrainingData, labels: &[Option<bool>], rows: &[Assignment]) -> SplitReport {
+    let part = |part: Part| {
+        let mut report =
+            PartReport { rows: 0, positives: 0, purged: 0, first_as_of: None, last_as_of: None, last_label_time: None };
+        let mut label_times_known = true;
+        for (row, assignment) in rows.iter().enumerate() {
+            match *assignment {
+                Assignment::In(other) if other == part => {
+                    let as_of = Instant::from_micros(data.as_of.value(row));
+                    report.rows += 1;
+                    report.positives += u64::from(labels[row] == Some(true));
+                    report.first_as_of = Some(report.first_as_of.map_or(as_of, |first| first.min(as_of)));
+                    report.last_as_of = Some(report.last_as_of.map_or(as_of, |last| last.max(as_of)));
+                    if data.label_time.is_null(row) {
+                        label_times_known = false;
+                    } else {
+                        let known = Instant::from_micros(data.label_time.value(row));
+                        report.last_label_time = Some(report.last_label_time.map_or(known, |last| last.max(known)));
+                    }
+                }
+                Assignment::Purged(other) if other == part => report.purged += 1,
+                _ => {}
+            }
+        }
+        if !label_times_known {
+            report.last_label_time = None;
+        }
+        report
+    };
+    SplitReport {
+        rows: rows.len() as u64,
+        unlabelled: rows.iter().filter(|assignment| **assignment == Assignment::Unlabelled).count() as u64,
+        train: part(Part::Train),
+        validation: part(Part::Validation),
+        test: part(Part::Test),
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Part::Train => "train",
+            Part::Validation => "validation",
+            Part::Test => "test",
+        })
+    }
+}
