@@ -1,0 +1,166 @@
+//! Karat's own functions of time. Days are UTC days; a timestamp counts by its day, except in `days_between`.
+//!
+//! `years_between(from, to)`: birthdays passed. `months_between(from, to)`: whole months, by day of the month.
+//! `days_between(from, to)`: whole days of 24 hours. All three are ints, negative when `to` is the earlier, and lose
+//! what is not whole. `add_months(time, n)`: the same type, the day clamped to the month. Null in, null out.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Date32Array, Int64Array, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType as ArrowType, Date32Type, Int64Type, TimestampMicrosecondType};
+use datafusion_common::{DataFusionError, Result, exec_err, plan_err};
+use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use karat_core::DataType;
+use karat_core::time::MICROS_PER_DAY;
+
+use super::calendar;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Function {
+    Years,
+    Months,
+    Days,
+    AddMonths,
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct CalendarFunction {
+    function: Function,
+    signature: Signature,
+}
+
+pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
+    [Function::Years, Function::Months, Function::Days, Function::AddMonths]
+        .into_iter()
+        .map(|function| CalendarFunction { function, signature: Signature::user_defined(Volatility::Immutable) })
+        .map(|function| Arc::new(ScalarUDF::new_from_impl(function)))
+        .collect()
+}
+
+impl ScalarUDFImpl for CalendarFunction {
+    fn name(&self) -> &str {
+        match self.function {
+            Function::Years => "years_between",
+            Function::Months => "months_between",
+            Function::Days => "days_between",
+            Function::AddMonths => "add_months",
+        }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, arguments: &[ArrowType]) -> Result<ArrowType> {
+        match (self.function, arguments) {
+            (Function::AddMonths, [time, _]) => Ok(time.clone()),
+            (_, [_, _]) => Ok(ArrowType::Int64),
+            _ => self.wrong(arguments),
+        }
+    }
+
+    fn coerce_types(&self, arguments: &[ArrowType]) -> Result<Vec<ArrowType>> {
+        let [first, second] = arguments else { return self.wrong(arguments) };
+        let second = match self.function {
+            Function::AddMonths => int(second),
+            _ => time(second),
+        };
+        match (time(first), second) {
+            (Some(first), Some(second)) => Ok(vec![first, second]),
+            _ => self.wrong(arguments),
+        }
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let constant = arguments.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
+        let rows = if constant { 1 } else { arguments.number_rows };
+        let first = arguments.args[0].to_array(rows)?;
+        let second = arguments.args[1].to_array(rows)?;
+        let array = match self.function {
+            Function::Years => between(&first, &second, |from, to| calendar::months_between(day(from), day(to)) / 12),
+            Function::Months => between(&first, &second, |from, to| calendar::months_between(day(from), day(to))),
+            // `/` cuts off towards zero: whole days.
+            Function::Days => between(&first, &second, |from, to| {
+                i64::try_from((i128::from(to) - i128::from(from)) / i128::from(MICROS_PER_DAY))
+                    .expect("days between two instants fit 64 bits")
+            }),
+            Function::AddMonths => add_months(&first, second.as_primitive::<Int64Type>())?,
+        };
+        if constant {
+            return Ok(ColumnarValue::Scalar(datafusion_common::ScalarValue::try_from_array(&array, 0)?));
+        }
+        Ok(ColumnarValue::Array(array))
+    }
+}
+
+impl CalendarFunction {
+    fn wrong<T>(&self, arguments: &[ArrowType]) -> Result<T> {
+        let given: Vec<String> = arguments.iter().map(name_of).collect();
+        let wanted = match self.function {
+            Function::AddMonths => "a date or timestamp, and an int",
+            _ => "two dates or timestamps",
+        };
+        plan_err!("{} takes {wanted}, not ({})", self.name(), given.join(", "))
+    }
+}
+
+fn name_of(arrow: &ArrowType) -> String {
+    match DataType::of_arrow(arrow) {
+        Some(data_type) => data_type.to_string(),
+        None => arrow.to_string().to_lowercase(),
+    }
+}
+
+fn time(arrow: &ArrowType) -> Option<ArrowType> {
+    match arrow {
+        ArrowType::Date32 | ArrowType::Null => Some(ArrowType::Date32),
+        ArrowType::Timestamp(..) => Some(DataType::Timestamp.arrow()),
+        _ => None,
+    }
+}
+
+fn int(arrow: &ArrowType) -> Option<ArrowType> {
+    (arrow.is_integer() || *arrow == ArrowType::Null).then_some(ArrowType::Int64)
+}
+
+fn day(micros: i64) -> i64 {
+    calendar::day_of(micros).0
+}
+
+fn between(from: &ArrayRef, to: &ArrayRef, count: impl Fn(i64, i64) -> i64) -> ArrayRef {
+    let (from, to) = (micros(from), micros(to));
+    Arc::new(from.zip(to).map(|pair| Some(count(pair.0?, pair.1?))).collect::<Int64Array>())
+}
+
+/// Instants of a `Date32` (at midnight) or `Timestamp(Microsecond)` column.
+fn micros(array: &ArrayRef) -> Box<dyn Iterator<Item = Option<i64>> + '_> {
+    match array.as_primitive_opt::<Date32Type>() {
+        Some(dates) => Box::new(dates.iter().map(|date| date.map(|days| i64::from(days) * MICROS_PER_DAY))),
+        None => Box::new(array.as_primitive::<TimestampMicrosecondType>().iter()),
+    }
+}
+
+fn add_months(times: &ArrayRef, months: &Int64Array) -> Result<ArrayRef> {
+    let beyond = || DataFusionError::Execution("add_months leaves the calendar".to_owned());
+    if let Some(dates) = times.as_primitive_opt::<Date32Type>() {
+        let moved = dates.iter().zip(months).map(|(date, months)| {
+            let (Some(date), Some(months)) = (date, months) else { return Ok(None) };
+            let moved = calendar::add_months(i64::from(date), months).and_then(|days| i32::try_from(days).ok());
+            moved.map(Some).ok_or_else(beyond)
+        });
+        return Ok(Arc::new(moved.collect::<Result<Date32Array>>()?));
+    }
+    let Some(timestamps) = times.as_primitive_opt::<TimestampMicrosecondType>() else {
+        return exec_err!("add_months takes a date or a timestamp");
+    };
+    let moved = timestamps.iter().zip(months).map(|(micros, months)| {
+        let (Some(micros), Some(months)) = (micros, months) else { return Ok(None) };
+        let (day, rest) = calendar::day_of(micros);
+        let moved = calendar::add_months(day, months)
+            .and_then(|day| day.checked_mul(MICROS_PER_DAY))
+            .and_then(|midnight| midnight.checked_add(rest));
+        moved.map(Some).ok_or_else(beyond)
+    });
+    let array = moved.collect::<Result<TimestampMicrosecondArray>>()?;
+    Ok(Arc::new(array.with_data_type(times.data_type().clone())))
+}

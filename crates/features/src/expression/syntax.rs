@@ -1,0 +1,158 @@
+//! What may be written at all: checked on the parsed text, before any planning, so that messages speak of the text.
+
+use std::ops::ControlFlow;
+
+use datafusion_sql::parser::DFParser;
+use datafusion_sql::sqlparser::ast::{
+    Expr, Function, FunctionArgumentClause, FunctionArguments, Ident, Query, Value, Visit, Visitor,
+};
+
+use super::error::clean;
+use super::{ExpressionError, functions};
+
+/// Far more than anyone writes, and too little to exhaust a stack.
+const LONGEST: usize = 8_192;
+
+pub(super) struct Parsed {
+    pub(super) syntax: Expr,
+    /// Columns in the order in which they first stand.
+    pub(super) names: Vec<String>,
+    /// Those of `names` that stand in double quotes.
+    pub(super) quoted: Vec<String>,
+}
+
+pub(super) fn parse(sql: &str) -> Result<Parsed, ExpressionError> {
+    let wrong = |reason: String| ExpressionError::Syntax { sql: sql.to_owned(), reason };
+    if sql.trim().is_empty() {
+        return Err(wrong("it is empty".to_owned()));
+    }
+    if sql.len() > LONGEST {
+        let start: String = sql.chars().take(60).collect();
+        let reason = format!("it is longer than {LONGEST} characters");
+        return Err(ExpressionError::Syntax { sql: format!("{start}…"), reason });
+    }
+    let parsed = DFParser::parse_sql_into_expr(sql).map_err(|error| wrong(clean(&error.strip_backtrace())))?;
+    if parsed.alias.is_some() {
+        return Err(wrong("an expression has no alias: its name is the key it is written under".to_owned()));
+    }
+    let mut checker = Checker { sql, names: Vec::new(), quoted: Vec::new() };
+    match parsed.expr.visit(&mut checker) {
+        ControlFlow::Break(error) => Err(*error),
+        ControlFlow::Continue(()) => {
+            let (names, quoted) = (checker.names, checker.quoted);
+            Ok(Parsed { syntax: parsed.expr, names, quoted })
+        }
+    }
+}
+
+struct Checker<'a> {
+    sql: &'a str,
+    names: Vec<String>,
+    quoted: Vec<String>,
+}
+
+type Flow = ControlFlow<Box<ExpressionError>>;
+
+impl Checker<'_> {
+    fn refuse(&self, reason: impl Into<String>) -> Flow {
+        let error = ExpressionError::NotAllowed { sql: self.sql.to_owned(), reason: reason.into() };
+        ControlFlow::Break(Box::new(error))
+    }
+
+    fn column(&mut self, identifier: &Ident) -> Flow {
+        if identifier.value.starts_with('@') && identifier.quote_style.is_none() {
+            return self.refuse("there are no variables");
+        }
+        if identifier.quote_style.is_some() && !self.quoted.contains(&identifier.value) {
+            self.quoted.push(identifier.value.clone());
+        }
+        if !self.names.contains(&identifier.value) {
+            self.names.push(identifier.value.clone());
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn function(&self, function: &Function) -> Flow {
+        let name = function.name.to_string();
+        if function.over.is_some() {
+            return self.refuse(format!("`{name} … OVER` is a window function, and an expression sees one row"));
+        }
+        if functions::find(&name).is_none() {
+            let error =
+                ExpressionError::UnknownFunction { sql: self.sql.to_owned(), hint: functions::hint(&name), name };
+            return ControlFlow::Break(Box::new(error));
+        }
+        let plain_arguments = match &function.args {
+            FunctionArguments::List(list) => {
+                let only_nulls =
+                    |clause: &FunctionArgumentClause| matches!(clause, FunctionArgumentClause::IgnoreOrRespectNulls(_));
+                list.duplicate_treatment.is_none() && !list.clauses.iter().any(only_nulls)
+            }
+            FunctionArguments::None => true,
+            FunctionArguments::Subquery(_) => false,
+        };
+        let plain = plain_arguments
+            && function.filter.is_none()
+            && function.null_treatment.is_none()
+            && function.within_group.is_empty();
+        if plain { ControlFlow::Continue(()) } else { self.refuse(format!("`{name}` takes plain arguments only")) }
+    }
+}
+
+impl Visitor for Checker<'_> {
+    type Break = Box<ExpressionError>;
+
+    fn pre_visit_query(&mut self, _: &Query) -> Flow {
+        self.refuse("an expression sees one row and cannot query: use a source with `sql:`")
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> Flow {
+        match expr {
+            Expr::Identifier(identifier) => self.column(identifier),
+            Expr::CompoundIdentifier(parts) => {
+                let last = parts.last().map(|part| part.value.clone()).unwrap_or_default();
+                self.refuse(format!("write the column's name alone: `{last}`"))
+            }
+            Expr::Function(function) => self.function(function),
+            Expr::Value(value) if matches!(value.value, Value::Placeholder(_)) => {
+                self.refuse("there are no parameters")
+            }
+            Expr::IsFalse(_)
+            | Expr::IsNotFalse(_)
+            | Expr::IsTrue(_)
+            | Expr::IsNotTrue(_)
+            | Expr::IsNull(_)
+            | Expr::IsNotNull(_)
+            | Expr::IsUnknown(_)
+            | Expr::IsNotUnknown(_)
+            | Expr::IsDistinctFrom(..)
+            | Expr::IsNotDistinctFrom(..)
+            | Expr::InList { .. }
+            | Expr::Between { .. }
+            | Expr::BinaryOp { .. }
+            | Expr::Like { .. }
+            | Expr::ILike { .. }
+            | Expr::SimilarTo { .. }
+            | Expr::UnaryOp { .. }
+            | Expr::Cast { .. }
+            | Expr::Extract { .. }
+            | Expr::Ceil { .. }
+            | Expr::Floor { .. }
+            | Expr::Position { .. }
+            | Expr::Substring { .. }
+            | Expr::Trim { .. }
+            | Expr::Nested(_)
+            | Expr::Value(_)
+            | Expr::TypedString(_)
+            | Expr::Case { .. }
+            | Expr::Interval(_) => ControlFlow::Continue(()),
+            Expr::AtTimeZone { .. } => {
+                self.refuse("times are UTC here: say `time_zone:` in the source and let it read them")
+            }
+            Expr::InSubquery { .. } | Expr::Exists { .. } | Expr::Subquery(_) => {
+                self.refuse("an expression sees one row and cannot query: use a source with `sql:`")
+            }
+            other => self.refuse(format!("`{other}` is not part of the expression language")),
+        }
+    }
+}
