@@ -1,1 +1,9 @@
-//! stub
+//! What tests of several crates share: places, real data, a copy of the example, documents whose commands are run.
+//!
+//! Invariant: a development dependency only; it never ships.
+
+pub mod console;
+pub mod markdown;
+mod places;
+
+pub use places::{copy_folder, example_copy, repository, shared_data, temp_dir, test_python};

@@ -1,0 +1,3 @@
+mod cargo;
+mod documents;
+mod layering;
