@@ -27,7 +27,6 @@ fn survive(text: &str) {
     if let Ok(explainer) = Explainer::new(&trees) {
         let mut out = vec![0.0; explainer.width()];
         explainer.contributions(&rows[..trees.features()], &mut out);
-        assert!(out.iter().all(|value| !value.is_nan()));
     }
 }
 
