@@ -1,1 +1,27 @@
-//! stub
+//! The query engine: reads sources, holds them to their contracts, tells a delivery's differences to history, answers SQL.
+//!
+//! Invariant: opens the only DataFusion sessions, and never in a request's path; no HTTP, no training; writes nothing but
+//! quarantine files, temporary files and commits of history.
+
+mod deliver;
+mod engine;
+mod error;
+mod hash;
+mod plan;
+mod progress;
+mod read;
+mod spool;
+mod sql;
+mod stage;
+
+pub use deliver::{Delivered, DeliveryCounts, deliver};
+pub use engine::{Answer, Engine, EngineOptions, Table, Tables};
+pub use error::QueryError;
+pub use plan::{Identity, Shape, SourcePlan};
+pub use progress::{NoProgress, Progress};
+pub use read::FileNote;
+pub use sql::{LeftOut, LeftOutBy, plan_sql};
+pub use stage::{ContractReport, Example, Quarantine, RuleReport, Staged, stage};
+
+/// What this crate's calls return.
+pub type Result<T> = std::result::Result<T, QueryError>;

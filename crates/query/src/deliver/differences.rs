@@ -1,0 +1,296 @@
+//! One partition of a delivery against the same partition of the history.
+
+use std::cmp::Ordering;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
+use arrow::datatypes::{Int64Type, UInt32Type};
+use arrow::row::{RowConverter, Rows, SortField};
+use karat_core::{Name, Value, hidden};
+use karat_project::spec::Delivery;
+
+use super::DeliveryCounts;
+use super::records;
+use super::timeline::{Record, RowRef, Timeline, Version};
+use crate::plan::Shape;
+use crate::stage::{ACCEPTED_FILE, ACCEPTED_LINE};
+use crate::{QueryError, Result};
+
+/// What does not change from partition to partition.
+#[derive(Clone)]
+pub(super) struct Rules {
+    pub source: Name,
+    pub shape: Shape,
+    /// The ingest instant.
+    pub at: i64,
+    pub commit: i64,
+    pub labels: Vec<String>,
+}
+
+pub(super) struct Differences {
+    /// Sorted by identity, then known time.
+    pub records: Vec<RecordBatch>,
+    pub counts: DeliveryCounts,
+}
+
+pub(super) fn find(rules: &Rules, delivered: &RecordBatch, there: Option<&RecordBatch>) -> Result<Differences> {
+    let sides = Sides::new(rules, delivered, there)?;
+    let mut counts = DeliveryCounts::default();
+    let mut found: Vec<Record> = Vec::new();
+    let (mut new, mut old) = (sides.delivered.order.as_slice(), sides.there.order.as_slice());
+    while let Some(key) = sides.next_key(new, old) {
+        let (new_group, new_rest) = split(new, |row| sides.delivered.keys.row(row) == key);
+        let (old_group, old_rest) = split(old, |row| sides.there.keys.row(row) == key);
+        (new, old) = (new_rest, old_rest);
+        let mut timeline = Timeline::new(sides.versions(old_group));
+        match rules.shape.delivery {
+            Delivery::Full => sides.snapshot(new_group, &mut timeline, &mut counts)?,
+            Delivery::Changes | Delivery::Append => sides.changes(new_group, &mut timeline, &mut counts),
+        }
+        // The winner last: retractions before the row that stays.
+        timeline.records.sort_by_key(|record| (record.known, !record.removed));
+        found.append(&mut timeline.records);
+    }
+    let records = records::build(rules, delivered, there, &found)?;
+    Ok(Differences { records, counts })
+}
+
+fn split(order: &[usize], same: impl Fn(usize) -> bool) -> (&[usize], &[usize]) {
+    let end = order.iter().position(|row| !same(*row)).unwrap_or(order.len());
+    order.split_at(end)
+}
+
+struct Sides<'a> {
+    rules: &'a Rules,
+    delivered: Side<'a>,
+    there: Side<'a>,
+    files: &'a [u32],
+    lines: &'a [i64],
+}
+
+/// Rows of one side, encoded to be compared, in the order of their identities.
+struct Side<'a> {
+    batch: Option<&'a RecordBatch>,
+    keys: Rows,
+    values: Rows,
+    order: Vec<usize>,
+    event: Int64Array,
+    known: Int64Array,
+    commit: Int64Array,
+    removed: BooleanArray,
+}
+
+impl<'a> Sides<'a> {
+    fn new(rules: &'a Rules, delivered: &'a RecordBatch, there: Option<&'a RecordBatch>) -> Result<Sides<'a>> {
+        let shape = &rules.shape;
+        let fields = |names: &[&str]| -> Result<RowConverter> {
+            let schema = delivered.schema();
+            let field = |name: &&str| Ok(SortField::new(schema.field_with_name(name)?.data_type().clone()));
+            Ok(RowConverter::new(names.iter().map(field).collect::<Result<_>>()?)?)
+        };
+        let (identity, columns) = (shape.identity_columns(), shape.schema.names().collect::<Vec<_>>());
+        let (keys, values) = (fields(&identity)?, fields(&columns)?);
+        let encode = |converter: &RowConverter, batch: Option<&RecordBatch>, names: &[&str]| -> Result<Rows> {
+            let Some(batch) = batch else { return Ok(converter.empty_rows(0, 0)) };
+            let columns: Vec<ArrayRef> =
+                names.iter().map(|name| batch.column_by_name(name).expect("both sides have it").clone()).collect();
+            Ok(converter.convert_columns(&columns)?)
+        };
+        let side = |batch: Option<&'a RecordBatch>, rank: fn(&Side, usize) -> Rank| -> Result<Side<'a>> {
+            let column = |name: &str| batch.and_then(|batch| batch.column_by_name(name));
+            let ints = |name: &str| match column(name) {
+                Some(array) => array.as_primitive::<Int64Type>().clone(),
+                None => Int64Array::new_null(batch.map_or(0, RecordBatch::num_rows)),
+            };
+            let mut side = Side {
+                batch,
+                keys: encode(&keys, batch, &identity)?,
+                values: encode(&values, batch, &columns)?,
+                order: (0..batch.map_or(0, RecordBatch::num_rows)).collect(),
+                event: ints(hidden::EVENT_TIME),
+                known: ints(hidden::KNOWN_TIME),
+                commit: ints(hidden::COMMIT),
+                removed: match column(hidden::REMOVED) {
+                    Some(array) => array.as_boolean().clone(),
+                    None => BooleanArray::from(Vec::<bool>::new()),
+                },
+            };
+            let mut order = std::mem::take(&mut side.order);
+            order.sort_unstable_by(|a, b| {
+                side.keys.row(*a).cmp(&side.keys.row(*b)).then_with(|| rank(&side, *a).cmp(&rank(&side, *b)))
+            });
+            side.order = order;
+            Ok(side)
+        };
+        Ok(Sides {
+            rules,
+            delivered: side(Some(delivered), |_, row| Rank { row, ..Rank::default() })?,
+            there: side(there, |side, row| Rank {
+                known: side.known.value(row),
+                commit: side.commit.value(row),
+                stays: !side.removed.value(row),
+                row,
+            })?,
+            files: delivered
+                .column_by_name(ACCEPTED_FILE)
+                .expect("accepted rows have it")
+                .as_primitive::<UInt32Type>()
+                .values(),
+            lines: delivered
+                .column_by_name(ACCEPTED_LINE)
+                .expect("accepted rows have it")
+                .as_primitive::<Int64Type>()
+                .values(),
+        })
+    }
+
+    fn next_key(&self, new: &[usize], old: &[usize]) -> Option<arrow::row::Row<'_>> {
+        let new = new.first().map(|row| self.delivered.keys.row(*row));
+        let old = old.first().map(|row| self.there.keys.row(*row));
+        match (new, old) {
+            (Some(new), Some(old)) if old.cmp(&new) == Ordering::Less => Some(old),
+            (Some(new), _) => Some(new),
+            (None, old) => old,
+        }
+    }
+
+    /// The versions among an identity's records: of one known time and commit, the row that stays, else a removal.
+    fn versions(&self, group: &[usize]) -> Vec<Version> {
+        let side = &self.there;
+        let mut versions: Vec<Version> = Vec::new();
+        let mut of = None;
+        for &row in group {
+            let (known, commit) = (side.known.value(row), side.commit.value(row));
+            if of != Some((known, commit)) {
+                versions.push(Version { known, event: i64::MIN, row: None });
+                of = Some((known, commit));
+            }
+            if !side.removed.value(row) {
+                let version = versions.last_mut().expect("one was just pushed");
+                *version = Version { known, event: event(&side.event, row), row: Some(RowRef::There(row)) };
+            }
+        }
+        versions
+    }
+
+    fn same_values(&self, a: RowRef, b: RowRef) -> bool {
+        let values = |row| match row {
+            RowRef::Delivered(row) => self.delivered.values.row(row),
+            RowRef::There(row) => self.there.values.row(row),
+        };
+        values(a) == values(b)
+    }
+
+    /// `delivery: full`: what is delivered is all there is.
+    fn snapshot(&self, group: &[usize], timeline: &mut Timeline, counts: &mut DeliveryCounts) -> Result<()> {
+        let at = self.rules.at;
+        let winner = timeline.winner().copied();
+        let &[row, ref more @ ..] = group else {
+            if let Some(Version { known, row: Some(_), .. }) = winner {
+                timeline.add(Version { known: at.max(known), event: i64::MIN, row: None });
+                counts.removed += 1;
+            }
+            return Ok(());
+        };
+        if let Some(second) = more.first() {
+            return Err(self.duplicate(row, *second));
+        }
+        let delivered = RowRef::Delivered(row);
+        let word = self.word(row);
+        let known = match winner {
+            None => word.unwrap_or(i64::MIN),
+            Some(Version { row: Some(there), .. }) if self.same_values(there, delivered) => {
+                counts.unchanged += 1;
+                return Ok(());
+            }
+            // Whoever read before this delivery cannot have known it.
+            Some(winner) => word.unwrap_or(i64::MIN).max(at).max(winner.known),
+        };
+        match winner {
+            Some(Version { row: Some(_), .. }) => counts.revised += 1,
+            _ => counts.new += 1,
+        }
+        counts.accepted += 1;
+        timeline.add(Version { known, event: event(&self.delivered.event, row), row: Some(delivered) });
+        Ok(())
+    }
+
+    /// `delivery: changes` and `append`: each row says from when it is known.
+    fn changes(&self, group: &[usize], timeline: &mut Timeline, counts: &mut DeliveryCounts) {
+        let ingested = timeline.winner().map(|winner| winner.known.max(self.rules.at));
+        let removing = |row: usize| self.delivered.removed.value(row);
+        let mut rows: Vec<(i64, usize)> = group
+            .iter()
+            .map(|&row| {
+                let without_word = if removing(row) { Some(self.rules.at) } else { None };
+                (self.word(row).or(ingested).or(without_word).unwrap_or(i64::MIN), row)
+            })
+            .collect();
+        rows.sort_by_key(|(known, _)| *known);
+        for (index, &(known, row)) in rows.iter().enumerate() {
+            if rows.get(index + 1).is_some_and(|(next, _)| *next == known) {
+                counts.superseded += 1;
+                counts.accepted += 1;
+                continue;
+            }
+            let before = timeline.winner_at(known).and_then(|version| version.row);
+            let delivered = RowRef::Delivered(row);
+            let says_nothing_new = match before {
+                Some(before) => !removing(row) && self.same_values(before, delivered),
+                None => removing(row),
+            };
+            if says_nothing_new {
+                counts.unchanged += 1;
+                continue;
+            }
+            counts.accepted += 1;
+            if removing(row) {
+                counts.removed += 1;
+                timeline.add(Version { known, event: i64::MIN, row: None });
+                continue;
+            }
+            match timeline.winner() {
+                Some(Version { row: Some(_), .. }) => counts.revised += 1,
+                _ => counts.new += 1,
+            }
+            timeline.add(Version { known, event: event(&self.delivered.event, row), row: Some(delivered) });
+        }
+    }
+
+    /// The known time a row gives itself; None for facts.
+    fn word(&self, row: usize) -> Option<i64> {
+        self.delivered.known.is_valid(row).then(|| self.delivered.known.value(row))
+    }
+
+    fn duplicate(&self, first: usize, second: usize) -> QueryError {
+        let names = self.rules.shape.identity_columns();
+        let batch = self.delivered.batch.expect("the delivered side has rows");
+        let value = |name: &&str| {
+            let array = batch.column_by_name(name).expect("identities are there");
+            format!("{name}={}", Value::from_array(array, first))
+        };
+        let place = |row: usize| {
+            let label = self.rules.labels.get(self.files[row] as usize).map_or("", String::as_str);
+            format!("{label}:{}", self.lines[row])
+        };
+        QueryError::DuplicateKey {
+            name: self.rules.source.clone(),
+            key: names.iter().map(value).collect::<Vec<_>>().join(", "),
+            first: place(first),
+            second: place(second),
+            columns: names.join(", "),
+        }
+    }
+}
+
+fn event(times: &Int64Array, row: usize) -> i64 {
+    if times.is_null(row) { i64::MIN } else { times.value(row) }
+}
+
+/// The order of an identity's records: the winner last.
+#[derive(Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    known: i64,
+    commit: i64,
+    stays: bool,
+    row: usize,
+}

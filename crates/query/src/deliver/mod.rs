@@ -1,0 +1,196 @@
+//! A staged delivery into history: what differs from the current rows becomes one commit, or none.
+
+mod differences;
+mod partition;
+mod records;
+mod timeline;
+
+use std::collections::BTreeSet;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::concat_batches;
+use futures::future::BoxFuture;
+use futures::{FutureExt, TryStreamExt};
+use karat_core::{Digest, Instant, Schema, hidden};
+use karat_history::{CommitInfo, CommitNote, CommitWriter, History, Snapshot};
+use karat_project::spec::Delivery;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::Engine;
+use crate::plan::{Identity, SourcePlan};
+use crate::spool::Spool;
+use crate::stage::Staged;
+use crate::{QueryError, Result};
+
+use differences::{Differences, Rules};
+
+/// What became of every row of a delivery: `read = accepted + unchanged + quarantined`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryCounts {
+    pub read: u64,
+    /// Rows that changed the history: new, revised, under `changes` removing, and superseded ones.
+    pub accepted: u64,
+    pub quarantined: u64,
+    /// Identities that had no row.
+    pub new: u64,
+    pub revised: u64,
+    /// Identities that lost their row: missing from a full delivery, or removed by a row under `changes`.
+    pub removed: u64,
+    /// Rows that say what history says already.
+    pub unchanged: u64,
+    /// Rows followed, in the same delivery, by another of the same identity and known time.
+    pub superseded: u64,
+}
+
+/// What a delivery did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delivered {
+    pub counts: DeliveryCounts,
+    /// None when nothing differed: the history is untouched.
+    pub commit: Option<CommitInfo>,
+}
+
+/// Rows a partition should have at the first delivery, about.
+const PARTITION_ROWS: u64 = 150_000;
+const MAX_PARTITIONS: u64 = 64;
+
+/// Writes the differences between `staged` and the source's current rows as one commit, made at `at`.
+///
+/// All or nothing; delivering the same again makes no commit. A delivery that its contract refuses is
+/// [`QueryError::Refused`]; a key that comes twice in a full delivery is [`QueryError::DuplicateKey`].
+pub fn deliver<'a>(
+    engine: &'a Engine,
+    plan: &'a SourcePlan,
+    staged: &'a Staged,
+    history: &'a History,
+    at: Instant,
+) -> BoxFuture<'a, Result<Delivered>> {
+    run(engine, plan, staged, history, at).boxed()
+}
+
+async fn run(engine: &Engine, plan: &SourcePlan, staged: &Staged, history: &History, at: Instant) -> Result<Delivered> {
+    let source = plan.source();
+    if let Some(reason) = staged.report.refusal() {
+        return Err(QueryError::Refused { name: source.name.clone(), reason });
+    }
+    // The writer holds the source's lock, so what is read from here on stays the newest.
+    let mut writer = history.writer(&source.name, plan.schema()).await?;
+    let snapshot = history.snapshot(&source.name, None).await?;
+    let partitions = writer.partitions().unwrap_or_else(|| partitions_for(staged.accepted.rows()));
+
+    let mut counts = DeliveryCounts {
+        read: staged.report.read,
+        quarantined: staged.report.quarantined,
+        ..DeliveryCounts::default()
+    };
+    let known_files = match (&plan.shape().identity, &snapshot) {
+        (Identity::FileRow, Some(snapshot)) => files_in(snapshot).await?,
+        _ => BTreeSet::new(),
+    };
+    let (split, skipped) = {
+        let splitting = partition::Splitting {
+            shape: plan.shape().clone(),
+            accepted: staged.accepted.clone(),
+            digests: staged.report.files.iter().map(|file| file.digest.clone()).collect(),
+            known_files,
+            partitions,
+            temp_dir: engine.temp_dir().to_owned(),
+            budget: engine.memory_bytes() / 4,
+        };
+        blocking(move || splitting.run()).await?
+    };
+    counts.unchanged += skipped;
+
+    let rules = Rules {
+        source: source.name.clone(),
+        shape: plan.shape().clone(),
+        at: at.micros(),
+        commit: writer.number() as i64,
+        labels: staged.labels.clone(),
+    };
+    let mut wrote = false;
+    for (partition, delivered) in (0..partitions).zip(split) {
+        // Rows of files are only ever added: what is there cannot differ.
+        let there = match &snapshot {
+            Some(snapshot) if plan.shape().identity != Identity::FileRow => {
+                records_of(snapshot, plan.schema(), partition).await?
+            }
+            _ => Vec::new(),
+        };
+        let removals_possible = plan.shape().delivery == Delivery::Full;
+        if delivered.rows() == 0 && (there.is_empty() || !removals_possible) {
+            continue;
+        }
+        let rules = rules.clone();
+        let Differences { records, counts: more } = blocking(move || compare(&rules, delivered, there)).await?;
+        counts.add(&more);
+        wrote |= write(&mut writer, partition, &records).await?;
+    }
+    if !wrote {
+        return Ok(Delivered { counts, commit: None });
+    }
+    let note = CommitNote {
+        at,
+        delivery: staged.delivery.clone(),
+        counts: serde_json::to_value(counts).expect("counts serialise"),
+        partitions,
+    };
+    Ok(Delivered { counts, commit: Some(writer.commit(note).await?) })
+}
+
+fn partitions_for(rows: u64) -> u32 {
+    rows.div_ceil(PARTITION_ROWS).next_power_of_two().clamp(1, MAX_PARTITIONS) as u32
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| QueryError::Internal(error.to_string()))?
+}
+
+async fn records_of(snapshot: &Snapshot, schema: &Schema, partition: u32) -> Result<Vec<RecordBatch>> {
+    Ok(snapshot.stream(schema, Some(partition)).try_collect().await?)
+}
+
+/// The digests of the files whose rows the history has.
+async fn files_in(snapshot: &Snapshot) -> Result<BTreeSet<Digest>> {
+    let mut found = BTreeSet::new();
+    let mut batches = snapshot.stream(&Schema::default(), None);
+    let mut last = String::new();
+    while let Some(batch) = batches.try_next().await? {
+        let files = batch.column_by_name(hidden::FILE).expect("histories give their hidden columns");
+        for file in files.as_string::<i32>().iter().flatten() {
+            if file != last {
+                last = file.to_owned();
+                found.extend(Digest::parse(file));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn compare(rules: &Rules, delivered: Spool, there: Vec<RecordBatch>) -> Result<Differences> {
+    let batches = delivered.batches()?.collect::<Result<Vec<_>>>()?;
+    let delivered = concat_batches(delivered.schema(), &batches)?;
+    let there = match there.first() {
+        None => None,
+        Some(first) => Some(concat_batches(&first.schema(), &there)?),
+    };
+    differences::find(rules, &delivered, there.as_ref())
+}
+
+async fn write(writer: &mut CommitWriter, partition: u32, records: &[RecordBatch]) -> Result<bool> {
+    for batch in records {
+        writer.write(partition, batch).await?;
+    }
+    Ok(!records.is_empty())
+}
+
+impl DeliveryCounts {
+    fn add(&mut self, more: &DeliveryCounts) {
+        self.accepted += more.accepted;
+        self.new += more.new;
+        self.revised += more.revised;
+        self.removed += more.removed;
+        self.unchanged += more.unchanged;
+        self.superseded += more.superseded;
+    }
+}

@@ -1,0 +1,87 @@
+//! Accepted rows split into the partitions of a history, by a hash of their identity.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, UInt32Array};
+use arrow::compute::take_record_batch;
+use arrow::datatypes::{DataType, Field, Schema as ArrowSchema, UInt32Type};
+use karat_core::{Digest, hidden};
+
+use crate::Result;
+use crate::hash::stable_row_hashes;
+use crate::plan::{Identity, Shape};
+use crate::spool::{Spool, SpoolWriter};
+use crate::stage::ACCEPTED_FILE;
+
+pub(super) struct Splitting {
+    pub shape: Shape,
+    pub accepted: Spool,
+    /// Of the delivery's files, by their number.
+    pub digests: Vec<Digest>,
+    /// Of the files whose rows are in the history.
+    pub known_files: BTreeSet<Digest>,
+    pub partitions: u32,
+    pub temp_dir: PathBuf,
+    pub budget: usize,
+}
+
+impl Splitting {
+    /// The rows by partition, each with a `_file` column added; and how many were skipped because their file is known.
+    pub(super) fn run(self) -> Result<(Vec<Spool>, u64)> {
+        let fresh = self.fresh_files();
+        let mut fields: Vec<Arc<Field>> = self.accepted.schema().fields().iter().cloned().collect();
+        fields.push(Arc::new(Field::new(hidden::FILE, DataType::Utf8, true)));
+        let schema = Arc::new(ArrowSchema::new(fields));
+        let budget = self.budget / self.partitions as usize;
+        let mut writers: Vec<SpoolWriter> =
+            (0..self.partitions).map(|_| SpoolWriter::new(schema.clone(), &self.temp_dir, budget)).collect();
+        let mut skipped = 0;
+        for batch in self.accepted.batches()? {
+            let batch = batch?;
+            let files =
+                batch.column_by_name(ACCEPTED_FILE).expect("accepted rows have it").as_primitive::<UInt32Type>();
+            let by_file = self.shape.identity == Identity::FileRow;
+            let digests: StringArray = if by_file {
+                files.values().iter().map(|file| Some(self.digests[*file as usize].as_str())).collect()
+            } else {
+                StringArray::new_null(batch.num_rows())
+            };
+            let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
+            columns.push(Arc::new(digests));
+            let files = files.clone();
+            let batch = RecordBatch::try_new(schema.clone(), columns)?;
+            let mut rows: Vec<Vec<u32>> = vec![Vec::new(); self.partitions as usize];
+            for (row, hash) in self.hashes(&batch).into_iter().enumerate() {
+                if by_file && !fresh[files.value(row) as usize] {
+                    skipped += 1;
+                } else {
+                    rows[(hash % u64::from(self.partitions)) as usize].push(row as u32);
+                }
+            }
+            for (rows, writer) in rows.into_iter().zip(&mut writers) {
+                if rows.len() == batch.num_rows() {
+                    writer.push(batch.clone())?;
+                } else if !rows.is_empty() {
+                    writer.push(take_record_batch(&batch, &UInt32Array::from(rows))?)?;
+                }
+            }
+        }
+        let spools = writers.into_iter().map(SpoolWriter::finish).collect::<Result<Vec<Spool>>>()?;
+        Ok((spools, skipped))
+    }
+
+    /// By file: whether its rows are neither in the history nor in an earlier file of the same content.
+    fn fresh_files(&self) -> Vec<bool> {
+        let mut seen = self.known_files.clone();
+        self.digests.iter().map(|digest| seen.insert(digest.clone())).collect()
+    }
+
+    fn hashes(&self, batch: &RecordBatch) -> Vec<u64> {
+        let identity = self.shape.identity_columns();
+        let columns: Vec<ArrayRef> =
+            identity.iter().map(|name| batch.column_by_name(name).expect("identities are there").clone()).collect();
+        stable_row_hashes(&columns, batch.num_rows())
+    }
+}

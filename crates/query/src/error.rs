@@ -1,0 +1,86 @@
+use karat_core::{ErrorKind, Name};
+
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// The source's own file is at fault; `at` is the place in its YAML, such as `contract.2.column`.
+    #[error("source `{name}`, {at}: {problem}")]
+    Source { name: Name, at: String, problem: String },
+    #[error("{path}: {problem}")]
+    File { path: String, problem: String },
+    #[error("{path}:{line}: {problem}")]
+    Line { path: String, line: u64, problem: String },
+    #[error("{path}: {error}")]
+    Io { path: String, error: std::io::Error },
+    #[error("{0}")]
+    Sql(String),
+    #[error(
+        "source `{name}`: the key {key} comes twice in this full delivery ({first} and {second}); say which row stays \
+         with `- {{check: unique, columns: [{columns}]}}` in the contract"
+    )]
+    DuplicateKey { name: Name, key: String, first: String, second: String, columns: String },
+    #[error("source `{name}`: the delivery is refused: {reason}")]
+    Refused { name: Name, reason: String },
+    #[error("not enough memory for this query, even with disk: {0}; raise the engine's memory or read less at once")]
+    Memory(String),
+    #[error(transparent)]
+    History(#[from] karat_history::HistoryError),
+    #[error("temporary files: {0}")]
+    Temporary(std::io::Error),
+    #[error("internal: {0}")]
+    Internal(String),
+}
+
+impl QueryError {
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            QueryError::Source { .. } | QueryError::File { .. } | QueryError::Line { .. } | QueryError::Sql(_) => {
+                ErrorKind::Invalid
+            }
+            QueryError::Io { error, .. } if error.kind() == std::io::ErrorKind::NotFound => ErrorKind::NotFound,
+            QueryError::Io { .. } | QueryError::Temporary(_) | QueryError::Memory(_) => ErrorKind::Unavailable,
+            QueryError::DuplicateKey { .. } | QueryError::Refused { .. } => ErrorKind::Refused,
+            QueryError::History(error) => error.kind(),
+            QueryError::Internal(_) => ErrorKind::Internal,
+        }
+    }
+
+    pub(crate) fn source(name: &Name, at: impl Into<String>, problem: impl Into<String>) -> QueryError {
+        QueryError::Source { name: name.clone(), at: at.into(), problem: problem.into() }
+    }
+}
+
+impl From<arrow::error::ArrowError> for QueryError {
+    fn from(error: arrow::error::ArrowError) -> QueryError {
+        match error {
+            arrow::error::ArrowError::IoError(_, error) => QueryError::Temporary(error),
+            other => QueryError::Internal(other.to_string()),
+        }
+    }
+}
+
+impl From<datafusion::error::DataFusionError> for QueryError {
+    fn from(error: datafusion::error::DataFusionError) -> QueryError {
+        use datafusion::error::DataFusionError as E;
+        match error.find_root() {
+            E::ResourcesExhausted(text) => return QueryError::Memory(text.clone()),
+            E::External(inner) => {
+                if let Some(history) = inner.downcast_ref::<karat_history::HistoryError>() {
+                    return QueryError::Internal(format!("history: {history}"));
+                }
+            }
+            _ => {}
+        }
+        QueryError::Sql(tidy(&error.strip_backtrace()))
+    }
+}
+
+/// DataFusion's message without the layers it went through.
+fn tidy(message: &str) -> String {
+    let mut text = message.trim();
+    for layer in
+        ["Error during planning: ", "Schema error: ", "SQL error: ", "Execution error: ", "type_coercion\ncaused by\n"]
+    {
+        text = text.strip_prefix(layer).unwrap_or(text);
+    }
+    text.to_owned()
+}

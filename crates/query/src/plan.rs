@@ -1,0 +1,243 @@
+//! A source made ready to read: its columns worked out, its expressions and checks compiled against them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use karat_core::{Column, DataType, Name, Schema, hidden, nearest};
+use karat_features::Expression;
+use karat_project::spec::{Check, Delivery, Format, Origin, Source};
+
+use crate::read::{WantedColumn, columns_of, find};
+use crate::sql::plan_sql;
+use crate::stage::CompiledRule;
+use crate::{QueryError, Result};
+
+/// What tells a row of a history from every other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identity {
+    /// The `keys`, or the `event_id`.
+    Columns(Vec<String>),
+    /// The delivering file's digest and the row's number in it.
+    FileRow,
+}
+
+/// What it takes to resolve a history to its current rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shape {
+    pub schema: Schema,
+    pub identity: Identity,
+    pub delivery: Delivery,
+}
+
+impl Shape {
+    /// The names of the columns that identify a row, hidden ones included.
+    pub fn identity_columns(&self) -> Vec<&str> {
+        match &self.identity {
+            Identity::Columns(columns) => columns.iter().map(String::as_str).collect(),
+            Identity::FileRow => vec![hidden::FILE, hidden::ROW],
+        }
+    }
+}
+
+/// A source with everything compiled. Cheap to clone.
+#[derive(Clone)]
+pub struct SourcePlan(pub(crate) Arc<Parts>);
+
+pub(crate) struct Parts {
+    pub source: Source,
+    pub root: PathBuf,
+    pub input: Input,
+    /// The columns as read.
+    pub read: Schema,
+    pub prepare: Vec<Prepared>,
+    /// The columns once prepared.
+    pub prepared: Schema,
+    /// Those kept, by their place in `prepared`.
+    pub kept: Vec<usize>,
+    pub shape: Shape,
+    pub rules: Vec<CompiledRule>,
+    pub deleted: Option<Expression>,
+}
+
+pub(crate) enum Input {
+    Files { pattern: String, columns: Vec<WantedColumn> },
+    Sql(String),
+}
+
+pub(crate) struct Prepared {
+    pub name: String,
+    pub expression: Expression,
+}
+
+impl SourcePlan {
+    /// `upstream` holds the schemas of the sources that this one's `sql` and `relation` checks name. Reads nothing,
+    /// except the footer of a Parquet file whose columns are not declared.
+    pub fn new(source: &Source, root: &Path, upstream: &BTreeMap<Name, Schema>) -> Result<SourcePlan> {
+        let (input, read) = input(source, root, upstream)?;
+        let mut prepared = read.columns().to_vec();
+        let mut prepare = Vec::new();
+        for (name, sql) in &source.prepare {
+            let at = format!("prepare.{name}");
+            let expression = Expression::compile(sql, &Schema::new(prepared.clone()))
+                .map_err(|error| QueryError::source(&source.name, at, error.to_string()))?;
+            let column = Column::new(name, expression.data_type());
+            match prepared.iter_mut().find(|existing| &existing.name == name) {
+                Some(existing) => *existing = column,
+                None => prepared.push(column),
+            }
+            prepare.push(Prepared { name: name.clone(), expression });
+        }
+        let prepared = Schema::new(prepared);
+        for (index, name) in source.drop.iter().enumerate() {
+            require(source, &prepared, name, &format!("drop.{index}"))?;
+        }
+        let kept: Vec<usize> = (0..prepared.columns().len())
+            .filter(|index| !source.drop.contains(&prepared.columns()[*index].name))
+            .collect();
+        let schema = Schema::new(kept.iter().map(|index| prepared.columns()[*index].clone()).collect());
+        let shape = Shape { identity: identity(source, &schema)?, delivery: source.delivery(), schema };
+        check_times(source, &shape.schema)?;
+        let rules = source
+            .contract
+            .iter()
+            .enumerate()
+            .map(|(index, rule)| CompiledRule::new(&source.name, index, rule, &prepared, upstream))
+            .collect::<Result<Vec<CompiledRule>>>()?;
+        let deleted = match &source.deleted {
+            None => None,
+            Some(sql) => Some(compile_condition(&source.name, "deleted", sql, &prepared)?),
+        };
+        let source = source.clone();
+        let root = root.to_owned();
+        Ok(SourcePlan(Arc::new(Parts { source, root, input, read, prepare, prepared, kept, shape, rules, deleted })))
+    }
+
+    pub fn source(&self) -> &Source {
+        &self.0.source
+    }
+
+    /// The columns its history has.
+    pub fn schema(&self) -> &Schema {
+        &self.0.shape.schema
+    }
+
+    pub fn shape(&self) -> &Shape {
+        &self.0.shape
+    }
+
+    /// The sources whose current rows `relation` checks look at.
+    pub fn related(&self) -> Vec<&Name> {
+        self.0
+            .source
+            .contract
+            .iter()
+            .filter_map(|rule| match &rule.check {
+                Check::Relation { source, .. } => Some(source),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+fn input(source: &Source, root: &Path, upstream: &BTreeMap<Name, Schema>) -> Result<(Input, Schema)> {
+    let pattern = match source.origin() {
+        Origin::Sql(sql) => {
+            let schema =
+                plan_sql(sql, upstream).map_err(|error| QueryError::source(&source.name, "sql", error.to_string()))?;
+            return Ok((Input::Sql(sql.to_owned()), schema));
+        }
+        Origin::Path(pattern) => pattern.to_owned(),
+    };
+    if !source.columns.is_empty() {
+        let columns: Vec<WantedColumn> = source
+            .columns
+            .iter()
+            .map(|(name, spec)| WantedColumn {
+                file_name: spec.file_name(name).to_owned(),
+                name: name.clone(),
+                data_type: spec.data_type(),
+            })
+            .collect();
+        let schema = Schema::new(columns.iter().map(|column| Column::new(&column.name, column.data_type)).collect());
+        return Ok((Input::Files { pattern, columns }, schema));
+    }
+    let files = find(root, &pattern, source.format, source.compression)?;
+    let first = files.first().expect("a pattern without files is an error of its own");
+    if first.format == Format::Csv {
+        let problem = "a CSV file's columns are declared: `columns: {id: int, name: text}`";
+        return Err(QueryError::source(&source.name, "columns", problem));
+    }
+    let schema = columns_of(first)?;
+    let columns = schema
+        .columns()
+        .iter()
+        .map(|column| WantedColumn {
+            file_name: column.name.clone(),
+            name: column.name.clone(),
+            data_type: column.data_type,
+        })
+        .collect();
+    Ok((Input::Files { pattern, columns }, schema))
+}
+
+fn identity(source: &Source, schema: &Schema) -> Result<Identity> {
+    if source.delivery() == Delivery::Append {
+        return match &source.event_id {
+            Some(event_id) => {
+                require(source, schema, event_id, "event_id")?;
+                Ok(Identity::Columns(vec![event_id.clone()]))
+            }
+            None if source.sql.is_some() => {
+                let problem = "rows of a query have no identity of their own: name `keys`, or an `event_id`";
+                Err(QueryError::source(&source.name, "delivery", problem))
+            }
+            None => Ok(Identity::FileRow),
+        };
+    }
+    if source.keys.is_empty() {
+        let problem = "name the columns that tell its rows apart, or say `delivery: append`";
+        return Err(QueryError::source(&source.name, "keys", problem));
+    }
+    for (index, key) in source.keys.iter().enumerate() {
+        require(source, schema, key, &format!("keys.{index}"))?;
+    }
+    Ok(Identity::Columns(source.keys.clone()))
+}
+
+fn check_times(source: &Source, schema: &Schema) -> Result<()> {
+    for (at, name) in [("event_time", &source.event_time), ("known_time", &source.known_time)] {
+        let Some(name) = name else { continue };
+        let column = require(source, schema, name, at)?;
+        if !column.data_type.is_time() {
+            let problem = format!("`{name}` is {}, where a date or timestamp is needed", column.data_type);
+            return Err(QueryError::source(&source.name, at, problem));
+        }
+    }
+    Ok(())
+}
+
+fn require<'a>(source: &Source, schema: &'a Schema, name: &str, at: &str) -> Result<&'a Column> {
+    find_column(&source.name, schema, name, at)
+}
+
+/// The column called `name`, or an error that suggests the nearest.
+pub(crate) fn find_column<'a>(source: &Name, schema: &'a Schema, name: &str, at: &str) -> Result<&'a Column> {
+    schema.column(name).ok_or_else(|| {
+        let hint = match nearest(name, schema.names()) {
+            Some(nearest) => format!("; did you mean `{nearest}`?"),
+            None => format!("; it has {}", schema.names().collect::<Vec<_>>().join(", ")),
+        };
+        QueryError::source(source, at, format!("there is no column `{name}`{hint}"))
+    })
+}
+
+pub(crate) fn compile_condition(source: &Name, at: &str, sql: &str, schema: &Schema) -> Result<Expression> {
+    let expression =
+        Expression::compile(sql, schema).map_err(|error| QueryError::source(source, at, error.to_string()))?;
+    if expression.data_type() != DataType::Bool {
+        let problem = format!("`{sql}` is {}, where true or false is needed", expression.data_type());
+        return Err(QueryError::source(source, at, problem));
+    }
+    Ok(expression)
+}

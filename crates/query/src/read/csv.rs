@@ -1,0 +1,204 @@
+use arrow::array::{BooleanArray, Int64Array, RecordBatch};
+use arrow::compute::filter_record_batch;
+use karat_core::nearest;
+
+use super::cells::{CellBuilder, not_a};
+use super::files::OpenFile;
+use super::records::{MAX_RECORD, Record, RecordError, Records};
+use super::{BATCH_ROWS, BadRow, FileNote, FileRead, Place, ReadBatch, Sink, WantedColumn};
+use crate::{Progress, QueryError, Result};
+
+pub(super) fn read(read: &FileRead, place: &Place, progress: &dyn Progress, sink: &mut Sink) -> Result<FileNote> {
+    let label = &place.file.label;
+    let io_error = |error| QueryError::Io { path: label.clone(), error };
+    let mut open = OpenFile::open(place.file, progress).map_err(io_error)?;
+    let rows = {
+        let mut records = Records::new(&mut open.text, &read.csv);
+        records.skip_byte_order_mark().map_err(io_error)?;
+        read_records(read, place, progress, &mut records, sink)?
+    };
+    let (digest, bytes) = open.finish().map_err(io_error)?;
+    Ok(FileNote { path: label.clone(), digest, rows, bytes })
+}
+
+fn read_records<R: std::io::Read>(
+    read: &FileRead,
+    place: &Place,
+    progress: &dyn Progress,
+    records: &mut Records<R>,
+    sink: &mut Sink,
+) -> Result<u64> {
+    let explain = |error| explain(&place.file.label, error);
+    let mut record = Record::new();
+    let header: Vec<String> = if read.csv.header {
+        if !records.read(&mut record).map_err(explain)? {
+            let problem = "the file is empty: expected a line of column names".to_owned();
+            return Err(QueryError::File { path: place.file.label.clone(), problem });
+        }
+        record.cells().map(|cell| String::from_utf8_lossy(cell).trim().to_owned()).collect()
+    } else {
+        read.columns.iter().map(|column| column.file_name.clone()).collect()
+    };
+    let columns = locate(&place.file.label, &header, &read.columns, record.line.max(1))?;
+    let mut batch = Batch::new(read, place, header, columns);
+    let mut rows = 0;
+    while records.read(&mut record).map_err(explain)? {
+        rows += 1;
+        batch.take(&record, (place.rows_before + rows) as i64);
+        if batch.is_full() {
+            progress.rows(batch.taken as u64);
+            sink(batch.flush()?)?;
+        }
+    }
+    progress.rows(batch.taken as u64);
+    sink(batch.flush()?)?;
+    Ok(rows)
+}
+
+fn explain(label: &str, error: RecordError) -> QueryError {
+    match error {
+        RecordError::Io(error) => QueryError::Io { path: label.to_owned(), error },
+        RecordError::TooLong { line } => {
+            let problem = format!("a record of more than {} MiB begins here; is a quote left open?", MAX_RECORD >> 20);
+            QueryError::Line { path: label.to_owned(), line, problem }
+        }
+    }
+}
+
+/// Where each wanted column stands in the file.
+fn locate(label: &str, header: &[String], wanted: &[WantedColumn], line: u64) -> Result<Vec<usize>> {
+    let at_header = |problem| QueryError::Line { path: label.to_owned(), line, problem };
+    let mut places = Vec::with_capacity(wanted.len());
+    for column in wanted {
+        let mut found =
+            header.iter().enumerate().filter(|(_, name)| **name == column.file_name).map(|(index, _)| index);
+        let Some(index) = found.next() else {
+            let hint = match nearest(&column.file_name, header.iter().map(String::as_str)) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => format!("it has {}", listed(header)),
+            };
+            return Err(at_header(format!("the file has no column `{}`; {hint}", column.file_name)));
+        };
+        if found.next().is_some() {
+            return Err(at_header(format!("the file has two columns `{}`", column.file_name)));
+        }
+        places.push(index);
+    }
+    Ok(places)
+}
+
+fn listed(header: &[String]) -> String {
+    let shown: Vec<String> = header.iter().take(12).map(|name| format!("`{name}`")).collect();
+    let more = if header.len() > 12 { format!(" and {} more", header.len() - 12) } else { String::new() };
+    format!("{}{more}", shown.join(", "))
+}
+
+/// Rows on their way into a [`ReadBatch`].
+struct Batch<'a> {
+    read: &'a FileRead,
+    file: u32,
+    rows_before: i64,
+    header: Vec<String>,
+    places: Vec<usize>,
+    schema: arrow::datatypes::SchemaRef,
+    builders: Vec<CellBuilder>,
+    lines: Vec<i64>,
+    numbers: Vec<i64>,
+    /// Per row in the builders: every cell was read.
+    good: Vec<bool>,
+    bad: Vec<BadRow>,
+    taken: usize,
+}
+
+impl<'a> Batch<'a> {
+    fn new(read: &'a FileRead, place: &Place, header: Vec<String>, places: Vec<usize>) -> Batch<'a> {
+        Batch {
+            read,
+            file: place.index,
+            rows_before: place.rows_before as i64,
+            header,
+            places,
+            schema: read.schema().arrow(),
+            builders: read.columns.iter().map(|column| CellBuilder::new(column.data_type)).collect(),
+            lines: Vec::new(),
+            numbers: Vec::new(),
+            good: Vec::new(),
+            bad: Vec::new(),
+            taken: 0,
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.taken >= BATCH_ROWS
+    }
+
+    fn take(&mut self, record: &Record, number: i64) {
+        self.taken += 1;
+        if record.len() != self.header.len() {
+            let reason = format!("has {} cells where the file has {} columns", record.len(), self.header.len());
+            self.reject(record, None, None, reason);
+            return;
+        }
+        let mut good = true;
+        for index in 0..self.builders.len() {
+            let cell = record.cell(self.places[index]);
+            if self.read.csv.null_values.iter().any(|null| null.as_bytes() == cell) {
+                self.builders[index].append_null();
+            } else if !self.builders[index].append(cell, &self.read.zone) && good {
+                good = false;
+                let column = &self.read.columns[index];
+                let value = String::from_utf8_lossy(cell).into_owned();
+                self.reject(record, Some(column.name.clone()), Some(value), not_a(column.data_type).to_owned());
+            }
+        }
+        self.lines.push(record.line as i64);
+        self.numbers.push(number);
+        self.good.push(good);
+    }
+
+    fn reject(&mut self, record: &Record, column: Option<String>, value: Option<String>, reason: String) {
+        let row = raw_row(&self.header, record);
+        self.bad.push(BadRow { file: self.file, line: record.line as i64, column, value, reason, row });
+    }
+
+    fn flush(&mut self) -> Result<ReadBatch> {
+        let columns = self.builders.iter_mut().map(CellBuilder::finish).collect();
+        let rows = RecordBatch::try_new(self.schema.clone(), columns)?;
+        let lines = Int64Array::from(std::mem::take(&mut self.lines));
+        let numbers = Int64Array::from(std::mem::take(&mut self.numbers));
+        let good = BooleanArray::from(std::mem::take(&mut self.good));
+        let bad = std::mem::take(&mut self.bad);
+        self.taken = 0;
+        let batch = ReadBatch { rows, file: self.file, lines, numbers, rows_before: self.rows_before, bad };
+        if good.true_count() == good.len() { Ok(batch) } else { batch.filter(&good) }
+    }
+}
+
+impl ReadBatch {
+    /// Only the rows where `keep` is true.
+    pub(crate) fn filter(self, keep: &BooleanArray) -> Result<ReadBatch> {
+        use arrow::array::AsArray;
+        use arrow::compute::filter;
+        Ok(ReadBatch {
+            rows: filter_record_batch(&self.rows, keep)?,
+            lines: filter(&self.lines, keep)?.as_primitive().clone(),
+            numbers: filter(&self.numbers, keep)?.as_primitive().clone(),
+            ..self
+        })
+    }
+}
+
+/// The row as JSON: an object in the file's order; a list where its cells do not match the header.
+fn raw_row(header: &[String], record: &Record) -> String {
+    let text = |cell: &[u8]| serde_json::Value::from(String::from_utf8_lossy(cell)).to_string();
+    if record.len() != header.len() {
+        let cells: Vec<String> = record.cells().map(text).collect();
+        return format!("[{}]", cells.join(","));
+    }
+    let cells: Vec<String> = header
+        .iter()
+        .zip(record.cells())
+        .map(|(name, cell)| format!("{}:{}", serde_json::Value::from(name.as_str()), text(cell)))
+        .collect();
+    format!("{{{}}}", cells.join(","))
+}

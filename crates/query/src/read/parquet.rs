@@ -1,0 +1,148 @@
+use std::fs::File;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use karat_core::{Column, DataType, Schema, nearest};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::cells::not_a;
+use super::conform::{can_become, conform};
+use super::files::OpenFile;
+use super::{BATCH_ROWS, BadRow, FileNote, FileRead, FoundFile, Place, ReadBatch, Sink, WantedColumn};
+use crate::{NoProgress, Progress, QueryError, Result};
+
+/// The columns of a Parquet file in Karat's types.
+pub(crate) fn columns_of(file: &FoundFile) -> Result<Schema> {
+    let builder = open(file)?;
+    let mut columns = Vec::new();
+    for field in builder.schema().fields() {
+        let Some(data_type) = DataType::of_arrow(field.data_type()) else {
+            let problem = format!(
+                "column `{}` is {}, which has no place here; list the `columns` to read in the source",
+                field.name(),
+                field.data_type()
+            );
+            return Err(QueryError::File { path: file.label.clone(), problem });
+        };
+        if columns.iter().any(|column: &Column| &column.name == field.name()) {
+            let problem = format!("has two columns `{}`", field.name());
+            return Err(QueryError::File { path: file.label.clone(), problem });
+        }
+        columns.push(Column::new(field.name(), data_type));
+    }
+    Ok(Schema::new(columns))
+}
+
+fn open(file: &FoundFile) -> Result<ParquetRecordBatchReaderBuilder<File>> {
+    let handle = File::open(&file.path).map_err(|error| QueryError::Io { path: file.label.clone(), error })?;
+    ParquetRecordBatchReaderBuilder::try_new(handle).map_err(|error| unreadable(file, &error.to_string()))
+}
+
+fn unreadable(file: &FoundFile, problem: &str) -> QueryError {
+    QueryError::File { path: file.label.clone(), problem: format!("cannot be read as Parquet: {problem}") }
+}
+
+pub(super) fn read(read: &FileRead, place: &Place, progress: &dyn Progress, sink: &mut Sink) -> Result<FileNote> {
+    let file = place.file;
+    let builder = open(file)?;
+    let schema = builder.schema().clone();
+    let mut places = Vec::new();
+    for column in &read.columns {
+        places.push(locate(file, &schema, column)?);
+    }
+    let mask = ProjectionMask::roots(builder.parquet_schema(), places.iter().copied());
+    let reader = builder
+        .with_projection(mask)
+        .with_batch_size(BATCH_ROWS)
+        .build()
+        .map_err(|error| unreadable(file, &error.to_string()))?;
+    let mut rows = 0;
+    for batch in reader {
+        let batch = batch.map_err(|error| unreadable(file, &error.to_string()))?;
+        let read_batch = typed(read, place, &batch, rows)?;
+        rows += batch.num_rows() as u64;
+        progress.rows(batch.num_rows() as u64);
+        sink(read_batch)?;
+    }
+    // Parquet is read out of order, so its bytes are digested in a pass of their own.
+    let io_error = |error| QueryError::Io { path: file.label.clone(), error };
+    let (digest, bytes) = OpenFile::open(file, &NoProgress).and_then(OpenFile::finish).map_err(io_error)?;
+    progress.bytes(bytes);
+    Ok(FileNote { path: file.label.clone(), digest, rows, bytes })
+}
+
+fn locate(file: &FoundFile, schema: &arrow::datatypes::Schema, column: &WantedColumn) -> Result<usize> {
+    let problem = match schema.column_with_name(&column.file_name) {
+        Some((index, field)) if can_become(field.data_type(), column.data_type) => return Ok(index),
+        Some((_, field)) => {
+            format!("column `{}` is {}, declared {}", column.file_name, field.data_type(), column.data_type)
+        }
+        None => match nearest(&column.file_name, schema.fields().iter().map(|field| field.name().as_str())) {
+            Some(name) => format!("the file has no column `{}`; did you mean `{name}`?", column.file_name),
+            None => format!("the file has no column `{}`", column.file_name),
+        },
+    };
+    Err(QueryError::File { path: file.label.clone(), problem })
+}
+
+/// The batch in the wanted types; rows with a cell that has no value there are set apart.
+fn typed(read: &FileRead, place: &Place, batch: &RecordBatch, rows_before: u64) -> Result<ReadBatch> {
+    let first = rows_before as i64 + 1;
+    let lines = Int64Array::from_iter_values(first..first + batch.num_rows() as i64);
+    let mut columns: Vec<ArrayRef> = Vec::with_capacity(read.columns.len());
+    let mut good = vec![true; batch.num_rows()];
+    let mut bad = Vec::new();
+    for column in &read.columns {
+        let array = batch.column_by_name(&column.file_name).expect("the projection holds every wanted column");
+        let conformed = conform(array, column.data_type, &read.zone)?;
+        columns.push(conformed.array);
+        for row in failures(conformed.failed.as_ref()) {
+            if std::mem::replace(&mut good[row], false) {
+                bad.push(BadRow {
+                    file: place.index,
+                    line: lines.value(row),
+                    column: Some(column.name.clone()),
+                    value: Some(printed(array, row)),
+                    reason: not_a(column.data_type).to_owned(),
+                    row: raw_row(batch, row),
+                });
+            }
+        }
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let rows = RecordBatch::try_new_with_options(read.schema().arrow(), columns, &options)?;
+    let rows_before = place.rows_before as i64;
+    let numbers = Int64Array::from_iter_values(lines.values().iter().map(|line| line + rows_before));
+    let all_good = bad.is_empty();
+    let typed = ReadBatch { rows, file: place.index, lines, numbers, rows_before, bad };
+    if all_good { Ok(typed) } else { typed.filter(&BooleanArray::from(good)) }
+}
+
+pub(crate) fn failures(failed: Option<&BooleanArray>) -> impl Iterator<Item = usize> {
+    failed.into_iter().flat_map(|failed| failed.values().set_indices())
+}
+
+/// Any cell, printed; for reports.
+pub(crate) fn printed(array: &Arc<dyn Array>, row: usize) -> String {
+    match ArrayFormatter::try_new(array, &FormatOptions::default()) {
+        Ok(formatter) => formatter.value(row).to_string(),
+        Err(_) => format!("a {}", array.data_type()),
+    }
+}
+
+/// A row of any Arrow types as a JSON object of printed cells.
+pub(crate) fn raw_row(batch: &RecordBatch, row: usize) -> String {
+    let cells: Vec<String> = batch
+        .schema()
+        .fields()
+        .iter()
+        .zip(batch.columns())
+        .map(|(field, array)| {
+            let value = if array.is_null(row) { serde_json::Value::Null } else { printed(array, row).into() };
+            format!("{}:{value}", serde_json::Value::from(field.name().as_str()))
+        })
+        .collect();
+    format!("{{{}}}", cells.join(","))
+}

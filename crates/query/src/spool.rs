@@ -1,0 +1,106 @@
+//! Batches set aside: in memory up to a budget, beyond it in one temporary Arrow IPC file. Read back any number of times.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow::ipc::reader::StreamReader;
+use arrow::ipc::writer::StreamWriter;
+use tempfile::NamedTempFile;
+
+use crate::{QueryError, Result};
+
+pub(crate) struct SpoolWriter {
+    schema: SchemaRef,
+    temp_dir: PathBuf,
+    budget: usize,
+    bytes: usize,
+    rows: u64,
+    memory: Vec<RecordBatch>,
+    file: Option<(NamedTempFile, StreamWriter<BufWriter<File>>)>,
+}
+
+/// What a [`SpoolWriter`] took in, in its order.
+#[derive(Debug, Clone)]
+pub(crate) struct Spool {
+    schema: SchemaRef,
+    rows: u64,
+    memory: Vec<RecordBatch>,
+    file: Option<Arc<NamedTempFile>>,
+}
+
+impl SpoolWriter {
+    pub(crate) fn new(schema: SchemaRef, temp_dir: &Path, budget: usize) -> SpoolWriter {
+        let temp_dir = temp_dir.to_owned();
+        SpoolWriter { schema, temp_dir, budget, bytes: 0, rows: 0, memory: Vec::new(), file: None }
+    }
+
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    pub(crate) fn push(&mut self, batch: RecordBatch) -> Result<()> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        self.rows += batch.num_rows() as u64;
+        if let Some((_, writer)) = &mut self.file {
+            writer.write(&batch)?;
+            return Ok(());
+        }
+        self.bytes += batch.get_array_memory_size();
+        self.memory.push(batch);
+        if self.bytes > self.budget { self.move_to_disk() } else { Ok(()) }
+    }
+
+    fn move_to_disk(&mut self) -> Result<()> {
+        let file = NamedTempFile::new_in(&self.temp_dir).map_err(QueryError::Temporary)?;
+        let handle = file.reopen().map_err(QueryError::Temporary)?;
+        let mut writer = StreamWriter::try_new(BufWriter::with_capacity(1 << 18, handle), &self.schema)?;
+        for batch in self.memory.drain(..) {
+            writer.write(&batch)?;
+        }
+        self.file = Some((file, writer));
+        Ok(())
+    }
+
+    pub(crate) fn finish(self) -> Result<Spool> {
+        let file = match self.file {
+            None => None,
+            Some((file, mut writer)) => {
+                writer.finish()?;
+                Some(Arc::new(file))
+            }
+        };
+        Ok(Spool { schema: self.schema, rows: self.rows, memory: self.memory, file })
+    }
+}
+
+impl Spool {
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    pub(crate) fn batches(&self) -> Result<Box<dyn Iterator<Item = Result<RecordBatch>> + Send>> {
+        match &self.file {
+            None => Ok(Box::new(self.memory.clone().into_iter().map(Ok))),
+            Some(file) => {
+                let handle = file.reopen().map_err(QueryError::Temporary)?;
+                let reader = StreamReader::try_new(BufReader::with_capacity(1 << 18, handle), None)?;
+                // The file lives as long as something reads it.
+                let keep = file.clone();
+                Ok(Box::new(reader.map(move |batch| {
+                    let _ = &keep;
+                    batch.map_err(QueryError::from)
+                })))
+            }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! A delivery read, prepared and held to its contract: what is accepted waits in a spool, the rest in quarantine.
+
+mod accept;
+mod chain;
+mod keys;
+mod prepare;
+mod quarantine;
+mod relation;
+mod report;
+mod rules;
+mod unique;
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
+use karat_core::{Digest, DigestWriter};
+use tokio::sync::mpsc;
+
+use crate::engine::{Engine, Tables};
+use crate::plan::{Input, SourcePlan};
+use crate::read::{FileNote, FileRead, ReadBatch, find, read_files};
+use crate::spool::Spool;
+use crate::{Progress, QueryError, Result, sql};
+
+use chain::Chain;
+
+pub(crate) use accept::{ACCEPTED_FILE, ACCEPTED_LINE, visible_columns};
+pub use quarantine::Quarantine;
+pub use report::{ContractReport, Example, RuleReport};
+pub(crate) use rules::CompiledRule;
+
+/// A delivery that went through its contract. Temporary files under it go with it.
+pub struct Staged {
+    pub report: ContractReport,
+    pub quarantine: Quarantine,
+    /// What was delivered: digests of the files, or of the query and the commits it was evaluated over.
+    pub delivery: Digest,
+    pub(crate) accepted: Spool,
+    /// The files' names as reports give them, by the number accepted rows carry.
+    pub(crate) labels: Vec<String>,
+}
+
+/// Batches under way between reading and checking.
+const IN_FLIGHT: usize = 4;
+
+/// Reads a source's files (or evaluates its query over `tables`), prepares the rows and applies the contract.
+///
+/// A contract that refuses the delivery is no error here: [`ContractReport::refusal`] says so, and [`crate::deliver`]
+/// then takes nothing.
+pub fn stage<'a>(
+    engine: &'a Engine,
+    plan: &'a SourcePlan,
+    tables: &'a Tables,
+    progress: Arc<dyn Progress>,
+) -> BoxFuture<'a, Result<Staged>> {
+    run(engine, plan, tables, progress).boxed()
+}
+
+async fn run(engine: &Engine, plan: &SourcePlan, tables: &Tables, progress: Arc<dyn Progress>) -> Result<Staged> {
+    let related = relation::load(engine, plan, tables).await?;
+    let (sender, receiver) = mpsc::channel(IN_FLIGHT);
+    let labels = Labels::default();
+    let chain = Chain::new(engine, plan, related, labels.clone());
+    let checking = tokio::task::spawn_blocking(move || check(chain, receiver));
+    let read = match &plan.0.input {
+        Input::Files { .. } => read_delivery(plan, progress, labels, sender).await,
+        Input::Sql(text) => query_delivery(engine, plan, tables, text, progress, labels, sender).await,
+    };
+    let checked = checking.await.map_err(|error| QueryError::Internal(error.to_string()))?;
+    // When checking fails, reading fails too, for want of a listener: the first is the cause.
+    let mut staged = checked?;
+    let read = read?;
+    staged.report.files = read.files;
+    staged.report.left_out = read.left_out;
+    staged.delivery = read.delivery;
+    Ok(staged)
+}
+
+/// What is known of a delivery once it is read.
+struct Delivery {
+    files: Vec<FileNote>,
+    left_out: Vec<sql::LeftOut>,
+    delivery: Digest,
+}
+
+/// The names of the files being read: known once reading begins, needed by whoever reports a place.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Labels(Arc<std::sync::OnceLock<Vec<String>>>);
+
+impl Labels {
+    fn set(&self, labels: Vec<String>) {
+        let _ = self.0.set(labels);
+    }
+
+    pub(crate) fn all(&self) -> &[String] {
+        self.0.get().map_or(&[], Vec::as_slice)
+    }
+
+    pub(crate) fn get(&self, file: u32) -> &str {
+        self.all().get(file as usize).map_or("", String::as_str)
+    }
+}
+
+fn check(mut chain: Chain, mut receiver: mpsc::Receiver<ReadBatch>) -> Result<Staged> {
+    while let Some(batch) = receiver.blocking_recv() {
+        chain.take(batch)?;
+    }
+    chain.finish()
+}
+
+fn stopped() -> QueryError {
+    QueryError::Internal("checking stopped while rows were still being read".to_owned())
+}
+
+async fn read_delivery(
+    plan: &SourcePlan,
+    progress: Arc<dyn Progress>,
+    labels: Labels,
+    sender: mpsc::Sender<ReadBatch>,
+) -> Result<Delivery> {
+    let plan = plan.clone();
+    let reading = move || {
+        let Input::Files { pattern, columns } = &plan.0.input else { unreachable!("only files are read here") };
+        let source = &plan.0.source;
+        let files = find(&plan.0.root, pattern, source.format, source.compression)?;
+        labels.set(files.iter().map(|file| file.label.clone()).collect());
+        let csv = source.csv.clone().unwrap_or_default();
+        let read = FileRead { files, columns: columns.clone(), csv, zone: source.zone() };
+        read_files(&read, progress.as_ref(), &mut |batch| sender.blocking_send(batch).map_err(|_| stopped()))
+    };
+    let files =
+        tokio::task::spawn_blocking(reading).await.map_err(|error| QueryError::Internal(error.to_string()))??;
+    let digest = files.iter().fold(DigestWriter::new(), |digest, file| digest.piece(file.digest.as_str()));
+    Ok(Delivery { delivery: digest.finish(), files, left_out: Vec::new() })
+}
+
+async fn query_delivery(
+    engine: &Engine,
+    plan: &SourcePlan,
+    tables: &Tables,
+    text: &str,
+    progress: Arc<dyn Progress>,
+    labels: Labels,
+    sender: mpsc::Sender<ReadBatch>,
+) -> Result<Delivery> {
+    labels.set(vec!["sql".to_owned()]);
+    let query = sql::Query::new(engine, tables, text).await?;
+    let mut batches = query.typed(&plan.0.read, &plan.0.source.zone()).await?;
+    while let Some(batch) = batches.next().await {
+        let batch = batch?;
+        progress.rows((batch.rows.num_rows() + batch.bad.len()) as u64);
+        sender.send(batch).await.map_err(|_| stopped())?;
+    }
+    drop(sender);
+    let left_out = query.left_out().await?;
+    let versions = query.versions();
+    let digest = versions.iter().fold(DigestWriter::new().piece(text), |digest, version| digest.piece(version));
+    Ok(Delivery { files: Vec::new(), left_out, delivery: digest.finish() })
+}
+
+impl Staged {
+    /// The accepted rows in the order read: the declared columns, then `_row`.
+    pub fn accepted_rows(&self) -> u64 {
+        self.accepted.rows()
+    }
+
+    /// The accepted rows' declared columns and hidden `_row`, in the order read.
+    pub fn accepted_batches(&self) -> Result<impl Iterator<Item = Result<RecordBatch>> + Send + use<>> {
+        let columns = accept::visible_columns(self.accepted.schema());
+        Ok(self.accepted.batches()?.map(move |batch| Ok(batch?.project(&columns)?)))
+    }
+}

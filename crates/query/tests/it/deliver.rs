@@ -1,0 +1,308 @@
+//! Deliveries against a naive model of what they mean.
+
+use std::collections::BTreeMap;
+
+use karat_core::Instant;
+use karat_project::spec::Source;
+use karat_query::{Delivered, Table, Tables};
+use proptest::prelude::*;
+use serde_json::json;
+
+use crate::model::{HistoryRecord, Model, Row, Told, visible_by_entity};
+use crate::world::{World, day, source};
+
+fn rows_source(delivery: &str) -> Source {
+    let mut json = json!({
+        "name": "rows", "path": "rows.csv", "keys": ["id"], "delivery": delivery,
+        "columns": {"id": "int", "entity": "int", "value": "int", "event": "timestamp", "known": "date", "op": "text"},
+        "drop": ["op"], "event_time": "event", "known_time": "known",
+    });
+    if delivery == "changes" {
+        json["deleted"] = json!("op = 'D'");
+    }
+    if delivery == "append" {
+        json["event_id"] = json!("id");
+        json.as_object_mut().unwrap().remove("keys");
+    }
+    source(json)
+}
+
+fn line(key: u8, row: &Row) -> String {
+    let Row { entity, value, event, known } = row;
+    format!("{key},{entity},{value},{},{},\n", day(*event), karat_core::time::format_date(*known as i32))
+}
+
+fn row() -> impl Strategy<Value = Row> {
+    (0..3u8, 0..2u8, 0..4i64, 0..6i64).prop_map(|(entity, value, event, known)| Row { entity, value, event, known })
+}
+
+const HEADER: &str = "id,entity,value,event,known,op\n";
+
+fn told(delivered: &Delivered) -> Told {
+    let counts = &delivered.counts;
+    Told {
+        new: counts.new,
+        revised: counts.revised,
+        removed: counts.removed,
+        unchanged: counts.unchanged,
+        superseded: counts.superseded,
+    }
+}
+
+async fn records(world: &World, source: &Source) -> Vec<HistoryRecord> {
+    let Some(snapshot) = world.snapshot(source).await else { return Vec::new() };
+    let plan = world.plan(source).unwrap();
+    let mut tables = Tables::new();
+    tables.insert("h", Table::history(plan.schema(), snapshot));
+    let day = karat_core::time::MICROS_PER_DAY;
+    let sql = format!(
+        "SELECT id, entity, value, CAST(event AS BIGINT) / {day}, CAST(known AS INT), _event_time / {day}, \
+         _known_time / {day}, _commit, CAST(_removed AS INT) FROM h"
+    );
+    let parse = |row: &String| {
+        let n: Vec<i64> = row.split('|').map(|cell| cell.parse().unwrap()).collect();
+        HistoryRecord {
+            key: n[0] as u8,
+            row: Row { entity: n[1] as u8, value: n[2] as u8, event: n[3], known: n[4] },
+            event: n[5],
+            known: n[6],
+            commit: n[7] as u64,
+            removed: n[8] == 1,
+        }
+    };
+    world.query(&sql, &tables).await.iter().map(parse).collect()
+}
+
+async fn agrees(world: &World, source: &Source, model: &Model) -> Result<(), TestCaseError> {
+    let current: Vec<String> =
+        model.current().iter().map(|(key, row)| format!("{key}|{}|{}", row.entity, row.value)).collect();
+    prop_assert_eq!(world.current(source, "id, entity, value").await, current);
+    let records = records(world, source).await;
+    for as_of in 0..5 {
+        for known_at in (0..8).chain([20]) {
+            let wanted: Vec<(u8, Row)> = model.visible(as_of, known_at).into_iter().collect();
+            prop_assert_eq!(
+                visible_by_entity(&records, as_of, known_at),
+                wanted,
+                "as of {} known at {}",
+                as_of,
+                known_at
+            );
+        }
+    }
+    Ok(())
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn full_deliveries_become_their_differences(
+        deliveries in proptest::collection::vec(proptest::collection::btree_map(0..5u8, row(), 0..5), 1..5),
+    ) {
+        block_on(async {
+            let (world, source, mut model) = (World::new().await, rows_source("full"), Model::default());
+            for (index, rows) in deliveries.iter().enumerate() {
+                let at = 2 + index as i64;
+                world.write("rows.csv", HEADER.to_owned() + &rows.iter().map(|(k, r)| line(*k, r)).collect::<String>());
+                let wanted = model.full(rows, at);
+                prop_assert_eq!(told(&world.ingest(&source, day(at)).await), wanted);
+                agrees(&world, &source, &model).await?;
+                let again = world.ingest(&source, day(at + 1)).await;
+                prop_assert_eq!(again.commit, None);
+                prop_assert_eq!(again.counts.unchanged, rows.len() as u64);
+                prop_assert_eq!(world.snapshot(&source).await.map_or(0, |snapshot| snapshot.commit), model.commits);
+            }
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn changes_are_taken_at_their_word(
+        deliveries in proptest::collection::vec(
+            proptest::collection::vec((0..3u8, row(), proptest::bool::weighted(0.2)), 0..6), 1..4,
+        ),
+    ) {
+        block_on(async {
+            let (world, source, mut model) = (World::new().await, rows_source("changes"), Model::default());
+            for rows in &deliveries {
+                let lines = rows.iter().map(|(key, row, removes)| {
+                    if *removes { line(*key, row).replace(",\n", ",D\n") } else { line(*key, row) }
+                });
+                world.write("rows.csv", HEADER.to_owned() + &lines.collect::<String>());
+                let rows: Vec<(u8, i64, Option<Row>)> =
+                    rows.iter().map(|(key, row, removes)| (*key, row.known, (!removes).then(|| row.clone()))).collect();
+                let wanted = model.changes(&rows);
+                prop_assert_eq!(told(&world.ingest(&source, day(100)).await), wanted);
+                agrees(&world, &source, &model).await?;
+                let again = world.ingest(&source, day(100)).await;
+                prop_assert_eq!(again.commit, None);
+                prop_assert_eq!(again.counts.accepted, again.counts.superseded);
+            }
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn appended_events_are_told_apart_by_their_id(
+        deliveries in proptest::collection::vec(proptest::collection::vec((0..4u8, row()), 0..6), 1..4),
+    ) {
+        block_on(async {
+            let (world, source, mut model) = (World::new().await, rows_source("append"), Model::default());
+            for rows in &deliveries {
+                world.write("rows.csv", HEADER.to_owned() + &rows.iter().map(|(k, r)| line(*k, r)).collect::<String>());
+                let rows: Vec<_> = rows.iter().map(|(key, row)| (*key, row.known, Some(row.clone()))).collect();
+                prop_assert_eq!(told(&world.ingest(&source, day(100)).await), model.changes(&rows));
+                agrees(&world, &source, &model).await?;
+                prop_assert_eq!(world.ingest(&source, day(100)).await.commit, None);
+            }
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn appended_files_enter_once_each(deliveries in proptest::collection::vec(proptest::collection::vec(0..6u8, 1..4), 1..4)) {
+        block_on(async {
+            let world = World::new().await;
+            let source = source(json!({
+                "name": "log", "path": "log/*.csv", "columns": {"value": "int"},
+                "contract": [{"check": "range", "column": "value", "max": 4}],
+            }));
+            let mut wanted: BTreeMap<u8, u64> = BTreeMap::new();
+            for files in &deliveries {
+                let _ = std::fs::remove_dir_all(world.root().join("log"));
+                let mut fresh = 0;
+                for (index, content) in files.iter().enumerate() {
+                    // File `n` has n rows of n, and one that the contract refuses.
+                    let lines = format!("{content}\n").repeat(usize::from(*content)) + "5\n";
+                    world.write(&format!("log/{index}.csv"), format!("value\n{lines}"));
+                    let good = u64::from(*content) * u64::from(*content <= 4);
+                    if wanted.insert(*content, good).is_none() {
+                        fresh += good;
+                    }
+                }
+                let delivered = world.ingest(&source, day(1)).await;
+                prop_assert_eq!(delivered.counts.new, fresh);
+                prop_assert_eq!(delivered.commit.is_some(), fresh > 0);
+                let rows: u64 = wanted.values().sum();
+                prop_assert_eq!(world.current(&source, "value").await.len() as u64, rows);
+            }
+            Ok(())
+        })?;
+    }
+}
+
+#[tokio::test]
+async fn facts_are_always_known_first_and_later_from_their_ingest() {
+    let world = World::new().await;
+    let source = source(json!({
+        "name": "clients", "path": "clients.csv", "keys": ["id"], "columns": {"id": "int", "car": "text"},
+    }));
+    let times = || async {
+        let mut tables = Tables::new();
+        tables
+            .insert("h", Table::history(world.plan(&source).unwrap().schema(), world.snapshot(&source).await.unwrap()));
+        let sql = "SELECT id, car, _event_time, _known_time, _commit, _removed, _row FROM h ORDER BY _commit, id, _removed DESC";
+        world.query(sql, &tables).await
+    };
+    world.write("clients.csv", "id,car\n1,Y\n2,N\n3,N\n");
+    world.ingest(&source, day(10)).await;
+    world.write("clients.csv", "id,car\n4,Y\n2,Y\n1,Y\n");
+    let counts = world.ingest(&source, day(20)).await.counts;
+    assert_eq!((counts.new, counts.revised, counts.removed, counts.unchanged), (1, 1, 1, 1));
+    world.write("clients.csv", "id,car\n4,Y\n2,Y\n1,Y\n3,N\n");
+    world.ingest(&source, day(15)).await;
+    let (always, later, last) = (Instant::ALWAYS.micros(), day(20).micros(), day(20).micros());
+    assert_eq!(
+        times().await,
+        [
+            format!("1|Y|null|{always}|1|false|1"),
+            format!("2|N|null|{always}|1|false|2"),
+            format!("3|N|null|{always}|1|false|3"),
+            format!("2|N|null|{later}|2|true|2"),
+            format!("2|Y|null|{later}|2|false|2"),
+            format!("3|N|null|{later}|2|true|3"),
+            format!("4|Y|null|{always}|2|false|1"),
+            // The clock went back; the row still wins over its removal.
+            format!("3|N|null|{last}|3|false|4"),
+        ]
+    );
+    assert_eq!(world.current(&source, "id, car, _row").await, ["1|Y|1", "2|Y|2", "3|N|4", "4|Y|1"]);
+}
+
+#[tokio::test]
+async fn known_times_follow_the_source() {
+    let world = World::new().await;
+    world.write("e.csv", "id,day\n1,2021-01-31\n");
+    let ingested = |extra: serde_json::Value| {
+        let world = &world;
+        async move {
+            let mut json = json!({"name": "e", "path": "e.csv", "keys": ["id"], "columns": {"id": "int", "day": "date"}, "event_time": "day"});
+            json.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+            json["name"] = json!(format!("e{}", extra.as_object().unwrap().len()));
+            let source = source(json);
+            world.ingest(&source, day(100)).await;
+            let mut tables = Tables::new();
+            tables.insert(
+                "h",
+                Table::history(world.plan(&source).unwrap().schema(), world.snapshot(&source).await.unwrap()),
+            );
+            let rows = world.query("SELECT _event_time, _known_time FROM h", &tables).await;
+            let times: Vec<String> =
+                rows[0].split('|').map(|cell| Instant::from_micros(cell.parse().unwrap()).to_string()).collect();
+            times.join(" ")
+        }
+    };
+    assert_eq!(ingested(json!({})).await, "2021-01-31T00:00:00Z 2021-01-31T00:00:00Z");
+    assert_eq!(ingested(json!({"available_after": "1 month"})).await, "2021-01-31T00:00:00Z 2021-02-28T00:00:00Z");
+    assert_eq!(
+        ingested(json!({"available_after": "1 month", "time_zone": "Europe/Prague"})).await,
+        "2021-01-30T23:00:00Z 2021-02-27T23:00:00Z"
+    );
+}
+
+#[tokio::test]
+async fn a_key_twice_in_a_full_delivery_is_an_error_that_says_what_to_do() {
+    let world = World::new().await;
+    world.write("d.csv", "id,k,v\n1,a,1\n2,b,1\n1,a,2\n");
+    let mut source = source(
+        json!({"name": "d", "path": "d.csv", "keys": ["id", "k"], "columns": {"id": "int", "k": "text", "v": "int"}}),
+    );
+    let error = world.try_ingest(&source, day(1)).await.err().unwrap();
+    assert_eq!(
+        error.to_string(),
+        "source `d`: the key id=1, k=a comes twice in this full delivery (d.csv:2 and d.csv:4); say which row stays with \
+         `- {check: unique, columns: [id, k]}` in the contract"
+    );
+    assert!(world.snapshot(&source).await.is_none());
+    source.contract = serde_json::from_value(json!([{"check": "unique", "columns": ["id", "k"]}])).unwrap();
+    assert_eq!(world.ingest(&source, day(1)).await.counts.accepted, 2);
+}
+
+#[tokio::test]
+async fn a_delivery_larger_than_memory_gives_the_same_history() {
+    let rows: String = (0..40_000).map(|id| format!("{id},{},2021-01-{:02}\n", id % 97, id % 28 + 1)).collect();
+    let source = source(json!({
+        "name": "big", "path": "big.csv", "keys": ["id"], "columns": {"id": "int", "v": "int", "day": "date"},
+        "event_time": "day", "contract": [{"check": "unique", "columns": ["id"]}],
+    }));
+    let mut seen = Vec::new();
+    for memory in [1 << 16, 256 << 20] {
+        let world = World::with_memory(memory).await;
+        world.write("big.csv", format!("id,v,day\n{rows}"));
+        assert_eq!(world.ingest(&source, day(30_000)).await.counts.new, 40_000);
+        let changed = rows.replacen("\n7,7,", "\n7,8,", 1).replacen("\n9,9,2021-01-10\n", "\n", 1);
+        world.write("big.csv", format!("id,v,day\n{changed}"));
+        let counts = world.ingest(&source, day(30_001)).await.counts;
+        assert_eq!((counts.revised, counts.removed, counts.unchanged), (1, 1, 39_998));
+        let plan = world.plan(&source).unwrap();
+        let snapshot = world.snapshot(&source).await.unwrap();
+        let batches: Vec<_> = futures::TryStreamExt::try_collect(snapshot.stream(plan.schema(), None)).await.unwrap();
+        seen.push(crate::world::printed(&batches));
+    }
+    assert_eq!(seen[0], seen[1]);
+}

@@ -1,0 +1,11 @@
+#![expect(clippy::unwrap_used, reason = "helpers of tests; clippy sees only what is marked #[test]")]
+
+mod contract;
+mod credit;
+mod csv;
+mod deliver;
+mod model;
+mod parquet;
+mod sql;
+mod unique;
+mod world;
