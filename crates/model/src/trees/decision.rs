@@ -30,7 +30,7 @@ impl Decision {
                     Missing::Zero | Missing::Nan => *default_left,
                 };
                 let zero_missing = if *missing == Missing::Zero { ZERO_MISSING } else { 0 };
-                (outside_zero(*threshold), u32::from(nan_left) * NAN_LEFT | zero_missing)
+                (outside_zero(*threshold), (u32::from(nan_left) * NAN_LEFT) | zero_missing)
             }
         };
         Decision { threshold, feature: split.feature, flags }

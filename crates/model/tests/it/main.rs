@@ -1,6 +1,8 @@
 //! Scores and reasons against LightGBM itself (its C API, a test-only dependency) and against numbers from Python; texts and
 //! folders from strangers.
 
+#![expect(clippy::unwrap_used, reason = "a helper that cannot go on ends its test")]
+
 mod artifact;
 mod explaining;
 mod hostile;
