@@ -1,0 +1,182 @@
+//! [`OnlineStore`] on one LMDB environment in a directory.
+//!
+//! State lies in one database under `generation (8 bytes, big endian) | key`. A definition's record points at its
+//! base generation and, while a large `put` is being merged, at an overlay generation that readers look into first.
+//! So large writes are filled in many short transactions under a generation nobody points at, and appear by one
+//! change of the record. Generations that nothing points at are listed as garbage before their first entry is
+//! written: a killed writer leaves only listed garbage, and the next writer removes it.
+//!
+//! Writers of all processes take turns on `writer.lock`; readers never wait, and hold no transaction between calls.
+
+mod errors;
+mod layout;
+mod read;
+mod write;
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard};
+
+use heed::types::Bytes;
+use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, WithoutTls};
+use karat_core::{Digest, ErrorKind, OnlineError, OnlineStore, StateEntries, StateNote};
+
+use layout::FORMAT_VERSION;
+
+/// The longest key of the contract; with the generation before it, it stays under LMDB's own 511 bytes.
+const MAX_KEY_BYTES: usize = 480;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LmdbOptions {
+    /// The most the store may ever hold. Address space, not memory or disk: the file grows with what is in it.
+    pub map_bytes: usize,
+    /// How many reads may be under way at once, over all processes.
+    pub max_readers: u32,
+    /// How much a single write transaction takes; larger writes are split, and still appear at once.
+    pub transaction_bytes: usize,
+}
+
+impl Default for LmdbOptions {
+    fn default() -> LmdbOptions {
+        LmdbOptions { map_bytes: 64 << 30, max_readers: 1024, transaction_bytes: 16 << 20 }
+    }
+}
+
+/// A directory may be open once in a process, and in any number of processes.
+#[derive(Debug)]
+pub struct LmdbStore {
+    dir: PathBuf,
+    options: LmdbOptions,
+    env: Env<WithoutTls>,
+    tables: Tables,
+    writer: Mutex<File>,
+}
+
+/// Handles of the environment's databases.
+#[derive(Debug, Clone, Copy)]
+struct Tables {
+    /// `format` and `next_generation`.
+    meta: Database<'static, Bytes, Bytes>,
+    /// Digest (its 64 digits) to [`layout::Record`].
+    definitions: Database<'static, Bytes, Bytes>,
+    /// Generations that no record points at, being filled or to be deleted.
+    garbage: Database<'static, Bytes, Bytes>,
+    states: Database<'static, Bytes, Bytes>,
+}
+
+impl LmdbStore {
+    /// Opens the store in `dir`, which is made if missing.
+    pub fn open(dir: impl AsRef<Path>, options: LmdbOptions) -> Result<LmdbStore, OnlineError> {
+        let dir = dir.as_ref().to_path_buf();
+        let failed = |error: heed::Error| errors::convert(&dir, &options, error);
+        std::fs::create_dir_all(&dir).map_err(|error| failed(error.into()))?;
+        let mut open = EnvOpenOptions::new().read_txn_without_tls();
+        open.map_size(options.map_bytes.next_multiple_of(64 << 10)).max_readers(options.max_readers).max_dbs(8);
+        // SAFETY: LMDB asks that nobody else changes the mapped file; the directory is ours, and every process that
+        // opens it does so through this function, with LMDB's own lock file beside it.
+        let env = unsafe { open.open(&dir) }.map_err(failed)?;
+        // Readers that were killed hold their slots, and with them the pages they looked at.
+        env.clear_stale_readers().map_err(failed)?;
+        let tables = env.write_txn().and_then(|txn| {
+            env.create_databases_and_commit(txn, |opener, txn| {
+                let meta = opener.create_database(txn, Some("meta"))?;
+                let definitions = opener.create_database(txn, Some("definitions"))?;
+                let garbage = opener.create_database(txn, Some("garbage"))?;
+                let states = opener.create_database(txn, Some("states"))?;
+                Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit((meta, (definitions, (garbage, states)))))
+            })
+        });
+        let (meta, (definitions, (garbage, states))) = tables.map_err(failed)?.unwrap_commit();
+        let writer =
+            OpenOptions::new().create(true).truncate(false).read(true).write(true).open(dir.join("writer.lock"));
+        let writer = Mutex::new(writer.map_err(|error| failed(error.into()))?);
+        let store = LmdbStore { tables: Tables { meta, definitions, garbage, states }, dir, options, env, writer };
+        store.check_format()?;
+        Ok(store)
+    }
+
+    fn check_format(&self) -> Result<(), OnlineError> {
+        let txn = self.env.read_txn().map_err(|error| self.error(error))?;
+        let found = self.tables.meta.get(&txn, layout::FORMAT_KEY).map_err(|error| self.error(error))?;
+        match found.map(<[u8; 4]>::try_from) {
+            Some(Ok(version)) => layout::accept_format(&self.dir, u32::from_le_bytes(version)),
+            Some(Err(_)) => Err(errors::corrupt(&self.dir, "its format version is unreadable")),
+            None => {
+                drop(txn);
+                let mut txn = self.env.write_txn().map_err(|error| self.error(error))?;
+                self.tables
+                    .meta
+                    .put(&mut txn, layout::FORMAT_KEY, &FORMAT_VERSION.to_le_bytes())
+                    .and_then(|()| txn.commit())
+                    .map_err(|error| self.error(error))
+            }
+        }
+    }
+
+    fn error(&self, error: heed::Error) -> OnlineError {
+        errors::convert(&self.dir, &self.options, error)
+    }
+
+    /// The turn of this writer among all threads and processes; given back when dropped.
+    fn turn(&self) -> Result<Turn<'_>, OnlineError> {
+        let file = self.writer.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        match file.try_lock() {
+            Ok(()) => return Ok(Turn(file)),
+            Err(TryLockError::WouldBlock) => {
+                tracing::info!(store = %self.dir.display(), "waiting for another process to finish writing online state");
+            }
+            Err(TryLockError::Error(error)) => return Err(self.error(error.into())),
+        }
+        file.lock().map_err(|error| self.error(error.into()))?;
+        Ok(Turn(file))
+    }
+}
+
+struct Turn<'a>(MutexGuard<'a, File>);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "the online store's writer lock was not given back");
+        }
+    }
+}
+
+fn check_key(key: &[u8]) -> Result<(), OnlineError> {
+    if key.len() <= MAX_KEY_BYTES {
+        return Ok(());
+    }
+    let message = format!("a key of {} bytes is longer than the {MAX_KEY_BYTES} allowed: use shorter keys", key.len());
+    Err(OnlineError { kind: ErrorKind::Invalid, message })
+}
+
+impl OnlineStore for LmdbStore {
+    fn read(&self, definition: &Digest, key: &[u8], with: &mut dyn FnMut(&[u8])) -> Result<bool, OnlineError> {
+        check_key(key)?;
+        self.read_state(definition, key, with)
+    }
+
+    fn put(&self, definition: &Digest, note: &StateNote, entries: StateEntries<'_>) -> Result<(), OnlineError> {
+        self.put_states(definition, note, entries)
+    }
+
+    fn replace(&self, definition: &Digest, note: &StateNote, entries: StateEntries<'_>) -> Result<(), OnlineError> {
+        self.replace_states(definition, note, entries)
+    }
+
+    fn note(&self, definition: &Digest) -> Result<Option<StateNote>, OnlineError> {
+        self.read_note(definition)
+    }
+
+    fn scan(&self, definition: &Digest, with: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), OnlineError> {
+        self.scan_states(definition, with)
+    }
+
+    fn definitions(&self) -> Result<Vec<(Digest, u64)>, OnlineError> {
+        self.list_definitions()
+    }
+
+    fn drop_definition(&self, definition: &Digest) -> Result<(), OnlineError> {
+        self.forget(definition)
+    }
+}

@@ -1,0 +1,210 @@
+//! What every [`OnlineStore`] must do, as one suite that runs on each back end: `contract::check(&store)`.
+//!
+//! Panics at the first breach. The store may hold other definitions; the suite's own begin empty.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use karat_core::{Digest, ErrorKind, OnlineStore};
+
+type States = BTreeMap<Vec<u8>, Vec<u8>>;
+
+pub fn check(store: &dyn OnlineStore) {
+    what_was_never_written_is_absent(store);
+    a_put_is_read_back_and_adds_to_what_is_there(store);
+    writing_twice_is_writing_once(store);
+    a_replace_leaves_nothing_of_before(store);
+    keys_scan_in_byte_order(store);
+    long_keys_are_refused_and_nothing_of_their_write_stays(store);
+    definitions_do_not_mix(store);
+    a_write_appears_when_it_returns_and_not_before(store);
+    readers_never_see_half_a_put(store);
+}
+
+fn ok<T>(result: Result<T, karat_core::OnlineError>) -> T {
+    result.unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn definition(store: &dyn OnlineStore, name: &str) -> Digest {
+    let digest = Digest::of(format!("contract: {name}"));
+    ok(store.drop_definition(&digest));
+    digest
+}
+
+fn read(store: &dyn OnlineStore, definition: &Digest, key: &[u8]) -> Option<Vec<u8>> {
+    let mut found = None;
+    let called = ok(store.read(definition, key, &mut |state| found = Some(state.to_vec())));
+    assert_eq!(called, found.is_some(), "read says whether it called");
+    found
+}
+
+fn scan(store: &dyn OnlineStore, definition: &Digest) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut entries = Vec::new();
+    ok(store.scan(definition, &mut |key, state| entries.push((key.to_vec(), state.to_vec()))));
+    entries
+}
+
+fn put(store: &dyn OnlineStore, definition: &Digest, note: &[u8], states: &States) {
+    let mut entries = states.iter().map(|(key, state)| (key.clone(), state.clone()));
+    ok(store.put(definition, &note.to_vec(), &mut entries));
+}
+
+fn states<const N: usize>(states: [(&[u8], &[u8]); N]) -> States {
+    states.into_iter().map(|(key, state)| (key.to_vec(), state.to_vec())).collect()
+}
+
+/// Everything a reader can ask about a definition agrees with `expected`.
+fn assert_holds(store: &dyn OnlineStore, definition: &Digest, note: &[u8], expected: &States) {
+    assert_eq!(ok(store.note(definition)).as_deref(), Some(note), "note");
+    assert_eq!(scan(store, definition), expected.clone().into_iter().collect::<Vec<_>>(), "scan");
+    for (key, state) in expected {
+        assert_eq!(read(store, definition, key).as_ref(), Some(state), "read of {key:?}");
+    }
+    let counts: BTreeMap<Digest, u64> = ok(store.definitions()).into_iter().collect();
+    assert_eq!(counts.get(definition), Some(&(expected.len() as u64)), "number of keys");
+}
+
+fn assert_absent(store: &dyn OnlineStore, definition: &Digest) {
+    assert_eq!(read(store, definition, b"key"), None);
+    assert_eq!(ok(store.note(definition)), None);
+    assert_eq!(scan(store, definition), vec![]);
+    assert!(ok(store.definitions()).iter().all(|(digest, _)| digest != definition));
+}
+
+fn what_was_never_written_is_absent(store: &dyn OnlineStore) {
+    let absent = definition(store, "absent");
+    assert_absent(store, &absent);
+    ok(store.drop_definition(&absent));
+    put(store, &absent, b"", &states([(b"one", b"1")]));
+    assert_eq!(read(store, &absent, b"two"), None);
+    assert_eq!(read(store, &absent, b"on"), None, "a prefix of a key is another key");
+    assert_eq!(read(store, &absent, b""), None);
+    ok(store.drop_definition(&absent));
+    assert_absent(store, &absent);
+}
+
+fn a_put_is_read_back_and_adds_to_what_is_there(store: &dyn OnlineStore) {
+    let definition = definition(store, "put");
+    put(store, &definition, b"first", &states([(b"a", b"1"), (b"b", b""), (b"", b"the empty key")]));
+    assert_holds(store, &definition, b"first", &states([(b"a", b"1"), (b"b", b""), (b"", b"the empty key")]));
+    put(store, &definition, b"second", &states([(b"b", b"2"), (b"c", &[9; 100_000])]));
+    let both = states([(b"a", b"1"), (b"b", b"2"), (b"c", &[9; 100_000]), (b"", b"the empty key")]);
+    assert_holds(store, &definition, b"second", &both);
+    put(store, &definition, b"third", &States::new());
+    assert_holds(store, &definition, b"third", &both);
+}
+
+fn writing_twice_is_writing_once(store: &dyn OnlineStore) {
+    let definition = definition(store, "twice");
+    let entries = states([(b"a", b"1"), (b"b", b"2")]);
+    put(store, &definition, b"note", &entries);
+    put(store, &definition, b"note", &entries);
+    assert_holds(store, &definition, b"note", &entries);
+}
+
+fn a_replace_leaves_nothing_of_before(store: &dyn OnlineStore) {
+    let definition = definition(store, "replace");
+    put(store, &definition, b"old", &states([(b"a", b"1"), (b"b", b"2")]));
+    for new in [states([(b"b", b"3"), (b"c", b"4")]), States::new()] {
+        ok(store.replace(&definition, &b"new".to_vec(), &mut new.clone().into_iter()));
+        assert_holds(store, &definition, b"new", &new);
+    }
+}
+
+fn keys_scan_in_byte_order(store: &dyn OnlineStore) {
+    let definition = definition(store, "order");
+    let keys: [&[u8]; 9] =
+        [&[0xff; 480], b"b", &[0xff], b"", b"a\0", &[0; 9], b"a", &[0x80, 1], &[0xff, 0xff, 0xff, 0xff]];
+    let expected: States = keys.iter().map(|key| (key.to_vec(), key.to_vec())).collect();
+    let mut entries = keys.iter().map(|key| (key.to_vec(), key.to_vec()));
+    ok(store.put(&definition, &Vec::new(), &mut entries));
+    assert_holds(store, &definition, b"", &expected);
+}
+
+fn long_keys_are_refused_and_nothing_of_their_write_stays(store: &dyn OnlineStore) {
+    let definition = definition(store, "long keys");
+    let before = states([(b"a", b"1")]);
+    put(store, &definition, b"before", &before);
+    let entries = || (0..100_u8).map(|n| (vec![n], vec![n])).chain([(vec![1; 481], vec![1])]);
+    let refused = [
+        store.put(&definition, &b"after".to_vec(), &mut entries()),
+        store.replace(&definition, &b"after".to_vec(), &mut entries()),
+        store.read(&definition, &[1; 481], &mut |_| ()).map(|_| ()),
+    ];
+    for result in refused {
+        assert_eq!(result.map_err(|error| error.kind), Err(ErrorKind::Invalid));
+    }
+    assert_holds(store, &definition, b"before", &before);
+}
+
+fn definitions_do_not_mix(store: &dyn OnlineStore) {
+    let (one, other) = (definition(store, "one"), definition(store, "other"));
+    put(store, &one, b"one", &states([(b"a", b"1"), (b"b", b"1")]));
+    put(store, &other, b"other", &states([(b"a", b"2")]));
+    assert_holds(store, &one, b"one", &states([(b"a", b"1"), (b"b", b"1")]));
+    assert_holds(store, &other, b"other", &states([(b"a", b"2")]));
+    ok(store.drop_definition(&one));
+    assert_absent(store, &one);
+    assert_holds(store, &other, b"other", &states([(b"a", b"2")]));
+}
+
+fn a_write_appears_when_it_returns_and_not_before(store: &dyn OnlineStore) {
+    let definition = definition(store, "appears");
+    let old: States = (0..50_u8).map(|n| (vec![n], vec![1])).collect();
+    put(store, &definition, b"old", &old);
+    let new = |first: u8, state: u8| (first..200).map(move |n| (vec![n], vec![state; 300]));
+    let unchanged = |entry: (Vec<u8>, Vec<u8>)| {
+        assert_eq!(read(store, &definition, &entry.0), old.get(&entry.0).cloned(), "seen before the write returned");
+        assert_eq!(ok(store.note(&definition)).as_deref(), Some(b"old".as_slice()));
+        entry
+    };
+    ok(store.put(&definition, &b"old".to_vec(), &mut new(200, 0)));
+    ok(store.put(&definition, &b"new".to_vec(), &mut new(25, 2).map(unchanged)));
+    let mut both = old.clone();
+    both.extend(new(25, 2));
+    assert_holds(store, &definition, b"new", &both);
+
+    let unchanged = |entry: (Vec<u8>, Vec<u8>)| {
+        assert_eq!(read(store, &definition, &entry.0), both.get(&entry.0).cloned(), "seen before the write returned");
+        assert_eq!(scan(store, &definition).len(), both.len());
+        entry
+    };
+    ok(store.replace(&definition, &b"newest".to_vec(), &mut new(100, 3).map(unchanged)));
+    assert_holds(store, &definition, b"newest", &new(100, 3).collect());
+}
+
+/// A put writes one version under every key: whoever has seen a version at one key sees none older at another.
+fn readers_never_see_half_a_put(store: &dyn OnlineStore) {
+    const KEYS: u64 = 40;
+    let definition = definition(store, "halves");
+    let put_version = |version: u64| {
+        let mut entries = (0..KEYS).map(|n| (n.to_be_bytes().to_vec(), version.to_le_bytes().to_vec()));
+        ok(store.put(&definition, &version.to_le_bytes().to_vec(), &mut entries));
+    };
+    let version_at = |n: u64| {
+        let state = read(store, &definition, &n.to_be_bytes()).expect("every version has every key");
+        u64::from_le_bytes(state.try_into().expect("a version is eight bytes"))
+    };
+    put_version(0);
+    let (done, reads) = (AtomicBool::new(false), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        for start in 0..3 {
+            let (done, reads, version_at) = (&done, &reads, &version_at);
+            scope.spawn(move || {
+                let (mut newest, mut n) = (0, start);
+                while !done.load(Ordering::Relaxed) {
+                    let version = version_at(n % KEYS);
+                    assert!(version >= newest, "key {n} is at {version} after another was seen at {newest}");
+                    (newest, n) = (version, n + 7);
+                    reads.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        for version in 1..=30 {
+            put_version(version);
+            assert_eq!(version_at(version % KEYS), version, "a write is seen once it returned");
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert!(reads.load(Ordering::Relaxed) > 0);
+}

@@ -1,0 +1,83 @@
+//! Random histories of writes and reopenings against a map of maps.
+
+use std::collections::BTreeMap;
+
+use karat_core::{Digest, OnlineStore};
+use karat_online::{LmdbOptions, LmdbStore};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::scan;
+
+type Entries = Vec<(Vec<u8>, Vec<u8>)>;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Put(u8, Vec<u8>, Entries),
+    Replace(u8, Vec<u8>, Entries),
+    Drop(u8),
+    Reopen,
+}
+
+fn entries() -> impl Strategy<Value = Entries> {
+    // Few bytes, so that keys collide, prefix one another and reach the edges.
+    let byte = prop_oneof![Just(0_u8), Just(1), Just(0xff)];
+    vec((vec(byte, 0..4), vec(any::<u8>(), 0..80)), 0..25)
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let note = || vec(any::<u8>(), 0..10);
+    prop_oneof![
+        4 => (0..3_u8, note(), entries()).prop_map(|(d, n, e)| Step::Put(d, n, e)),
+        2 => (0..3_u8, note(), entries()).prop_map(|(d, n, e)| Step::Replace(d, n, e)),
+        1 => (0..3_u8).prop_map(Step::Drop),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+fn definition(number: u8) -> Digest {
+    Digest::of([number])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_store_is_a_map_of_maps(steps in vec(step(), 1..8), transaction_bytes in prop_oneof![Just(1_usize), Just(200), Just(1 << 20)]) {
+        let dir = tempfile::tempdir().unwrap();
+        let options = LmdbOptions { transaction_bytes, ..LmdbOptions::default() };
+        let mut store = LmdbStore::open(dir.path(), options).unwrap();
+        let mut model: BTreeMap<Digest, (Vec<u8>, BTreeMap<Vec<u8>, Vec<u8>>)> = BTreeMap::new();
+        for step in steps {
+            match step {
+                Step::Put(number, note, entries) => {
+                    store.put(&definition(number), &note, &mut entries.clone().into_iter()).unwrap();
+                    let (old_note, states) = model.entry(definition(number)).or_default();
+                    *old_note = note;
+                    states.extend(entries);
+                }
+                Step::Replace(number, note, entries) => {
+                    store.replace(&definition(number), &note, &mut entries.clone().into_iter()).unwrap();
+                    model.insert(definition(number), (note, entries.into_iter().collect()));
+                }
+                Step::Drop(number) => {
+                    store.drop_definition(&definition(number)).unwrap();
+                    model.remove(&definition(number));
+                }
+                Step::Reopen => {
+                    drop(store);
+                    store = LmdbStore::open(dir.path(), options).unwrap();
+                }
+            }
+            let counts: Vec<_> = model.iter().map(|(d, (_, states))| (d.clone(), states.len() as u64)).collect();
+            prop_assert_eq!(store.definitions().unwrap(), counts);
+            for number in 0..3 {
+                let definition = definition(number);
+                let expected = model.get(&definition);
+                prop_assert_eq!(store.note(&definition).unwrap(), expected.map(|(note, _)| note.clone()));
+                let states = expected.map(|(_, states)| states.clone()).unwrap_or_default();
+                prop_assert_eq!(scan(&store, &definition), states.into_iter().collect::<Entries>());
+            }
+        }
+    }
+}
