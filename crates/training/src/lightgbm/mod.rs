@@ -17,7 +17,7 @@ pub use names::feature_names;
 
 use crate::LightGbmError;
 
-/// `key=value` pairs under LightGBM's own names, kept in order.
+/// `key=value` pairs under LightGBM's own names, kept in order, each name once: of two values LightGBM would take the first.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Parameters(Vec<(String, String)>);
 
@@ -27,7 +27,10 @@ impl Parameters {
     }
 
     pub fn with(mut self, name: &str, value: impl ToString) -> Parameters {
-        self.0.push((name.to_owned(), value.to_string()));
+        match self.0.iter_mut().find(|(known, _)| known == name) {
+            Some(pair) => pair.1 = value.to_string(),
+            None => self.0.push((name.to_owned(), value.to_string())),
+        }
         self
     }
 

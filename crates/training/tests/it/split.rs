@@ -114,7 +114,8 @@ fn random_shares_come_out_about_right_and_follow_the_seed() {
     assert_ne!(assign(&data, &shares("random"), 2).unwrap().rows, one.rows);
 }
 
-/// Parts are kept by models trained long ago, so the hash may never change.
+/// Parts are kept by models trained long ago, so the hash may never change. The letters were computed in Python from the
+/// hash's description.
 #[test]
 fn random_parts_never_change_between_versions() {
     let assigned = assign(&monthly(24, 1), &shares("random"), 42).unwrap();
@@ -127,7 +128,7 @@ fn random_parts_never_change_between_versions() {
             _ => 'x',
         })
         .collect();
-    assert_eq!(letters, "PINNED");
+    assert_eq!(letters, "ttvtxtxtttttxtxvtvxxttvt");
 }
 
 fn permuted(data: &TrainingData, order: &[u32]) -> TrainingData {

@@ -49,7 +49,9 @@ fn the_trees_are_pythons_byte_for_byte() {
             .zip(expected["splits"].as_array().unwrap().iter().zip(expected["gain"].as_array().unwrap()))
         {
             assert_eq!(importance.splits, splits.as_u64().unwrap(), "{}", importance.feature);
-            assert!((importance.gain - gain.as_f64().unwrap()).abs() < 1e-9, "{}", importance.feature);
+            // Python's come from the text, where a gain has six digits.
+            let gain = gain.as_f64().unwrap();
+            assert!((importance.gain - gain).abs() < 1e-5 * gain, "{}", importance.feature);
         }
     }
 }
