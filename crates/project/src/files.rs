@@ -22,6 +22,10 @@ impl Span {
     pub(crate) fn new(file: FileId, start: usize, end: usize) -> Span {
         Span { file, start: start as u32, end: end.max(start) as u32 }
     }
+
+    pub(crate) fn range(self) -> std::ops::Range<usize> {
+        self.start as usize..self.end as usize
+    }
 }
 
 #[derive(Debug, Default)]
@@ -31,6 +35,8 @@ pub(crate) struct Files(Vec<File>);
 struct File {
     name: String,
     text: Arc<str>,
+    /// Where each line begins.
+    lines: Vec<usize>,
     source: Arc<NamedSource<Arc<str>>>,
 }
 
@@ -39,7 +45,9 @@ impl Files {
     pub(crate) fn add(&mut self, name: String, text: &str) -> FileId {
         let text: Arc<str> = Arc::from(text);
         let source = Arc::new(NamedSource::new(&name, Arc::clone(&text)).with_language("yaml"));
-        self.0.push(File { name, text, source });
+        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        let lines = std::iter::once(0).chain(breaks).collect();
+        self.0.push(File { name, text, lines, source });
         FileId((self.0.len() - 1) as u32)
     }
 
@@ -54,12 +62,23 @@ impl Files {
     pub(crate) fn place(&self, span: Span) -> Place {
         let file = self.file(span.file);
         let (before, _) = split_at(&file.text, span.start as usize);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        Place {
-            file: file.name.clone(),
-            line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
-            column: before.get(line_start..).unwrap_or_default().chars().count() + 1,
-        }
+        let line = file.lines.partition_point(|start| *start <= before.len());
+        let start = line.checked_sub(1).and_then(|line| file.lines.get(line)).copied().unwrap_or_default();
+        let column = before.get(start..).unwrap_or_default().chars().count() + 1;
+        Place { file: file.name.clone(), line, column }
+    }
+
+    /// Where `word` first stands, as a whole word, between the ends of `span`.
+    pub(crate) fn word(&self, span: Span, word: &str) -> Option<Span> {
+        let text = self.file(span.file).text.get(span.start as usize..span.end as usize)?;
+        let in_word = |c: char| c.is_alphanumeric() || c == '_';
+        let (at, _) = text.match_indices(word).find(|(at, _)| {
+            let before = text.get(..*at).and_then(|before| before.chars().next_back());
+            let after = text.get(at + word.len()..).and_then(|after| after.chars().next());
+            !before.is_some_and(in_word) && !after.is_some_and(in_word)
+        })?;
+        let start = span.start as usize + at;
+        Some(Span::new(span.file, start, start + word.len()))
     }
 
     pub(crate) fn problem(&self, span: Span, message: impl Into<String>) -> Problem {

@@ -14,6 +14,7 @@ mod read;
 mod schema;
 pub mod spec;
 mod sql;
+mod suggest;
 mod upstream;
 mod yaml;
 

@@ -12,7 +12,9 @@ pub const SCHEMA_KINDS: [&str; 6] = ["Project", "Source", "Entity", "FeatureView
 /// The schema of a file's documents (JSON Schema 2020-12). `None` for an unknown kind.
 pub fn schema_of(kind: &str) -> Option<Value> {
     if kind == "Project" {
-        return Some(finish(generate::<Config>(), kind));
+        let mut schema = generate::<Config>();
+        close(&mut schema);
+        return Some(finish(schema, kind));
     }
     let kind = Kind::parse(kind)?;
     let mut schema = match kind {
@@ -25,6 +27,7 @@ pub fn schema_of(kind: &str) -> Option<Value> {
     add_kind(&mut schema, kind);
     close_rules(&mut schema);
     one_view_an_item(&mut schema);
+    close(&mut schema);
     Some(finish(schema, kind.as_str()))
 }
 
@@ -89,6 +92,20 @@ fn unique_of_one(form: &Value) -> Option<Value> {
         }
     }
     Some(one)
+}
+
+/// Every object with properties has no others.
+fn close(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            object.values_mut().for_each(close);
+            if object.get("properties").is_some_and(Value::is_object) && object.get("type") == Some(&json!("object")) {
+                object.entry("additionalProperties").or_insert(false.into());
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(close),
+        _ => {}
+    }
 }
 
 fn one_view_an_item(schema: &mut Value) {

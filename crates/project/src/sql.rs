@@ -237,10 +237,8 @@ fn table_names(tokens: &[Token]) -> Vec<(usize, TableName)> {
             Token::Symbol(',') => level.wants_table = level.in_tables,
             Token::Symbol(_) | Token::Literal => {}
             _ if token.is("select") => *level = Level { selects: true, ..Level::default() },
-            _ if token.is("from") => {
-                if level.selects && !is_distinct_from(tokens, at) {
-                    *level = Level { selects: true, in_tables: true, wants_table: true };
-                }
+            _ if token.is("from") && level.selects && !is_distinct_from(tokens, at) => {
+                *level = Level { selects: true, in_tables: true, wants_table: true };
             }
             _ if token.is("join") && level.in_tables => level.wants_table = true,
             _ if token.is_any(&["lateral", "only"]) && level.wants_table => {}

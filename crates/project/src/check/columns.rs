@@ -1,10 +1,11 @@
 use indexmap::IndexMap;
-use karat_core::{DataType, Name, nearest};
+use karat_core::{DataType, Name};
 
 use super::scope::{Scope, key, keys_in};
 use crate::draft::Draft;
 use crate::kind::{Kind, ResourceRef};
 use crate::spec::{Format, Origin, Source};
+use crate::suggest::{did_you_mean, ticked};
 
 /// What is known of a source's columns without opening data.
 pub(super) struct Columns<'a> {
@@ -60,10 +61,8 @@ impl<'a> Columns<'a> {
             return *data_type;
         }
         if self.complete {
-            let help = match nearest(name, self.types.keys().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("it has {}", crate::read::ticked(&self.types.keys().collect::<Vec<_>>())),
-            };
+            let names = || self.types.keys().copied();
+            let help = did_you_mean(name, names(), || format!("it has {}", ticked(&names().collect::<Vec<_>>())));
             scope.at_with_help(path, format!("source `{source}` has no column `{name}`"), help);
         }
         None
@@ -112,15 +111,12 @@ fn rename_help(section: &str, name: &str) -> String {
     }
 }
 
-/// Whether the columns of `source` must be declared, are missing, and this is to be reported.
+/// A CSV file has no types of its own.
 pub(super) fn check_declared(scope: &mut Scope<'_>, source: &Source) {
     let has_none = source.columns.is_empty() && scope.is_sound();
-    match (&source.path, source.file_format()) {
-        (Some(_), Some(Format::Csv)) if has_none => {
-            let message = "a CSV source declares its columns: missing key `columns`";
-            scope.at_key_with_help("path", message, "write a line `name: type` for each column to read");
-        }
-        _ => {}
+    if source.sql.is_none() && source.file_format() == Some(Format::Csv) && has_none {
+        let message = "a CSV source declares its columns: missing key `columns`";
+        scope.at_key_with_help("path", message, "write a line `name: type` for each column to read");
     }
 }
 

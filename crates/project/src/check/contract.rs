@@ -128,7 +128,7 @@ fn check_content(scope: &mut Scope<'_>, columns: &Columns<'_>, source: &Source, 
             }
         }
         Check::RowCount { min, max } => match (min, max) {
-            (None, None) => scope.at_key(path, "a `row_count` check needs `min`, `max` or both"),
+            (None, None) => require_bounds(scope, "row_count", path),
             (Some(min), Some(max)) if min > max => {
                 scope.at(&format!("{path}.max"), format!("`max` {max} is less than `min` {min}"));
             }
@@ -165,8 +165,15 @@ fn check_range(
         (Some(least), Some(most)) if least > most => {
             scope.at(&format!("{path}.max"), format!("`max` {most} is less than `min` {least}"));
         }
-        _ if min.is_none() && max.is_none() => scope.at_key(path, "a `range` check needs `min`, `max` or both"),
+        _ if min.is_none() && max.is_none() => require_bounds(scope, "range", path),
         _ => {}
+    }
+}
+
+fn require_bounds(scope: &mut Scope<'_>, check: &str, path: &str) {
+    // One that is there and could not be read has been reported.
+    if !scope.is_written(&format!("{path}.min")) && !scope.is_written(&format!("{path}.max")) {
+        scope.at_key(path, format!("a `{check}` check needs `min`, `max` or both"));
     }
 }
 

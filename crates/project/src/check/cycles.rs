@@ -10,6 +10,7 @@ use crate::kind::Kind;
 use crate::problem::Problem;
 use crate::spec::{Check, Source};
 use crate::sql::sql_tables;
+use crate::suggest::{did_you_mean, ticked};
 use crate::upstream::resolve;
 
 /// The sources one depends on, each with the path that says so.
@@ -55,11 +56,11 @@ fn depends_on<'a>(draft: &'a Draft, scope: &mut Scope<'_>, source: &'a Source) -
 
 fn unknown_table(draft: &Draft, scope: &mut Scope<'_>, table: &str) {
     let names = draft.names(Kind::Source);
-    let help = match karat_core::nearest(table, names.iter().map(String::as_str)) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => "a query reads other sources, by their names".to_owned(),
-    };
-    scope.at_key_with_help("sql", format!("the query reads `{table}`, and no source is called that"), help);
+    let help = did_you_mean(table, names.iter().map(String::as_str), || match names {
+        [] => "a query reads other sources, by their names".to_owned(),
+        _ => format!("there is {}", ticked(names)),
+    });
+    scope.at_word("sql", table, format!("the query reads `{table}`, and no source is called that"), help);
 }
 
 /// Each cycle once: its sources in order, with the path inside each that leads to the next.

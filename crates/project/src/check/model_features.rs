@@ -1,11 +1,12 @@
 use std::collections::HashMap;
 
-use karat_core::{Name, nearest};
+use karat_core::Name;
 
 use super::columns::{Columns, Reading};
 use super::scope::{Scope, key, keys_in};
 use crate::kind::{Kind, ResourceRef};
 use crate::spec::{Aggregate, Feature, FeatureKind, FeatureView, Model, ModelFeatures};
+use crate::suggest::{did_you_mean, ticked};
 use crate::yaml::Aim;
 
 /// What the model sees: features of views and fields of requests, each under a name of its own, none of them an id.
@@ -49,7 +50,12 @@ pub(super) fn check(scope: &mut Scope<'_>, model: &Model) {
 }
 
 fn check_entity(scope: &mut Scope<'_>, model: &Model, view: &Name, path: &str) {
+    // An entity that is not there is reported where it is named.
+    let known = scope.draft.names(Kind::Entity);
+    let is_known = |name: &Name| known.iter().any(|known| known == name.as_str());
     if let Some(view) = scope.draft.views.get(view)
+        && is_known(&view.entity)
+        && is_known(&model.spine.entity)
         && view.entity != model.spine.entity
     {
         let message = format!(
@@ -104,10 +110,8 @@ impl<'a> Inputs<'a> {
         if features.iter().any(|known| known == feature) || !scope.draft.views.contains_key(view) {
             return;
         }
-        let help = match nearest(feature, features.iter().map(String::as_str)) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("it has {}", crate::read::ticked(&features)),
-        };
+        let help =
+            did_you_mean(feature, features.iter().map(String::as_str), || format!("it has {}", ticked(&features)));
         scope.at_with_help(path, format!("view `{view}` has no feature `{feature}`"), help);
     }
 
@@ -164,10 +168,9 @@ impl<'a> Inputs<'a> {
         if self.incomplete || self.names.contains_key(name) {
             return;
         }
-        let help = match nearest(name, self.names.keys().map(String::as_str)) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => "it names features of the model, or fields of its requests".to_owned(),
-        };
+        let help = did_you_mean(name, self.names.keys().map(String::as_str), || {
+            "it names features of the model, or fields of its requests".to_owned()
+        });
         scope.at_key_with_help(&format!("{section}.{}", key(name)), format!("the model has no feature `{name}`"), help);
     }
 }

@@ -1,20 +1,27 @@
-use karat_core::{Name, nearest};
+use karat_core::Name;
 
 use crate::draft::Draft;
 use crate::kind::{Kind, ResourceRef};
 use crate::problem::Problem;
+use crate::suggest::{did_you_mean, ticked};
 use crate::yaml::{Aim, Node, Shape, exists, locate};
+
+/// Problems reported of one resource.
+const MOST: usize = 1000;
 
 /// One resource under check: reports problems at paths inside it.
 pub(super) struct Scope<'a> {
     pub(super) draft: &'a Draft,
     problems: &'a mut Vec<Problem>,
+    /// How many there may be at most.
+    most: usize,
     resource: ResourceRef,
 }
 
 impl<'a> Scope<'a> {
     pub(super) fn new(draft: &'a Draft, problems: &'a mut Vec<Problem>, kind: Kind, name: &Name) -> Scope<'a> {
-        Scope { draft, problems, resource: ResourceRef::new(kind, name.clone()) }
+        let most = problems.len() + MOST;
+        Scope { draft, problems, most, resource: ResourceRef::new(kind, name.clone()) }
     }
 
     /// A problem with the value at `path`.
@@ -35,7 +42,22 @@ impl<'a> Scope<'a> {
         self.report(path, Aim::Key, message.into(), Some(help.into()));
     }
 
+    /// A problem with a word of the text at `path`: its first standing there, else the whole text.
+    pub(super) fn at_word(&mut self, path: &str, word: &str, message: impl Into<String>, help: impl Into<String>) {
+        let problem = match self.node() {
+            Some(node) => {
+                let span = locate(node, path, Aim::Value);
+                self.draft.files.problem(self.draft.files.word(span, word).unwrap_or(span), message)
+            }
+            None => Problem::new(message),
+        };
+        self.problems.push(problem.with_help(help));
+    }
+
     fn report(&mut self, path: &str, aim: Aim, message: String, help: Option<String>) {
+        if self.problems.len() >= self.most {
+            return;
+        }
         let problem = match self.node() {
             Some(node) => self.draft.files.problem(locate(node, path, aim), message),
             None => Problem::new(message),
@@ -51,10 +73,9 @@ impl<'a> Scope<'a> {
         self.node().is_some_and(|node| node.entry(key).is_some_and(|entry| !entry.value.is_null()))
     }
 
-    /// Whether a source's file has `key`, decoded or not.
-    pub(super) fn is_key_of_source_written(&self, source: &Name, key: &str) -> bool {
-        let node = self.draft.nodes.get(&ResourceRef::new(Kind::Source, source.clone()));
-        node.is_some_and(|node| node.entry(key).is_some())
+    /// As [`Scope::is_sound`], of a source.
+    pub(super) fn is_source_sound(&self, source: &Name) -> bool {
+        !self.draft.unsound.contains(&ResourceRef::new(Kind::Source, source.clone()))
     }
 
     /// Whether the file has `path` to its end.
@@ -73,11 +94,10 @@ impl<'a> Scope<'a> {
         if names.iter().any(|known| known == name.as_str()) {
             return;
         }
-        let help = match nearest(name, names.iter().map(String::as_str)) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None if names.is_empty() => format!("the project has none yet: they live in `{}/`", kind.folder()),
-            None => format!("there is {}", crate::read::ticked(names)),
-        };
+        let help = did_you_mean(name, names.iter().map(String::as_str), || match names {
+            [] => format!("the project has none yet: they live in `{}/`", kind.folder()),
+            _ => format!("there is {}", ticked(names)),
+        });
         self.report(path, aim, format!("no {} is called `{name}`", kind.words()), Some(help));
     }
 }

@@ -32,7 +32,7 @@ fn check_list(scope: &mut Scope<'_>, columns: &Columns<'_>, names: &[String], li
 }
 
 fn check_file(scope: &mut Scope<'_>, source: &Source) {
-    let Some(path) = &source.path else { return };
+    let (Some(path), None) = (&source.path, &source.sql) else { return };
     if path.trim().is_empty() {
         scope.at("path", "`path` is empty: write a file or a glob, relative to the project folder");
         return;
@@ -74,7 +74,7 @@ fn check_delivery(scope: &mut Scope<'_>, source: &Source) {
         );
         return;
     }
-    let no_keys = source.keys.is_empty() && (scope.is_sound() || !scope.has_key("keys"));
+    let no_keys = source.keys.is_empty() && scope.is_sound();
     match source.delivery {
         Some(delivery @ (Delivery::Full | Delivery::Changes)) if no_keys => {
             let word = word(delivery);

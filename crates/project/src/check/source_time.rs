@@ -21,7 +21,7 @@ pub(super) fn check(scope: &mut Scope<'_>, source: &Source) {
             "keep the column where there is one",
         );
     }
-    if source.event_time.is_none() && (scope.is_sound() || !scope.has_key("event_time")) {
+    if source.event_time.is_none() && scope.is_sound() {
         let given = [
             ("known_time", source.known_time.is_some()),
             ("available_after", source.available_after.is_some()),

@@ -48,7 +48,7 @@ fn check_entity_key(scope: &mut Scope<'_>, view: &FeatureView) {
 /// What counts back from as_of needs a source whose rows have a time.
 fn check_time(scope: &mut Scope<'_>, view: &FeatureView) {
     let Some(source) = scope.draft.sources.get(&view.source) else { return };
-    if source.event_time.is_some() || scope.is_key_of_source_written(&view.source, "event_time") {
+    if source.event_time.is_some() || !scope.is_source_sound(&view.source) {
         return;
     }
     let because = format!("source `{}` has no `event_time`", source.name);

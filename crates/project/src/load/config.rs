@@ -1,12 +1,11 @@
 use std::path::Path;
 
-use karat_core::nearest;
-
 use super::{CONFIG_FILE, folder};
 use crate::draft::Draft;
 use crate::files::Span;
 use crate::problem::Problem;
-use crate::read::{Reader, config, ticked};
+use crate::read::{Reader, config};
+use crate::suggest::{did_you_mean, ticked};
 use crate::yaml::{Node, Parsed, Shape, parse};
 
 const ENVIRONMENTS: &str = "environments";
@@ -34,11 +33,10 @@ fn overlay(draft: &mut Draft, root: &Path, environment: &str, node: &mut Node) {
         .filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))
         .collect();
     if !names.iter().any(|name| name == environment) {
-        let help = match nearest(environment, names.iter().map(String::as_str)) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None if names.is_empty() => format!("environments live in `{ENVIRONMENTS}/NAME.yaml`"),
-            None => format!("there is {}", ticked(&names)),
-        };
+        let help = did_you_mean(environment, names.iter().map(String::as_str), || match names.as_slice() {
+            [] => format!("environments live in `{ENVIRONMENTS}/NAME.yaml`"),
+            _ => format!("there is {}", ticked(&names)),
+        });
         draft.problems.push(Problem::new(format!("no environment is called `{environment}`")).with_help(help));
         return;
     }

@@ -1,13 +1,14 @@
 use std::path::Path;
 
-use karat_core::{Name, nearest};
+use karat_core::Name;
 
 use super::folder;
 use crate::draft::Draft;
 use crate::files::Span;
 use crate::kind::{Kind, PLANNED, ResourceRef};
 use crate::problem::Problem;
-use crate::read::{Reader, endpoint, entity, feature_view, model, source, ticked};
+use crate::read::{Reader, endpoint, entity, feature_view, model, source};
+use crate::suggest::{did_you_mean, shorten, ticked};
 use crate::yaml::{Node, Parsed, Scalar, Shape, parse};
 
 /// One file of `folder` into the draft: each of its documents is a resource.
@@ -66,7 +67,9 @@ fn document(draft: &mut Draft, node: Node, folder: &str, folder_kind: Option<Kin
     {
         let message = format!("{resource} is declared twice: first at {}", draft.files.place(*first));
         let at = node.entry("name").map_or(node.span, |entry| entry.value.span);
-        draft.problems.push(draft.files.problem(at, message).with_help("give one of them another name"));
+        let problem = draft.files.problem(at, message).with_help("give one of them another name");
+        draft.problems.push(problem);
+        draft.unsound.insert(resource.clone());
         return;
     }
     if let (Some(resource), Some(entry)) = (&resource, node.entry("name")) {
@@ -105,11 +108,8 @@ fn kind_of(draft: &mut Draft, node: &Node, folder: &str) -> Option<Kind> {
     }
     let Some(kind) = Kind::parse(&text) else {
         let all = kinds.iter().copied().chain(PLANNED.iter().map(|(kind, _)| *kind));
-        let help = match nearest(&text, all) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("the kinds are {}", ticked(&kinds)),
-        };
-        return report(draft, span, format!("unknown kind `{text}`"), Some(help));
+        let help = did_you_mean(&text, all, || format!("the kinds are {}", ticked(&kinds)));
+        return report(draft, span, format!("unknown kind `{}`", shorten(&text)), Some(help));
     };
     if kind.folder() != folder {
         let message = format!("{} belongs in `{}/`, and this file is in `{folder}/`", kind.a_words(), kind.folder());

@@ -1,6 +1,7 @@
-use super::reader::{Fields, Reader, ticked};
+use super::reader::{Fields, Reader};
 use super::scalar::{choice, jsons, number, sql, text, whole, window};
 use crate::spec::{Aggregate, Feature, FeatureCheck, FeatureKind, Rows};
+use crate::suggest::ticked;
 use crate::yaml::{Node, Scalar, Shape};
 
 const AGGREGATES: [(&str, Aggregate); 9] = [

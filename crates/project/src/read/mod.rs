@@ -16,5 +16,5 @@ pub(crate) use endpoint::endpoint;
 pub(crate) use entity::entity;
 pub(crate) use feature_view::feature_view;
 pub(crate) use model::model;
-pub(crate) use reader::{Reader, ticked};
+pub(crate) use reader::Reader;
 pub(crate) use source::source;

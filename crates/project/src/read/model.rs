@@ -1,13 +1,14 @@
 use indexmap::IndexMap;
 use karat_core::Name;
 
-use super::reader::{Fields, Reader, ticked};
-use super::scalar::{choice, data_type, name, number, text, texts, whole, window};
+use super::reader::{Fields, Reader};
+use super::scalar::{bad_name, choice, data_type, name, number, text, texts, whole, window};
 use crate::spec::model::default_seed;
 use crate::spec::{
     Approval, Direction, Estimator, FeatureList, Goal, LightGbm, Model, ModelFeatures, Reason, Spine, Split, SplitBy,
     SplitPart, Task, Threshold,
 };
+use crate::suggest::{did_you_mean, shorten, ticked};
 use crate::yaml::{Node, Scalar, Shape};
 
 pub(crate) fn model(reader: &mut Reader<'_>, node: &Node) -> Option<Model> {
@@ -81,10 +82,7 @@ fn model_features(reader: &mut Reader<'_>, node: &Node) -> Option<ModelFeatures>
     };
     let view = match Name::new(&entry.key) {
         Ok(view) => view,
-        Err(error) => {
-            reader.problem(entry.key_span, error.to_string());
-            return None;
-        }
+        Err(_) => return bad_name(reader, entry.key_span, &entry.key),
     };
     let chosen = reader.list(&entry.value, "a list of features", text)?;
     if chosen.is_empty() {
@@ -148,7 +146,12 @@ fn labels(reader: &mut Reader<'_>, node: &Node) -> Option<[String; 2]> {
     let labels = texts(reader, node)?;
     match <[String; 2]>::try_from(labels) {
         Ok(labels) => Some(labels),
-        Err(_) => reader.wrong(node, "two names, for a score under the threshold and from it on"),
+        Err(labels) => {
+            let message =
+                format!("a model has two labels, for a score under the threshold and from it on, not {}", labels.len());
+            reader.problem(node.span, message);
+            None
+        }
     }
 }
 
@@ -166,11 +169,8 @@ fn one_key<'n, 'w>(reader: &mut Reader<'_>, node: &'n Node, words: &[&'w str]) -
     match words.iter().find(|word| **word == entry.key) {
         Some(word) => Some((word, &entry.value)),
         None => {
-            let help = match karat_core::nearest(&entry.key, words.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("there is {}", ticked(words)),
-            };
-            reader.problem_with_help(entry.key_span, format!("unknown key `{}`", entry.key), help);
+            let help = did_you_mean(&entry.key, words.iter().copied(), || format!("there is {}", ticked(words)));
+            reader.problem_with_help(entry.key_span, format!("unknown key `{}`", shorten(&entry.key)), help);
             None
         }
     }

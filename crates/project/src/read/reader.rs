@@ -1,32 +1,41 @@
 use std::collections::HashSet;
 use std::fmt::Display;
 
-use karat_core::nearest;
-
 use crate::files::{Files, Span};
 use crate::problem::Problem;
+use crate::suggest::{nearest, shorten, ticked};
 use crate::yaml::{Entry, Node, Shape};
+
+/// Problems reported of one resource. Nobody reads more, and hostile files have them by the hundred thousand.
+const MOST: usize = 1000;
 
 /// Collects what is wrong while nodes are decoded. A decoder that finds a mistake reports it and goes on, so that one
 /// look at the problems shows them all.
 pub(crate) struct Reader<'a> {
     pub(crate) files: &'a Files,
     pub(crate) problems: &'a mut Vec<Problem>,
+    /// How many there may be at most.
+    most: usize,
     /// List items that could not be decoded, by where they start.
     pub(crate) failed_items: HashSet<Span>,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(files: &'a Files, problems: &'a mut Vec<Problem>) -> Reader<'a> {
-        Reader { files, problems, failed_items: HashSet::new() }
+        let most = problems.len() + MOST;
+        Reader { files, problems, most, failed_items: HashSet::new() }
     }
 
     pub(crate) fn problem(&mut self, span: Span, message: impl Into<String>) {
-        self.problems.push(self.files.problem(span, message));
+        if self.problems.len() < self.most {
+            self.problems.push(self.files.problem(span, message));
+        }
     }
 
     pub(crate) fn problem_with_help(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {
-        self.problems.push(self.files.problem(span, message).with_help(help));
+        if self.problems.len() < self.most {
+            self.problems.push(self.files.problem(span, message).with_help(help));
+        }
     }
 
     /// Says what was expected and what stands there; `None`, for the decoder to return.
@@ -76,12 +85,14 @@ pub(crate) struct Fields<'n> {
     /// `a source`, for messages.
     what: &'static str,
     known: Vec<&'static str>,
+    /// Required keys that are not there. They are reported at the end: one may be there, misspelt.
+    missing: Vec<&'static str>,
 }
 
 impl<'n> Fields<'n> {
     pub(crate) fn open(reader: &mut Reader<'_>, node: &'n Node, what: &'static str) -> Option<Fields<'n>> {
         reader.entries(node, &format!("{what} (`key: value` lines)"))?;
-        Some(Fields { node, what, known: Vec::new() })
+        Some(Fields { node, what, known: Vec::new(), missing: Vec::new() })
     }
 
     /// `None` where the key is absent, empty or wrong.
@@ -112,7 +123,7 @@ impl<'n> Fields<'n> {
             }
             Some(entry) => decode(reader, &entry.value),
             None => {
-                reader.problem(self.node.span, format!("missing key `{key}`: {what} needs it"));
+                self.missing.push(key);
                 None
             }
         }
@@ -125,16 +136,32 @@ impl<'n> Fields<'n> {
 
     pub(crate) fn close(self, reader: &mut Reader<'_>) {
         let Shape::Map(entries) = &self.node.shape else { return };
-        for entry in entries.iter().filter(|entry| !self.known.contains(&entry.key.as_str())) {
-            let absent = self.known.iter().copied().filter(|key| self.node.entry(key).is_none());
-            let meant = meant_by(&entry.key).filter(|meant| absent.clone().any(|key| key == *meant));
-            let help = match meant.or_else(|| nearest(&entry.key, absent.clone())) {
+        let absent: Vec<&'static str> =
+            self.known.iter().copied().filter(|key| self.node.entry(key).is_none()).collect();
+        let mut meant = Vec::new();
+        let unknown = entries.iter().filter(|entry| !self.known.contains(&entry.key.as_str()));
+        for entry in unknown.take(MOST) {
+            let near = key_meant(&entry.key, &absent);
+            let help = match near {
+                // `{expression: nullif(a, 0)}`: the rest of an expression became a key.
+                _ if entry.value.is_null() && entry.key.contains(')') => {
+                    "put the whole expression in quotes: within `{ }` a comma ends the value".to_owned()
+                }
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("{} has the keys {}", self.what, ticked(&self.known)),
             };
-            reader.problem_with_help(entry.key_span, format!("unknown key `{}`", entry.key), help);
+            meant.extend(near);
+            reader.problem_with_help(entry.key_span, format!("unknown key `{}`", shorten(&entry.key)), help);
+        }
+        for key in self.missing.iter().filter(|key| !meant.contains(key)) {
+            reader.problem(self.node.span, format!("missing key `{key}`: {} needs it", self.what));
         }
     }
+}
+
+/// The known key, not yet written, that an unknown one most likely is.
+fn key_meant(unknown: &str, absent: &[&'static str]) -> Option<&'static str> {
+    meant_by(unknown).filter(|meant| absent.contains(meant)).or_else(|| nearest(unknown, absent.iter().copied()))
 }
 
 /// Our word for a key as other tools call it.
@@ -165,9 +192,4 @@ fn meant_by(key: &str) -> Option<&'static str> {
         "min_split_gain" => "min_gain_to_split",
         _ => return None,
     })
-}
-
-/// `` `a`, `b`, `c` ``
-pub(crate) fn ticked<T: AsRef<str>>(words: &[T]) -> String {
-    words.iter().map(|word| format!("`{}`", word.as_ref())).collect::<Vec<_>>().join(", ")
 }

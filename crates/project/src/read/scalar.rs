@@ -2,9 +2,11 @@
 
 use std::str::FromStr;
 
-use karat_core::{DataType, Name, Window, Zone, nearest};
+use karat_core::{DataType, Name, Window, Zone};
 
-use super::reader::{Reader, ticked};
+use super::reader::Reader;
+use crate::files::Span;
+use crate::suggest::{nearest, shorten, ticked};
 use crate::yaml::{Node, Scalar, Shape};
 
 pub(crate) fn text(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
@@ -37,11 +39,14 @@ pub(crate) fn name(reader: &mut Reader<'_>, node: &Node) -> Option<Name> {
     let text = text(reader, node)?;
     match Name::new(&text) {
         Ok(name) => Some(name),
-        Err(error) => {
-            reader.problem(node.span, error.to_string());
-            None
-        }
+        Err(_) => bad_name(reader, node.span, &text),
     }
+}
+
+pub(crate) fn bad_name<T>(reader: &mut Reader<'_>, span: Span, text: &str) -> Option<T> {
+    let rule = "a letter, then letters, digits, `_` or `-`, at most 63 characters";
+    reader.problem(span, format!("`{}` is not a name: {rule}", shorten(text)));
+    None
 }
 
 pub(crate) fn boolean(reader: &mut Reader<'_>, node: &Node) -> Option<bool> {
@@ -74,6 +79,7 @@ pub(crate) fn whole<T: TryFrom<i64> + Bounded>(reader: &mut Reader<'_>, node: &N
     match &node.shape {
         Shape::Scalar(Scalar::Int(int)) => match T::try_from(*int) {
             Ok(value) => Some(value),
+            Err(_) if most == i64::MAX => reader.wrong(node, format!("a whole number from {least} up")),
             Err(_) => reader.wrong(node, format!("a whole number from {least} to {most}")),
         },
         _ => reader.wrong(node, "a whole number"),
@@ -130,10 +136,7 @@ pub(crate) fn zone(reader: &mut Reader<'_>, node: &Node) -> Option<Zone> {
     let name = text(reader, node)?;
     match Zone::named(&name) {
         Ok(zone) => Some(zone),
-        Err(error) => {
-            reader.problem(node.span, error.to_string());
-            None
-        }
+        Err(_) => reader.wrong_with_help(node, "a time zone", "write a name like Europe/Prague, or UTC"),
     }
 }
 

@@ -1,6 +1,7 @@
 use std::collections::HashSet;
 
 use crate::files::Span;
+use crate::suggest::shorten;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
@@ -88,12 +89,6 @@ impl Node {
             }
         }
     }
-}
-
-fn shorten(text: &str) -> String {
-    let first_line = text.lines().next().unwrap_or_default();
-    let short: String = first_line.chars().take(40).collect();
-    if short.len() < text.len() { format!("{short}…") } else { short }
 }
 
 impl Scalar {

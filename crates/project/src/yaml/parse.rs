@@ -1,13 +1,18 @@
 //! Events of the YAML parser into trees, refusing what resource files have no use for and attackers do: anchors,
 //! aliases, tags, deep nesting. What remains is linear in the size of the file.
 
-use granit_parser::{Event, Options, Parser, ScalarStyle, ScanError};
+use std::collections::HashSet;
+
+use granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle, ScanError};
 
 use super::node::{Entry, Node, Scalar, Shape};
 use crate::files::{FileId, Span};
+use crate::suggest::shorten;
 
 /// More than any resource nests.
 const DEEPEST: usize = 32;
+/// Mistakes reported of one file.
+const MOST: usize = 1000;
 
 /// What the parser could read, and what it could not: the message, its help, and the place.
 #[derive(Debug, Default)]
@@ -32,8 +37,7 @@ pub(crate) fn parse(text: &str, file: FileId) -> Parsed {
     options.block_nesting_limit = DEEPEST;
     options.disallow_directives = true;
     options.emit_unresolved_aliases = true;
-    // A plain key may be longer than YAML's 1024 characters only by mistake; the default limit stays.
-    let mut builder = Builder { text, file, parsed: Parsed::default(), open: Vec::new() };
+    let mut builder = Builder { text, file, parsed: Parsed::default(), open: Vec::new(), refused: HashSet::new() };
     for next in Parser::new_from_str_with_options(text, options) {
         match next {
             Ok((event, span)) => {
@@ -54,6 +58,8 @@ struct Builder<'a> {
     file: FileId,
     parsed: Parsed,
     open: Vec<Open>,
+    /// Of what has no place in resource files, only the first is reported.
+    refused: HashSet<&'static str>,
 }
 
 /// A collection whose end has not come yet.
@@ -64,7 +70,7 @@ struct Open {
 
 enum OpenShape {
     List(Vec<Node>),
-    Map { entries: Vec<Entry>, key: Option<Key> },
+    Map { entries: Vec<Entry>, keys: HashSet<String>, key: Option<Key> },
 }
 
 enum Key {
@@ -90,7 +96,10 @@ impl Builder<'_> {
             }
             Event::MappingStart(_, anchor, tag) => {
                 self.refuse_properties(anchor, tag.is_some(), span);
-                self.open.push(Open { span, shape: OpenShape::Map { entries: Vec::new(), key: None } });
+                self.open.push(Open {
+                    span,
+                    shape: OpenShape::Map { entries: Vec::new(), keys: HashSet::new(), key: None },
+                });
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some(open) = self.open.pop() {
@@ -98,7 +107,7 @@ impl Builder<'_> {
                 }
             }
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
-                self.mistake(span, "an alias (`*name`) has no place in a resource file", "write the value out here");
+                self.refuse(span, "an alias (`*name`) has no place in a resource file", "write the value out here");
                 self.place(Node { span, shape: Shape::Scalar(Scalar::Null) });
             }
             _ => {}
@@ -107,14 +116,20 @@ impl Builder<'_> {
 
     fn refuse_properties(&mut self, anchor: usize, tagged: bool, span: Span) {
         if anchor != 0 {
-            self.mistake(
+            self.refuse(
                 span,
                 "an anchor (`&name`) has no place in a resource file",
                 "write the value out where it is used",
             );
         }
         if tagged {
-            self.mistake(span, "a tag (`!name`) has no place in a resource file", "leave it out");
+            self.refuse(span, "a tag (`!name`) has no place in a resource file", "leave it out");
+        }
+    }
+
+    fn refuse(&mut self, span: Span, message: &'static str, help: &str) {
+        if self.refused.insert(message) {
+            self.mistake(span, message, help);
         }
     }
 
@@ -138,23 +153,23 @@ impl Builder<'_> {
         };
         match &mut open.shape {
             OpenShape::List(items) => items.push(node),
-            OpenShape::Map { entries, key } => match key.take() {
+            OpenShape::Map { entries, keys, key } => match key.take() {
                 Some(Key::Good(key, key_span)) => entries.push(Entry { key, key_span, value: node }),
                 Some(Key::Bad) => {}
                 None => {
                     let span = node.span;
                     let known = match key_text(node) {
-                        Some(text) if entries.iter().any(|entry| entry.key == text) => {
-                            Err(format!("`{text}` is written twice"))
-                        }
-                        Some(text) => Ok(text),
+                        Some(text) if keys.insert(text.clone()) => Ok(text),
+                        Some(text) => Err(format!("`{}` is written twice", shorten(&text))),
                         None => Err("a key is text".to_owned()),
                     };
                     match known {
                         Ok(text) => *key = Some(Key::Good(text, span)),
                         Err(message) => {
                             *key = Some(Key::Bad);
-                            self.parsed.mistakes.push(Mistake { span, message, help: None });
+                            if self.parsed.mistakes.len() < MOST {
+                                self.parsed.mistakes.push(Mistake { span, message, help: None });
+                            }
                         }
                     }
                 }
@@ -176,9 +191,22 @@ impl Builder<'_> {
                 );
                 return;
             }
-            None => (format!("not YAML: {}", error.info()), None),
+            None if matches!(error.kind(), ErrorKind::RecursionLimitExceeded) => {
+                (format!("nested deeper than any resource ({DEEPEST} levels)"), None)
+            }
+            None => (format!("not YAML: {}", error.info()), self.unclosed()),
         };
         self.parsed.mistakes.push(Mistake { span, message, help });
+    }
+
+    /// The bracket that most likely should have been closed before the parser stopped.
+    fn unclosed(&self) -> Option<String> {
+        let (bracket, span) = self.open.iter().rev().find_map(|open| {
+            let bracket = self.text.get(open.span.range().start..)?.chars().next()?;
+            matches!(bracket, '[' | '{').then_some((bracket, open.span))
+        })?;
+        let line = self.text.get(..span.range().start)?.matches('\n').count() + 1;
+        Some(format!("the `{bracket}` of line {line} is not closed before it"))
     }
 
     /// The first tab in the indentation of the line where the parser stopped, or of the one before it.
