@@ -143,9 +143,9 @@ impl<'n> Fields<'n> {
         for entry in unknown.take(MOST) {
             let near = key_meant(&entry.key, &absent);
             let help = match near {
-                // `{expression: nullif(a, 0)}`: the rest of an expression became a key.
-                _ if entry.value.is_null() && entry.key.contains(')') => {
-                    "put the whole expression in quotes: within `{ }` a comma ends the value".to_owned()
+                // `{expression: nullif(a, 0)}`, `{description: first, second part}`: the rest of a text became a key.
+                _ if entry.value.is_null() && entry.key.contains([')', ' ']) => {
+                    "put the whole text in quotes: within `{ }` a comma ends the value".to_owned()
                 }
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("{} has the keys {}", self.what, ticked(&self.known)),
