@@ -1,1 +1,28 @@
-//! stub
+//! One file an operation: check, apply, ingest, train, materialize, verify, deploy, replay, query. The command line, a
+//! server and (later) a pipeline's steps run the same code.
+//!
+//! Invariant: a job knows neither its caller nor how its outcome is shown.
+
+pub mod apply;
+pub mod artifact;
+pub mod catalog;
+pub mod deploy;
+mod failure;
+pub mod features_get;
+mod freshness;
+pub mod ingest;
+pub mod materialize;
+mod observer;
+mod pinned;
+pub mod query;
+pub mod replay;
+pub mod reproduce;
+pub mod train;
+pub mod training_set;
+pub mod verify;
+mod workspace;
+
+pub use catalog::Catalog;
+pub use failure::{NotFound, Usage, kind_of};
+pub use observer::{Observer, Silent, Stage, Unit};
+pub use workspace::{OpenOnline, Surroundings, Workspace};

@@ -31,12 +31,12 @@ pub struct VersionName {
 impl ServingModel {
     pub fn new(name: VersionName, model: Model, pinned: Pinned) -> Result<ServingModel, ServingError> {
         let views = pinned.compile().map_err(|e| ServingError::Inconsistent(e.to_string()))?;
-        if model.signature().inputs().len() != pinned.inputs.len() {
+        if model.signature().inputs.len() != pinned.inputs.len() {
             return Err(ServingError::Inconsistent(format!(
                 "model {} version {} scores {} inputs, its pinned definitions give {}",
                 name.model,
                 name.version,
-                model.signature().inputs().len(),
+                model.signature().inputs.len(),
                 pinned.inputs.len()
             )));
         }
@@ -130,7 +130,7 @@ impl Endpoint {
         let mut row = vec![0.0; inputs.values.len()];
         model.model.encode_into(&inputs.values, &mut row)?;
         let score = model.model.score(&row);
-        let label = model.model.label(score).to_owned();
+        let label = model.model.label(score).to_string();
         let reasons = reasons(model, &row, &inputs.values, usize::from(self.parts.spec.reasons));
         let qa_failures = quality::failures(pinned, &inputs.rows, &inputs.values, as_of);
         let no_history: Vec<Name> = pinned
@@ -200,7 +200,7 @@ impl Endpoint {
         for (view, pinned) in model.views.iter().zip(&model.pinned.views) {
             let (row, commit) = read_view(self.parts.online.as_ref(), view, &pinned.digest, key, as_of)?
                 .ok_or_else(|| ServingError::NotMaterialized { view: pinned.name.to_string() })?;
-            commits.insert(pinned.definition.source_name().clone(), commit);
+            commits.insert(pinned.definition.source.name.clone(), commit);
             rows.push(row);
         }
         let unknown = !rows.is_empty() && rows.iter().all(|row| row.no_history);
@@ -251,11 +251,11 @@ pub fn read_view(
     loop {
         let Some(before) = online.note(definition)? else { return Ok(None) };
         let mut row = None;
-        let mut read = |state: &[u8]| row = Some(view.read(state, ReadAt::new(as_of)));
+        let mut read = |state: &[u8]| row = Some(view.read(state, ReadAt::time(as_of)));
         let found = online.read(definition, &key, &mut read)?;
         let row = match row {
             Some(row) if found => row?,
-            _ => view.read_empty(ReadAt::new(as_of))?,
+            _ => view.read_empty(ReadAt::time(as_of))?,
         };
         if online.note(definition)?.as_ref() == Some(&before) {
             let note = crate::StateNote::parse(&before)?;
@@ -271,11 +271,11 @@ fn reasons(model: &ServingModel, row: &[f64], values: &[Value], most: usize) -> 
         .map(|contribution| {
             let input = &model.pinned.inputs[contribution.feature];
             let value = &values[contribution.feature];
-            let direction = if contribution.value >= 0.0 { "raises" } else { "lowers" };
+            let direction = if contribution.contribution >= 0.0 { "raises" } else { "lowers" };
             Reason {
                 feature: input.name.clone(),
                 value: value.to_json(),
-                contribution: contribution.value,
+                contribution: contribution.contribution,
                 code: input.code.clone(),
                 text: format!("{} ({value}) {direction} the risk", input.words),
             }

@@ -1,6 +1,6 @@
 use karat_core::{ErrorKind, OnlineError};
 use karat_features::FeatureError;
-use karat_history::log::LogError;
+use karat_history::HistoryError;
 use karat_model::ModelError;
 
 /// Why an endpoint gave no answer.
@@ -26,7 +26,7 @@ pub enum ServingError {
     #[error(transparent)]
     Online(#[from] OnlineError),
     #[error("the prediction log: {0}")]
-    Log(#[from] LogError),
+    Log(#[from] HistoryError),
 }
 
 impl ServingError {

@@ -1,4 +1,4 @@
-use karat_core::Instant;
+use karat_core::{Instant, Window};
 use serde::{Deserialize, Serialize};
 
 use crate::ServingError;
@@ -10,6 +10,11 @@ pub struct StateNote {
     pub commit: u64,
     /// When it was built.
     pub at: Instant,
+    /// How far back single events are kept; `None`: all.
+    pub horizon: Option<Window>,
+    pub keys: u64,
+    /// Records of history it was built from.
+    pub records: u64,
 }
 
 impl StateNote {

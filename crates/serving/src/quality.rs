@@ -20,7 +20,7 @@ pub(crate) fn failures(pinned: &Pinned, rows: &[FeatureRow], values: &[Value], a
         failures.extend(row.nulled.iter().filter(|nulled| nulled.feature == output).map(|nulled| QaFailure {
             feature: input.name.clone(),
             value: value.to_json(),
-            check: format!("{} {} nulled by {}", nulled.cell.column, nulled.cell.value, nulled.cell.check),
+            check: format!("{} {} nulled by {}", nulled.column, nulled.value, nulled.check),
         }));
     }
     for (view, row) in pinned.views.iter().zip(rows) {

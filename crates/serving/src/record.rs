@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, BinaryArray, Float64Array, RecordBatch, StringArray
 use arrow::datatypes::{DataType as ArrowType, Field, Schema as ArrowSchema};
 use indexmap::IndexMap;
 use karat_core::{DataType, Digest, Instant, Name, PredictionId, Value};
-use karat_history::log::{EncodeError, RecordEncoder};
+use karat_history::log::RecordEncoder;
 use serde::{Deserialize, Serialize};
 
 use crate::{QaFailure, Reason};
@@ -125,9 +125,9 @@ pub fn prediction_columns() -> Arc<ArrowSchema> {
 pub struct PredictionEncoder;
 
 impl RecordEncoder for PredictionEncoder {
-    fn encode(&self, payloads: &[&[u8]]) -> Result<RecordBatch, EncodeError> {
+    fn encode(&self, payloads: &[&[u8]]) -> Result<RecordBatch, Box<dyn std::error::Error + Send + Sync>> {
         let records = payloads.iter().map(|payload| PredictionRecord::from_payload(payload));
-        let records: Vec<PredictionRecord> = records.collect::<Result<_, _>>().map_err(EncodeError::new)?;
+        let records: Vec<PredictionRecord> = records.collect::<Result<_, _>>()?;
         let text = |of: &dyn Fn(&PredictionRecord) -> String| -> ArrayRef {
             Arc::new(StringArray::from_iter_values(records.iter().map(of)))
         };
@@ -152,7 +152,7 @@ impl RecordEncoder for PredictionEncoder {
             text(&|r| json(&r.qa_failures)),
             Arc::new(BinaryArray::from_iter_values(payloads)),
         ];
-        RecordBatch::try_new(prediction_columns(), columns).map_err(|e| EncodeError::new(e.to_string()))
+        Ok(RecordBatch::try_new(prediction_columns(), columns)?)
     }
 }
 

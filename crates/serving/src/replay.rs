@@ -49,7 +49,7 @@ pub fn arithmetic(record: &PredictionRecord, model: &ServingModel) -> Vec<Differ
     if threshold.to_bits() != record.threshold.to_bits() {
         differences.push(difference("threshold", record.threshold.into(), threshold.into()));
     }
-    let label = model.model.label(score);
+    let label = model.model.label(score).to_string();
     if label != record.label {
         differences.push(difference("label", record.label.as_str().into(), label.into()));
     }
@@ -92,8 +92,8 @@ fn reason_differences(
         if *name != logged.feature {
             let what = format!("reason {}", place + 1);
             differences.push(difference(what, logged.feature.as_str().into(), name.as_str().into()));
-        } else if again.value.to_bits() != logged.contribution.to_bits() {
-            differences.push(difference(format!("contribution {name}"), logged.contribution.into(), again.value.into()));
+        } else if again.contribution.to_bits() != logged.contribution.to_bits() {
+            differences.push(difference(format!("contribution {name}"), logged.contribution.into(), again.contribution.into()));
         } else if value != logged.value {
             differences.push(difference(format!("feature {name} as its reason has it"), logged.value.clone(), value));
         }
@@ -109,7 +109,7 @@ pub fn history(record: &PredictionRecord, model: &ServingModel, recomputed: &[(S
         let Some(data_type) = data_type else { continue };
         let again = LoggedValue::new(value, data_type);
         match record.features.get(name) {
-            Some(logged) if *logged == again => {}
+            Some(logged) if logged.value().as_ref() == Ok(value) => {}
             logged => differences.push(difference(
                 format!("feature {name}"),
                 logged.map_or(serde_json::Value::Null, |l| l.json().clone()),

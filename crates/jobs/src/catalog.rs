@@ -1,0 +1,165 @@
+//! A project compiled: sources in the order they can be ingested, views with their definitions, all mistakes in one go.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+use indexmap::IndexMap;
+use karat_core::{Column, DataType, Digest, Name, Schema};
+use karat_features::{CompiledView, Definition, Identity, SourceDefinition};
+use karat_project::spec::{Entity, FeatureView, Source};
+use karat_project::{Kind, Problem, Problems, Project, ResourceRef};
+use karat_query::{QueryError, SourcePlan};
+use serde_json::json;
+
+pub struct Catalog {
+    /// Upstream sources come before those that read them.
+    pub sources: IndexMap<Name, PlannedSource>,
+    pub views: IndexMap<Name, PlannedView>,
+}
+
+pub struct PlannedSource {
+    pub plan: SourcePlan,
+    pub definition: SourceDefinition,
+    /// The sources its query and its checks read.
+    pub upstream: BTreeSet<Name>,
+}
+
+pub struct PlannedView {
+    pub spec: FeatureView,
+    pub entity: Entity,
+    pub view: CompiledView,
+    pub digest: Digest,
+}
+
+impl PlannedView {
+    pub fn key(&self) -> Column {
+        Column::new(&self.entity.key, self.entity.key_type)
+    }
+}
+
+impl Catalog {
+    /// Fails with every problem found, each at its place in the project's files.
+    pub fn compile(project: &Project) -> Result<Catalog> {
+        let mut problems = Vec::new();
+        let sources = compile_sources(project, &mut problems);
+        let mut views = IndexMap::new();
+        for (name, spec) in project.views() {
+            let (Some(source), Some(entity)) = (sources.get(&spec.source), project.entities().get(&spec.entity)) else {
+                // The source's or the entity's own problem is reported already.
+                continue;
+            };
+            match compile_view(spec, entity, source) {
+                Ok(view) => {
+                    views.insert(name.clone(), view);
+                }
+                Err((at, message)) => problems.push(problem(project, Kind::FeatureView, name, &at, message)),
+            }
+        }
+        let catalog = Catalog { sources, views };
+        for (name, spec) in project.models() {
+            for (at, message) in crate::pinned::problems(&catalog, project, spec) {
+                problems.push(problem(project, Kind::Model, name, &at, message));
+            }
+        }
+        match Problems::of(problems) {
+            None => Ok(catalog),
+            Some(problems) => Err(problems.into()),
+        }
+    }
+}
+
+fn problem(project: &Project, kind: Kind, name: &Name, at: &str, message: String) -> Problem {
+    project.problem(&ResourceRef::new(kind, name.clone()), at, message)
+}
+
+/// A source above which something does not compile is left out: that problem is reported already.
+fn compile_sources(project: &Project, problems: &mut Vec<Problem>) -> IndexMap<Name, PlannedSource> {
+    let mut done: IndexMap<Name, PlannedSource> = IndexMap::new();
+    for source in project.sources_in_order() {
+        let needs: BTreeSet<Name> = project.upstream(source).into_iter().collect();
+        if !needs.iter().all(|need| done.contains_key(need)) {
+            continue;
+        }
+        match compile_source(project, source, &needs, &done) {
+            Ok(planned) => {
+                done.insert(source.name.clone(), planned);
+            }
+            Err((at, message)) => {
+                problems.push(problem(project, Kind::Source, &source.name, &at, message));
+            }
+        }
+    }
+    done
+}
+
+fn compile_source(
+    project: &Project,
+    source: &Source,
+    needs: &BTreeSet<Name>,
+    done: &IndexMap<Name, PlannedSource>,
+) -> Result<PlannedSource, (String, String)> {
+    let schemas: BTreeMap<Name, Schema> =
+        needs.iter().map(|need| (need.clone(), done[need].plan.schema().clone())).collect();
+    let plan = SourcePlan::new(source, project.root(), &schemas).map_err(|error| match error {
+        QueryError::Source { at, problem, .. } => (at, problem),
+        other => ("name".to_owned(), other.to_string()),
+    })?;
+    let definition = SourceDefinition {
+        name: source.name.clone(),
+        columns: plan.schema().clone(),
+        keys: source.keys.clone(),
+        event_time: source.event_time.clone(),
+        known_time: source.known_time.clone(),
+        available_after: source.available_after,
+        include_as_of: source.include_as_of,
+        time_zone: source.zone(),
+        sequence: source.sequence.clone(),
+        identity: match &plan.shape().identity {
+            karat_query::Identity::Columns(columns) if source.keys.is_empty() => Identity::EventId(columns.join(",")),
+            karat_query::Identity::Columns(columns) => Identity::Keys(columns.clone()),
+            karat_query::Identity::FileRow => Identity::FileRow,
+        },
+        upstream: origin_digest(source, plan.schema(), needs, done),
+    };
+    Ok(PlannedSource { plan, definition, upstream: needs.clone() })
+}
+
+/// Covers how a source's rows come about, through all the sources above it: what can change a value, and nothing else.
+fn origin_digest(
+    source: &Source,
+    schema: &Schema,
+    needs: &BTreeSet<Name>,
+    done: &IndexMap<Name, PlannedSource>,
+) -> Digest {
+    let nulled: Vec<_> = source
+        .contract
+        .iter()
+        .filter(|rule| rule.action == karat_project::spec::Action::SetNull)
+        .map(|rule| &rule.check)
+        .collect();
+    let upstream: BTreeMap<&Name, &Digest> = needs.iter().map(|need| (need, &done[need].definition.upstream)).collect();
+    Digest::of_json(&json!({
+        "schema": schema,
+        "columns": source.columns,
+        "sql": source.sql,
+        "prepare": source.prepare,
+        "set_null": nulled,
+        "known_time": source.known_time,
+        "available_after": source.available_after,
+        "delivery": source.delivery(),
+        "time_zone": source.zone(),
+        "upstream": upstream,
+    }))
+}
+
+fn compile_view(spec: &FeatureView, entity: &Entity, source: &PlannedSource) -> Result<PlannedView, (String, String)> {
+    if entity.key_type == DataType::Float {
+        return Err(("entity".to_owned(), "a key is no float: two floats that look equal may not be".to_owned()));
+    }
+    let definition = Definition::new(spec, std::slice::from_ref(entity), source.definition.clone())
+        .map_err(|error| (error.path(), error.to_string()))?;
+    let digest = definition.digest();
+    let view = CompiledView::compile(definition).map_err(|error| (error.path(), error.to_string()))?;
+    view.retention(spec.online_horizon).map_err(|error| ("online_horizon".to_owned(), error.to_string()))?;
+    Ok(PlannedView { spec: spec.clone(), entity: entity.clone(), view, digest })
+}

@@ -1,0 +1,44 @@
+use karat_core::{ErrorKind, OnlineError};
+
+/// What was asked for cannot be meant: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// What was named does not exist: exit code 1.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NotFound(pub String);
+
+/// The kind of an error a job ended with: that of the first cause that has one.
+pub fn kind_of(error: &anyhow::Error) -> ErrorKind {
+    error.chain().find_map(kind_of_cause).unwrap_or(ErrorKind::Internal)
+}
+
+fn kind_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<ErrorKind> {
+    macro_rules! kinds {
+        ($($type:ty),+ $(,)?) => {
+            $(if let Some(error) = cause.downcast_ref::<$type>() {
+                return Some(error.kind());
+            })+
+        };
+    }
+    kinds!(
+        karat_project::Problems,
+        karat_query::QueryError,
+        karat_history::HistoryError,
+        karat_metadata::MetadataError,
+        karat_registry::RegistryError,
+        karat_training::TrainingError,
+        karat_model::ModelError,
+        karat_serving::ServingError,
+        karat_features::FeatureError,
+    );
+    if let Some(error) = cause.downcast_ref::<OnlineError>() {
+        return Some(error.kind);
+    }
+    if cause.is::<Usage>() {
+        return Some(ErrorKind::Invalid);
+    }
+    cause.is::<NotFound>().then_some(ErrorKind::NotFound)
+}

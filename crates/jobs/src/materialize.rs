@@ -1,0 +1,126 @@
+//! Views' online state, built from history.
+
+use std::time::Instant as Stopwatch;
+
+use anyhow::{Context, Result, bail};
+use futures::StreamExt;
+use karat_core::{Digest, Name, OnlineError, nearest};
+use karat_features::{CompiledView, StateBuilder};
+use karat_serving::{Pinned, StateNote};
+use serde::Serialize;
+
+use crate::{Catalog, Unit, Workspace, artifact};
+
+/// One view's state, as it stands now.
+#[derive(Debug, Clone, Serialize)]
+pub struct Materialized {
+    pub view: Name,
+    pub definition: Digest,
+    pub keys: u64,
+    pub records: u64,
+    pub commit: u64,
+    /// Whether it was built now; the state was there already otherwise.
+    pub built: bool,
+    pub seconds: f64,
+}
+
+/// Applies and ingests what is new, then builds what is missing or old: the views named (all, when none is), and those
+/// that versions with an alias were trained with.
+pub async fn run(workspace: &Workspace, names: &[String]) -> Result<Vec<Materialized>> {
+    crate::ingest::ensure(workspace).await?;
+    let catalog = workspace.catalog()?;
+    check_names(&catalog, names)?;
+    let mut done = Vec::new();
+    for (name, planned) in &catalog.views {
+        if names.is_empty() || names.iter().any(|wanted| wanted == name.as_str()) {
+            let horizon = planned.spec.online_horizon;
+            done.push(one(workspace, name, &planned.view, &planned.digest, horizon).await?);
+        }
+    }
+    if names.is_empty() {
+        for model in workspace.registry.models().await? {
+            for number in model.aliases.values() {
+                let version = workspace.registry.version(&model.name, *number).await?;
+                let loaded = artifact::load(workspace, &version).await?;
+                let of_version = pinned(workspace, &loaded.pinned).await?;
+                done.extend(of_version.into_iter().filter(|one| one.built));
+            }
+        }
+    }
+    Ok(done)
+}
+
+pub(crate) fn check_names(catalog: &Catalog, names: &[String]) -> Result<()> {
+    for name in names {
+        if !catalog.views.contains_key(name.as_str()) {
+            let hint = nearest(name, catalog.views.keys().map(Name::as_str));
+            let hint = hint.map(|like| format!("; did you mean `{like}`?")).unwrap_or_default();
+            bail!(crate::NotFound(format!("there is no feature view `{name}`{hint}")));
+        }
+    }
+    Ok(())
+}
+
+/// The state of every view a version pins, built where it is missing or old.
+pub(crate) async fn pinned(workspace: &Workspace, pinned: &Pinned) -> Result<Vec<Materialized>> {
+    let mut done = Vec::new();
+    for (view, compiled) in pinned.views.iter().zip(pinned.compile()?) {
+        done.push(one(workspace, &view.name, &compiled, &view.digest, view.online_horizon).await?);
+    }
+    Ok(done)
+}
+
+async fn one(
+    workspace: &Workspace,
+    name: &Name,
+    view: &CompiledView,
+    digest: &Digest,
+    horizon: Option<karat_core::Window>,
+) -> Result<Materialized> {
+    let begun = Stopwatch::now();
+    let online = workspace.online()?;
+    let source = &view.definition().source.name;
+    let snapshot = workspace.history.snapshot(source, None).await?;
+    let snapshot = snapshot.with_context(|| format!("source {source} was never ingested: run `karat sources ingest`"))?;
+    if let Some(note) = online.note(digest)? {
+        let note = StateNote::parse(&note)?;
+        if note.commit == snapshot.commit && note.horizon == horizon {
+            return Ok(Materialized {
+                view: name.clone(),
+                definition: digest.clone(),
+                keys: note.keys,
+                records: note.records,
+                commit: note.commit,
+                built: false,
+                seconds: begun.elapsed().as_secs_f64(),
+            });
+        }
+    }
+    let stage = workspace.observer.begin(&format!("materializing {name}"), snapshot.rows(), Unit::Rows);
+    let mut builder = StateBuilder::new(view, view.retention(horizon)?);
+    let mut batches = snapshot.stream(view.source_columns(), None);
+    let mut records = 0;
+    while let Some(batch) = batches.next().await {
+        let batch = batch?;
+        records += batch.num_rows() as u64;
+        stage.advance(batch.num_rows() as u64);
+        builder.push(&batch)?;
+    }
+    drop(stage);
+    let keys = tokio::task::block_in_place(|| {
+        let states = builder.finish();
+        let keys = states.len() as u64;
+        let note = StateNote { commit: snapshot.commit, at: workspace.clock.now(), horizon, keys, records };
+        online.replace(digest, &note.to_bytes(), &mut states.iter())?;
+        Ok::<_, OnlineError>(keys)
+    })?;
+    Ok(Materialized {
+        view: name.clone(),
+        definition: digest.clone(),
+        keys,
+        records,
+        commit: snapshot.commit,
+        built: true,
+        seconds: begun.elapsed().as_secs_f64(),
+    })
+}

@@ -1,0 +1,120 @@
+//! From a model's file and the compiled views to what a version of it pins.
+
+use karat_core::{DataType, nearest};
+use karat_project::Project;
+use karat_project::spec::{Model, ModelFeatures};
+use karat_serving::{Input, InputOrigin, Pinned, PinnedView};
+
+use crate::Catalog;
+
+/// What keeps the model from being trained, each with the path in its file.
+pub fn problems(catalog: &Catalog, project: &Project, model: &Model) -> Vec<(String, String)> {
+    let mut problems = Vec::new();
+    let spine = catalog.sources.get(&model.spine.source);
+    if let Some(source) = spine {
+        let schema = source.plan.schema();
+        let mut need = |at: &str, name: &str, fits: &dyn Fn(DataType) -> bool, wanted: &str| {
+            let problem = match schema.column(name) {
+                Some(column) if fits(column.data_type) => return,
+                Some(column) => format!("`{name}` is {}, where {wanted} is needed", column.data_type),
+                None => {
+                    let hint = nearest(name, schema.names()).map(|n| format!("; did you mean `{n}`?"));
+                    format!("source {} has no column `{name}`{}", model.spine.source, hint.unwrap_or_default())
+                }
+            };
+            problems.push((at.to_owned(), problem));
+        };
+        need("spine.as_of", &model.spine.as_of, &DataType::is_time, "a date or timestamp");
+        let is_label = |t| matches!(t, DataType::Bool | DataType::Int | DataType::Float);
+        need("spine.label", &model.spine.label, &is_label, "a bool, or a number that is 0 or 1,");
+        if let Some(label_time) = &model.spine.label_time {
+            need("spine.label_time", label_time, &DataType::is_time, "a date or timestamp");
+        }
+        for (place, column) in model.profile.iter().enumerate() {
+            need(&format!("profile[{place}]"), column, &|_| true, "anything");
+        }
+        for (name, wanted) in &model.request {
+            need(&format!("request.{name}"), name, &|found| found == *wanted, &format!("a {wanted}"));
+        }
+        if let Some(column) = &model.split.column {
+            need("split.column", column, &|_| true, "anything");
+        }
+        if let Some(entity) = project.entities().get(&model.spine.entity) {
+            need("spine.entity", &entity.key, &|found| found == entity.key_type, "the entity's key");
+        }
+    }
+    for (place, gate) in model.gates.iter().enumerate() {
+        if let Err(error) = karat_registry::gates::Gate::parse(gate) {
+            problems.push((format!("gates[{place}]"), error.to_string()));
+        }
+    }
+    if spine.is_some() {
+        if let Err(problem) = pin(catalog, project, model) {
+            problems.push(problem);
+        }
+    }
+    problems
+}
+
+/// The model's inputs in the order its file lists them; a failure comes with its path in the file.
+pub fn pin(catalog: &Catalog, project: &Project, model: &Model) -> Result<Pinned, (String, String)> {
+    let entity = &project.entities()[&model.spine.entity];
+    let key = karat_core::Column::new(&entity.key, entity.key_type);
+    let mut views = Vec::new();
+    let mut inputs: Vec<Input> = Vec::new();
+    for (place, taken) in model.features.iter().enumerate() {
+        let at = format!("features[{place}]");
+        let lists: Vec<(&karat_core::Name, Option<&Vec<String>>)> = match taken {
+            ModelFeatures::All(view) => vec![(view, None)],
+            ModelFeatures::Some(list) => list.0.iter().map(|(view, names)| (view, Some(names))).collect(),
+        };
+        for (name, chosen) in lists {
+            let Some(planned) = catalog.views.get(name) else {
+                return Err((at, format!("view {name} does not compile, or does not exist")));
+            };
+            if planned.spec.entity != model.spine.entity {
+                let problem = format!("view {name} describes {}, the spine's entity is {}", planned.spec.entity, model.spine.entity);
+                return Err((at, problem));
+            }
+            for (output, column) in planned.view.outputs().iter().enumerate() {
+                if chosen.is_some_and(|chosen| !chosen.contains(&column.name)) {
+                    continue;
+                }
+                if column.data_type.is_time() {
+                    let problem = format!("feature `{}` is a {}: turn it into a number with an expression", column.name, column.data_type);
+                    return Err((at, problem));
+                }
+                let feature = &planned.spec.features[&column.name];
+                let reason = model.reasons.get(&column.name);
+                let words = reason.and_then(|reason| reason.words.clone()).or_else(|| feature.words.clone());
+                inputs.push(Input {
+                    name: column.name.clone(),
+                    data_type: column.data_type,
+                    origin: InputOrigin::View { view: views.len(), output },
+                    words: words.unwrap_or_else(|| column.name.replace('_', " ")),
+                    code: reason.and_then(|reason| reason.code.clone()),
+                    checks: feature.checks.clone(),
+                });
+            }
+            views.push(PinnedView {
+                name: name.clone(),
+                digest: planned.digest.clone(),
+                definition: planned.view.definition().clone(),
+                stale_after: planned.spec.stale_after,
+                online_horizon: planned.spec.online_horizon,
+            });
+        }
+    }
+    for (name, data_type) in &model.request {
+        let reason = model.reasons.get(name);
+        inputs.push(Input {
+            name: name.clone(),
+            data_type: *data_type,
+            origin: InputOrigin::Request,
+            words: reason.and_then(|reason| reason.words.clone()).unwrap_or_else(|| name.replace('_', " ")),
+            code: reason.and_then(|reason| reason.code.clone()),
+            checks: Vec::new(),
+        });
+    }
+    Ok(Pinned::new(model.spine.entity.clone(), key, views, inputs))
+}

@@ -1,0 +1,129 @@
+//! A logged decision computed again: from the log alone, and from history as of then.
+
+use anyhow::{Context, Result, bail};
+use arrow::array::Int64Array;
+use karat_core::{PredictionId, Value};
+use karat_features::Spine;
+use karat_history::log;
+use karat_serving::{Difference, PredictionRecord, arithmetic, history};
+use serde::Serialize;
+
+use crate::training_set::as_of_pass;
+use crate::{NotFound, Usage, Workspace, artifact};
+
+/// Both verdicts on one decision.
+#[derive(Debug, Serialize)]
+pub struct Replayed {
+    pub prediction: PredictionRecord,
+    pub arithmetic: Verdict,
+    pub history: Verdict,
+    /// Who permitted the version that decided.
+    pub approvals: Vec<karat_registry::Approval>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum Verdict {
+    /// Every bit agrees.
+    Same,
+    Different { differences: Vec<Difference> },
+    /// Nothing to compare, and why.
+    NotApplicable { why: String },
+}
+
+impl Verdict {
+    fn of(differences: Vec<Difference>) -> Verdict {
+        if differences.is_empty() { Verdict::Same } else { Verdict::Different { differences } }
+    }
+}
+
+impl Replayed {
+    /// Whether nothing differs.
+    pub fn holds(&self) -> bool {
+        ![&self.arithmetic, &self.history].into_iter().any(|verdict| matches!(verdict, Verdict::Different { .. }))
+    }
+}
+
+/// Reads no commit later than those logged, and uses the definitions the version pins.
+pub async fn run(workspace: &Workspace, prediction: &str) -> Result<Replayed> {
+    let id: PredictionId =
+        prediction.parse().map_err(|_| Usage(format!("`{prediction}` is not the id of a prediction, as answers carry it")))?;
+    let record = find(workspace, id)?;
+    let version = workspace.registry.version(&record.model, record.version).await?;
+    let release = (record.release, record.release_digest.clone());
+    let model = artifact::serving_model(workspace, &version, release).await?;
+    let history = if record.sent {
+        Verdict::NotApplicable { why: "the caller sent the features; no history stands behind them".to_owned() }
+    } else {
+        let mut differences = pinned_differences(&record, &model);
+        differences.extend(history(&record, &model, &from_history(workspace, &record, &model).await?));
+        Verdict::of(differences)
+    };
+    Ok(Replayed {
+        arithmetic: Verdict::of(arithmetic(&record, &model)),
+        history,
+        approvals: version.approvals,
+        prediction: record,
+    })
+}
+
+/// Ids sort by time, and so does the log; still every payload is looked at, so that none is missed.
+fn find(workspace: &Workspace, id: PredictionId) -> Result<PredictionRecord> {
+    let wanted = id.to_string();
+    for payload in log::read(workspace.predictions())? {
+        let payload = payload?;
+        // The id stands in the payload as text: most payloads need not be parsed.
+        if payload.windows(wanted.len()).any(|window| window == wanted.as_bytes()) {
+            let record = PredictionRecord::from_payload(&payload).map_err(anyhow::Error::msg)?;
+            if record.prediction_id == id {
+                return Ok(record);
+            }
+        }
+    }
+    bail!(NotFound(format!("no prediction {id} is in the log of this project")))
+}
+
+fn pinned_differences(record: &PredictionRecord, model: &karat_serving::ServingModel) -> Vec<Difference> {
+    let pinned = model.pinned.digests();
+    let mut differences = Vec::new();
+    for (view, digest) in &pinned {
+        if record.definitions.get(view) != Some(digest) {
+            differences.push(Difference {
+                what: format!("definition of {view}"),
+                logged: record.definitions.get(view).map_or(serde_json::Value::Null, |d| d.as_str().into()),
+                recomputed: digest.as_str().into(),
+            });
+        }
+    }
+    differences
+}
+
+/// The features by name, as of then, as known then, from no later commit than was seen then.
+async fn from_history(
+    workspace: &Workspace,
+    record: &PredictionRecord,
+    model: &karat_serving::ServingModel,
+) -> Result<Vec<(String, Value)>> {
+    let key = record.key.as_ref().context("a decision on stored features has a key")?;
+    let key_type = model.pinned.key.data_type;
+    let key = Value::from_json(key, key_type).context("the logged key")?;
+    let spine = Spine {
+        keys: vec![Value::to_array(&[key], key_type)],
+        as_of: Int64Array::from(vec![record.as_of.micros()]),
+        known_at: None,
+    };
+    let mut rows = Vec::new();
+    for view in model.views() {
+        let source = &view.definition().source.name;
+        let commit = record.commits.get(source).copied();
+        let commit = commit.with_context(|| format!("the log does not say which commit of {source} was seen"))?;
+        rows.push(as_of_pass(workspace, view, &spine, Some(commit)).await?.0);
+    }
+    let inputs = model.pinned.inputs.iter().filter_map(|input| match input.origin {
+        karat_serving::InputOrigin::View { view, output } => {
+            Some((input.name.clone(), Value::from_array(rows[view].column(output), 0)))
+        }
+        karat_serving::InputOrigin::Request => None,
+    });
+    Ok(inputs.collect())
+}

@@ -1,0 +1,182 @@
+//! A training from spine to registered version, recorded as a run.
+
+mod champion;
+mod metrics;
+mod record;
+
+use std::collections::BTreeMap;
+use std::time::Instant as Stopwatch;
+
+use anyhow::Result;
+use karat_core::{Digest, Name, RunId, VERSION};
+use karat_project::spec;
+use karat_registry::gates::{Gate, GateResult, Required, evaluate};
+use karat_registry::{NewVersion, Registered, RunStatus, Source};
+use karat_training::split::SplitReport;
+use karat_training::{Evaluation, FitOptions, Progress, Trained, threads_from_environment, train};
+use serde::Serialize;
+
+use crate::artifact::Lineage;
+use crate::training_set::{Commits, TrainingSet, assemble};
+use crate::{Unit, Workspace};
+
+/// What `karat train` answers with.
+#[derive(Debug, Serialize)]
+pub struct Trial {
+    pub run_id: RunId,
+    pub model: Name,
+    pub version: u64,
+    /// Whether this training gave a version that was not there before.
+    pub new_version: bool,
+    pub digest: Digest,
+    /// Measures of the test part under their own names; those of other parts after `train.`, `validation.`, `unseen.`.
+    pub metrics: BTreeMap<String, f64>,
+    pub gates: Vec<GateResult>,
+    pub data: DataSummary,
+    pub threshold: f64,
+    pub rounds: u32,
+    pub best_iteration: u32,
+    pub threads: usize,
+    pub warnings: Vec<String>,
+    pub seconds: f64,
+    #[serde(skip)]
+    pub evaluation: Evaluation,
+}
+
+/// What was learned from.
+#[derive(Debug, Clone, Serialize)]
+pub struct DataSummary {
+    pub rows: u64,
+    pub entities: u64,
+    pub digest: Digest,
+    pub commits: Commits,
+    pub split: SplitReport,
+}
+
+/// Applies and ingests what is new, then trains.
+pub async fn run(workspace: &Workspace, model: &str) -> Result<Trial> {
+    let release = crate::ingest::ensure(workspace).await?;
+    let model = workspace.model(model)?;
+    let begun = Stopwatch::now();
+    let set = assemble(workspace, model, None).await?;
+    let assembled = begun.elapsed();
+    let run = record::start(workspace, model, release.number, &set).await?;
+    let finished = async {
+        let trained = fit(workspace, model, &set)?;
+        let metrics = metrics::of(&trained);
+        let gates = gates(workspace, model, &set, &trained, &metrics).await?;
+        record::finish(workspace, model, &run, &set, &trained, &metrics, assembled).await?;
+        let (version, registered) = register(workspace, model, &run, &set, &trained, &gates).await?;
+        anyhow::Ok((trained, metrics, gates, version, registered))
+    }
+    .await;
+    let (trained, metrics, gates, version, registered) = match finished {
+        Ok(finished) => finished,
+        Err(error) => {
+            workspace.registry.finish_run(&run, RunStatus::Failed, workspace.clock.now()).await?;
+            return Err(error);
+        }
+    };
+    workspace.registry.finish_run(&run, RunStatus::Finished, workspace.clock.now()).await?;
+    Ok(Trial {
+        run_id: run,
+        model: model.name.clone(),
+        version,
+        new_version: registered == Registered::New,
+        digest: trained.model.digest().clone(),
+        metrics,
+        gates,
+        data: DataSummary {
+            rows: set.data.features.num_rows() as u64,
+            entities: set.entities,
+            digest: set.digest,
+            commits: set.commits,
+            split: trained.split.clone(),
+        },
+        threshold: trained.model.threshold(),
+        rounds: trained.rounds,
+        best_iteration: trained.best_iteration,
+        threads: trained.threads,
+        warnings: trained.warnings,
+        seconds: begun.elapsed().as_secs_f64(),
+        evaluation: trained.evaluation,
+    })
+}
+
+/// Fits on this thread: LightGBM brings its own.
+pub(crate) fn fit(workspace: &Workspace, model: &spec::Model, set: &TrainingSet) -> Result<Trained> {
+    let stage = workspace.observer.begin(&format!("training {}", model.name), 0, Unit::Rounds);
+    let progress = |progress: Progress<'_>| {
+        if let Progress::Round { of, .. } = progress {
+            stage.expect(u64::from(of));
+            stage.advance(1);
+        }
+    };
+    let options = FitOptions { threads: threads_from_environment(), progress: &progress };
+    Ok(tokio::task::block_in_place(|| train(&set.data, model, &options))?)
+}
+
+/// Gates on numbers are measured on the test part, gates on the champion on the rows after both models' last label.
+async fn gates(
+    workspace: &Workspace,
+    model: &spec::Model,
+    set: &TrainingSet,
+    trained: &Trained,
+    metrics: &BTreeMap<String, f64>,
+) -> Result<Vec<GateResult>> {
+    let comparison = champion::compare(workspace, model, set, trained).await?;
+    let mut results = Vec::with_capacity(model.gates.len());
+    for text in &model.gates {
+        let gate = [Gate::parse(text)?];
+        let measured = match (&gate[0].required, &comparison) {
+            (Required::OfChampion { .. }, champion::Comparison::On { challenger, .. }) => challenger,
+            _ => metrics,
+        };
+        results.extend(evaluate(&gate, measured, comparison.champion()));
+    }
+    Ok(results)
+}
+
+/// The version's files are in place before it is ready to be approved.
+async fn register(
+    workspace: &Workspace,
+    model: &spec::Model,
+    run: &RunId,
+    set: &TrainingSet,
+    trained: &Trained,
+    gates: &[GateResult],
+) -> Result<(u64, Registered)> {
+    let now = workspace.clock.now();
+    let new = NewVersion {
+        model: model.name.clone(),
+        description: model.description.clone().unwrap_or_default(),
+        approval: match model.approval {
+            spec::Approval::Required => karat_registry::ApprovalRule::Required,
+            spec::Approval::None => karat_registry::ApprovalRule::NotRequired,
+        },
+        run_id: run.clone(),
+        digest: trained.model.digest().clone(),
+        source: Source::Under(format!("models/{}", model.name)),
+        definitions: serde_json::to_value(set.pinned.digests())?,
+        gates: gates.to_vec(),
+    };
+    let (version, registered) = workspace.registry.register_version(&new, &workspace.actor, now).await?;
+    let lineage = Lineage {
+        model: model.name.clone(),
+        version: version.version,
+        run_id: run.clone(),
+        karat: VERSION.to_owned(),
+        training_set: set.digest.clone(),
+        commits: set.commits.clone(),
+        last_label_time: trained.split.train.last_label_time,
+    };
+    let files = crate::artifact::files(&trained.model, &set.pinned, &lineage);
+    if registered == Registered::New {
+        workspace.artifacts.put_all(&version.source, &files).await?;
+    } else if !workspace.artifacts.exists(&format!("{}/{}", version.source, karat_model::MODEL_FILE)).await? {
+        // A training killed between registering and storing: this one finishes its job.
+        workspace.artifacts.put_all(&version.source, &files).await?;
+    }
+    workspace.registry.mark_ready(&model.name, version.version, workspace.clock.now()).await?;
+    Ok((version.version, registered))
+}

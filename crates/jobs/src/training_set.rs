@@ -1,0 +1,297 @@
+//! A model's spine joined to its features as known at each row's as_of: what it trains on.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType as ArrowType, Date32Type, Field, Int64Type, Schema as ArrowSchema, TimestampMicrosecondType};
+use futures::StreamExt;
+use karat_core::{DataType, Digest, Name, Zone};
+use karat_features::{AsOfPass, CompiledView, Spine};
+use karat_project::spec::Model;
+use karat_query::{Table, Tables};
+use karat_serving::{InputOrigin, Pinned};
+use karat_training::TrainingData;
+use serde::Serialize;
+
+use crate::{Catalog, Unit, Workspace, pinned};
+
+/// The commits a training set is read at, by source.
+pub type Commits = BTreeMap<Name, u64>;
+
+/// A model's training set with what it was made of.
+pub struct TrainingSet {
+    pub pinned: Pinned,
+    pub data: TrainingData,
+    pub commits: Commits,
+    /// Different keys in the spine.
+    pub entities: u64,
+    /// Of everything that is learned from: features, labels, times.
+    pub digest: Digest,
+    key: ArrayRef,
+}
+
+/// Where a training set was written.
+#[derive(Debug, Serialize)]
+pub struct Written {
+    pub model: Name,
+    pub output: String,
+    pub rows: u64,
+    pub entities: u64,
+    pub columns: Vec<String>,
+    pub digest: Digest,
+    pub commits: Commits,
+}
+
+/// Applies and ingests what is new, then writes the training set of a model.
+pub async fn run(workspace: &Workspace, model: &str, output: &Path) -> Result<Written> {
+    crate::ingest::ensure(workspace).await?;
+    let model = workspace.model(model)?;
+    let set = assemble(workspace, model, None).await?;
+    let frame = set.frame(&model.spine.label)?;
+    write(&frame, output)?;
+    Ok(Written {
+        model: model.name.clone(),
+        output: output.display().to_string(),
+        rows: frame.num_rows() as u64,
+        entities: set.entities,
+        columns: frame.schema().fields().iter().map(|field| field.name().clone()).collect(),
+        digest: set.digest,
+        commits: set.commits,
+    })
+}
+
+/// Reads at these commits, or at the newest.
+pub async fn assemble(workspace: &Workspace, model: &Model, at: Option<&Commits>) -> Result<TrainingSet> {
+    let catalog = workspace.catalog()?;
+    let pinned = pinned::pin(&catalog, &workspace.project, model).map_err(|(_, problem)| anyhow::anyhow!(problem))?;
+    assemble_pinned(workspace, model, pinned, at).await
+}
+
+/// As [`assemble`], with definitions pinned earlier.
+pub async fn assemble_pinned(
+    workspace: &Workspace,
+    model: &Model,
+    pinned: Pinned,
+    at: Option<&Commits>,
+) -> Result<TrainingSet> {
+    let catalog = workspace.catalog()?;
+    let up_to = |source: &Name| at.and_then(|at| at.get(source).copied());
+    let (rows, spine_commit) = spine_rows(workspace, &catalog, model, up_to(&model.spine.source)).await?;
+    let zone = workspace.project.sources()[&model.spine.source].zone();
+    let column = |name: &str| rows.column_by_name(name).cloned().with_context(|| format!("the spine has no column {name}"));
+    let as_of = instants(&column(&model.spine.as_of)?, &zone)?;
+    if as_of.null_count() > 0 {
+        bail!(
+            "{} rows of {} have no {}: forbid that in its contract (check: not_null)",
+            as_of.null_count(), model.spine.source, model.spine.as_of
+        );
+    }
+    let key = column(&pinned.key.name)?;
+    let label_time = match &model.spine.label_time {
+        Some(name) => instants(&column(name)?, &zone)?,
+        None => as_of.clone(),
+    };
+    let mut commits = Commits::from([(model.spine.source.clone(), spine_commit)]);
+    let spine = Spine { keys: vec![key.clone()], as_of: as_of.clone(), known_at: None };
+    let features = features(workspace, &pinned, &spine, &rows, &up_to, &mut commits).await?;
+    let label = column(&model.spine.label)?;
+    let many = |names: &mut dyn Iterator<Item = &String>| names.map(|name| column(name)).collect::<Result<Vec<_>>>();
+    let digest = digest(&[&features.columns().to_vec(), &vec![label.clone(), Arc::new(as_of.clone()), key.clone()]])?;
+    let entities = distinct(&key)?;
+    let data = TrainingData {
+        features,
+        label,
+        as_of,
+        label_time,
+        keys: vec![key.clone()],
+        groups: many(&mut model.split.column.iter())?,
+        profile: many(&mut model.profile.iter())?,
+        words: pinned.inputs.iter().map(|input| (input.name.clone(), input.words.clone())).collect(),
+    };
+    Ok(TrainingSet { pinned, data, commits, entities, digest, key })
+}
+
+impl TrainingSet {
+    /// The entity's key, `as_of`, the features under their own names, the label.
+    pub fn frame(&self, label: &str) -> Result<RecordBatch> {
+        let as_of = Arc::new(self.data.as_of.reinterpret_cast::<TimestampMicrosecondType>().with_timezone("+00:00"));
+        let mut fields = vec![
+            Field::new(&self.pinned.key.name, self.key.data_type().clone(), true),
+            Field::new("as_of", as_of.data_type().clone(), false),
+        ];
+        let mut columns = vec![self.key.clone(), as_of as ArrayRef];
+        let schema = self.data.features.schema();
+        fields.extend(schema.fields().iter().map(|field| field.as_ref().clone()));
+        columns.extend(self.data.features.columns().iter().cloned());
+        fields.push(Field::new(label, self.data.label.data_type().clone(), true));
+        columns.push(self.data.label.clone());
+        Ok(RecordBatch::try_new(Arc::new(ArrowSchema::new(fields)), columns)?)
+    }
+}
+
+/// The spine's columns, in an order that depends on their values alone.
+async fn spine_rows(
+    workspace: &Workspace,
+    catalog: &Catalog,
+    model: &Model,
+    up_to: Option<u64>,
+) -> Result<(RecordBatch, u64)> {
+    let source = &model.spine.source;
+    let planned = catalog.sources.get(source).with_context(|| format!("source {source} is not in the project"))?;
+    let snapshot = workspace.history.snapshot(source, up_to).await?;
+    let snapshot = snapshot.with_context(|| format!("source {source} was never ingested: run `karat sources ingest`"))?;
+    let entity = &workspace.project.entities()[&model.spine.entity];
+    let mut names: Vec<&str> = vec![&entity.key, &model.spine.as_of, &model.spine.label];
+    names.extend(model.spine.label_time.as_deref());
+    names.extend(model.request.keys().map(String::as_str));
+    names.extend(model.split.column.as_deref());
+    names.extend(model.profile.iter().map(String::as_str));
+    let mut seen = std::collections::HashSet::new();
+    names.retain(|name| seen.insert(*name));
+    let columns = names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
+    let commit = snapshot.commit;
+    let mut tables = Tables::new();
+    tables.insert(source.as_str(), Table::current(planned.plan.shape(), Some(snapshot)));
+    // Sorted by everything, so that equal data train equally however their history came about.
+    let sql = format!("SELECT {columns} FROM {} ORDER BY {columns}", quoted(source));
+    let batches = workspace.engine.query(&sql, &tables).await?.collect().await?;
+    let Some(first) = batches.first() else { bail!("source {source} has no rows: nothing can be learned from it") };
+    Ok((concat_batches(&first.schema(), &batches)?, commit))
+}
+
+pub(crate) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+async fn features(
+    workspace: &Workspace,
+    pinned: &Pinned,
+    spine: &Spine,
+    rows: &RecordBatch,
+    up_to: &dyn Fn(&Name) -> Option<u64>,
+    commits: &mut Commits,
+) -> Result<RecordBatch> {
+    let views = pinned.compile()?;
+    let mut computed = Vec::with_capacity(views.len());
+    for view in &views {
+        let source = &view.definition().source.name;
+        let (batch, commit) = as_of_pass(workspace, view, spine, up_to(source)).await?;
+        commits.insert(source.clone(), commit);
+        computed.push(batch);
+    }
+    let mut fields = Vec::new();
+    let mut columns = Vec::new();
+    for input in &pinned.inputs {
+        let column = match input.origin {
+            InputOrigin::View { view, output } => computed[view].column(output).clone(),
+            InputOrigin::Request => rows
+                .column_by_name(&input.name)
+                .cloned()
+                .with_context(|| format!("the spine has no column {}", input.name))?,
+        };
+        fields.push(Field::new(&input.name, column.data_type().clone(), true));
+        columns.push(column);
+    }
+    Ok(RecordBatch::try_new(Arc::new(ArrowSchema::new(fields)), columns)?)
+}
+
+/// A view's features for every row of a spine, and the commit of its source they were read at.
+pub(crate) async fn as_of_pass(
+    workspace: &Workspace,
+    view: &CompiledView,
+    spine: &Spine,
+    up_to: Option<u64>,
+) -> Result<(RecordBatch, u64)> {
+    let source = &view.definition().source.name;
+    let snapshot = workspace.history.snapshot(source, up_to).await?;
+    let snapshot = snapshot.with_context(|| format!("source {source} was never ingested: run `karat sources ingest`"))?;
+    let stage = workspace.observer.begin(&format!("features of {source}"), snapshot.rows(), Unit::Rows);
+    let mut pass = AsOfPass::new(view);
+    let mut batches = snapshot.stream(view.source_columns(), None);
+    while let Some(batch) = batches.next().await {
+        let batch = batch?;
+        stage.advance(batch.num_rows() as u64);
+        pass.push(&batch)?;
+    }
+    let commit = snapshot.commit;
+    Ok((tokio::task::block_in_place(|| pass.run(spine, Some(commit)))?, commit))
+}
+
+/// Microseconds UTC of a date (midnight in `zone`) or timestamp column.
+pub(crate) fn instants(column: &ArrayRef, zone: &Zone) -> Result<Int64Array> {
+    match DataType::of_arrow(column.data_type()) {
+        Some(DataType::Timestamp) => {
+            Ok(column.as_primitive::<TimestampMicrosecondType>().reinterpret_cast::<Int64Type>())
+        }
+        Some(DataType::Date) => {
+            let days = column.as_primitive::<Date32Type>();
+            Ok(days.unary(|day| zone.midnight(day).micros()))
+        }
+        _ => bail!("a date or timestamp is needed, not {}", column.data_type()),
+    }
+}
+
+fn distinct(key: &ArrayRef) -> Result<u64> {
+    let fields = vec![arrow::row::SortField::new(key.data_type().clone())];
+    let rows = arrow::row::RowConverter::new(fields)?.convert_columns(std::slice::from_ref(key))?;
+    let keys: std::collections::HashSet<&[u8]> = (0..rows.num_rows()).map(|row| rows.row(row).data()).collect();
+    Ok(keys.len() as u64)
+}
+
+fn digest(groups: &[&Vec<ArrayRef>]) -> Result<Digest> {
+    let columns: Vec<ArrayRef> = groups.iter().flat_map(|group| group.iter().cloned()).collect();
+    let fields = columns.iter().map(|column| arrow::row::SortField::new(column.data_type().clone())).collect();
+    let rows = arrow::row::RowConverter::new(fields)?.convert_columns(&columns)?;
+    let mut digest = karat_core::DigestWriter::new();
+    for row in rows.iter() {
+        digest.update(row.data());
+    }
+    Ok(digest.finish())
+}
+
+/// By the file's ending, whole or not at all.
+fn write(frame: &RecordBatch, output: &Path) -> Result<()> {
+    let ending = output.extension().and_then(|e| e.to_str()).unwrap_or_default();
+    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder {
+        std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    }
+    let part = output.with_extension(format!("{ending}.part"));
+    let file = || std::fs::File::create(&part).with_context(|| format!("{} cannot be written", part.display()));
+    match ending {
+        "parquet" => {
+            let mut writer = parquet::arrow::ArrowWriter::try_new(file()?, frame.schema(), None)?;
+            writer.write(frame)?;
+            writer.close()?;
+        }
+        "csv" => {
+            // A timestamp's offset in a CSV is the Z of RFC 3339.
+            let mut writer = arrow::csv::WriterBuilder::new()
+                .with_timestamp_tz_format("%Y-%m-%dT%H:%M:%S%.fZ".to_owned())
+                .build(std::io::BufWriter::new(file()?));
+            writer.write(frame)?;
+        }
+        _ => bail!("{}: a training set is written as .parquet or .csv", output.display()),
+    }
+    std::fs::rename(&part, output).with_context(|| format!("{} cannot be written", output.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_become_midnight_in_the_sources_zone() {
+        let days: ArrayRef = Arc::new(arrow::array::Date32Array::from(vec![Some(18_871), None]));
+        let utc = instants(&days, &Zone::utc()).unwrap();
+        assert_eq!(utc.value(0), 18_871 * 86_400_000_000);
+        assert!(utc.is_null(1));
+        let prague = instants(&days, &Zone::named("Europe/Prague").unwrap()).unwrap();
+        assert_eq!(utc.value(0) - prague.value(0), 2 * 3_600_000_000);
+        assert_eq!(days.data_type(), &ArrowType::Date32);
+    }
+}

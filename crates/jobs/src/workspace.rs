@@ -1,0 +1,132 @@
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use anyhow::{Context, Result};
+use karat_core::{Clock, OnlineStore, nearest};
+use karat_history::{Artifacts, History};
+use karat_metadata::Metadata;
+use karat_project::Project;
+use karat_project::spec::Model;
+use karat_query::{Engine, EngineOptions};
+use karat_registry::Registry;
+
+use crate::{Catalog, NotFound, Observer};
+
+/// Opens the online store at a URI; the binary knows which back ends there are.
+pub type OpenOnline = Box<dyn Fn(&str) -> Result<Arc<dyn OnlineStore>> + Send + Sync>;
+
+/// What a job is given besides its own parameters.
+pub struct Surroundings {
+    pub observer: Arc<dyn Observer>,
+    pub clock: Arc<dyn Clock>,
+    /// Who asks, as the audit chain names them.
+    pub actor: String,
+    pub open_online: OpenOnline,
+}
+
+/// A project with its stores open: what every job works in.
+pub struct Workspace {
+    pub project: Project,
+    pub registry: Registry,
+    pub history: History,
+    pub artifacts: Artifacts,
+    pub engine: Engine,
+    pub observer: Arc<dyn Observer>,
+    pub clock: Arc<dyn Clock>,
+    pub actor: String,
+    state: PathBuf,
+    open_online: OpenOnline,
+    online: OnceLock<Arc<dyn OnlineStore>>,
+    catalog: OnceLock<Arc<Catalog>>,
+}
+
+/// Beside `karat.yaml`, unless it says otherwise.
+const STATE: &str = ".karat";
+
+/// What queries and staged rows hold in memory before they go to disk.
+const ENGINE_MEMORY: usize = 2 << 30;
+
+impl Workspace {
+    pub async fn open(project: Project, around: Surroundings) -> Result<Workspace> {
+        let state = project.root().join(STATE);
+        std::fs::create_dir_all(&state).with_context(|| format!("{} cannot be made", state.display()))?;
+        let stores = &project.config().stores;
+        let data = match &stores.data {
+            Some(uri) => local_path(uri, "file://", project.root())?,
+            None => state.clone(),
+        };
+        let metadata = match &stores.metadata {
+            Some(uri) => format!("sqlite://{}", local_path(uri, "sqlite://", project.root())?.display()),
+            None => format!("sqlite://{}", state.join("metadata.db").display()),
+        };
+        let metadata = Metadata::open(&metadata).await?;
+        let engine = Engine::new(EngineOptions { memory_bytes: ENGINE_MEMORY, temp_dir: data.join("tmp") })?;
+        Ok(Workspace {
+            history: History::open(&data.join("history"), metadata.clone())?,
+            artifacts: Artifacts::open(&data.join("artifacts"))?,
+            registry: Registry::new(metadata),
+            engine,
+            observer: around.observer,
+            clock: around.clock,
+            actor: around.actor,
+            state: data,
+            open_online: around.open_online,
+            online: OnceLock::new(),
+            catalog: OnceLock::new(),
+            project,
+        })
+    }
+
+    /// The online store, opened when first asked for.
+    pub fn online(&self) -> Result<Arc<dyn OnlineStore>> {
+        if let Some(online) = self.online.get() {
+            return Ok(online.clone());
+        }
+        let uri = match &self.project.config().stores.online {
+            Some(uri) => format!("lmdb://{}", local_path(uri, "lmdb://", self.project.root())?.display()),
+            None => format!("lmdb://{}", self.state.join("online").display()),
+        };
+        let online = (self.open_online)(&uri)?;
+        Ok(self.online.get_or_init(|| online).clone())
+    }
+
+    /// Everything of the folder that is compiled before data is touched.
+    pub fn catalog(&self) -> Result<Arc<Catalog>> {
+        if let Some(catalog) = self.catalog.get() {
+            return Ok(catalog.clone());
+        }
+        let catalog = Arc::new(Catalog::compile(&self.project)?);
+        Ok(self.catalog.get_or_init(|| catalog).clone())
+    }
+
+    /// A model of the folder by name.
+    pub fn model(&self, name: &str) -> Result<&Model> {
+        self.project.models().get(name).ok_or_else(|| {
+            let hint = nearest(name, self.project.models().keys().map(|name| name.as_str()));
+            let hint = hint.map(|like| format!("; did you mean `{like}`?")).unwrap_or_default();
+            NotFound(format!("there is no model `{name}` in this project{hint}")).into()
+        })
+    }
+
+    /// The folder of everything this project keeps.
+    pub(crate) fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// Where quarantined rows of a source go.
+    pub fn quarantine(&self, source: &str, commit: u64) -> PathBuf {
+        self.state.join("quarantine").join(source).join(format!("commit-{commit:06}.parquet"))
+    }
+
+    pub fn predictions(&self) -> PathBuf {
+        self.state.join("predictions")
+    }
+}
+
+/// The path of a URI of the one scheme this version serves; a relative one begins at the project.
+fn local_path(uri: &str, scheme: &str, root: &Path) -> Result<PathBuf> {
+    match uri.strip_prefix(scheme) {
+        Some(path) => Ok(root.join(path)),
+        None => anyhow::bail!("`{uri}`: this version of Karat stores it under {scheme}PATH only"),
+    }
+}

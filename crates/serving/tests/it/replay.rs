@@ -1,0 +1,77 @@
+use karat_core::{DataType, Value};
+use karat_history::log::RecordEncoder;
+use karat_serving::{PredictionEncoder, PredictionRecord, arithmetic, history, prediction_columns};
+use serde_json::json;
+
+use crate::app::App;
+
+fn record(app: &App) -> PredictionRecord {
+    app.predict(json!({"key": 1, "fields": {"income": 1200.5, "age": 40}}));
+    app.logged().pop().unwrap()
+}
+
+/// The record after someone changed one thing in the log.
+fn tampered(record: &PredictionRecord, change: impl Fn(&mut serde_json::Value)) -> PredictionRecord {
+    let mut json: serde_json::Value = serde_json::from_slice(&record.to_payload()).unwrap();
+    change(&mut json);
+    PredictionRecord::from_payload(&serde_json::to_vec(&json).unwrap()).unwrap()
+}
+
+#[test]
+fn an_untouched_record_replays() {
+    let app = App::new();
+    assert_eq!(arithmetic(&record(&app), &app.model), []);
+}
+
+#[test]
+fn each_changed_thing_is_named() {
+    let app = App::new();
+    let record = record(&app);
+    let first = record.reasons[0].feature.clone();
+    type Change = Box<dyn Fn(&mut serde_json::Value)>;
+    let cases: Vec<(Change, String)> = vec![
+        (Box::new(|json| json["score"] = json!(0.123)), "score".to_owned()),
+        (Box::new(|json| json["label"] = json!("nonsense")), "label".to_owned()),
+        (Box::new(|json| json["threshold"] = json!(0.5)), "threshold".to_owned()),
+        (Box::new(|json| json["reasons"][0]["contribution"] = json!(9.0)), format!("contribution {first}")),
+        (Box::new(|json| json["features"]["job"]["v"] = json!(5)), "feature job".to_owned()),
+    ];
+    for (change, named) in cases {
+        let differences = arithmetic(&tampered(&record, change), &app.model);
+        assert!(differences.iter().any(|difference| difference.what == named), "{named}: {differences:?}");
+    }
+}
+
+#[test]
+fn a_feature_that_history_does_not_confirm_is_named() {
+    let app = App::new();
+    let record = record(&app);
+    let truth = [("share_late".to_owned(), Value::Float(2.0 / 3.0)), ("job".to_owned(), Value::text("b"))];
+    assert_eq!(history(&record, &app.model, &truth), []);
+    let next = f64::from_bits((2.0f64 / 3.0).to_bits() + 1);
+    let other = [("share_late".to_owned(), Value::Float(next))];
+    let differences = history(&record, &app.model, &other);
+    assert_eq!(differences.len(), 1);
+    assert_eq!(differences[0].what, "feature share_late");
+}
+
+#[test]
+fn records_of_a_newer_format_are_refused() {
+    let app = App::new();
+    let mut json: serde_json::Value = serde_json::from_slice(&record(&app).to_payload()).unwrap();
+    json["format_version"] = json!(99);
+    let error = PredictionRecord::from_payload(&serde_json::to_vec(&json).unwrap()).unwrap_err();
+    assert!(error.contains("newer than this Karat's"), "{error}");
+}
+
+#[test]
+fn the_log_becomes_a_table() {
+    let app = App::new();
+    let payload = record(&app).to_payload();
+    let batch = PredictionEncoder.encode(&[&payload, &payload]).unwrap();
+    assert_eq!(batch.schema(), prediction_columns());
+    assert_eq!(batch.num_rows(), 2);
+    let at = batch.column_by_name("as_of").unwrap();
+    assert_eq!(*at.data_type(), DataType::Timestamp.arrow());
+    assert_eq!(Value::from_array(batch.column_by_name("key").unwrap(), 0), Value::text("1"));
+}
