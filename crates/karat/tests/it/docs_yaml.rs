@@ -31,9 +31,9 @@ fn put(project: &Path, text: &str) -> Result<(), String> {
         }
     };
     let file = project.join(file);
-    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-    std::fs::write(file, text).unwrap();
-    Ok(())
+    let written = std::fs::create_dir_all(file.parent().expect("it lies in the project"))
+        .and_then(|()| std::fs::write(&file, text));
+    written.map_err(|error| format!("{}: {error}", file.display()))
 }
 
 fn check(page: &Page, project: &Path) -> Result<usize, String> {

@@ -1,4 +1,11 @@
 //! The binary from outside: its documents and its commands.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod credit_risk;
 mod docs_console;
 mod docs_yaml;
+mod journey;
+mod mistakes;
+mod small;
+mod support;

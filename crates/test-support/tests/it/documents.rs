@@ -8,7 +8,7 @@ use karat_test_support::repository;
 /// `README.md` and every Markdown file under `docs/`, from the root.
 pub fn pages() -> Vec<Page> {
     fn collect(root: &Path, folder: &str, found: &mut Vec<String>) {
-        for entry in std::fs::read_dir(root.join(folder)).unwrap().flatten() {
+        for entry in std::fs::read_dir(root.join(folder)).expect("the folder exists").flatten() {
             let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
             if entry.path().is_dir() {
                 collect(root, &path, found);
