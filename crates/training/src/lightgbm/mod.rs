@@ -63,7 +63,10 @@ fn check(code: c_int) -> Result<(), LightGbmError> {
     }
     // SAFETY: LightGBM keeps the message of this thread's last error in a zero-terminated buffer of its own.
     let message = unsafe { CStr::from_ptr(LGBM_GetLastError()) };
-    Err(LightGbmError { message: message.to_string_lossy().trim().to_owned() })
+    let message = message.to_string_lossy();
+    // A failed check ends in the place of LightGBM's source it was built from, which helps nobody.
+    let message = message.split(" at /").next().unwrap_or_default();
+    Err(LightGbmError { message: message.trim().to_owned() })
 }
 
 fn c_length(length: usize, what: &str) -> Result<c_int, LightGbmError> {

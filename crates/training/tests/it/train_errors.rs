@@ -37,7 +37,7 @@ fn both_labels_must_occur_in_every_part() {
     let rows = loans().as_of.len();
     for (from, to, part) in [(0, 600, "train"), (600, 840, "validation"), (840, rows, "test")] {
         for value in [false, true] {
-            let of = |row: usize| if (from..to).contains(&row) { value } else { row % 2 == 0 };
+            let of = |row: usize| if (from..to).contains(&row) { value } else { row.is_multiple_of(2) };
             let label: BooleanArray = (0..rows).map(|row| Some(of(row))).collect();
             let words = format!("labels of the {part} part are {value}");
             refused(&labelled(Arc::new(label)), json!({}), ErrorKind::Refused, &words);
@@ -89,7 +89,7 @@ fn the_specs_mistakes_are_named() {
     invalid(json!({"monotone": {"job": "increasing"}}), "`job`, a text feature");
     invalid(json!({"estimator": {"lightgbm": {"metric": "aucc"}}}), "`aucc` is unknown");
     invalid(json!({"estimator": {"lightgbm": {"rounds": 0}}}), "`rounds` is 0");
-    invalid(json!({"estimator": {"lightgbm": {"num_leaves": 1}}}), "num_leaves");
+    invalid(json!({"estimator": {"lightgbm": {"num_leaves": 1}}}), "LightGBM: Check failed: (num_leaves) > (1)");
     invalid(json!({"threshold": {"value": 1.5}}), "1.5");
     invalid(json!({"threshold": {"recall_at_least": 1.5}}), "a recall of 1.5");
     invalid(json!({"split": {"by": "time", "validation": 0.2, "test": 0.2}}), "needs a length of time");
