@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::repository;
+
 /// A document of the repository, by its path from the root.
 #[derive(Debug, Clone)]
 pub struct Page {
@@ -27,6 +29,27 @@ impl Page {
 
     pub fn of_language<'a>(&'a self, language: &'a str) -> impl Iterator<Item = &'a Block> {
         self.blocks.iter().filter(move |block| block.language == language)
+    }
+}
+
+/// `README.md`, `CHANGELOG.md` and every Markdown file under `docs/`.
+pub fn all_pages() -> Vec<Page> {
+    let root = repository();
+    let mut paths = vec!["README.md".to_owned(), "CHANGELOG.md".to_owned()];
+    collect(&root, "docs", &mut paths);
+    paths.sort();
+    paths.iter().map(|path| Page::read(&root, path)).collect()
+}
+
+fn collect(root: &Path, folder: &str, found: &mut Vec<String>) {
+    let entries = std::fs::read_dir(root.join(folder)).unwrap_or_else(|error| panic!("reading {folder}: {error}"));
+    for entry in entries.flatten() {
+        let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
+        if entry.path().is_dir() {
+            collect(root, &path, found);
+        } else if path.ends_with(".md") {
+            found.push(path);
+        }
     }
 }
 

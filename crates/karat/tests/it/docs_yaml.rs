@@ -4,10 +4,8 @@
 use std::path::Path;
 
 use karat_project::Project;
-use karat_test_support::markdown::Page;
+use karat_test_support::markdown::{Page, all_pages};
 use karat_test_support::{example_copy, temp_dir};
-
-use crate::documents::pages;
 
 /// Writes an example into the project: a resource by its kind and name, or `karat.yaml`.
 fn put(project: &Path, text: &str) -> Result<(), String> {
@@ -54,7 +52,7 @@ fn check(page: &Page, project: &Path) -> Result<usize, String> {
 fn yaml_examples_are_valid() {
     let mut wrong = Vec::new();
     let mut examples = 0;
-    for page in pages() {
+    for page in all_pages() {
         match check(&page, example_copy("credit-risk").path()) {
             Ok(found) => examples += found,
             Err(error) => wrong.push(format!("{}: {error}", page.path.display())),
