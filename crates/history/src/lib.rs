@@ -1,1 +1,17 @@
-//! stub
+//! What Karat keeps for good: histories of sources as Parquet under commits, append-only logs, artifacts.
+//!
+//! Invariant: never knows what a row, a record or an artifact means.
+//!
+//! Histories and artifacts go through `object_store`; only a log's files, and locks, need a local directory.
+
+mod artifacts;
+mod durable;
+mod error;
+mod kept;
+pub mod log;
+mod parts;
+mod root;
+
+pub use artifacts::Artifacts;
+pub use error::HistoryError;
+pub use kept::{CommitInfo, CommitNote, CommitWriter, History, Part, Snapshot};

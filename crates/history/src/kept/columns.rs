@@ -1,0 +1,82 @@
+//! Parts of any age in the columns that are wanted today.
+
+use arrow::array::{ArrayRef, RecordBatch, new_null_array};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::SchemaRef;
+use karat_core::{DataType, Name, Schema, hidden};
+use parquet::arrow::ProjectionMask;
+use parquet::schema::types::SchemaDescriptor;
+
+use super::commit::full_schema;
+use crate::HistoryError;
+
+pub(super) struct Columns {
+    source: Name,
+    schema: SchemaRef,
+}
+
+impl Columns {
+    pub fn new(source: Name, wanted: &Schema) -> Columns {
+        Columns { source, schema: full_schema(wanted) }
+    }
+
+    /// What has to be read of a part.
+    pub fn projection(&self, part: &SchemaDescriptor) -> ProjectionMask {
+        let leaves = (0..part.num_columns()).filter(|leaf| {
+            // By the column's own name, which may hold dots: declared columns are never nested.
+            self.schema.index_of(part.column(*leaf).name()).is_ok()
+        });
+        ProjectionMask::leaves(part, leaves)
+    }
+
+    pub fn shape(&self, place: &str, commit: u64, batch: RecordBatch) -> Result<RecordBatch, HistoryError> {
+        let mut columns = Vec::with_capacity(self.schema.fields().len());
+        for field in self.schema.fields() {
+            let column = match batch.column_by_name(field.name()) {
+                Some(column) if column.data_type() == field.data_type() => column.clone(),
+                Some(column) => self.convert(field.name(), column, field.data_type(), commit)?,
+                None if hidden::ALL.contains(&field.name().as_str()) => {
+                    return Err(HistoryError::corrupt(place, format!("it has no column {}", field.name())));
+                }
+                None => new_null_array(field.data_type(), batch.num_rows()),
+            };
+            columns.push(column);
+        }
+        RecordBatch::try_new(self.schema.clone(), columns).map_err(|error| HistoryError::corrupt(place, error))
+    }
+
+    fn convert(
+        &self,
+        name: &str,
+        column: &ArrayRef,
+        wanted: &arrow::datatypes::DataType,
+        commit: u64,
+    ) -> Result<ArrayRef, HistoryError> {
+        let failed = |found: String| HistoryError::ColumnType {
+            source_name: self.source.to_string(),
+            column: name.to_owned(),
+            wanted: DataType::of_arrow(wanted).map_or_else(|| wanted.to_string(), |known| known.to_string()),
+            found,
+            commit,
+        };
+        let kept = DataType::of_arrow(column.data_type());
+        if !matches!((kept, DataType::of_arrow(wanted)), (Some(from), Some(to)) if converts(from, to)) {
+            return Err(failed(kept.map_or_else(|| column.data_type().to_string(), |known| known.to_string())));
+        }
+        let strict = CastOptions { safe: false, ..CastOptions::default() };
+        cast_with_options(column, wanted, &strict).map_err(|error| failed(format!("a value that is none ({error})")))
+    }
+}
+
+/// Conversions that lose nothing, or fail on the value that they cannot convert.
+fn converts(from: DataType, to: DataType) -> bool {
+    use DataType::{Bool, Date, Float, Int, Text, Timestamp};
+    matches!(
+        (from, to),
+        (Int, Float)
+            | (Bool, Int)
+            | (Date, Timestamp)
+            | (Bool | Int | Float | Date, Text)
+            | (Text, Bool | Int | Float | Date)
+    )
+}

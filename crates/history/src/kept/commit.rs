@@ -1,0 +1,227 @@
+//! Writing one commit.
+
+use std::collections::BTreeMap;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{Field, Int64Type, Schema as ArrowSchema, SchemaRef};
+use futures::future::BoxFuture;
+use karat_core::{Digest, Instant, Name, Schema, hidden};
+use karat_metadata::commits::{self, HistoryCommit};
+use object_store::path::Path;
+use serde_json::Value as Json;
+use std::sync::Arc;
+
+use super::manifest::{self, Manifest, ManifestPart};
+use super::{CommitInfo, History};
+use crate::HistoryError;
+use crate::durable::Lock;
+use crate::parts::{PartWriter, Written};
+
+/// What all open parts may hold in memory together; the largest is flushed when they hold more.
+const MEMORY: usize = 256 << 20;
+
+/// What the metadata says about a commit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CommitNote {
+    pub at: Instant,
+    pub delivery: Digest,
+    pub counts: Json,
+    /// Into how many partitions keys are hashed: the same for all commits of a source.
+    pub partitions: u32,
+}
+
+/// Writes a source's next commit. The source stays locked until this is committed or dropped; what a dropped writer
+/// wrote was never part of the history, and the next writer removes it.
+pub struct CommitWriter {
+    history: History,
+    source: Name,
+    columns: Schema,
+    schema: SchemaRef,
+    number: u64,
+    /// Of the commits before.
+    partitions: Option<u32>,
+    open: BTreeMap<u32, PartWriter>,
+    _lock: Lock,
+}
+
+fn folder(source: &Name, number: u64) -> Path {
+    Path::from(format!("{source}/commit-{number:06}"))
+}
+
+/// The declared columns and then the hidden ones.
+pub(super) fn full_schema(columns: &Schema) -> SchemaRef {
+    let fields: Vec<Field> = columns.arrow_fields().into_iter().chain(hidden::fields()).collect();
+    Arc::new(ArrowSchema::new(fields))
+}
+
+impl CommitWriter {
+    pub(super) async fn open(history: &History, source: &Name, columns: &Schema) -> Result<CommitWriter, HistoryError> {
+        let root = &history.0.root;
+        let lock = root.lock(&Path::from(source.as_str()), || format!("the history of `{source}`"))?;
+        if let Some(taken) = columns.names().find(|name| hidden::ALL.contains(name)) {
+            return Err(rows_error(source, format!("`{taken}` is Karat's own column; rename the source's")));
+        }
+        let latest = {
+            let mut connection = history.0.metadata.read().await?;
+            commits::latest(&mut connection, source).await?
+        };
+        let number = latest.as_ref().map_or(0, |commit| commit.number) + 1;
+        sweep(history, source, number).await?;
+        Ok(CommitWriter {
+            history: history.clone(),
+            source: source.clone(),
+            columns: columns.clone(),
+            schema: full_schema(columns),
+            number,
+            partitions: latest.map(|commit| commit.partitions),
+            open: BTreeMap::new(),
+            _lock: lock,
+        })
+    }
+
+    /// The number this commit will have: what its rows carry in `_commit`.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// How many partitions the source's commits have; `None` before the first.
+    pub fn partitions(&self) -> Option<u32> {
+        self.partitions
+    }
+
+    /// What batches look like.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Appends rows to a partition, in the order they will be read.
+    pub fn write<'a>(&'a mut self, partition: u32, batch: &'a RecordBatch) -> BoxFuture<'a, Result<(), HistoryError>> {
+        Box::pin(async move {
+            self.check(batch)?;
+            if batch.num_rows() == 0 {
+                return Ok(());
+            }
+            let root = &self.history.0.root;
+            let part = match self.open.entry(partition) {
+                std::collections::btree_map::Entry::Occupied(part) => part.into_mut(),
+                std::collections::btree_map::Entry::Vacant(vacant) => {
+                    let path = folder(&self.source, self.number).join(format!("part-{partition:03}.parquet"));
+                    vacant.insert(PartWriter::create(root, path, self.schema.clone())?)
+                }
+            };
+            part.write(batch).await?;
+            if self.open.values().map(PartWriter::memory).sum::<usize>() > MEMORY
+                && let Some(largest) = self.open.values_mut().max_by_key(|part| part.memory())
+            {
+                largest.flush().await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn check(&self, batch: &RecordBatch) -> Result<(), HistoryError> {
+        let wrong = |problem: String| Err(rows_error(&self.source, problem));
+        let (given, wanted) = (batch.schema(), &self.schema);
+        let alike = given.fields().len() == wanted.fields().len()
+            && given
+                .fields()
+                .iter()
+                .zip(wanted.fields())
+                .all(|(a, b)| a.name() == b.name() && a.data_type() == b.data_type());
+        if !alike {
+            let shape = |schema: &ArrowSchema| {
+                let fields = schema.fields().iter().map(|field| format!("{} {}", field.name(), field.data_type()));
+                fields.collect::<Vec<_>>().join(", ")
+            };
+            return wrong(format!(
+                "a batch of ({}) was written where ({}) was announced",
+                shape(&given),
+                shape(wanted)
+            ));
+        }
+        let commits = batch.column_by_name(hidden::COMMIT).map(|column| column.as_primitive::<Int64Type>());
+        let own = commits.is_some_and(|column| {
+            column.null_count() == 0 && column.values().iter().all(|number| u64::try_from(*number) == Ok(self.number))
+        });
+        if own { Ok(()) } else { wrong(format!("a row's {} is not {}", hidden::COMMIT, self.number)) }
+    }
+
+    /// Makes the commit real: all of it, or, after an error, nothing.
+    pub fn commit(self, note: CommitNote) -> BoxFuture<'static, Result<CommitInfo, HistoryError>> {
+        Box::pin(async move {
+            self.check_partitions(note.partitions)?;
+            let CommitWriter { history, source, columns, number, open, _lock, .. } = self;
+            let mut parts = Vec::with_capacity(open.len());
+            for (partition, part) in open {
+                let Written { path, rows, bytes, digest } = part.finish().await?;
+                parts.push(ManifestPart { path: path.to_string(), partition, rows, bytes, sha256: digest });
+            }
+            let paths: Vec<Path> = parts.iter().map(|part| Path::from(part.path.as_str())).collect();
+            history.0.root.settle(&paths).await?;
+            let manifest = Manifest { format_version: manifest::FORMAT_VERSION, columns, parts };
+            let commit = HistoryCommit {
+                source,
+                number,
+                at: note.at,
+                delivery: note.delivery,
+                partitions: note.partitions,
+                rows: manifest.parts.iter().map(|part| part.rows).sum(),
+                manifest: manifest.to_json(),
+                counts: note.counts,
+            };
+            let mut transaction = history.0.metadata.begin().await?;
+            commits::insert(&mut transaction, &commit).await?;
+            transaction.commit().await?;
+            Ok(commit.into())
+        })
+    }
+
+    fn check_partitions(&self, partitions: u32) -> Result<(), HistoryError> {
+        let beyond = self.open.keys().next_back().filter(|partition| **partition >= partitions);
+        let problem = match (self.partitions, beyond) {
+            (Some(before), _) if before != partitions => {
+                format!("its commits have {before} partitions, this one {partitions}")
+            }
+            (_, Some(partition)) => format!("partition {partition} was written of {partitions}, counted from 0"),
+            _ => return Ok(()),
+        };
+        Err(rows_error(&self.source, problem))
+    }
+}
+
+fn rows_error(source: &Name, problem: String) -> HistoryError {
+    HistoryError::Rows { source_name: source.to_string(), problem }
+}
+
+/// Removes what a killed writer of commit `next` left.
+///
+/// A writer removes before it writes, so no more than that one folder can be left over. Further ones were commits
+/// once: then the metadata database is not the one this history was written with, and nothing is removed.
+async fn sweep(history: &History, source: &Name, next: u64) -> Result<(), HistoryError> {
+    let (root, of_source) = (&history.0.root, Path::from(source.as_str()));
+    let found = root.store.list_with_delimiter(Some(&of_source)).await.map_err(root.error(&of_source))?;
+    let numbers = found.common_prefixes.iter().filter_map(|folder| {
+        folder.filename().and_then(|name| name.strip_prefix("commit-")).and_then(|number| number.parse::<u64>().ok())
+    });
+    let unknown: Vec<u64> = numbers.filter(|number| *number >= next).collect();
+    if let Some(number) = unknown.iter().find(|number| **number > next) {
+        return Err(HistoryError::corrupt(
+            root.describe(&of_source),
+            format!("commit {number} is there, but the metadata database knows none after {}", next - 1),
+        ));
+    }
+    if !unknown.is_empty() {
+        tracing::warn!(source = %source, commit = next, "removed what an unfinished commit left behind");
+        root.remove_tree(&folder(source, next)).await?;
+    }
+    Ok(())
+}
+
+impl std::fmt::Debug for CommitWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CommitWriter")
+            .field("source", &self.source)
+            .field("number", &self.number)
+            .finish_non_exhaustive()
+    }
+}

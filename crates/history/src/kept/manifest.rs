@@ -1,0 +1,85 @@
+//! What a commit consists of, as kept in its metadata row. A newer format is refused, older ones stay readable.
+
+use karat_core::{Digest, Schema};
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use crate::HistoryError;
+
+pub(super) const FORMAT_VERSION: u32 = 1;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Manifest {
+    pub format_version: u32,
+    /// The declared columns; the hidden ones follow them in every part.
+    pub columns: Schema,
+    pub parts: Vec<ManifestPart>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct ManifestPart {
+    /// Under the history's root.
+    pub path: String,
+    pub partition: u32,
+    pub rows: u64,
+    pub bytes: u64,
+    pub sha256: Digest,
+}
+
+impl Manifest {
+    pub fn to_json(&self) -> Json {
+        serde_json::to_value(self).expect("a manifest is plain data")
+    }
+
+    /// `place` names the manifest in errors.
+    pub fn from_json(place: &str, json: &Json) -> Result<Manifest, HistoryError> {
+        let version = json.get("format_version").and_then(Json::as_u64).map(u32::try_from);
+        match version {
+            Some(Ok(found)) if found <= FORMAT_VERSION => Manifest::deserialize(json)
+                .map_err(|error| HistoryError::corrupt(place, format!("its manifest is unreadable: {error}"))),
+            Some(Ok(found)) => Err(HistoryError::Newer { path: place.to_owned(), found, known: FORMAT_VERSION }),
+            None | Some(Err(_)) => Err(HistoryError::corrupt(place, "its manifest has no format version")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use karat_core::{Column, DataType, ErrorKind};
+    use serde_json::json;
+
+    use super::*;
+
+    /// As written by format version 1. It must load for ever.
+    fn first_version() -> Json {
+        json!({
+            "format_version": 1,
+            "columns": [{"name": "client_id", "type": "int"}, {"name": "job_start", "type": "date"}],
+            "parts": [{
+                "path": "loans/commit-000001/part-000.parquet",
+                "partition": 0,
+                "rows": 3,
+                "bytes": 1234,
+                "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+            }],
+        })
+    }
+
+    #[test]
+    fn the_first_version_still_loads_and_is_still_written() {
+        let manifest = Manifest::from_json("loans", &first_version()).unwrap();
+        assert_eq!(manifest.columns.column("job_start"), Some(&Column::new("job_start", DataType::Date)));
+        assert_eq!(manifest.to_json(), first_version());
+    }
+
+    #[test]
+    fn newer_and_broken_manifests_are_told_apart() {
+        let mut newer = first_version();
+        newer["format_version"] = json!(2);
+        newer["columns"] = json!("something else by then");
+        assert_eq!(Manifest::from_json("loans", &newer).unwrap_err().kind(), ErrorKind::Refused);
+        for broken in [json!(null), json!({}), json!({"format_version": "1"}), json!({"format_version": 1})] {
+            assert_eq!(Manifest::from_json("loans", &broken).unwrap_err().kind(), ErrorKind::Corrupt);
+        }
+    }
+}

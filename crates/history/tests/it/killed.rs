@@ -1,0 +1,132 @@
+//! Processes killed amid their work: what they had acknowledged is there, once.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use karat_history::History;
+use karat_history::log::{Durability, Log, LogOptions, PayloadOnly};
+use karat_metadata::Metadata;
+
+use crate::log::all;
+use crate::world::{columns, loans, note, read_ids, rows};
+
+const CHILD: &str = "KARAT_HISTORY_TEST_CHILD";
+
+fn child(test: &str, dir: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture"])
+        .env(CHILD, dir)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn acknowledge(what: &str) {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "acked {what}").unwrap();
+    out.flush().unwrap();
+}
+
+/// Waits for some acknowledgements, kills the child, and gives all that it made.
+fn kill_after(mut child: Child, wanted: usize, then: std::time::Duration) -> Vec<String> {
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let acked = |line: String| line.split_once("acked ").map(|(_, what)| what.to_owned());
+    let mut all = Vec::new();
+    while all.len() < wanted {
+        all.extend(acked(lines.next().expect("the child goes on until it is killed").unwrap()));
+    }
+    std::thread::sleep(then);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    all.extend(lines.map_while(Result::ok).filter_map(acked));
+    all
+}
+
+#[test]
+fn child_that_appends_from_eight_threads() {
+    let Some(dir) = std::env::var_os(CHILD) else { return };
+    let durability = if Path::new(&dir).ends_with("power") { Durability::PowerLoss } else { Durability::Crash };
+    let options = LogOptions { durability, segment_bytes: 3000 };
+    let log = Log::open(&dir, options, Arc::new(PayloadOnly)).unwrap();
+    let first = all(Path::new(&dir)).len();
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let log = &log;
+            scope.spawn(move || {
+                for n in 0.. {
+                    let payload = format!("{first}-{thread}-{n}");
+                    log.append(payload.as_bytes()).unwrap();
+                    acknowledge(&payload);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_killed_appender_loses_nothing_acknowledged() {
+    for name in ["crash", "power"] {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join(name);
+        std::fs::create_dir(&dir).unwrap();
+        let mut acknowledged = BTreeSet::new();
+        for round in 0..8_u64 {
+            let child = child("killed::child_that_appends_from_eight_threads", &dir);
+            let pause = std::time::Duration::from_micros(577 * round);
+            acknowledged.extend(kill_after(child, 150 + 37 * round as usize, pause));
+            let found: Vec<String> = all(&dir).into_iter().map(|p| String::from_utf8(p).unwrap()).collect();
+            let unique: BTreeSet<String> = found.iter().cloned().collect();
+            assert_eq!(found.len(), unique.len(), "nothing twice");
+            let lost: Vec<_> = acknowledged.difference(&unique).collect();
+            assert!(lost.is_empty(), "round {round} lost {lost:?}");
+            // Each thread may have been amid one that it had not acknowledged.
+            assert!(unique.len() <= acknowledged.len() + 8 * (round as usize + 1));
+        }
+        assert!(!karat_history::log::parquet_files(&dir).unwrap().is_empty());
+    }
+}
+
+async fn history(dir: &Path) -> History {
+    let metadata = Metadata::open(&format!("sqlite://{}/metadata.db", dir.display())).await.unwrap();
+    History::open(dir.join("history"), metadata).unwrap()
+}
+
+#[tokio::test]
+async fn child_that_commits() {
+    let Some(dir) = std::env::var_os(CHILD) else { return };
+    let history = history(Path::new(&dir)).await;
+    loop {
+        let mut writer = history.writer(&loans(), &columns()).await.unwrap();
+        let number = writer.number();
+        for partition in 0..2 {
+            let batch = rows(&vec![number as i64; 500], number);
+            writer.write(partition, &batch).await.unwrap();
+        }
+        acknowledge(&writer.commit(note()).await.unwrap().number.to_string());
+    }
+}
+
+#[test]
+fn a_killed_writer_leaves_whole_commits() {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut acknowledged = 0;
+    for round in 0..8_u64 {
+        let child = child("killed::child_that_commits", dir.path());
+        let acked = kill_after(child, 1 + round as usize % 3, std::time::Duration::from_micros(1733 * round));
+        acknowledged = acked.last().map_or(acknowledged, |number| number.parse::<u64>().unwrap());
+        runtime.block_on(async {
+            let history = history(dir.path()).await;
+            let snapshot = history.snapshot(&loans(), None).await.unwrap().unwrap();
+            assert!(snapshot.commit == acknowledged || snapshot.commit == acknowledged + 1);
+            acknowledged = snapshot.commit;
+            let ids = read_ids(&snapshot, None).await.unwrap();
+            let whole: Vec<i64> = (1..=snapshot.commit as i64).flat_map(|number| vec![number; 1000]).collect();
+            assert_eq!(ids, whole);
+        });
+    }
+}
