@@ -259,7 +259,8 @@ mod tests {
         for value in values {
             let bits = value.to_bits();
             let (exponent, fraction) = ((bits >> 52) & 0x7ff, bits & ((1 << 52) - 1));
-            let (mantissa, at) = if exponent == 0 { (fraction, 0) } else { (fraction | 1 << 52, exponent as usize - 1) };
+            let (mantissa, at) =
+                if exponent == 0 { (fraction, 0) } else { (fraction | 1 << 52, exponent as usize - 1) };
             let mut borrow_or_carry = 0i8;
             for index in at..total.len() {
                 let bit = if index - at < 53 { (mantissa >> (index - at) & 1) as i8 } else { 0 };

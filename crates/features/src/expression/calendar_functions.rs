@@ -2,12 +2,13 @@
 //!
 //! `years_between(from, to)`: birthdays passed. `months_between(from, to)`: whole months, by day of the month.
 //! `days_between(from, to)`: whole days of 24 hours. All three are ints, negative when `to` is the earlier, and lose
-//! what is not whole. `add_months(time, n)`: the same type, the day clamped to the month. Null in, null out.
+//! what is not whole. `add_days(time, n)` and `add_months(time, n)`: the same type; a month's day is clamped to the
+//! month. Null in, null out.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Date32Array, Int64Array, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType as ArrowType, Date32Type, Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{DataType as ArrowType, Date32Type, TimestampMicrosecondType};
 use datafusion_common::{DataFusionError, Result, exec_err, plan_err};
 use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use karat_core::DataType;
@@ -20,6 +21,7 @@ enum Function {
     Years,
     Months,
     Days,
+    AddDays,
     AddMonths,
 }
 
@@ -30,7 +32,7 @@ struct CalendarFunction {
 }
 
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
-    [Function::Years, Function::Months, Function::Days, Function::AddMonths]
+    [Function::Years, Function::Months, Function::Days, Function::AddDays, Function::AddMonths]
         .into_iter()
         .map(|function| CalendarFunction { function, signature: Signature::user_defined(Volatility::Immutable) })
         .map(|function| Arc::new(ScalarUDF::new_from_impl(function)))
@@ -43,6 +45,7 @@ impl ScalarUDFImpl for CalendarFunction {
             Function::Years => "years_between",
             Function::Months => "months_between",
             Function::Days => "days_between",
+            Function::AddDays => "add_days",
             Function::AddMonths => "add_months",
         }
     }
@@ -53,7 +56,7 @@ impl ScalarUDFImpl for CalendarFunction {
 
     fn return_type(&self, arguments: &[ArrowType]) -> Result<ArrowType> {
         match (self.function, arguments) {
-            (Function::AddMonths, [time, _]) => Ok(time.clone()),
+            (Function::AddDays | Function::AddMonths, [time, _]) => Ok(time.clone()),
             (_, [_, _]) => Ok(ArrowType::Int64),
             _ => self.wrong(arguments),
         }
@@ -62,7 +65,7 @@ impl ScalarUDFImpl for CalendarFunction {
     fn coerce_types(&self, arguments: &[ArrowType]) -> Result<Vec<ArrowType>> {
         let [first, second] = arguments else { return self.wrong(arguments) };
         let second = match self.function {
-            Function::AddMonths => int(second),
+            Function::AddDays | Function::AddMonths => int(second),
             _ => time(second),
         };
         match (time(first), second) {
@@ -84,7 +87,8 @@ impl ScalarUDFImpl for CalendarFunction {
                 i64::try_from((i128::from(to) - i128::from(from)) / i128::from(MICROS_PER_DAY))
                     .expect("days between two instants fit 64 bits")
             }),
-            Function::AddMonths => add_months(&first, second.as_primitive::<Int64Type>())?,
+            Function::AddDays => move_days(&first, second.as_primitive(), "add_days", &|day, n| day.checked_add(n))?,
+            Function::AddMonths => move_days(&first, second.as_primitive(), "add_months", &calendar::add_months)?,
         };
         if constant {
             return Ok(ColumnarValue::Scalar(datafusion_common::ScalarValue::try_from_array(&array, 0)?));
@@ -97,7 +101,7 @@ impl CalendarFunction {
     fn wrong<T>(&self, arguments: &[ArrowType]) -> Result<T> {
         let given: Vec<String> = arguments.iter().map(name_of).collect();
         let wanted = match self.function {
-            Function::AddMonths => "a date or timestamp, and an int",
+            Function::AddDays | Function::AddMonths => "a date or timestamp, and an int",
             _ => "two dates or timestamps",
         };
         plan_err!("{} takes {wanted}, not ({})", self.name(), given.join(", "))
@@ -140,23 +144,29 @@ fn micros(array: &ArrayRef) -> Box<dyn Iterator<Item = Option<i64>> + '_> {
     }
 }
 
-fn add_months(times: &ArrayRef, months: &Int64Array) -> Result<ArrayRef> {
-    let beyond = || DataFusionError::Execution("add_months leaves the calendar".to_owned());
+/// Moves the day of dates or timestamps; the time of day stays.
+fn move_days(
+    times: &ArrayRef,
+    by: &Int64Array,
+    name: &str,
+    move_day: &dyn Fn(i64, i64) -> Option<i64>,
+) -> Result<ArrayRef> {
+    let beyond = || DataFusionError::Execution(format!("{name} leaves the calendar"));
     if let Some(dates) = times.as_primitive_opt::<Date32Type>() {
-        let moved = dates.iter().zip(months).map(|(date, months)| {
-            let (Some(date), Some(months)) = (date, months) else { return Ok(None) };
-            let moved = calendar::add_months(i64::from(date), months).and_then(|days| i32::try_from(days).ok());
+        let moved = dates.iter().zip(by).map(|(date, by)| {
+            let (Some(date), Some(by)) = (date, by) else { return Ok(None) };
+            let moved = move_day(i64::from(date), by).and_then(|days| i32::try_from(days).ok());
             moved.map(Some).ok_or_else(beyond)
         });
         return Ok(Arc::new(moved.collect::<Result<Date32Array>>()?));
     }
     let Some(timestamps) = times.as_primitive_opt::<TimestampMicrosecondType>() else {
-        return exec_err!("add_months takes a date or a timestamp");
+        return exec_err!("{name} takes a date or a timestamp");
     };
-    let moved = timestamps.iter().zip(months).map(|(micros, months)| {
-        let (Some(micros), Some(months)) = (micros, months) else { return Ok(None) };
+    let moved = timestamps.iter().zip(by).map(|(micros, by)| {
+        let (Some(micros), Some(by)) = (micros, by) else { return Ok(None) };
         let (day, rest) = calendar::day_of(micros);
-        let moved = calendar::add_months(day, months)
+        let moved = move_day(day, by)
             .and_then(|day| day.checked_mul(MICROS_PER_DAY))
             .and_then(|midnight| midnight.checked_add(rest));
         moved.map(Some).ok_or_else(beyond)

@@ -10,8 +10,13 @@ use datafusion_sql::sqlparser::ast::{
 use super::error::clean;
 use super::{ExpressionError, functions};
 
-/// Far more than anyone writes, and too little to exhaust a stack.
-const LONGEST: usize = 8_192;
+/// Far more than anyone writes.
+const LONGEST: usize = 32_768;
+/// `a OR b OR c` nests as deep as it is long, and evaluation recurses as deep as an expression nests.
+const DEEPEST: usize = 256;
+/// Texts up to this length cannot nest deep enough to exhaust a stack while they are parsed.
+const SHORT: usize = 1_024;
+const DEEP_STACK: usize = 64 << 20;
 
 pub(super) struct Parsed {
     pub(super) syntax: Expr,
@@ -31,11 +36,23 @@ pub(super) fn parse(sql: &str) -> Result<Parsed, ExpressionError> {
         let reason = format!("it is longer than {LONGEST} characters");
         return Err(ExpressionError::Syntax { sql: format!("{start}…"), reason });
     }
+    if sql.len() <= SHORT {
+        return check(sql);
+    }
+    std::thread::scope(|scope| {
+        let parser = std::thread::Builder::new().stack_size(DEEP_STACK).spawn_scoped(scope, || check(sql));
+        let parser = parser.map_err(|error| wrong(format!("it is too long to parse here: {error}")))?;
+        parser.join().expect("parsing does not panic")
+    })
+}
+
+fn check(sql: &str) -> Result<Parsed, ExpressionError> {
+    let wrong = |reason: String| ExpressionError::Syntax { sql: sql.to_owned(), reason };
     let parsed = DFParser::parse_sql_into_expr(sql).map_err(|error| wrong(clean(&error.strip_backtrace())))?;
     if parsed.alias.is_some() {
         return Err(wrong("an expression has no alias: its name is the key it is written under".to_owned()));
     }
-    let mut checker = Checker { sql, names: Vec::new(), quoted: Vec::new() };
+    let mut checker = Checker { sql, names: Vec::new(), quoted: Vec::new(), depth: 0 };
     match parsed.expr.visit(&mut checker) {
         ControlFlow::Break(error) => Err(*error),
         ControlFlow::Continue(()) => {
@@ -49,6 +66,7 @@ struct Checker<'a> {
     sql: &'a str,
     names: Vec<String>,
     quoted: Vec<String>,
+    depth: usize,
 }
 
 type Flow = ControlFlow<Box<ExpressionError>>;
@@ -106,7 +124,18 @@ impl Visitor for Checker<'_> {
         self.refuse("an expression sees one row and cannot query: use a source with `sql:`")
     }
 
+    fn post_visit_expr(&mut self, _: &Expr) -> Flow {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_expr(&mut self, expr: &Expr) -> Flow {
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            let reason = format!("it nests deeper than {DEEPEST}: write long chains of OR as IN, or split it");
+            let start: String = self.sql.chars().take(60).collect();
+            return ControlFlow::Break(Box::new(ExpressionError::Syntax { sql: format!("{start}…"), reason }));
+        }
         match expr {
             Expr::Identifier(identifier) => self.column(identifier),
             Expr::CompoundIdentifier(parts) => {

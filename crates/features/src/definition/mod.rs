@@ -1,0 +1,139 @@
+//! A feature view pinned: everything that can change one of its values, and nothing else.
+//!
+//! Models keep definitions; endpoints and replays compile theirs from the model, never from today's folder.
+
+mod error;
+
+use karat_core::{Column, DataType, Digest, Name, Schema, Window, Zone};
+use karat_project::spec::{Entity, Feature, FeatureView};
+use serde::{Deserialize, Serialize};
+
+pub use error::DefinitionError;
+
+use crate::expression::SEMANTICS;
+use crate::view::CompiledView;
+
+/// What a view needs to know of its source.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceDefinition {
+    pub name: Name,
+    /// The columns of its history. A [`Definition`] keeps only those that its features, keys and order use.
+    pub columns: Schema,
+    pub keys: Vec<String>,
+    /// `None` for a record of facts.
+    pub event_time: Option<String>,
+    pub known_time: Option<String>,
+    pub available_after: Option<Window>,
+    pub include_as_of: bool,
+    pub time_zone: Zone,
+    pub sequence: Option<String>,
+    pub identity: Identity,
+    /// Digests how the rows come about: `prepare`, `set_null` and SQL of this source and of those it reads.
+    pub upstream: Digest,
+}
+
+/// What makes two records of a history the same row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Identity {
+    Keys(Vec<String>),
+    EventId(String),
+    /// The delivering file and the row in it: the hidden columns `_file` and `_row`.
+    FileRow,
+}
+
+/// A feature under its name. Words, descriptions and checks do not change values and are left out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NamedFeature {
+    pub name: String,
+    pub feature: Feature,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Definition {
+    /// For messages; not digested.
+    pub view: Name,
+    /// The [`SEMANTICS`] it was made with.
+    pub semantics: u32,
+    /// The entities' key columns, in the order of the view's entities.
+    pub keys: Vec<Column>,
+    pub source: SourceDefinition,
+    /// In the order of the view, which is the order of its values.
+    pub features: Vec<NamedFeature>,
+}
+
+impl Definition {
+    /// Pins a view and checks that it compiles.
+    pub fn new(
+        view: &FeatureView,
+        entities: &[Entity],
+        source: SourceDefinition,
+    ) -> Result<Definition, DefinitionError> {
+        let keys = entities.iter().map(|entity| key_column(entity, &source)).collect::<Result<Vec<_>, _>>()?;
+        let features = view
+            .features
+            .iter()
+            .map(|(name, feature)| NamedFeature {
+                name: name.clone(),
+                feature: Feature {
+                    kind: feature.kind.clone(),
+                    rows: feature.rows.clone(),
+                    words: None,
+                    description: None,
+                    checks: Vec::new(),
+                },
+            })
+            .collect();
+        let whole = Definition { view: view.name.clone(), semantics: SEMANTICS, keys, source, features };
+        let needed = CompiledView::compile(whole.clone())?.source_columns().clone();
+        let source = SourceDefinition { columns: needed, ..whole.source };
+        Ok(Definition { source, ..whole })
+    }
+
+    pub fn digest(&self) -> Digest {
+        #[derive(Serialize)]
+        struct Pinned<'a> {
+            semantics: u32,
+            keys: &'a [Column],
+            source: &'a SourceDefinition,
+            features: &'a [NamedFeature],
+        }
+        Digest::of_json(&Pinned {
+            semantics: self.semantics,
+            keys: &self.keys,
+            source: &self.source,
+            features: &self.features,
+        })
+    }
+}
+
+fn key_column(entity: &Entity, source: &SourceDefinition) -> Result<Column, DefinitionError> {
+    let Some(column) = source.columns.column(&entity.key) else {
+        let hint = match karat_core::nearest(&entity.key, source.columns.names()) {
+            Some(nearest) => format!("; did you mean `{nearest}`?"),
+            None => String::new(),
+        };
+        return Err(DefinitionError::View(format!(
+            "source `{}` has no column `{}`, the key of entity `{}`{hint}",
+            source.name, entity.key, entity.name
+        )));
+    };
+    if column.data_type != entity.key_type {
+        return Err(DefinitionError::View(format!(
+            "column `{}` of source `{}` is {}, and the key of entity `{}` is {}: declare the same type in both",
+            entity.key,
+            source.name,
+            typed(column.data_type),
+            entity.name,
+            typed(entity.key_type)
+        )));
+    }
+    Ok(column.clone())
+}
+
+fn typed(data_type: DataType) -> String {
+    match data_type {
+        DataType::Int => "an int".to_owned(),
+        other => format!("a {other}"),
+    }
+}

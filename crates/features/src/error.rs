@@ -1,0 +1,34 @@
+use karat_core::{ErrorKind, Instant};
+
+use crate::expression::ExpressionError;
+
+/// Why values were not computed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FeatureError {
+    #[error(
+        "the online state keeps single events since {horizon} only: ask the history, or a later time (`online_horizon` in the view)"
+    )]
+    BeforeHorizon { horizon: Instant },
+    #[error("feature `{feature}`: {error}")]
+    Feature { feature: String, error: ExpressionError },
+    #[error("while projecting events: {0}")]
+    Projection(ExpressionError),
+    #[error("the batch does not fit the view: {0}")]
+    Batch(String),
+    #[error("the state is not what was written ({0}): materialize the view again")]
+    Corrupt(&'static str),
+    #[error("too much for one pass: {0}")]
+    TooMuch(&'static str),
+}
+
+impl FeatureError {
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            FeatureError::BeforeHorizon { .. } => ErrorKind::Refused,
+            FeatureError::Feature { .. } | FeatureError::Projection(_) => ErrorKind::Invalid,
+            FeatureError::Batch(_) => ErrorKind::Internal,
+            FeatureError::Corrupt(_) => ErrorKind::Corrupt,
+            FeatureError::TooMuch(_) => ErrorKind::Refused,
+        }
+    }
+}

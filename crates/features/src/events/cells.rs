@@ -1,0 +1,141 @@
+//! A column of cells as 64-bit words: ints, days, microseconds, the bits of a float, the code of a text.
+
+use std::cmp::Ordering;
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
+use karat_core::{DataType, Instant, Value};
+
+use super::Texts;
+
+const NULL_FLAG: u8 = 2;
+
+#[derive(Debug, Clone)]
+pub(crate) enum Cells {
+    /// 0 false, 1 true, 2 null.
+    Flags(Vec<u8>),
+    /// `valid` is empty while there is no null.
+    Words { words: Vec<i64>, valid: Vec<bool> },
+}
+
+impl Cells {
+    pub(crate) fn new(data_type: DataType) -> Cells {
+        match data_type {
+            DataType::Bool => Cells::Flags(Vec::new()),
+            _ => Cells::Words { words: Vec::new(), valid: Vec::new() },
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Cells::Flags(flags) => flags.len(),
+            Cells::Words { words, .. } => words.len(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, index: usize) -> Option<i64> {
+        match self {
+            Cells::Flags(flags) => (flags[index] != NULL_FLAG).then(|| i64::from(flags[index])),
+            Cells::Words { words, valid } => (valid.is_empty() || valid[index]).then(|| words[index]),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_true(&self, index: usize) -> bool {
+        self.get(index) == Some(1)
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, cell: Option<i64>) {
+        match self {
+            Cells::Flags(flags) => flags.push(cell.map_or(NULL_FLAG, |word| (word & 1) as u8)),
+            Cells::Words { words, valid } => {
+                if cell.is_none() && valid.is_empty() {
+                    valid.resize(words.len(), true);
+                }
+                words.push(cell.unwrap_or(0));
+                if cell.is_none() || !valid.is_empty() {
+                    valid.push(cell.is_some());
+                }
+            }
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        match self {
+            Cells::Flags(flags) => flags.clear(),
+            Cells::Words { words, valid } => {
+                words.clear();
+                valid.clear();
+            }
+        }
+    }
+
+    /// Appends the cells of `other` at `rows`.
+    pub(crate) fn gather(&mut self, other: &Cells, rows: &[u32]) {
+        match (self, other) {
+            (Cells::Flags(flags), Cells::Flags(from)) => flags.extend(rows.iter().map(|row| from[*row as usize])),
+            (Cells::Words { words, valid }, Cells::Words { words: from, valid: from_valid })
+                if valid.is_empty() && from_valid.is_empty() =>
+            {
+                words.extend(rows.iter().map(|row| from[*row as usize]));
+            }
+            (cells, other) => rows.iter().for_each(|row| cells.push(other.get(*row as usize))),
+        }
+    }
+
+    /// Appends an array in one of Karat's Arrow forms.
+    pub(crate) fn append(&mut self, array: &ArrayRef, texts: &mut Texts) {
+        macro_rules! primitive {
+            ($arrow:ty, $word:expr) => {{
+                let array = array.as_primitive::<$arrow>();
+                match self {
+                    Cells::Words { words, valid } if array.null_count() == 0 && valid.is_empty() => {
+                        words.extend(array.values().iter().map($word));
+                    }
+                    cells => array.iter().for_each(|cell| cells.push(cell.as_ref().map($word))),
+                }
+            }};
+        }
+        match DataType::of_arrow(array.data_type()) {
+            Some(DataType::Int) => primitive!(Int64Type, |value| *value),
+            Some(DataType::Float) => primitive!(Float64Type, |value: &f64| value.to_bits() as i64),
+            Some(DataType::Date) => primitive!(Date32Type, |value| i64::from(*value)),
+            Some(DataType::Timestamp) => primitive!(TimestampMicrosecondType, |value| *value),
+            Some(DataType::Bool) => array.as_boolean().iter().for_each(|cell| self.push(cell.map(i64::from))),
+            Some(DataType::Text) => {
+                for cell in array.as_string::<i32>().iter() {
+                    self.push(cell.map(|text| i64::from(texts.intern(text.as_bytes()))));
+                }
+            }
+            None => unreachable!("columns are brought to Karat's types where they enter"),
+        }
+    }
+}
+
+/// Orders cells as [`Value`]s are ordered: null first, floats in IEEE's total order.
+#[inline]
+pub(crate) fn compare(data_type: DataType, a: Option<i64>, b: Option<i64>, texts: &Texts) -> Ordering {
+    match (a, b) {
+        (Some(a), Some(b)) => match data_type {
+            DataType::Float => f64::from_bits(a as u64).total_cmp(&f64::from_bits(b as u64)),
+            DataType::Text if a == b => Ordering::Equal,
+            DataType::Text => texts.get(a as u32).cmp(texts.get(b as u32)),
+            _ => a.cmp(&b),
+        },
+        (a, b) => a.is_some().cmp(&b.is_some()),
+    }
+}
+
+pub(crate) fn value(data_type: DataType, cell: Option<i64>, texts: &Texts) -> Value {
+    let Some(word) = cell else { return Value::Null };
+    match data_type {
+        DataType::Bool => Value::Bool(word == 1),
+        DataType::Int => Value::Int(word),
+        DataType::Float => Value::Float(f64::from_bits(word as u64)),
+        DataType::Text => Value::text(texts.text(word as u32)),
+        DataType::Date => Value::Date(word as i32),
+        DataType::Timestamp => Value::Timestamp(Instant::from_micros(word)),
+    }
+}

@@ -1,0 +1,13 @@
+//! Projected events: of each row of history, what the view's features need and nothing else.
+
+mod cells;
+mod interner;
+mod key_events;
+mod project;
+mod table;
+
+pub(crate) use cells::{Cells, compare, value};
+pub(crate) use interner::Texts;
+pub(crate) use key_events::{EventOrder, KeyEvents};
+pub(crate) use project::nulled_cells;
+pub(crate) use table::{EventTable, Groups, NO_KEY};

@@ -1,0 +1,180 @@
+//! Events of every key, column by column.
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::{Date32Type, Int64Type, TimestampMicrosecondType};
+use hashbrown::HashMap;
+use karat_core::{Column, DataType, Value};
+
+use super::{Cells, Texts};
+use crate::key::encode_key;
+use crate::view::Plan;
+
+pub(crate) const NO_KEY: u32 = u32::MAX;
+
+#[derive(Debug)]
+pub(crate) struct EventTable {
+    pub(crate) keys: Keys,
+    /// By event: the code of its key.
+    pub(crate) key: Vec<u32>,
+    /// Zero throughout where events have no time.
+    pub(crate) event_time: Vec<i64>,
+    pub(crate) known_time: Vec<i64>,
+    pub(crate) commit: Vec<i64>,
+    pub(crate) removed: Vec<bool>,
+    pub(crate) sequence: Option<Cells>,
+    pub(crate) identity: Vec<Cells>,
+    pub(crate) arguments: Vec<Cells>,
+    /// Codes of what `_nulled` says, where it says something of a column that matters.
+    pub(crate) nulled: Cells,
+    pub(crate) texts: Texts,
+}
+
+impl EventTable {
+    pub(crate) fn new(keys: &[Column], plan: &Plan) -> EventTable {
+        EventTable {
+            keys: Keys::new(keys),
+            key: Vec::new(),
+            event_time: Vec::new(),
+            known_time: Vec::new(),
+            commit: Vec::new(),
+            removed: Vec::new(),
+            sequence: plan.sequence.as_ref().map(|column| Cells::new(column.data_type)),
+            identity: plan.identity.iter().map(|column| Cells::new(column.data_type)).collect(),
+            arguments: plan.arguments.iter().map(|argument| Cells::new(argument.data_type)).collect(),
+            nulled: Cells::new(DataType::Text),
+            texts: Texts::default(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.key.len()
+    }
+
+    /// The events of each key, as stretches of one list: a counting sort, stable and linear.
+    pub(crate) fn by_key(&self) -> Groups {
+        Groups::new(&self.key, self.keys.len())
+    }
+}
+
+/// Row numbers grouped by a code.
+#[derive(Debug)]
+pub(crate) struct Groups {
+    rows: Vec<u32>,
+    starts: Vec<u32>,
+}
+
+impl Groups {
+    pub(crate) fn new(codes: &[u32], count: usize) -> Groups {
+        let mut starts = vec![0u32; count + 1];
+        for code in codes.iter().filter(|code| **code != NO_KEY) {
+            starts[*code as usize + 1] += 1;
+        }
+        for index in 0..count {
+            starts[index + 1] += starts[index];
+        }
+        let mut next = starts.clone();
+        let mut rows = vec![0u32; starts[count] as usize];
+        for (row, code) in codes.iter().enumerate().filter(|(_, code)| **code != NO_KEY) {
+            let place = &mut next[*code as usize];
+            rows[*place as usize] = row as u32;
+            *place += 1;
+        }
+        Groups { rows, starts }
+    }
+
+    pub(crate) fn of(&self, code: usize) -> &[u32] {
+        &self.rows[self.starts[code] as usize..self.starts[code + 1] as usize]
+    }
+
+    /// How many rows the groups before `code` have.
+    pub(crate) fn before(&self, code: usize) -> usize {
+        self.starts[code] as usize
+    }
+}
+
+/// Entity keys as codes 0, 1, 2…
+#[derive(Debug)]
+pub(crate) enum Keys {
+    /// One column whose cells are words: no bytes need be made of them.
+    Words {
+        data_type: DataType,
+        codes: HashMap<i64, u32>,
+        words: Vec<i64>,
+    },
+    Bytes(Texts),
+}
+
+impl Keys {
+    fn new(columns: &[Column]) -> Keys {
+        match columns {
+            [Column { data_type: data_type @ (DataType::Int | DataType::Date | DataType::Timestamp), .. }] => {
+                Keys::Words { data_type: *data_type, codes: HashMap::new(), words: Vec::new() }
+            }
+            _ => Keys::Bytes(Texts::default()),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Keys::Words { words, .. } => words.len(),
+            Keys::Bytes(texts) => texts.len(),
+        }
+    }
+
+    /// The key of a code, as [`encode_key`] writes it.
+    pub(crate) fn bytes(&self, code: usize) -> Vec<u8> {
+        match self {
+            Keys::Words { data_type, words, .. } => {
+                encode_key(&[super::value(*data_type, Some(words[code]), &Texts::default())])
+            }
+            Keys::Bytes(texts) => texts.get(code as u32).to_vec(),
+        }
+    }
+
+    /// Codes of a batch's keys, [`NO_KEY`] where a part is null; new keys get new codes.
+    pub(crate) fn intern(&mut self, columns: &[ArrayRef], rows: usize) -> Vec<u32> {
+        match self {
+            Keys::Words { codes, words, .. } => word_iter(&columns[0])
+                .map(|word| {
+                    word.map_or(NO_KEY, |word| {
+                        *codes.entry(word).or_insert_with(|| {
+                            words.push(word);
+                            (words.len() - 1) as u32
+                        })
+                    })
+                })
+                .collect(),
+            Keys::Bytes(texts) => {
+                (0..rows).map(|row| key_bytes(columns, row).map_or(NO_KEY, |key| texts.intern(&key))).collect()
+            }
+        }
+    }
+
+    /// Codes of keys; [`NO_KEY`] for those never seen.
+    pub(crate) fn find(&self, columns: &[ArrayRef], rows: usize) -> Vec<u32> {
+        match self {
+            Keys::Words { codes, .. } => word_iter(&columns[0])
+                .map(|word| word.and_then(|word| codes.get(&word).copied()).unwrap_or(NO_KEY))
+                .collect(),
+            Keys::Bytes(texts) => (0..rows)
+                .map(|row| key_bytes(columns, row).and_then(|key| texts.find(&key)).unwrap_or(NO_KEY))
+                .collect(),
+        }
+    }
+}
+
+fn word_iter(column: &ArrayRef) -> Box<dyn Iterator<Item = Option<i64>> + '_> {
+    match DataType::of_arrow(column.data_type()) {
+        Some(DataType::Date) => Box::new(column.as_primitive::<Date32Type>().iter().map(|day| day.map(i64::from))),
+        Some(DataType::Timestamp) => Box::new(column.as_primitive::<TimestampMicrosecondType>().iter()),
+        _ => Box::new(column.as_primitive::<Int64Type>().iter()),
+    }
+}
+
+fn key_bytes(columns: &[ArrayRef], row: usize) -> Option<Vec<u8>> {
+    if columns.iter().any(|column| column.is_null(row)) {
+        return None;
+    }
+    let values: Vec<Value> = columns.iter().map(|column| Value::from_array(column, row)).collect();
+    Some(encode_key(&values))
+}

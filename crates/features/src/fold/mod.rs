@@ -1,0 +1,240 @@
+//! From the visible events of one key to the values of its slots. The only code that does so, offline and online.
+
+mod visible;
+mod windows;
+
+use karat_core::DataType;
+
+use crate::accumulate::{Accumulator, Meaning};
+use crate::events::{KeyEvents, Texts};
+use crate::view::{Plan, Slot, SlotKind};
+pub(crate) use visible::{Read, select};
+pub(crate) use windows::WindowStarts;
+
+pub(crate) const NO_ROW: u32 = u32::MAX;
+
+/// The value of a slot, and the event it is a cell of, where it is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Folded {
+    pub(crate) cell: Option<i64>,
+    pub(crate) row: u32,
+}
+
+/// Takes a key's visible events one by one, in their order, and tells the slots' values at any time between.
+#[derive(Debug)]
+pub(crate) struct Fold<'p> {
+    plan: &'p Plan,
+    lists: Vec<List>,
+    running: Vec<Running>,
+    ranges: Vec<(u32, u32)>,
+    starts: Vec<i64>,
+    /// Events taken.
+    taken: u32,
+    last: u32,
+}
+
+#[derive(Debug, Default)]
+struct List {
+    rows: Vec<u32>,
+    /// How many of them a checkpoint has accumulated.
+    folded: u32,
+}
+
+/// What a slot has accumulated: the stretch `from..to` of its list.
+#[derive(Debug)]
+struct Running {
+    from: u32,
+    to: u32,
+    accumulator: Accumulator,
+}
+
+impl<'p> Fold<'p> {
+    pub(crate) fn new(plan: &'p Plan) -> Fold<'p> {
+        let running = plan.slots.iter().map(|slot| Running {
+            from: 0,
+            to: 0,
+            accumulator: Accumulator::new(slot.kind, of(plan, slot), !plan.frames[slot.frame].is_all_time()),
+        });
+        Fold {
+            plan,
+            lists: plan.lists.iter().map(|_| List::default()).collect(),
+            running: running.collect(),
+            ranges: Vec::new(),
+            starts: Vec::new(),
+            taken: 0,
+            last: NO_ROW,
+        }
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        for list in &mut self.lists {
+            list.rows.clear();
+            list.folded = 0;
+        }
+        for running in &mut self.running {
+            if running.from != running.to {
+                running.accumulator.clear();
+            }
+            (running.from, running.to) = (0, 0);
+        }
+        (self.taken, self.last) = (0, NO_ROW);
+    }
+
+    /// Starts a slot from a checkpoint instead of from nothing.
+    pub(crate) fn resume(&mut self, slot: usize, accumulator: Accumulator) {
+        self.running[slot].accumulator = accumulator;
+    }
+
+    /// What a slot has accumulated so far.
+    pub(crate) fn accumulator(&self, slot: usize) -> &Accumulator {
+        &self.running[slot].accumulator
+    }
+
+    /// How many events were taken.
+    pub(crate) fn taken(&self) -> u32 {
+        self.taken
+    }
+
+    /// The last event taken.
+    pub(crate) fn last(&self) -> u32 {
+        self.last
+    }
+
+    /// Of the events taken, those that slots over all time may still stand on once the rest is accumulated: the first
+    /// and last of lists, the last n, and the last of all.
+    pub(crate) fn kept(&self) -> Vec<u32> {
+        let mut kept: Vec<u32> = Vec::new();
+        for (index, frame) in self.plan.frames.iter().enumerate().filter(|(_, frame)| frame.window.is_none()) {
+            let rows = &self.lists[frame.list].rows;
+            if let Some(last) = frame.last {
+                kept.extend(&rows[rows.len().saturating_sub(last as usize)..]);
+                continue;
+            }
+            for slot in self.plan.slots.iter().filter(|slot| slot.frame == index) {
+                kept.extend(match slot.kind {
+                    SlotKind::First => rows.first(),
+                    SlotKind::Last | SlotKind::TimeSince => rows.last(),
+                    _ => None,
+                });
+            }
+        }
+        kept.extend((self.taken > 0).then_some(self.last));
+        kept.sort_unstable();
+        kept.dedup();
+        kept
+    }
+
+    /// Takes the next visible event.
+    #[inline]
+    pub(crate) fn take(&mut self, events: &KeyEvents, row: u32) {
+        let folded = u32::from((row as usize) < events.folded);
+        for (list, conditions) in self.lists.iter_mut().zip(&self.plan.lists) {
+            if conditions.iter().all(|condition| events.arguments[*condition].is_true(row as usize)) {
+                list.rows.push(row);
+                list.folded += folded;
+            }
+        }
+        self.taken += 1;
+        self.last = row;
+    }
+
+    /// The slots' values for a reader at `as_of`, over the events taken.
+    pub(crate) fn read(
+        &mut self,
+        events: &KeyEvents,
+        texts: &Texts,
+        as_of: i64,
+        windows: &mut WindowStarts,
+        out: &mut Vec<Folded>,
+    ) {
+        let plan = self.plan;
+        windows.at(plan, as_of, &mut self.starts);
+        self.ranges.clear();
+        for frame in &plan.frames {
+            let rows = &self.lists[frame.list].rows;
+            let end = rows.len();
+            let mut start = match frame.window {
+                Some(window) => {
+                    let edge = self.starts[window];
+                    rows.partition_point(|row| events.event_time[*row as usize] < edge)
+                }
+                None => 0,
+            };
+            if let Some(last) = frame.last {
+                start = start.max(end.saturating_sub(last as usize));
+            }
+            self.ranges.push((start as u32, end as u32));
+        }
+        out.clear();
+        for (slot, running) in plan.slots.iter().zip(&mut self.running) {
+            let (from, to) = self.ranges[slot.frame];
+            let list = &self.lists[plan.frames[slot.frame].list];
+            let from = if slot.is_checkpointed(plan) { list.folded } else { from };
+            let meaning = Meaning { kind: slot.kind, of: of(plan, slot), texts };
+            out.push(match slot.kind {
+                SlotKind::First | SlotKind::Last => end_of(slot, &list.rows[from as usize..to as usize], events),
+                SlotKind::TimeSince => since(slot, &list.rows[from as usize..to as usize], events, as_of),
+                _ => {
+                    running.move_to(from, to, &list.rows, events, slot, meaning);
+                    Folded { cell: running.accumulator.value(slot.kind), row: NO_ROW }
+                }
+            });
+        }
+    }
+}
+
+impl Running {
+    /// Slides the stretch to `from..to`; where it has to go back, it begins afresh.
+    #[inline]
+    fn move_to(&mut self, from: u32, to: u32, rows: &[u32], events: &KeyEvents, slot: &Slot, meaning: Meaning<'_>) {
+        if self.from == self.to {
+            (self.from, self.to) = (from, from);
+        } else if from < self.from || to < self.to || from >= self.to {
+            self.accumulator.clear();
+            (self.from, self.to) = (from, from);
+        }
+        let Some(argument) = slot.argument else {
+            if let Accumulator::Count(count) = &mut self.accumulator {
+                *count = *count + u64::from(to - self.to) - u64::from(from - self.from);
+            }
+            (self.from, self.to) = (from, to);
+            return;
+        };
+        let cells = &events.arguments[argument];
+        for place in self.to..to {
+            if let Some(word) = cells.get(rows[place as usize] as usize) {
+                self.accumulator.add(word, place, meaning);
+            }
+        }
+        for place in self.from..from {
+            if let Some(word) = cells.get(rows[place as usize] as usize) {
+                self.accumulator.remove(word, place, meaning);
+            }
+        }
+        (self.from, self.to) = (from, to);
+    }
+}
+
+fn of(plan: &Plan, slot: &Slot) -> DataType {
+    slot.argument.map_or(DataType::Int, |argument| plan.arguments[argument].data_type)
+}
+
+fn end_of(slot: &Slot, rows: &[u32], events: &KeyEvents) -> Folded {
+    let row = if slot.kind == SlotKind::First { rows.first() } else { rows.last() };
+    match (row, slot.argument) {
+        (Some(row), Some(argument)) => Folded { cell: events.arguments[argument].get(*row as usize), row: *row },
+        _ => Folded { cell: None, row: NO_ROW },
+    }
+}
+
+/// Days of 24 hours from the latest event, of those where the argument is true, to `as_of`.
+fn since(slot: &Slot, rows: &[u32], events: &KeyEvents, as_of: i64) -> Folded {
+    let counts = |row: &&u32| slot.argument.is_none_or(|argument| events.arguments[argument].is_true(**row as usize));
+    let cell = rows.iter().rev().find(counts).map(|row| {
+        let micros = i128::from(as_of) - i128::from(events.event_time[*row as usize]);
+        let days = micros as f64 / karat_core::time::MICROS_PER_DAY as f64;
+        days.to_bits() as i64
+    });
+    Folded { cell, row: NO_ROW }
+}

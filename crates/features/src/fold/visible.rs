@@ -1,0 +1,57 @@
+use crate::events::KeyEvents;
+use crate::view::Plan;
+
+use super::NO_ROW;
+
+/// A reader: what it may see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Read {
+    pub(crate) as_of: i64,
+    pub(crate) known_at: i64,
+    /// The newest commit it may see.
+    pub(crate) up_to: i64,
+}
+
+impl Read {
+    /// How many events, from the first, happened before (or at, where the source says so) the reader's time.
+    pub(crate) fn happened(&self, events: &KeyEvents, plan: &Plan) -> usize {
+        if !plan.timed {
+            return events.len();
+        }
+        let happened = |time: &i64| if plan.include_as_of { *time <= self.as_of } else { *time < self.as_of };
+        events.event_time.partition_point(happened)
+    }
+
+    #[inline]
+    pub(crate) fn knows(&self, events: &KeyEvents, row: usize) -> bool {
+        events.known_time[row] <= self.known_at && events.commit[row] <= self.up_to
+    }
+}
+
+/// The visible events in their order: of each identity's visible records the one with the greatest
+/// (known time, commit, not removed), unless that one removes it.
+pub(crate) fn select(events: &KeyEvents, plan: &Plan, read: Read, best: &mut Vec<u32>, rows: &mut Vec<u32>) {
+    rows.clear();
+    let happened = read.happened(events, plan);
+    if events.plain {
+        rows.extend((0..happened as u32).filter(|row| read.knows(events, *row as usize)));
+        return;
+    }
+    best.clear();
+    best.resize(events.len(), NO_ROW);
+    let rank = |row: u32| {
+        let row = row as usize;
+        // Between records alike in all this, the later in the order of events.
+        (events.known_time[row], events.commit[row], !events.removed[row], row)
+    };
+    for row in (0..happened as u32).filter(|row| read.knows(events, *row as usize)) {
+        let winner = &mut best[events.identity[row as usize] as usize];
+        if *winner == NO_ROW || rank(row) > rank(*winner) {
+            *winner = row;
+        }
+    }
+    rows.extend(
+        (0..happened as u32)
+            .filter(|row| best[events.identity[*row as usize] as usize] == *row && !events.removed[*row as usize]),
+    );
+}

@@ -1,0 +1,155 @@
+//! One key after another: its events, its readers, their values.
+
+use super::Spine;
+use super::run::Found;
+use crate::events::{EventTable, Groups, KeyEvents};
+use crate::fold::{Fold, Folded, Read, WindowStarts, select};
+use crate::view::CompiledView;
+use karat_core::DataType;
+
+/// The rows of a spine grouped by key, in each group by what they read.
+pub(super) struct Readers {
+    reads: Vec<Read>,
+    order: Vec<u32>,
+    groups: Groups,
+}
+
+impl Readers {
+    pub(super) fn new(spine: &Spine, codes: &[u32], count: usize, up_to: i64) -> Readers {
+        let groups = Groups::new(codes, count);
+        let mut order = Vec::with_capacity(codes.len());
+        for code in 0..count {
+            let start = order.len();
+            order.extend_from_slice(groups.of(code));
+            let read = |row: &u32| {
+                let read = Read::of_spine(spine, *row as usize, up_to);
+                (read.as_of, read.known_at)
+            };
+            order[start..].sort_by_key(read);
+        }
+        let reads = order.iter().map(|row| Read::of_spine(spine, *row as usize, up_to)).collect();
+        Readers { reads, order, groups }
+    }
+
+    pub(super) fn of(&self, code: usize) -> &[Read] {
+        let start = self.groups.before(code);
+        &self.reads[start..start + self.groups.of(code).len()]
+    }
+
+    pub(super) fn before(&self, code: usize) -> usize {
+        self.groups.before(code)
+    }
+
+    /// The spine's rows in the order of the groups.
+    pub(super) fn order(&self) -> &[u32] {
+        &self.order
+    }
+}
+
+pub(super) struct KeyPass<'v> {
+    view: &'v CompiledView,
+    table: &'v EventTable,
+    pub(super) found: Found,
+    events: KeyEvents,
+    fold: Fold<'v>,
+    windows: WindowStarts,
+    rows: Vec<u32>,
+    scratch: Vec<u32>,
+    visible: Vec<u32>,
+    ends: Vec<u32>,
+    out: Vec<Folded>,
+}
+
+impl<'v> KeyPass<'v> {
+    pub(super) fn new(view: &'v CompiledView, table: &'v EventTable, types: &[DataType]) -> KeyPass<'v> {
+        KeyPass {
+            view,
+            table,
+            found: Found::new(types),
+            events: KeyEvents::new(&view.plan),
+            fold: Fold::new(&view.plan),
+            windows: WindowStarts::new(&view.plan),
+            rows: Vec::new(),
+            scratch: Vec::new(),
+            visible: Vec::new(),
+            ends: Vec::new(),
+            out: Vec::new(),
+        }
+    }
+
+    /// `readers` in the order of their times.
+    pub(super) fn run(&mut self, rows: &[u32], readers: &[Read]) {
+        if readers.is_empty() {
+            return;
+        }
+        self.rows.clear();
+        self.rows.extend_from_slice(rows);
+        self.events.load(self.table, &self.view.plan, &mut self.rows, &mut self.scratch);
+        self.fold.clear();
+        if self.slides(readers) {
+            for (index, read) in readers.iter().enumerate() {
+                while self.fold.taken() < self.ends[index] {
+                    let row = self.fold.taken();
+                    self.fold.take(&self.events, row);
+                }
+                self.read(*read);
+            }
+        } else {
+            let mut previous = None;
+            for read in readers {
+                if previous != Some(*read) {
+                    select(&self.events, &self.view.plan, *read, &mut self.scratch, &mut self.visible);
+                    self.fold.clear();
+                    for row in &self.visible {
+                        self.fold.take(&self.events, *row);
+                    }
+                    previous = Some(*read);
+                }
+                self.read(*read);
+            }
+        }
+    }
+
+    /// Whether every reader sees the first so many events, and each no fewer than the one before: then the fold slides
+    /// from reader to reader. `ends` is how many.
+    fn slides(&mut self, readers: &[Read]) -> bool {
+        self.ends.clear();
+        if !self.events.plain {
+            return false;
+        }
+        let plan = &self.view.plan;
+        let mut end = 0;
+        // A later event may be known earlier only if the earlier one is known before anyone reads.
+        let mut known_by_all_before = i64::MIN;
+        let mut checked = 0;
+        for read in readers {
+            let happened = read.happened(&self.events, plan);
+            let mut seen = end;
+            while seen < happened && read.knows(&self.events, seen) {
+                seen += 1;
+            }
+            // Those already taken must still be known, those beyond must not be.
+            for row in checked..seen {
+                known_by_all_before = known_by_all_before.max(self.events.known_time[row]);
+            }
+            checked = seen;
+            if read.known_at < known_by_all_before {
+                return false;
+            }
+            if (seen..happened).any(|row| read.knows(&self.events, row)) {
+                return false;
+            }
+            end = seen;
+            self.ends.push(end as u32);
+        }
+        true
+    }
+
+    fn read(&mut self, read: Read) {
+        self.fold.read(&self.events, &self.table.texts, read.as_of, &mut self.windows, &mut self.out);
+        for (cells, folded) in self.found.slots.iter_mut().zip(&self.out) {
+            cells.push(folded.cell);
+        }
+        self.found.no_history.push(self.fold.taken() == 0);
+    }
+}

@@ -1,0 +1,61 @@
+//! The as-of pass: features of many (key, as_of) pairs over a whole history.
+//!
+//! History is projected as it is pushed. A run groups events and spine rows by key (a counting sort), and goes through
+//! the keys once: the few events of a key are sorted, its readers too, and the fold slides from one to the next.
+
+mod expressions;
+mod key_pass;
+mod run;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+
+use crate::error::FeatureError;
+use crate::events::EventTable;
+use crate::view::CompiledView;
+
+/// A pass over one view; push history, then run over spines.
+#[derive(Debug)]
+pub struct AsOfPass<'v> {
+    view: &'v CompiledView,
+    table: EventTable,
+    threads: usize,
+}
+
+/// The pairs to compute features for.
+#[derive(Debug, Clone)]
+pub struct Spine {
+    /// The view's key columns, in their order. A null names no entity: such a row has no history.
+    pub keys: Vec<ArrayRef>,
+    /// Microseconds UTC, none null.
+    pub as_of: Int64Array,
+    /// Microseconds UTC; where missing or null, the row's `as_of`.
+    pub known_at: Option<Int64Array>,
+}
+
+impl<'v> AsOfPass<'v> {
+    pub fn new(view: &'v CompiledView) -> AsOfPass<'v> {
+        let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get());
+        AsOfPass { view, table: EventTable::new(view.key_columns(), &view.plan), threads }
+    }
+
+    /// The same values on any number of threads; default: the machine's.
+    pub fn with_threads(self, threads: usize) -> AsOfPass<'v> {
+        AsOfPass { threads: threads.max(1), ..self }
+    }
+
+    /// Takes a batch of history: the view's source columns and all hidden ones, in any order of rows.
+    pub fn push(&mut self, history: &RecordBatch) -> Result<(), FeatureError> {
+        self.table.push(self.view, history)
+    }
+
+    /// How many events were taken.
+    pub fn events(&self) -> usize {
+        self.table.len()
+    }
+
+    /// The features in the order of the view, then [`crate::NO_HISTORY`], for each row of the spine in its order.
+    /// Records of commits after `up_to` are not seen.
+    pub fn run(&self, spine: &Spine, up_to: Option<u64>) -> Result<RecordBatch, FeatureError> {
+        run::run(self, spine, up_to)
+    }
+}

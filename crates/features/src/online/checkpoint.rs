@@ -1,0 +1,128 @@
+//! What remains of events that were folded: bounds on who may read past them, and accumulators.
+
+use hashbrown::HashMap;
+use karat_core::DataType;
+
+use super::bytes::{NO_SENSE, Reader, Writer};
+use super::columns::check;
+use crate::accumulate::{Accumulator, ExactState, ExactSum};
+use crate::error::FeatureError;
+use crate::view::{Plan, SlotKind};
+
+#[derive(Debug)]
+pub(super) struct Checkpoint {
+    /// The greatest of the records folded: who sees less than these must not read.
+    pub(super) event_time: i64,
+    pub(super) known_time: i64,
+    pub(super) commit: i64,
+    /// By slot that is checkpointed.
+    pub(super) accumulators: Vec<(usize, Accumulator)>,
+}
+
+pub(super) fn write(writer: &mut Writer, checkpoint: &Checkpoint, plan: &Plan, code: &mut dyn FnMut(i64) -> i64) {
+    writer.fixed(checkpoint.event_time);
+    writer.fixed(checkpoint.known_time);
+    writer.fixed(checkpoint.commit);
+    for (slot, accumulator) in &checkpoint.accumulators {
+        let text = of(plan, *slot) == DataType::Text;
+        let mut word = |word: i64| if text { code(word) } else { word };
+        match accumulator {
+            Accumulator::Count(count) => writer.unsigned(*count),
+            Accumulator::Ints { sum, count } => {
+                writer.bytes.extend(sum.to_le_bytes());
+                writer.unsigned(*count);
+            }
+            Accumulator::Floats(sum) => {
+                let state = sum.state();
+                for count in [state.count, state.not_a_number, state.infinite, state.negative_infinite] {
+                    writer.unsigned(count);
+                }
+                writer.byte(state.low);
+                writer.unsigned(state.digits.len() as u64);
+                state.digits.iter().for_each(|digit| writer.signed(*digit));
+            }
+            Accumulator::Best(best) => {
+                writer.byte(u8::from(best.is_some()));
+                if let Some(best) = best {
+                    writer.signed(word(*best));
+                }
+            }
+            Accumulator::Distinct(counts) => {
+                let mut words: Vec<i64> = counts.keys().map(|key| word(*key)).collect();
+                words.sort_unstable();
+                writer.unsigned(words.len() as u64);
+                words.iter().for_each(|word| writer.signed(*word));
+            }
+            Accumulator::Share { yes, count } => {
+                writer.unsigned(*yes);
+                writer.unsigned(*count);
+            }
+            Accumulator::Candidates(_) | Accumulator::Ends => {
+                unreachable!("slots that slide or stand at an end are not checkpointed")
+            }
+        }
+    }
+}
+
+pub(super) fn read(reader: &mut Reader<'_>, plan: &Plan, texts: usize) -> Result<Checkpoint, FeatureError> {
+    let (event_time, known_time, commit) = (reader.fixed()?, reader.fixed()?, reader.fixed()?);
+    let mut accumulators = Vec::new();
+    for (slot, described) in plan.slots.iter().enumerate().filter(|(_, slot)| slot.is_checkpointed(plan)) {
+        accumulators.push((slot, accumulator(reader, described.kind, of(plan, slot), texts)?));
+    }
+    Ok(Checkpoint { event_time, known_time, commit, accumulators })
+}
+
+fn accumulator(
+    reader: &mut Reader<'_>,
+    kind: SlotKind,
+    of: DataType,
+    texts: usize,
+) -> Result<Accumulator, FeatureError> {
+    let word = |reader: &mut Reader<'_>| -> Result<i64, FeatureError> {
+        let word = reader.signed()?;
+        check(word, of, texts)?;
+        Ok(word)
+    };
+    // Counts are bounded so that adding to them cannot overflow.
+    let count = |reader: &mut Reader<'_>| {
+        reader.unsigned().and_then(|count| if count >> 48 == 0 { Ok(count) } else { Err(NO_SENSE) })
+    };
+    Ok(match Accumulator::new(kind, of, false) {
+        Accumulator::Count(_) => Accumulator::Count(count(reader)?),
+        Accumulator::Ints { .. } => {
+            let bytes = reader.take(16)?.try_into().expect("sixteen bytes were taken");
+            let sum = i128::from_le_bytes(bytes);
+            if sum.unsigned_abs() >> 112 != 0 {
+                return Err(NO_SENSE);
+            }
+            Accumulator::Ints { sum, count: count(reader)? }
+        }
+        Accumulator::Floats(_) => {
+            let (all, not_a_number) = (count(reader)?, count(reader)?);
+            let (infinite, negative_infinite) = (count(reader)?, count(reader)?);
+            let low = reader.byte()?;
+            let len = reader.count(reader.remaining())?;
+            let digits = (0..len).map(|_| reader.signed()).collect::<Result<Vec<_>, _>>()?;
+            let state = ExactState { count: all, not_a_number, infinite, negative_infinite, low, digits };
+            Accumulator::Floats(ExactSum::from_state(&state).ok_or(NO_SENSE)?)
+        }
+        Accumulator::Best(_) => match reader.byte()? {
+            0 => Accumulator::Best(None),
+            1 => Accumulator::Best(Some(word(reader)?)),
+            _ => return Err(NO_SENSE),
+        },
+        Accumulator::Distinct(_) => {
+            let len = reader.count(reader.remaining())?;
+            let words =
+                (0..len).map(|_| Ok((word(reader)?, 1))).collect::<Result<HashMap<i64, u32>, FeatureError>>()?;
+            Accumulator::Distinct(words)
+        }
+        Accumulator::Share { .. } => Accumulator::Share { yes: count(reader)?, count: count(reader)? },
+        Accumulator::Candidates(_) | Accumulator::Ends => return Err(NO_SENSE),
+    })
+}
+
+fn of(plan: &Plan, slot: usize) -> DataType {
+    plan.slots[slot].argument.map_or(DataType::Int, |argument| plan.arguments[argument].data_type)
+}

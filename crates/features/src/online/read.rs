@@ -1,0 +1,211 @@
+//! Reading features from one key's state.
+
+use arrow::array::ArrayRef;
+use karat_core::{DataType, Instant, Value};
+
+use super::layout::{self, State};
+use crate::error::FeatureError;
+use crate::events::{KeyEvents, Texts, nulled_cells, value};
+use crate::fold::{Fold, Folded, NO_ROW, Read, WindowStarts, select};
+use crate::view::{CompiledView, FeaturePlan, Input, Plan, SlotKind};
+
+/// Who reads: what had happened and was known then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadAt {
+    pub as_of: Instant,
+    pub known_at: Instant,
+    /// The newest commit to be seen; `None` for all.
+    pub up_to: Option<u64>,
+}
+
+impl ReadAt {
+    /// As known at `as_of`, whatever the commit.
+    pub fn time(as_of: Instant) -> ReadAt {
+        ReadAt { as_of, known_at: as_of, up_to: None }
+    }
+}
+
+/// A key's features.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FeatureRow {
+    /// In the order of the view.
+    pub values: Vec<Value>,
+    /// Whether no event was visible.
+    pub no_history: bool,
+    /// Values that rest on a cell which the contract's `set_null` emptied.
+    pub nulled: Vec<NulledFeature>,
+    /// The time of the latest visible event; `None` without one, or where events have no time.
+    pub newest_event: Option<Instant>,
+}
+
+/// A cell the contract emptied, and the feature whose value it would have shown in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NulledFeature {
+    /// Index of the feature.
+    pub feature: usize,
+    pub column: String,
+    /// What stood there.
+    pub value: String,
+    pub check: String,
+}
+
+impl CompiledView {
+    /// The features of the key whose state this is.
+    pub fn read(&self, state: &[u8], at: ReadAt) -> Result<FeatureRow, FeatureError> {
+        let state = layout::read(state, &self.plan)?;
+        self.read_state(state, at)
+    }
+
+    /// The features of a key that has no state.
+    pub fn read_empty(&self, at: ReadAt) -> Result<FeatureRow, FeatureError> {
+        self.fold(&KeyEvents::new(&self.plan), &Texts::default(), Vec::new(), at)
+    }
+
+    fn read_state(&self, mut state: State<'_>, at: ReadAt) -> Result<FeatureRow, FeatureError> {
+        let mut resumed = Vec::new();
+        if let Some(checkpoint) = state.checkpoint.take() {
+            let read = at.read();
+            let happened = match self.plan.include_as_of {
+                true => checkpoint.event_time <= read.as_of,
+                false => checkpoint.event_time < read.as_of,
+            };
+            let beyond =
+                |window: &karat_core::Window| window.start(at.as_of, &self.plan.zone).micros() > checkpoint.event_time;
+            let visible = happened && checkpoint.known_time <= read.known_at && checkpoint.commit <= read.up_to;
+            if !visible || !self.plan.windows.iter().all(beyond) {
+                return Err(FeatureError::BeforeHorizon { horizon: Instant::from_micros(state.horizon) });
+            }
+            resumed = checkpoint.accumulators;
+        }
+        self.fold(&state.events, &state.texts, resumed, at)
+    }
+
+    fn fold(
+        &self,
+        events: &KeyEvents,
+        texts: &Texts,
+        resumed: Vec<(usize, crate::accumulate::Accumulator)>,
+        at: ReadAt,
+    ) -> Result<FeatureRow, FeatureError> {
+        let plan = &self.plan;
+        let mut visible = Vec::with_capacity(events.len());
+        select(events, plan, at.read(), &mut Vec::new(), &mut visible);
+        let mut fold = Fold::new(plan);
+        for (slot, accumulator) in resumed {
+            fold.resume(slot, accumulator);
+        }
+        for row in visible {
+            fold.take(events, row);
+        }
+        let mut slots = Vec::with_capacity(plan.slots.len());
+        fold.read(events, texts, at.as_of.micros(), &mut WindowStarts::new(plan), &mut slots);
+        let newest = (plan.timed && fold.taken() > 0).then(|| events.event_time[fold.last() as usize]);
+        Ok(FeatureRow {
+            values: self.values(&slots, texts, at.as_of)?,
+            no_history: fold.taken() == 0,
+            nulled: nulled(plan, events, texts, &slots),
+            newest_event: newest.map(Instant::from_micros),
+        })
+    }
+
+    fn values(&self, slots: &[Folded], texts: &Texts, as_of: Instant) -> Result<Vec<Value>, FeatureError> {
+        let plan = &self.plan;
+        let slot_value = |slot: usize| value(plan.slots[slot].data_type, slots[slot].cell, texts);
+        let mut values: Vec<Value> = plan
+            .features
+            .iter()
+            .map(|feature| match feature {
+                FeaturePlan::Slot(slot) => slot_value(*slot),
+                FeaturePlan::Expression { .. } => Value::Null,
+            })
+            .collect();
+        // Expressions share the one-row columns they read.
+        let mut columns: Vec<(Input, ArrayRef)> = Vec::new();
+        for output in &plan.order {
+            let FeaturePlan::Expression { expression, inputs } = &plan.features[*output] else { continue };
+            let mut arguments = Vec::with_capacity(inputs.len());
+            for input in inputs {
+                let known = columns.iter().find(|(other, _)| other == input).map(|(_, column)| column.clone());
+                arguments.push(known.unwrap_or_else(|| {
+                    let column = match input {
+                        Input::AsOf => Value::to_array(&[Value::Timestamp(as_of)], DataType::Timestamp),
+                        Input::Slot(slot) => Value::to_array(&[slot_value(*slot)], plan.slots[*slot].data_type),
+                        Input::Feature(other) => {
+                            Value::to_array(std::slice::from_ref(&values[*other]), self.outputs[*other].data_type)
+                        }
+                    };
+                    columns.push((*input, column.clone()));
+                    column
+                }));
+            }
+            let column = expression
+                .evaluate_columns(arguments, 1)
+                .map_err(|error| FeatureError::Feature { feature: self.outputs[*output].name.clone(), error })?;
+            values[*output] = Value::from_array(&column, 0);
+            columns.push((Input::Feature(*output), column));
+        }
+        Ok(values)
+    }
+}
+
+impl ReadAt {
+    fn read(self) -> Read {
+        Read {
+            as_of: self.as_of.micros(),
+            known_at: self.known_at.micros(),
+            up_to: self.up_to.map_or(i64::MAX, |commit| i64::try_from(commit).unwrap_or(i64::MAX)),
+        }
+    }
+}
+
+/// What `set_null` took from the cells that values rest on: by feature, and by the features computed from those.
+fn nulled(plan: &Plan, events: &KeyEvents, texts: &Texts, slots: &[Folded]) -> Vec<NulledFeature> {
+    let Some(notes) = &events.nulled else { return Vec::new() };
+    let note = |slot: usize| match slots[slot].row {
+        NO_ROW => None,
+        row => notes.get(row as usize),
+    };
+    if (0..slots.len()).all(|slot| note(slot).is_none()) {
+        return Vec::new();
+    }
+    let of_slot = |slot: usize, feature: usize| -> Vec<NulledFeature> {
+        let described = &plan.slots[slot];
+        let (Some(code), Some(argument), SlotKind::First | SlotKind::Last) =
+            (note(slot), described.argument, described.kind)
+        else {
+            return Vec::new();
+        };
+        let columns = plan.arguments[argument].expression.columns();
+        nulled_cells(texts.text(code as u32))
+            .into_iter()
+            .filter(|cell| columns.contains(&cell.column))
+            .map(|cell| NulledFeature { feature, column: cell.column, value: cell.value, check: cell.check })
+            .collect()
+    };
+    let mut found: Vec<Vec<NulledFeature>> = plan
+        .features
+        .iter()
+        .enumerate()
+        .map(|(feature, described)| match described {
+            FeaturePlan::Slot(slot) => of_slot(*slot, feature),
+            FeaturePlan::Expression { .. } => Vec::new(),
+        })
+        .collect();
+    for feature in plan.order.iter().copied() {
+        let FeaturePlan::Expression { inputs, .. } = &plan.features[feature] else { continue };
+        let mut all: Vec<NulledFeature> = Vec::new();
+        for input in inputs {
+            let more = match input {
+                Input::AsOf => continue,
+                Input::Slot(slot) => of_slot(*slot, feature),
+                Input::Feature(other) => {
+                    found[*other].iter().cloned().map(|cell| NulledFeature { feature, ..cell }).collect()
+                }
+            };
+            all.extend(more);
+        }
+        all.dedup();
+        found[feature] = all;
+    }
+    found.into_iter().flatten().collect()
+}

@@ -1,0 +1,142 @@
+use karat_core::{Column, DataType, Schema, hidden};
+use karat_project::spec::FeatureKind;
+
+use super::arguments::Arguments;
+use super::expressions::{AS_OF, Expressions};
+use super::slots::Slots;
+use super::{CompiledView, FeaturePlan, Plan, SlotKind};
+use crate::definition::{Definition, DefinitionError, Identity};
+use crate::expression::SEMANTICS;
+
+impl CompiledView {
+    pub fn compile(definition: Definition) -> Result<CompiledView, DefinitionError> {
+        if definition.semantics != SEMANTICS {
+            return Err(DefinitionError::Semantics { made: definition.semantics, ours: SEMANTICS });
+        }
+        check_names(&definition)?;
+        let source = &definition.source;
+        let mut arguments = Arguments::new(&source.columns);
+        let mut slots = Slots::new();
+        let mut plans = Vec::with_capacity(definition.features.len());
+        for feature in &definition.features {
+            plans.push(match &feature.feature.kind {
+                FeatureKind::Aggregate { aggregate, of } => {
+                    let slot = slots.aggregate(
+                        &feature.name,
+                        *aggregate,
+                        of.as_deref(),
+                        &feature.feature.rows,
+                        source.event_time.is_some(),
+                        &mut arguments,
+                    )?;
+                    Some((FeaturePlan::Slot(slot), slots.slots[slot].data_type))
+                }
+                FeatureKind::Expression { .. } => None,
+            });
+        }
+        let mut expressions = Expressions {
+            definition: &definition,
+            arguments: &mut arguments,
+            slots: &mut slots,
+            plans,
+            order: Vec::new(),
+            path: Vec::new(),
+        };
+        for output in 0..definition.features.len() {
+            expressions.compile(output)?;
+        }
+        let order = expressions.order;
+        let (features, types): (Vec<FeaturePlan>, Vec<DataType>) =
+            expressions.plans.into_iter().map(|plan| plan.expect("each feature was compiled above")).unzip();
+        let outputs =
+            definition.features.iter().zip(types).map(|(feature, data_type)| Column::new(&feature.name, data_type));
+        let outputs: Vec<Column> = outputs.collect();
+        let mut plan = Plan {
+            timed: source.event_time.is_some(),
+            include_as_of: source.include_as_of,
+            zone: source.time_zone.clone(),
+            arguments: arguments.all,
+            sequence: source.sequence.as_deref().map(|name| column(&definition, "sequence", name)).transpose()?,
+            identity: identity(&definition)?,
+            nulled: Vec::new(),
+            lists: slots.lists,
+            windows: slots.windows,
+            frames: slots.frames,
+            slots: slots.slots,
+            features,
+            order,
+        };
+        plan.nulled = reported_columns(&plan);
+        let source_columns = source_columns(&definition, &plan)?;
+        Ok(CompiledView { digest: definition.digest(), definition, outputs, source_columns, plan })
+    }
+}
+
+fn check_names(definition: &Definition) -> Result<(), DefinitionError> {
+    if definition.keys.is_empty() {
+        return Err(DefinitionError::View(format!("view `{}` has no entity", definition.view)));
+    }
+    if definition.features.is_empty() {
+        return Err(DefinitionError::View(format!("view `{}` has no features", definition.view)));
+    }
+    let reserved = |name: &str| [AS_OF, crate::NO_HISTORY].contains(&name) || hidden::ALL.contains(&name);
+    for (index, feature) in definition.features.iter().enumerate() {
+        if reserved(&feature.name) {
+            return Err(DefinitionError::feature(&feature.name, "", "the name is taken: choose another"));
+        }
+        if definition.features[..index].iter().any(|other| other.name == feature.name) {
+            return Err(DefinitionError::feature(&feature.name, "", "two features share the name"));
+        }
+        if feature.feature.rows.last == Some(0) {
+            return Err(DefinitionError::feature(&feature.name, "last", "`last: 0` keeps no events: write 1 or more"));
+        }
+    }
+    Ok(())
+}
+
+fn column(definition: &Definition, what: &str, name: &str) -> Result<Column, DefinitionError> {
+    let source = &definition.source;
+    source
+        .columns
+        .column(name)
+        .cloned()
+        .ok_or_else(|| DefinitionError::View(format!("source `{}` has no column `{name}`, its {what}", source.name)))
+}
+
+fn identity(definition: &Definition) -> Result<Vec<Column>, DefinitionError> {
+    match &definition.source.identity {
+        Identity::Keys(names) if names.is_empty() => Err(DefinitionError::View(format!(
+            "source `{}` has no keys to tell its rows apart",
+            definition.source.name
+        ))),
+        Identity::Keys(names) => names.iter().map(|name| column(definition, "key", name)).collect(),
+        Identity::EventId(name) => Ok(vec![column(definition, "event_id", name)?]),
+        Identity::FileRow => {
+            Ok(vec![Column::new(hidden::FILE, DataType::Text), Column::new(hidden::ROW, DataType::Int)])
+        }
+    }
+}
+
+/// The columns of values that are one cell of one event: of `first` and `last`, and of expressions.
+fn reported_columns(plan: &Plan) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    let first_or_last = plan.slots.iter().filter(|slot| matches!(slot.kind, SlotKind::First | SlotKind::Last));
+    for argument in first_or_last.filter_map(|slot| slot.argument) {
+        names.extend(plan.arguments[argument].expression.columns().iter().cloned());
+    }
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// In the source's own order.
+fn source_columns(definition: &Definition, plan: &Plan) -> Result<Schema, DefinitionError> {
+    let mut names: Vec<&str> = definition.keys.iter().map(|key| key.name.as_str()).collect();
+    names.extend(plan.arguments.iter().flat_map(|argument| argument.expression.columns()).map(String::as_str));
+    names.extend(plan.sequence.iter().chain(&plan.identity).map(|column| column.name.as_str()));
+    for key in &definition.keys {
+        column(definition, "entity's key", &key.name)?;
+    }
+    let columns = definition.source.columns.columns();
+    Ok(Schema::new(columns.iter().filter(|column| names.contains(&column.name.as_str())).cloned().collect()))
+}

@@ -1,0 +1,148 @@
+//! A view compiled: what to project from history, what to accumulate, what to compute from that.
+
+mod arguments;
+mod compile;
+mod expressions;
+mod retention;
+mod slots;
+
+use karat_core::{Column, DataType, Digest, Schema, Window, Zone};
+
+pub use retention::Retention;
+
+use crate::definition::Definition;
+use crate::expression::Expression;
+
+/// A feature view, compiled once, that computes its values offline and online.
+#[derive(Debug, Clone)]
+pub struct CompiledView {
+    pub(crate) definition: Definition,
+    pub(crate) digest: Digest,
+    pub(crate) outputs: Vec<Column>,
+    pub(crate) source_columns: Schema,
+    pub(crate) plan: Plan,
+}
+
+impl CompiledView {
+    pub fn definition(&self) -> &Definition {
+        &self.definition
+    }
+
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// The features, in the order of the view.
+    pub fn outputs(&self) -> &[Column] {
+        &self.outputs
+    }
+
+    pub fn key_columns(&self) -> &[Column] {
+        &self.definition.keys
+    }
+
+    /// The declared columns needed from history; all hidden ones are needed beside them.
+    pub fn source_columns(&self) -> &Schema {
+        &self.source_columns
+    }
+}
+
+/// How the values come about.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    /// Whether events have a time; a record of facts has none.
+    pub(crate) timed: bool,
+    pub(crate) include_as_of: bool,
+    pub(crate) zone: Zone,
+    /// What is computed of each event when it is projected.
+    pub(crate) arguments: Vec<Argument>,
+    pub(crate) sequence: Option<Column>,
+    pub(crate) identity: Vec<Column>,
+    /// Columns whose nulled cells are reported with the values they made null.
+    pub(crate) nulled: Vec<String>,
+    /// Lists of events: each holds those where all of these arguments are true. The first has no condition.
+    pub(crate) lists: Vec<Vec<usize>>,
+    pub(crate) windows: Vec<Window>,
+    pub(crate) frames: Vec<Frame>,
+    pub(crate) slots: Vec<Slot>,
+    /// In the order of the outputs.
+    pub(crate) features: Vec<FeaturePlan>,
+    /// The outputs that are expressions, each after those it reads.
+    pub(crate) order: Vec<usize>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Argument {
+    pub(crate) expression: Expression,
+    pub(crate) data_type: DataType,
+}
+
+/// A stretch of a list of events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Frame {
+    pub(crate) list: usize,
+    /// Into [`Plan::windows`].
+    pub(crate) window: Option<usize>,
+    pub(crate) last: Option<u32>,
+}
+
+impl Frame {
+    /// Whether the frame begins with the first event, whatever the reader's time.
+    pub(crate) fn is_all_time(&self) -> bool {
+        self.window.is_none() && self.last.is_none()
+    }
+}
+
+/// One value accumulated over a frame.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Slot {
+    pub(crate) kind: SlotKind,
+    /// `None` for whole rows.
+    pub(crate) argument: Option<usize>,
+    pub(crate) frame: usize,
+    pub(crate) data_type: DataType,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SlotKind {
+    Count,
+    Sum,
+    Mean,
+    Min,
+    Max,
+    Distinct,
+    Share,
+    First,
+    Last,
+    TimeSince,
+}
+
+impl SlotKind {
+    /// Whether the value depends on which events stand first or last, not only on what they add up to.
+    pub(crate) fn is_positional(self) -> bool {
+        matches!(self, SlotKind::First | SlotKind::Last | SlotKind::TimeSince)
+    }
+}
+
+impl Slot {
+    /// Whether a checkpoint holds what this slot accumulated.
+    pub(crate) fn is_checkpointed(&self, plan: &Plan) -> bool {
+        !self.kind.is_positional() && plan.frames[self.frame].is_all_time()
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum FeaturePlan {
+    Slot(usize),
+    Expression { expression: Expression, inputs: Vec<Input> },
+}
+
+/// What an expression feature reads, in the order of its columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Input {
+    AsOf,
+    /// A column of the last visible event.
+    Slot(usize),
+    /// Another output.
+    Feature(usize),
+}

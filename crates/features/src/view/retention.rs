@@ -1,0 +1,53 @@
+use karat_core::{Instant, Window};
+
+use super::CompiledView;
+use crate::definition::DefinitionError;
+
+/// How far back online state keeps single events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retention {
+    All,
+    /// Back from the newest ingested event of the view; those before are folded into a checkpoint.
+    Since(Window),
+}
+
+impl CompiledView {
+    /// Checks a view's `online_horizon`: no window of its features may reach beyond it.
+    pub fn retention(&self, online_horizon: Option<Window>) -> Result<Retention, DefinitionError> {
+        let Some(horizon) = online_horizon else { return Ok(Retention::All) };
+        if !self.plan.timed {
+            return Err(DefinitionError::View(
+                "online_horizon: the source has no event_time to count back from".to_owned(),
+            ));
+        }
+        for window in &self.plan.windows {
+            if !covers(horizon, *window) {
+                return Err(DefinitionError::View(format!(
+                    "online_horizon: {horizon} is shorter than the window of {window}: make it at least as long"
+                )));
+            }
+        }
+        Ok(Retention::Since(horizon))
+    }
+
+    /// The instant before which events may be folded, given the newest event ingested.
+    pub(crate) fn horizon(&self, retention: Retention, newest: Option<Instant>) -> Instant {
+        match (retention, newest) {
+            (Retention::Since(window), Some(newest)) => window.start(newest, &self.plan.zone),
+            _ => Instant::ALWAYS,
+        }
+    }
+}
+
+fn covers(horizon: Window, window: Window) -> bool {
+    match (horizon, window) {
+        (Window::Months(horizon), Window::Months(window)) => horizon >= window,
+        (Window::Fixed(horizon), Window::Fixed(window)) => horizon >= window,
+        (Window::Fixed(horizon), window) => horizon >= window.longest_micros(),
+        // The shortest months are Februaries; an hour may be lost to daylight saving.
+        (Window::Months(horizon), Window::Fixed(window)) => {
+            let day = karat_core::time::MICROS_PER_DAY;
+            i64::from(horizon) * 28 * day - day / 24 >= window
+        }
+    }
+}
