@@ -2,6 +2,7 @@ use std::path::Path;
 
 use karat_core::ErrorKind;
 use karat_metadata::MetadataError;
+use parquet::errors::ParquetError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
@@ -34,7 +35,7 @@ pub enum HistoryError {
     #[error("{path}: {source}")]
     Store { path: String, source: object_store::Error },
     #[error("{path}: {source}")]
-    Parquet { path: String, source: parquet::errors::ParquetError },
+    Parquet { path: String, source: ParquetError },
     #[error(transparent)]
     Metadata(#[from] MetadataError),
 }
@@ -63,6 +64,21 @@ impl HistoryError {
     pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> HistoryError {
         let path = path.display().to_string();
         move |source| HistoryError::Io { path, source }
+    }
+
+    /// What Parquet says about a file when it is not damage that it complains of: the store, or the disk, failed.
+    /// Gives the error back when it is about the file.
+    pub(crate) fn unavailable(path: &str, error: ParquetError) -> Result<HistoryError, ParquetError> {
+        let path = path.to_owned();
+        let ParquetError::External(inner) = error else { return Err(error) };
+        let inner = match inner.downcast::<object_store::Error>() {
+            Ok(source) => return Ok(HistoryError::Store { path, source: *source }),
+            Err(inner) => inner,
+        };
+        match inner.downcast::<std::io::Error>() {
+            Ok(source) => Ok(HistoryError::Io { path, source: *source }),
+            Err(inner) => Err(ParquetError::External(inner)),
+        }
     }
 
     pub(crate) fn corrupt(path: impl ToString, problem: impl ToString) -> HistoryError {

@@ -83,14 +83,8 @@ impl PartWriter {
     }
 
     fn failed(&self, error: ParquetError) -> HistoryError {
-        let path = self.described.clone();
-        match error {
-            ParquetError::External(inner) => match inner.downcast::<object_store::Error>() {
-                Ok(source) => HistoryError::Store { path, source: *source },
-                Err(other) => HistoryError::Parquet { path, source: ParquetError::External(other) },
-            },
-            source => HistoryError::Parquet { path, source },
-        }
+        HistoryError::unavailable(&self.described, error)
+            .unwrap_or_else(|source| HistoryError::Parquet { path: self.described.clone(), source })
     }
 }
 

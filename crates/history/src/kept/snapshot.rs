@@ -7,6 +7,7 @@ use karat_core::{Digest, Instant, Name, Schema};
 use karat_metadata::commits::HistoryCommit;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
+use parquet::errors::ParquetError;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -136,7 +137,9 @@ fn open(history: History, columns: Arc<Columns>, part: Part) -> BoxFuture<'stati
         let place = inner.root.describe(&path);
         let damaged = {
             let place = place.clone();
-            move |error: parquet::errors::ParquetError| HistoryError::corrupt(&place, error)
+            move |error: ParquetError| {
+                HistoryError::unavailable(&place, error).unwrap_or_else(|error| HistoryError::corrupt(&place, error))
+            }
         };
         let reader = ObjectReader { store: inner.root.store.clone(), path, bytes: part.bytes };
         let builder = PartStream::new(reader).await.map_err(&damaged)?;
