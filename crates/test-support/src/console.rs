@@ -4,7 +4,7 @@
 //! standard output: `...` alone stands for any number of lines, within a line for any text; a command without such
 //! lines may print anything. A command succeeds unless the next line says otherwise (`? 1`: exit code 1; then
 //! standard error is compared too, after standard output). A command that ends in ` &` is a server: it runs on until
-//! its [`Session`] ends, and the commands after it wait until it answers.
+//! its [`Session`] ends, on a port of the session's (`--port` is added), and the commands after it wait until it answers.
 
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use crate::markdown::Block;
 
-/// The port that documents name; a session moves it to its own, so that tests do not meet.
-const DOCUMENTED_PORT: &str = "8000";
+/// The port that documents name, in URLs and as a flag; a session moves it to its own, so that tests do not meet.
+const DOCUMENTED_PORT: [&str; 2] = [":8000", "--port 8000"];
 const SERVER_START: Duration = Duration::from_secs(60);
 
 /// A command of a block and what the document says of it.
@@ -100,7 +100,9 @@ impl Session {
     }
 
     fn local(&self, text: &str) -> String {
-        text.replace(DOCUMENTED_PORT, &self.port)
+        DOCUMENTED_PORT
+            .iter()
+            .fold(text.to_owned(), |text, documented| text.replace(documented, &documented.replace("8000", &self.port)))
     }
 
     fn bash(&self, script: &str) -> Command {
@@ -114,6 +116,9 @@ impl Session {
     }
 
     fn start(&mut self, server: &str) -> Result<(), String> {
+        // Documents leave the port to its default.
+        let port = if server.contains("--port") { String::new() } else { format!(" --port {}", self.port) };
+        let server = &format!("{server}{port}");
         let child = self
             .bash(&format!("exec {server}"))
             .stdout(Stdio::null())
@@ -228,5 +233,13 @@ mod tests {
     #[test]
     fn a_server_that_ends_at_once_is_told_apart() {
         assert!(run("$ true &\n").unwrap_err().contains("ended by itself"));
+    }
+
+    #[test]
+    fn the_documented_port_moves_and_numbers_like_it_do_not() {
+        let folder = temp_dir();
+        let session = Session::new(folder.path(), Path::new("/bin/true"), 4321);
+        let moved = session.local("curl http://127.0.0.1:8000/docs; serve --port 8000; 38000 rows, 8000 clients");
+        assert_eq!(moved, "curl http://127.0.0.1:4321/docs; serve --port 4321; 38000 rows, 8000 clients");
     }
 }

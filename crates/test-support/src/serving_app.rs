@@ -1,0 +1,218 @@
+//! An endpoint in a temporary folder: a fixture model of six inputs, two clients' payments, a request-time field.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{Field, Schema as ArrowSchema};
+use karat_core::{Column, DataType, Digest, FixedClock, Instant, Name, OnlineStore, Schema, Zone, hidden};
+use karat_features::{Definition, Identity, SourceDefinition, StateBuilder};
+use karat_history::log::{self, Log, LogOptions};
+use karat_model::Model;
+use karat_online::{LmdbOptions, LmdbStore};
+use karat_project::spec::{self, Entity, FeatureCheck, FeatureView, UnknownKey};
+use karat_serving::{
+    Endpoint, EndpointParts, Input, InputOrigin, Pinned, PinnedView, PredictionEncoder, PredictionRecord, ServingModel,
+    StateNote, VersionName,
+};
+
+pub const NOW: &str = "2021-10-01T00:00:00Z";
+
+/// The endpoint and what stands under it.
+pub struct App {
+    pub endpoint: Arc<Endpoint>,
+    pub online: Arc<LmdbStore>,
+    pub model: Arc<ServingModel>,
+    pub dir: tempfile::TempDir,
+}
+
+pub fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+pub fn at(text: &str) -> Instant {
+    Instant::parse(text).unwrap()
+}
+
+impl Default for App {
+    fn default() -> App {
+        App::new()
+    }
+}
+
+impl App {
+    /// Materialized and with a version that answers.
+    pub fn new() -> App {
+        App::with(UnknownKey::Score)
+    }
+
+    pub fn with(unknown_key: UnknownKey) -> App {
+        let app = App::empty(unknown_key);
+        app.materialize();
+        app.endpoint.set_model(Some(app.model.clone()));
+        app
+    }
+
+    /// Neither materialized nor with a version.
+    pub fn empty(unknown_key: UnknownKey) -> App {
+        let dir = tempfile::tempdir().unwrap();
+        let online = Arc::new(LmdbStore::open(dir.path().join("online"), LmdbOptions::default()).unwrap());
+        let log = Log::open(dir.path().join("log"), LogOptions::default(), Arc::new(PredictionEncoder)).unwrap();
+        let spec = spec::Endpoint {
+            name: name("risk"),
+            description: None,
+            model: name("default_risk"),
+            alias: name("champion"),
+            unknown_key,
+            reasons: 4,
+            log: spec::Log::default(),
+        };
+        let endpoint = Endpoint::new(EndpointParts {
+            spec,
+            online: online.clone(),
+            log: Arc::new(log),
+            clock: Arc::new(FixedClock(at(NOW))),
+        });
+        App { endpoint: Arc::new(endpoint), online, model: Arc::new(serving_model()), dir }
+    }
+
+    pub fn materialize(&self) {
+        let view = &self.model.views()[0];
+        let mut builder = StateBuilder::new(view, view.retention(None).unwrap());
+        builder.push(&payments()).unwrap();
+        let states = builder.finish();
+        let keys = states.len() as u64;
+        let note = StateNote { commit: 1, at: at(NOW), horizon: None, keys, records: 5 };
+        self.online.replace(&view.definition().digest(), &note.to_bytes(), &mut states.iter()).unwrap();
+    }
+
+    /// One answer to one request.
+    pub fn predict(&self, request: serde_json::Value) -> karat_serving::Answer {
+        self.endpoint.predict(&request).unwrap().0.pop().unwrap()
+    }
+
+    pub fn refusal(&self, request: serde_json::Value) -> String {
+        self.endpoint.predict(&request).unwrap_err().to_string()
+    }
+
+    /// The log as another process reads it.
+    pub fn logged(&self) -> Vec<PredictionRecord> {
+        let payloads = log::read(self.dir.path().join("log")).unwrap();
+        payloads.map(|payload| PredictionRecord::from_payload(&payload.unwrap()).unwrap()).collect()
+    }
+}
+
+/// The model crate's fixture: share_late, income, late_last_6, job, own_car, age.
+fn model() -> Model {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/tests/fixtures/format-1");
+    Model::from_files(&|file| std::fs::read(folder.join(file)).ok()).unwrap()
+}
+
+fn serving_model() -> ServingModel {
+    let definition = definition();
+    let view = PinnedView {
+        name: name("payment_history"),
+        digest: definition.digest(),
+        definition,
+        stale_after: Some("70 days".parse().unwrap()),
+        online_horizon: None,
+    };
+    let input = |name: &str, data_type, origin, checks| Input {
+        name: name.to_owned(),
+        data_type,
+        origin,
+        words: name.replace('_', " "),
+        code: None,
+        checks,
+    };
+    let output = |output| InputOrigin::View { view: 0, output };
+    let range = FeatureCheck::Range { min: Some(18.0), max: Some(100.0) };
+    let inputs = vec![
+        input("share_late", DataType::Float, output(0), vec![]),
+        input("income", DataType::Float, InputOrigin::Request, vec![]),
+        input("late_last_6", DataType::Int, output(1), vec![]),
+        input("job", DataType::Text, output(2), vec![]),
+        input("own_car", DataType::Bool, output(3), vec![]),
+        input("age", DataType::Float, InputOrigin::Request, vec![range]),
+    ];
+    let pinned = Pinned::new(name("client"), Column::new("client_id", DataType::Int), vec![view], inputs);
+    // As endpoints get it: through its file.
+    let pinned = Pinned::from_file(&pinned.to_file()).unwrap();
+    let version = VersionName { model: name("default_risk"), version: 3, release: 7, release_digest: Digest::of("r") };
+    ServingModel::new(version, model(), pinned).unwrap()
+}
+
+fn definition() -> Definition {
+    let view: FeatureView = serde_json::from_value(serde_json::json!({
+        "name": "payment_history", "entity": "client", "source": "payments",
+        "features": {
+            "share_late": {"share": "late"},
+            "late_last_6": {"count": "rows", "where": "late", "window": "6 months"},
+            "job": {"last": "job"},
+            "own_car": {"last": "own_car"},
+        }
+    }))
+    .unwrap();
+    // A JSON object is sorted by name; the order of the view is the order of its file.
+    let mut view = view;
+    let order = ["share_late", "late_last_6", "job", "own_car"];
+    view.features = order.iter().map(|name| ((*name).to_owned(), view.features[*name].clone())).collect();
+    let entity = Entity {
+        name: name("client"),
+        description: None,
+        key: "client_id".to_owned(),
+        key_type: DataType::Int,
+    };
+    let source = SourceDefinition {
+        name: name("payments"),
+        columns: columns(),
+        keys: vec!["payment_id".to_owned()],
+        event_time: Some("day".to_owned()),
+        known_time: None,
+        available_after: None,
+        include_as_of: false,
+        time_zone: Zone::utc(),
+        sequence: None,
+        identity: Identity::Keys(vec!["payment_id".to_owned()]),
+        upstream: Digest::of("payments"),
+    };
+    Definition::new(&view, &[entity], source).unwrap()
+}
+
+fn columns() -> Schema {
+    Schema::new(vec![
+        Column::new("payment_id", DataType::Int),
+        Column::new("client_id", DataType::Int),
+        Column::new("day", DataType::Date),
+        Column::new("late", DataType::Bool),
+        Column::new("job", DataType::Text),
+        Column::new("own_car", DataType::Bool),
+    ])
+}
+
+/// Client 1 pays until September 2021, client 2 until May; client 2's last job was taken away by its contract.
+fn payments() -> RecordBatch {
+    let days = ["2021-07-10", "2021-08-10", "2021-09-10", "2021-04-10", "2021-05-10"];
+    let day: Vec<i32> = days.iter().map(|day| karat_core::time::civil_date(day).unwrap()).collect();
+    let micros = Int64Array::from_iter_values(day.iter().map(|day| Instant::midnight(*day).micros()));
+    let nulled = r#"[{"column":"job","value":"zzz","check":"allowed"}]"#;
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("payment_id", Arc::new(Int64Array::from_iter_values(1..=5))),
+        ("client_id", Arc::new(Int64Array::from(vec![1, 1, 1, 2, 2]))),
+        ("day", Arc::new(arrow::array::Date32Array::from(day))),
+        ("late", Arc::new(BooleanArray::from(vec![false, true, true, false, true]))),
+        ("job", Arc::new(StringArray::from(vec![Some("a"), Some("a"), Some("b"), Some("c"), None]))),
+        ("own_car", Arc::new(BooleanArray::from(vec![true, true, false, true, true]))),
+        (hidden::EVENT_TIME, Arc::new(micros.clone())),
+        (hidden::KNOWN_TIME, Arc::new(micros)),
+        (hidden::COMMIT, Arc::new(Int64Array::from_iter_values([1; 5]))),
+        (hidden::REMOVED, Arc::new(BooleanArray::from(vec![false; 5]))),
+        (hidden::FILE, Arc::new(StringArray::new_null(5))),
+        (hidden::ROW, Arc::new(Int64Array::from_iter_values(1..=5))),
+        (hidden::NULLED, Arc::new(StringArray::from(vec![None, None, None, None, Some(nulled)]))),
+    ];
+    let fields: Vec<Field> =
+        columns.iter().map(|(name, column)| Field::new(*name, column.data_type().clone(), true)).collect();
+    RecordBatch::try_new(Arc::new(ArrowSchema::new(fields)), columns.into_iter().map(|(_, column)| column).collect())
+        .unwrap()
+}
