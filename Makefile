@@ -59,7 +59,7 @@ lint: setup-tests ## Check formatting, lints, the layering of crates, scripts; l
 	@for script in scripts/setup .ci/run; do bash -n "$$script"; done
 	@if command -v shellcheck >/dev/null; then shellcheck scripts/setup .ci/run; fi
 	@$(ENV) cargo clippy --workspace --all-targets -- -D warnings
-	@$(ENV) cargo test --quiet -p karat-test-support --test it layering
+	@$(ENV) cargo test --quiet -p karat-tidy
 	@$(ENV) if command -v cargo-deny >/dev/null; then cargo deny --workspace check bans licenses sources; \
 	else echo "lint: cargo-deny is not installed, so licences were not checked"; fi
 

@@ -1,3 +1,1 @@
-mod cargo;
 mod documents;
-mod layering;

@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cargo::{Package, metadata, tree};
-use karat_test_support::repository;
+use crate::cargo::{Package, metadata, repository, tree};
 
 /// The crates from the ground up: a crate may use those before it. Crates that have nothing to hold yet have their
 /// place already.
-const ORDER: [&str; 19] = [
+const ORDER: [&str; 20] = [
     "karat-core",
     "karat-project",
     "karat-model",
@@ -27,6 +26,7 @@ const ORDER: [&str; 19] = [
     "karat",
     "karat-python",
     TEST_SUPPORT,
+    "karat-tidy",
 ];
 
 const TEST_SUPPORT: &str = "karat-test-support";

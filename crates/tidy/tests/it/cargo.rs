@@ -1,10 +1,9 @@
 //! What cargo knows of the workspace, asked of cargo itself: a parser crate for it would switch features of serde_json
 //! on and so compile half the dependencies a second time.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use karat_test_support::repository;
 use serde_json::Value;
 
 /// A crate of the workspace.
@@ -28,6 +27,11 @@ pub struct Unit {
     pub name: String,
     pub version: String,
     pub features: String,
+}
+
+/// The root of the repository.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("this crate lies two folders under the root")
 }
 
 fn cargo(arguments: &[&str]) -> String {
