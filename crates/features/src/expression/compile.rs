@@ -22,7 +22,35 @@ use karat_core::{Column, DataType, Schema};
 
 use super::{Expression, ExpressionError, coerce, functions, syntax};
 
+/// Texts up to this length cannot nest deep enough to exhaust a stack.
+const SHORT: usize = 128;
+const DEEP_STACK: usize = 64 << 20;
+
 pub(super) fn compile(sql: &str, schema: &Schema) -> Result<Expression, ExpressionError> {
+    with_room(sql, || compile_here(sql, schema))
+}
+
+/// The names an expression reads, whether or not such columns exist.
+pub(super) fn names(sql: &str) -> Result<Vec<String>, ExpressionError> {
+    with_room(sql, || Ok(syntax::parse(sql)?.names))
+}
+
+/// Parsing and planning recurse: a long text gets a stack of its own.
+fn with_room<T: Send>(
+    sql: &str,
+    work: impl FnOnce() -> Result<T, ExpressionError> + Send,
+) -> Result<T, ExpressionError> {
+    if sql.len() <= SHORT {
+        return work();
+    }
+    std::thread::scope(|scope| {
+        let worker = std::thread::Builder::new().stack_size(DEEP_STACK).spawn_scoped(scope, work);
+        let worker = worker.map_err(|error| ExpressionError::types(sql, error))?;
+        worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+fn compile_here(sql: &str, schema: &Schema) -> Result<Expression, ExpressionError> {
     let parsed = syntax::parse(sql)?;
     let mut columns = Vec::with_capacity(parsed.names.len());
     for name in &parsed.names {

@@ -102,6 +102,7 @@ const ALLOWED: &[&str] = &[
     "to_timestamp_millis",
     "to_timestamp_seconds",
     "to_unixtime",
+    "add_days",
     "add_months",
     "days_between",
     "months_between",

@@ -52,7 +52,7 @@ impl Expression {
 
     /// The names `sql` reads, in the order in which they first stand there, whether or not such columns exist.
     pub fn names(sql: &str) -> Result<Vec<String>, ExpressionError> {
-        Ok(syntax::parse(sql)?.names)
+        compile::names(sql)
     }
 
     pub fn sql(&self) -> &str {

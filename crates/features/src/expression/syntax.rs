@@ -14,9 +14,6 @@ use super::{ExpressionError, functions};
 const LONGEST: usize = 32_768;
 /// `a OR b OR c` nests as deep as it is long, and evaluation recurses as deep as an expression nests.
 const DEEPEST: usize = 256;
-/// Texts up to this length cannot nest deep enough to exhaust a stack while they are parsed.
-const SHORT: usize = 1_024;
-const DEEP_STACK: usize = 64 << 20;
 
 pub(super) struct Parsed {
     pub(super) syntax: Expr,
@@ -36,18 +33,6 @@ pub(super) fn parse(sql: &str) -> Result<Parsed, ExpressionError> {
         let reason = format!("it is longer than {LONGEST} characters");
         return Err(ExpressionError::Syntax { sql: format!("{start}…"), reason });
     }
-    if sql.len() <= SHORT {
-        return check(sql);
-    }
-    std::thread::scope(|scope| {
-        let parser = std::thread::Builder::new().stack_size(DEEP_STACK).spawn_scoped(scope, || check(sql));
-        let parser = parser.map_err(|error| wrong(format!("it is too long to parse here: {error}")))?;
-        parser.join().expect("parsing does not panic")
-    })
-}
-
-fn check(sql: &str) -> Result<Parsed, ExpressionError> {
-    let wrong = |reason: String| ExpressionError::Syntax { sql: sql.to_owned(), reason };
     let parsed = DFParser::parse_sql_into_expr(sql).map_err(|error| wrong(clean(&error.strip_backtrace())))?;
     if parsed.alias.is_some() {
         return Err(wrong("an expression has no alias: its name is the key it is written under".to_owned()));

@@ -1,7 +1,10 @@
+use karat_core::time::MICROS_PER_DAY;
 use karat_core::{Instant, Window};
 
 use super::CompiledView;
 use crate::definition::DefinitionError;
+
+const HOUR: i64 = MICROS_PER_DAY / 24;
 
 /// How far back online state keeps single events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,11 +46,12 @@ fn covers(horizon: Window, window: Window) -> bool {
     match (horizon, window) {
         (Window::Months(horizon), Window::Months(window)) => horizon >= window,
         (Window::Fixed(horizon), Window::Fixed(window)) => horizon >= window,
-        (Window::Fixed(horizon), window) => horizon >= window.longest_micros(),
-        // The shortest months are Februaries; an hour may be lost to daylight saving.
-        (Window::Months(horizon), Window::Fixed(window)) => {
-            let day = karat_core::time::MICROS_PER_DAY;
-            i64::from(horizon) * 28 * day - day / 24 >= window
+        // Leap years and long months, and an hour for daylight saving.
+        (Window::Fixed(horizon), Window::Months(months)) => {
+            horizon >= (i64::from(months / 12) * 366 + i64::from(months % 12) * 31) * MICROS_PER_DAY + HOUR
+        }
+        (Window::Months(months), Window::Fixed(window)) => {
+            (i64::from(months / 12) * 365 + i64::from(months % 12) * 28) * MICROS_PER_DAY - HOUR >= window
         }
     }
 }

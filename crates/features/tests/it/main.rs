@@ -1,1 +1,9 @@
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
+mod agreement;
+mod definitions;
 mod expressions;
+mod histories;
+mod hostile;
+mod online;
+mod oracle;

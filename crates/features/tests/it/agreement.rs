@@ -1,0 +1,171 @@
+//! Brute force, the offline pass and every way to online state agree bit for bit.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use arrow::array::{AsArray, Int64Array, RecordBatch};
+use karat_core::{Instant, Value};
+use karat_features::{
+    AsOfPass, CompiledView, FeatureError, FeatureRow, ReadAt, Retention, Spine, StateBuilder, encode_key,
+};
+use proptest::prelude::*;
+
+use crate::histories::{Case, batch, cases, shuffled};
+use crate::oracle::{Reader, Record};
+
+type States = BTreeMap<Vec<u8>, Vec<u8>>;
+
+fn offline(case: &Case, view: &CompiledView, threads: usize, seed: u64) -> RecordBatch {
+    let mut pass = AsOfPass::new(view).with_threads(threads);
+    for records in shuffled(&case.records, seed).chunks(case.batch) {
+        pass.push(&batch(records, &case.rules)).unwrap();
+    }
+    let spine = Spine {
+        keys: vec![Arc::new(case.readers.iter().map(|reader| reader.client).collect::<Int64Array>())],
+        as_of: case.readers.iter().map(|reader| Some(reader.as_of)).collect(),
+        known_at: Some(case.readers.iter().map(|reader| Some(reader.known_at)).collect()),
+    };
+    pass.run(&spine, case.up_to.map(|commit| commit as u64)).unwrap()
+}
+
+fn full(case: &Case, records: &[Record], view: &CompiledView, retention: Retention) -> (States, Option<Instant>) {
+    let mut builder = StateBuilder::new(view, retention);
+    for records in records.chunks(case.batch) {
+        builder.push(&batch(records, &case.rules)).unwrap();
+    }
+    let states = builder.finish();
+    (states.iter().collect(), states.newest_event())
+}
+
+/// Records come bit by bit; what belongs before a key's horizon makes that key anew from all that came.
+fn incremental(case: &Case, view: &CompiledView, retention: Retention) -> States {
+    let mut states = States::new();
+    let mut newest = None;
+    let arriving = shuffled(&case.records, case.shuffle);
+    let mut arrived: Vec<Record> = Vec::new();
+    for records in arriving.chunks(case.batch) {
+        arrived.extend_from_slice(records);
+        let mut builder = StateBuilder::new(view, retention).after(newest);
+        builder.push(&batch(records, &case.rules)).unwrap();
+        let changes = builder.finish();
+        newest = changes.newest_event();
+        let updates: Vec<_> = changes.updates(|key| Ok::<_, FeatureError>(states.get(key).cloned())).collect();
+        for (key, state) in updates {
+            let state = match state {
+                Ok(state) => state,
+                Err(FeatureError::BeforeHorizon { .. }) if retention != Retention::All => {
+                    full(case, &arrived, view, retention).0.remove(&key).unwrap()
+                }
+                Err(error) => panic!("{error}"),
+            };
+            states.insert(key, state);
+        }
+    }
+    states
+}
+
+fn read(view: &CompiledView, states: &States, reader: Reader) -> Result<FeatureRow, FeatureError> {
+    let at = ReadAt {
+        as_of: Instant::from_micros(reader.as_of),
+        known_at: Instant::from_micros(reader.known_at),
+        up_to: reader.up_to.map(|commit| commit as u64),
+    };
+    match reader.client.and_then(|client| states.get(&encode_key(&[Value::Int(client)]))) {
+        Some(state) => view.read(state, at),
+        None => view.read_empty(at),
+    }
+}
+
+fn bits(values: &[Value]) -> Vec<String> {
+    let one = |value: &Value| match value {
+        Value::Float(float) => format!("float {:016x} {float}", float.to_bits()),
+        other => format!("{other:?}"),
+    };
+    values.iter().map(one).collect()
+}
+
+fn check(case: &Case) -> Result<(), TestCaseError> {
+    let view = case.view();
+    let names: Vec<&str> = view.outputs().iter().map(|output| output.name.as_str()).collect();
+    let found = offline(case, &view, 1, 0);
+    prop_assert_eq!(&found, &offline(case, &view, 3, case.shuffle), "threads and order of arrival");
+    for (row, reader) in case.readers.iter().enumerate() {
+        let (expected, no_history) = case.expected(*reader);
+        let values: Vec<Value> = (0..names.len()).map(|column| Value::from_array(found.column(column), row)).collect();
+        prop_assert_eq!(bits(&values), bits(&expected), "offline {:?} {:?}", reader, names);
+        prop_assert_eq!(found.column(names.len()).as_boolean().value(row), no_history);
+    }
+    let (states, _) = full(case, &case.records, &view, Retention::All);
+    let updated = incremental(case, &view, Retention::All);
+    for reader in &case.readers {
+        let (expected, no_history) = case.expected(*reader);
+        for (way, states) in [("full", &states), ("incremental", &updated)] {
+            let row = read(&view, states, *reader).unwrap();
+            prop_assert_eq!(bits(&row.values), bits(&expected), "{} {:?} {:?}", way, reader, names);
+            prop_assert_eq!(row.no_history, no_history);
+        }
+    }
+    let Some(horizon) = case.horizon else { return Ok(()) };
+    let retention = view.retention(Some(horizon.parse().unwrap())).unwrap();
+    let (states, newest) = full(case, &case.records, &view, retention);
+    let updated = incremental(case, &view, retention);
+    for reader in &case.readers {
+        let (expected, no_history) = case.expected(*reader);
+        for (way, states) in [("full", &states), ("incremental", &updated)] {
+            let row = match read(&view, states, *reader) {
+                Ok(row) => row,
+                Err(FeatureError::BeforeHorizon { .. }) => {
+                    let newest = newest.unwrap().micros();
+                    // Who reads now, and all, is never refused.
+                    let now = reader.as_of > newest && reader.known_at >= reader.as_of && reader.up_to.is_none();
+                    prop_assert!(!now, "{} {:?} newest {}", way, reader, newest);
+                    continue;
+                }
+                Err(error) => panic!("{error}"),
+            };
+            prop_assert_eq!(bits(&row.values), bits(&expected), "horizon {} {:?} {:?}", way, reader, names);
+            prop_assert_eq!(row.no_history, no_history);
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn brute_force_offline_and_online_agree_bit_for_bit(case in cases()) {
+        check(&case)?;
+    }
+}
+
+/// The checkpoint is met, not only allowed: over many cases some reads go through one and some are refused.
+#[test]
+fn horizons_fold_and_refuse() {
+    use proptest::strategy::ValueTree;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut seen: HashMap<&str, usize> = HashMap::new();
+    for _ in 0..200 {
+        let case = cases().new_tree(&mut runner).unwrap().current();
+        let Some(horizon) = case.horizon else { continue };
+        let view = case.view();
+        let retention = view.retention(Some(horizon.parse().unwrap())).unwrap();
+        let (all, _) = full(&case, &case.records, &view, Retention::All);
+        let (states, _) = full(&case, &case.records, &view, retention);
+        for reader in &case.readers {
+            let Some(key) = reader.client.map(|client| encode_key(&[Value::Int(client)])) else { continue };
+            let folded = states.contains_key(&key) && states[&key] != all[&key];
+            *seen
+                .entry(match (folded, read(&view, &states, *reader)) {
+                    (true, Ok(_)) => "read through a checkpoint",
+                    (true, Err(_)) => "refused",
+                    (false, Ok(_)) => "read from events",
+                    (false, Err(error)) => panic!("{error}"),
+                })
+                .or_insert(0) += 1;
+        }
+    }
+    for kind in ["read through a checkpoint", "refused", "read from events"] {
+        assert!(seen.get(kind).is_some_and(|count| *count > 20), "{kind}: {seen:?}");
+    }
+}

@@ -1,0 +1,135 @@
+//! Reading one key: what was nulled, what is newest, what is refused, and what each of these is called.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, RecordBatch, StringArray};
+use karat_core::{Instant, Value, hidden};
+use karat_features::{CompiledView, Definition, FeatureError, FeatureRow, ReadAt, Retention, StateBuilder};
+use serde_json::json;
+
+use crate::histories::{DAY, batch, client, source, view_of};
+use crate::oracle::{Record, Rules};
+
+fn rules() -> Rules {
+    Rules { timed: true, include_as_of: false, zone: "UTC".to_owned() }
+}
+
+fn record(id: i64, day: i64) -> Record {
+    Record {
+        client: 1,
+        id,
+        event_time: day * DAY,
+        known: day * DAY,
+        commit: id,
+        removed: false,
+        sequence: None,
+        amount: Some(id as f64 / 10.0),
+        n: Some(id),
+        late: Some(id % 2 == 0),
+        city: Some("Brno".to_owned()),
+        day: Some(0),
+    }
+}
+
+fn compiled() -> CompiledView {
+    let view = view_of([
+        ("born".to_owned(), json!({"last": "day"})),
+        ("first_born".to_owned(), json!({"first": "day"})),
+        ("age".to_owned(), json!({"expression": "years_between(born, as_of)"})),
+        ("age_too".to_owned(), json!({"expression": "years_between(day, as_of)"})),
+        ("total".to_owned(), json!({"sum": "amount"})),
+        ("recent".to_owned(), json!({"sum": "n", "window": "10 days"})),
+    ]);
+    CompiledView::compile(Definition::new(&view, &[client()], source(&rules())).unwrap()).unwrap()
+}
+
+fn state(view: &CompiledView, records: &[Record], notes: &[Option<&str>], retention: Retention) -> Vec<u8> {
+    let whole = batch(records, &rules());
+    let index = whole.schema().index_of(hidden::NULLED).unwrap();
+    let mut columns = whole.columns().to_vec();
+    columns[index] = Arc::new(notes.iter().copied().collect::<StringArray>());
+    let whole = RecordBatch::try_new(whole.schema(), columns).unwrap();
+    let mut builder = StateBuilder::new(view, retention);
+    builder.push(&whole).unwrap();
+    builder.finish().iter().next().unwrap().1
+}
+
+fn at(day: i64) -> ReadAt {
+    ReadAt::time(Instant::from_micros(day * DAY))
+}
+
+fn nulled(row: &FeatureRow) -> Vec<(usize, &str, &str, &str)> {
+    row.nulled.iter().map(|one| (one.feature, one.column.as_str(), one.value.as_str(), one.check.as_str())).collect()
+}
+
+#[test]
+fn nulled_cells_show_in_every_value_that_rests_on_them() {
+    let view = compiled();
+    let mut records = vec![record(1, 10), record(2, 20)];
+    records[1].day = None;
+    let note =
+        r#"[{"column":"day","value":"3021-09-18","check":"range"},{"column":"city","value":"?","check":"allowed"}]"#;
+    let state = state(&view, &records, &[None, Some(note)], Retention::All);
+    let row = view.read(&state, at(30)).unwrap();
+    assert_eq!(row.values[0], Value::Null);
+    assert_eq!(row.values[1], Value::Date(0));
+    let cell = |feature| (feature, "day", "3021-09-18", "range");
+    assert_eq!(nulled(&row), [cell(0), cell(2), cell(3)]);
+    assert_eq!(row.newest_event, Some(Instant::from_micros(20 * DAY)));
+    // Before the second event nothing was nulled.
+    let row = view.read(&state, at(15)).unwrap();
+    assert_eq!(nulled(&row), []);
+    assert_eq!(row.values[0], Value::Date(0));
+    assert_eq!(row.newest_event, Some(Instant::from_micros(10 * DAY)));
+}
+
+#[test]
+fn a_key_without_events_has_counts_of_nothing() {
+    let view = compiled();
+    let row = view.read_empty(at(30)).unwrap();
+    assert!(row.no_history);
+    assert!(row.values.iter().all(Value::is_null), "{row:?}");
+    assert_eq!(row.newest_event, None);
+}
+
+#[test]
+fn readers_before_the_horizon_are_refused_by_name() {
+    let view = compiled();
+    let retention = view.retention(Some("20 days".parse().unwrap())).unwrap();
+    let records: Vec<Record> = (1..=50).map(|id| record(id, id)).collect();
+    let whole = state(&view, &records, &[None; 50], Retention::All);
+    let folded = state(&view, &records, &[None; 50], retention);
+    assert!(folded.len() < whole.len(), "{} {}", folded.len(), whole.len());
+    for day in [40, 41, 50, 51, 60, 1000] {
+        assert_eq!(view.read(&folded, at(day)).unwrap(), view.read(&whole, at(day)).unwrap(), "{day}");
+    }
+    let error = view.read(&folded, at(29)).unwrap_err();
+    assert_eq!(error, FeatureError::BeforeHorizon { horizon: Instant::from_micros(30 * DAY) });
+    assert!(error.to_string().contains("1970-01-31T00:00:00Z"), "{error}");
+    let earlier_commit = ReadAt { up_to: Some(20), ..at(60) };
+    assert!(matches!(view.read(&folded, earlier_commit), Err(FeatureError::BeforeHorizon { .. })));
+    let earlier_knowledge = ReadAt { known_at: Instant::from_micros(20 * DAY), ..at(60) };
+    assert!(matches!(view.read(&folded, earlier_knowledge), Err(FeatureError::BeforeHorizon { .. })));
+
+    // A correction of what was folded, and an event from before, must go through history.
+    for late in [Record { known: 60 * DAY, event_time: 55 * DAY, ..record(3, 3) }, Record { id: 99, ..record(3, 3) }] {
+        let mut builder = StateBuilder::new(&view, retention);
+        builder.push(&batch(&[late], &rules())).unwrap();
+        let states = builder.finish();
+        let updates: Vec<_> = states.updates(|_| Ok::<_, FeatureError>(Some(folded.clone()))).collect();
+        assert!(matches!(updates[0].1, Err(FeatureError::BeforeHorizon { .. })));
+    }
+}
+
+#[test]
+fn batches_that_do_not_fit_say_so() {
+    let view = compiled();
+    let whole = batch(&[record(1, 1)], &rules());
+    let without = whole.schema().index_of("amount").unwrap();
+    let mut fewer = whole.clone();
+    fewer.remove_column(without);
+    let mut builder = StateBuilder::new(&view, Retention::All);
+    let error = builder.push(&fewer).unwrap_err();
+    assert_eq!(error.to_string(), "the batch does not fit the view: there is no column `amount`");
+    assert!(whole.column(without).len() == 1);
+}

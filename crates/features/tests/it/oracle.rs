@@ -1,0 +1,234 @@
+//! Features by brute force: the design's words written down as plainly as possible, over a list of structs.
+//! Shares nothing with the crate but the values' type.
+
+use std::collections::HashSet;
+
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp};
+use karat_core::{Instant, Value};
+
+/// A record of history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    pub client: i64,
+    pub id: i64,
+    pub event_time: i64,
+    pub known: i64,
+    pub commit: i64,
+    pub removed: bool,
+    pub sequence: Option<i64>,
+    pub amount: Option<f64>,
+    pub n: Option<i64>,
+    pub late: Option<bool>,
+    pub city: Option<String>,
+    pub day: Option<i32>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Reader {
+    pub client: Option<i64>,
+    pub as_of: i64,
+    pub known_at: i64,
+    pub up_to: Option<i64>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Rules {
+    pub timed: bool,
+    pub include_as_of: bool,
+    pub zone: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Span_ {
+    Micros(i64),
+    Months(i32),
+}
+
+/// An aggregate as a project would write it.
+#[derive(Debug, Clone)]
+pub struct Aggregate {
+    pub word: &'static str,
+    pub of: &'static str,
+    pub condition: Option<&'static str>,
+    pub window: Option<Span_>,
+    pub last: Option<usize>,
+}
+
+/// The client's visible rows in order.
+pub fn visible<'a>(records: &'a [Record], rules: &Rules, reader: Reader) -> Vec<&'a Record> {
+    let seen: Vec<&Record> = records
+        .iter()
+        .filter(|record| Some(record.client) == reader.client)
+        .filter(|record| {
+            !rules.timed
+                || record.event_time < reader.as_of
+                || (rules.include_as_of && record.event_time == reader.as_of)
+        })
+        .filter(|record| record.known <= reader.known_at)
+        .filter(|record| reader.up_to.is_none_or(|commit| record.commit <= commit))
+        .collect();
+    let mut rows: Vec<&Record> = Vec::new();
+    let ids: HashSet<i64> = seen.iter().map(|record| record.id).collect();
+    for id in ids {
+        let mut of_id: Vec<&&Record> = seen.iter().filter(|record| record.id == id).collect();
+        of_id.sort_by_key(|record| (record.known, record.commit, !record.removed));
+        let winner = of_id.last().unwrap();
+        if !winner.removed {
+            rows.push(winner);
+        }
+    }
+    let time = |record: &Record| if rules.timed { record.event_time } else { 0 };
+    rows.sort_by(|a, b| (time(a), a.sequence, a.id).cmp(&(time(b), b.sequence, b.id)));
+    rows
+}
+
+pub fn aggregate(aggregate: &Aggregate, rows: &[&Record], rules: &Rules, as_of: i64) -> Value {
+    let mut rows: Vec<&Record> = rows.to_vec();
+    if let Some(window) = aggregate.window {
+        let start = back(as_of, window, &rules.zone);
+        rows.retain(|record| record.event_time >= start);
+    }
+    if let Some(condition) = aggregate.condition {
+        rows.retain(|record| column(record, condition) == Value::Bool(true));
+    }
+    if let Some(last) = aggregate.last {
+        rows = rows[rows.len().saturating_sub(last)..].to_vec();
+    }
+    let all: Vec<Value> = rows.iter().map(|record| column(record, aggregate.of)).collect();
+    let some: Vec<Value> = all.iter().filter(|value| !value.is_null()).cloned().collect();
+    match aggregate.word {
+        "count" if aggregate.of == "rows" => Value::Int(rows.len() as i64),
+        "count" => Value::Int(some.len() as i64),
+        "first" => all.first().cloned().unwrap_or(Value::Null),
+        "last" => all.last().cloned().unwrap_or(Value::Null),
+        "distinct" => {
+            let different: HashSet<String> = some
+                .iter()
+                .map(|value| match value {
+                    Value::Float(float) => (float + 0.0).to_string(),
+                    other => other.to_string(),
+                })
+                .collect();
+            Value::Int(different.len() as i64)
+        }
+        "share" if some.is_empty() => Value::Null,
+        "share" => {
+            let yes = some.iter().filter(|value| **value == Value::Bool(true)).count();
+            Value::Float(yes as f64 / some.len() as f64)
+        }
+        "time_since" => {
+            let latest = rows
+                .iter()
+                .rev()
+                .find(|record| aggregate.of == "rows" || column(record, aggregate.of) == Value::Bool(true));
+            match latest {
+                Some(record) => Value::Float((as_of as i128 - record.event_time as i128) as f64 / 86_400_000_000f64),
+                None => Value::Null,
+            }
+        }
+        "min" | "max" => {
+            let mut values: Vec<Value> = some
+                .into_iter()
+                .map(|value| match value {
+                    Value::Float(float) if float.is_nan() => Value::Float(f64::NAN),
+                    other => other,
+                })
+                .collect();
+            values.sort();
+            let end = if aggregate.word == "min" { values.first() } else { values.last() };
+            end.cloned().unwrap_or(Value::Null)
+        }
+        "sum" | "mean" if some.is_empty() => Value::Null,
+        "sum" | "mean" => {
+            let count = if aggregate.word == "mean" { some.len() as i128 } else { 1 };
+            match some[0] {
+                Value::Int(_) => {
+                    let total: i128 = some.iter().map(|value| int(value)).sum();
+                    match aggregate.word {
+                        "mean" => Value::Float(divide(total, count)),
+                        _ => i64::try_from(total).map_or(Value::Null, Value::Int),
+                    }
+                }
+                _ => floats(&some, count),
+            }
+        }
+        other => panic!("{other}"),
+    }
+}
+
+fn int(value: &Value) -> i128 {
+    match value {
+        Value::Int(int) => i128::from(*int),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Sums floats as integers of 2^-72: what histories hold is coarse and small enough for that to be exact.
+fn floats(values: &[Value], count: i128) -> Value {
+    let floats: Vec<f64> = values
+        .iter()
+        .map(|value| match value {
+            Value::Float(float) => *float,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let up = floats.contains(&f64::INFINITY);
+    let down = floats.contains(&f64::NEG_INFINITY);
+    Value::Float(match (floats.iter().any(|float| float.is_nan()), up, down) {
+        (true, _, _) | (_, true, true) => f64::NAN,
+        (_, true, _) => f64::INFINITY,
+        (_, _, true) => f64::NEG_INFINITY,
+        _ => {
+            let unit = 2f64.powi(-72);
+            let total: i128 = floats
+                .iter()
+                .map(|float| {
+                    let scaled = float / unit;
+                    assert_eq!(scaled as i128 as f64 * unit, *float, "too fine or too large for this oracle");
+                    scaled as i128
+                })
+                .sum();
+            divide(total, count) * unit
+        }
+    })
+}
+
+/// Rounded once: by long division to many more bits than a float has, with a last bit for what remains.
+fn divide(total: i128, count: i128) -> f64 {
+    if total == 0 {
+        return 0.0;
+    }
+    let shift = total.unsigned_abs().leading_zeros() - 6;
+    let wide = total.abs() << shift;
+    let quotient = (wide / count) << 1 | i128::from(wide % count != 0);
+    let rounded = quotient as f64 * 2f64.powi(-(shift as i32) - 1);
+    if total < 0 { -rounded } else { rounded }
+}
+
+fn back(as_of: i64, window: Span_, zone: &str) -> i64 {
+    match window {
+        Span_::Micros(micros) => as_of.saturating_sub(micros),
+        Span_::Months(months) => {
+            let zoned = Timestamp::from_microsecond(as_of).unwrap().to_zoned(TimeZone::get(zone).unwrap());
+            zoned.checked_sub(Span::new().months(months)).unwrap().timestamp().as_microsecond()
+        }
+    }
+}
+
+pub fn column(record: &Record, name: &str) -> Value {
+    match name {
+        "rows" => Value::Null,
+        "id" => Value::Int(record.id),
+        "amount" => record.amount.map_or(Value::Null, Value::Float),
+        "n" => record.n.map_or(Value::Null, Value::Int),
+        "late" => record.late.map_or(Value::Null, Value::Bool),
+        "city" => record.city.as_ref().map_or(Value::Null, Value::text),
+        "day" => record.day.map_or(Value::Null, Value::Date),
+        "happened" => Value::Timestamp(Instant::from_micros(record.event_time)),
+        "n + 1" => record.n.map_or(Value::Null, |n| Value::Int(n + 1)),
+        "n > 1" => record.n.map_or(Value::Null, |n| Value::Bool(n > 1)),
+        "NOT late" => record.late.map_or(Value::Null, |late| Value::Bool(!late)),
+        other => panic!("{other}"),
+    }
+}
