@@ -10,6 +10,8 @@ use proptest::prelude::*;
 use crate::scan;
 
 type Entries = Vec<(Vec<u8>, Vec<u8>)>;
+/// Note and states.
+type Model = BTreeMap<Digest, (Vec<u8>, BTreeMap<Vec<u8>, Vec<u8>>)>;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -47,7 +49,7 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         let options = LmdbOptions { transaction_bytes, ..LmdbOptions::default() };
         let mut store = LmdbStore::open(dir.path(), options).unwrap();
-        let mut model: BTreeMap<Digest, (Vec<u8>, BTreeMap<Vec<u8>, Vec<u8>>)> = BTreeMap::new();
+        let mut model = Model::new();
         for step in steps {
             match step {
                 Step::Put(number, note, entries) => {
