@@ -113,6 +113,14 @@ impl SourcePlan {
         Ok(SourcePlan(Arc::new(Parts { source, root, input, read, prepare, prepared, kept, shape, rules, deleted })))
     }
 
+    /// The files it reads now, sorted; none for an SQL source.
+    pub fn files(&self) -> Result<Vec<PathBuf>> {
+        let Input::Files { pattern, .. } = &self.0.input else { return Ok(Vec::new()) };
+        let source = &self.0.source;
+        let found = find(&self.0.root, pattern, source.format, source.compression)?;
+        Ok(found.into_iter().map(|file| file.path).collect())
+    }
+
     pub fn source(&self) -> &Source {
         &self.0.source
     }

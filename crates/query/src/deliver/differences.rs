@@ -46,9 +46,7 @@ pub(super) fn find(rules: &Rules, delivered: &RecordBatch, there: Option<&Record
             Delivery::Full => sides.snapshot(new_group, &mut timeline, &mut counts)?,
             Delivery::Changes | Delivery::Append => sides.changes(new_group, &mut timeline, &mut counts),
         }
-        // The winner last: retractions before the row that stays.
-        timeline.records.sort_by_key(|record| (record.known, !record.removed));
-        found.append(&mut timeline.records);
+        found.extend(timeline.records());
     }
     let records = records::build(rules, delivered, there, &found)?;
     Ok(Differences { records, counts })
@@ -161,12 +159,13 @@ impl<'a> Sides<'a> {
         for &row in group {
             let (known, commit) = (side.known.value(row), side.commit.value(row));
             if of != Some((known, commit)) {
-                versions.push(Version { known, event: i64::MIN, row: None });
+                versions.push(Version { known, event: i64::MIN, row: None, fresh: false });
                 of = Some((known, commit));
             }
             if !side.removed.value(row) {
                 let version = versions.last_mut().expect("one was just pushed");
-                *version = Version { known, event: event(&side.event, row), row: Some(RowRef::There(row)) };
+                *version =
+                    Version { known, event: event(&side.event, row), row: Some(RowRef::There(row)), fresh: false };
             }
         }
         versions
@@ -186,7 +185,7 @@ impl<'a> Sides<'a> {
         let winner = timeline.winner().copied();
         let &[row, ref more @ ..] = group else {
             if let Some(Version { known, row: Some(_), .. }) = winner {
-                timeline.add(Version { known: at.max(known), event: i64::MIN, row: None });
+                timeline.add(Version { known: at.max(known), event: i64::MIN, row: None, fresh: true });
                 counts.removed += 1;
             }
             return Ok(());
@@ -210,7 +209,7 @@ impl<'a> Sides<'a> {
             _ => counts.new += 1,
         }
         counts.accepted += 1;
-        timeline.add(Version { known, event: event(&self.delivered.event, row), row: Some(delivered) });
+        timeline.add(Version { known, event: event(&self.delivered.event, row), row: Some(delivered), fresh: true });
         Ok(())
     }
 
@@ -245,14 +244,19 @@ impl<'a> Sides<'a> {
             counts.accepted += 1;
             if removing(row) {
                 counts.removed += 1;
-                timeline.add(Version { known, event: i64::MIN, row: None });
+                timeline.add(Version { known, event: i64::MIN, row: None, fresh: true });
                 continue;
             }
             match timeline.winner() {
                 Some(Version { row: Some(_), .. }) => counts.revised += 1,
                 _ => counts.new += 1,
             }
-            timeline.add(Version { known, event: event(&self.delivered.event, row), row: Some(delivered) });
+            timeline.add(Version {
+                known,
+                event: event(&self.delivered.event, row),
+                row: Some(delivered),
+                fresh: true,
+            });
         }
     }
 

@@ -1,11 +1,11 @@
-//! The versions of one identity in the order in which they win, and what to write when another joins them.
+//! The versions of one identity in the order in which they win, and what to write when others join them.
 //!
 //! A reader sees the version of the greatest (known_time, commit) among those it may see. But whoever reads by entity
 //! sees only the records of its own rows, so each version also retracts, at its own times, the rows it wins over:
 //! otherwise a row that moved to another entity would live on with the old one.
 
 /// One row among those of the delivery, or of the history.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RowRef {
     Delivered(usize),
     There(usize),
@@ -18,6 +18,8 @@ pub(super) struct Version {
     pub event: i64,
     /// None removes the identity's row.
     pub row: Option<RowRef>,
+    /// Whether it is of the commit being written.
+    pub fresh: bool,
 }
 
 /// A record to write: a version, or the retraction of `row` by one.
@@ -33,13 +35,12 @@ pub(super) struct Record {
 #[derive(Debug, Default)]
 pub(super) struct Timeline {
     versions: Vec<Version>,
-    pub records: Vec<Record>,
 }
 
 impl Timeline {
     /// Of the versions in history, in their order.
     pub(super) fn new(versions: Vec<Version>) -> Timeline {
-        Timeline { versions, records: Vec::new() }
+        Timeline { versions }
     }
 
     pub(super) fn winner(&self) -> Option<&Version> {
@@ -55,39 +56,46 @@ impl Timeline {
         self.versions.partition_point(|version| version.known <= known)
     }
 
-    /// Adds a version of the commit being written, which wins over earlier commits of the same known time.
+    /// Adds a version of the commit being written, at most one of a known time. It wins over earlier commits of the
+    /// same known time.
     pub(super) fn add(&mut self, version: Version) {
-        let place = self.after(version.known);
-        let (earlier, later) = self.versions.split_at(place);
-        if let Some(row) = version.row {
-            self.records.push(Record { row, event: version.event, known: version.known, removed: false });
-        }
-        for (index, lost) in earlier.iter().enumerate() {
-            retract(&mut self.records, lost, &version, &earlier[index + 1..]);
-        }
-        for (index, winning) in later.iter().enumerate() {
-            if retract(&mut self.records, &version, winning, &later[..index])
-                && let Some(row) = winning.row
-            {
-                // The retraction is of this commit; at the same known time it must not win over the row it makes way for.
-                let again = Record { row, event: winning.event, known: winning.known, removed: false };
-                if !self.records.contains(&again) {
-                    self.records.push(again);
+        self.versions.insert(self.after(version.known), version);
+    }
+
+    /// What the fresh versions need written, in the order of known times, of one known time the row that stays last.
+    ///
+    /// A late version must also be retracted by older ones that win over it. That retraction is of this commit, so the
+    /// row it makes way for is written again beside it. Where versions of one known time came by several commits, the
+    /// last of them stands for all.
+    pub(super) fn records(&self) -> Vec<Record> {
+        let mut records = Vec::new();
+        for group in self.versions.chunk_by(|a, b| a.known == b.known) {
+            let winning = group.last().expect("groups are not empty");
+            let end = self.after(winning.known) - 1;
+            let start = end + 1 - group.len();
+            let mut retracts_fresh = false;
+            for (index, lost) in self.versions[..end].iter().enumerate() {
+                let Some(row) = lost.row.filter(|_| winning.fresh || lost.fresh) else { continue };
+                let both_visible = lost.event.max(winning.event);
+                if self.retracted_between(index, if lost.fresh { start } else { end }, both_visible) {
+                    continue;
                 }
+                let event = if winning.row.is_some() { winning.event } else { lost.event };
+                records.push(Record { row, event, known: winning.known, removed: true });
+                retracts_fresh |= lost.fresh;
+            }
+            if let Some(row) = winning.row.filter(|_| winning.fresh || retracts_fresh) {
+                records.push(Record { row, event: winning.event, known: winning.known, removed: false });
             }
         }
-        self.versions.insert(place, version);
+        records
     }
-}
 
-/// Retracts `lost` at the times of `winning`, unless a version between them is visible wherever both are and does it.
-fn retract(records: &mut Vec<Record>, lost: &Version, winning: &Version, between: &[Version]) -> bool {
-    let Some(row) = lost.row else { return false };
-    let both_visible = lost.event.max(winning.event);
-    if between.iter().any(|version| version.event <= both_visible) {
-        return false;
+    /// Whether a version between two, visible from `event` on, retracts the first already: those in history retracted
+    /// all before them, while a fresh one is retracted by the last of each known time only.
+    fn retracted_between(&self, lost: usize, end: usize, event: i64) -> bool {
+        let last_of_its_time = |index: usize| self.after(self.versions[index].known) == index + 1;
+        (lost + 1..end)
+            .any(|index| self.versions[index].event <= event && (!self.versions[lost].fresh || last_of_its_time(index)))
     }
-    let event = if winning.row.is_some() { winning.event } else { lost.event };
-    records.push(Record { row, event, known: winning.known, removed: true });
-    true
 }

@@ -7,7 +7,7 @@ use crate::world::{World, accepted, day, name, quarantined, raw_rows, source};
 fn loans(contract: Json) -> karat_project::spec::Source {
     source(json!({
         "name": "loans", "path": "loans.csv", "keys": ["id"],
-        "columns": {"id": "int", "amount": "float", "status": "text", "day": "date"},
+        "columns": [["id", "int"], ["amount", "float"], ["status", "text"], ["day", "date"]],
         "contract": contract,
     }))
 }
@@ -89,7 +89,7 @@ async fn every_check_tells_what_fails() {
 async fn relation_compares_with_the_other_sources_current_rows() {
     let mut world = world("1,10,ok,\n2,20,new,\n3,30,,\n").await;
     world.write("words.csv", "word\nok\nlate\n");
-    let words = source(json!({"name": "words", "path": "words.csv", "keys": ["word"], "columns": {"word": "text"}}));
+    let words = source(json!({"name": "words", "path": "words.csv", "keys": ["word"], "columns": [["word", "text"]]}));
     world.ingest(&words, day(1)).await;
     world.publish(&words).await;
     let rule = json!([{"check": "relation", "column": "status", "source": "words", "references": "word"}]);
@@ -169,8 +169,8 @@ async fn prepare_is_row_by_row_and_a_failing_row_keeps_its_place() {
     let world = world("1,10,ok,\n2,20,7,\n3,30,0,\n4,40,5,\n").await;
     let source = source(json!({
         "name": "loans", "path": "loans.csv", "keys": ["id"],
-        "columns": {"id": "int", "amount": "float", "status": "text"},
-        "prepare": {"amount": "amount * 2", "number": "CAST(status AS INT)", "half": "100 / number"},
+        "columns": [["id", "int"], ["amount", "float"], ["status", "text"]],
+        "prepare": [["amount", "amount * 2"], ["number", "CAST(status AS INT)"], ["half", "100 / number"]],
         "drop": ["status"],
         "contract": [{"check": "range", "column": "amount", "max": 70}],
     }));

@@ -21,30 +21,8 @@ async fn the_traps_in_the_whole_example_are_caught() {
     let lap = |what: &str| eprintln!("{what}: {:.1} s", started.elapsed().as_secs_f64());
     let applications = source(json!({
         "name": "applications", "path": data.join("application_record.csv.zst"), "keys": ["client_id"],
-        "columns": {
-            "client_id": {"type": "int", "from": "ID"},
-            "gender": {"type": "text", "from": "CODE_GENDER"},
-            "flag_own_car": {"type": "text", "from": "FLAG_OWN_CAR"},
-            "flag_own_realty": {"type": "text", "from": "FLAG_OWN_REALTY"},
-            "children": {"type": "int", "from": "CNT_CHILDREN"},
-            "income": {"type": "float", "from": "AMT_INCOME_TOTAL"},
-            "income_type": {"type": "text", "from": "NAME_INCOME_TYPE"},
-            "education": {"type": "text", "from": "NAME_EDUCATION_TYPE"},
-            "family_status": {"type": "text", "from": "NAME_FAMILY_STATUS"},
-            "housing": {"type": "text", "from": "NAME_HOUSING_TYPE"},
-            "days_birth": {"type": "int", "from": "DAYS_BIRTH"},
-            "days_employed": {"type": "int", "from": "DAYS_EMPLOYED"},
-            "flag_mobil": {"type": "bool", "from": "FLAG_MOBIL"},
-            "flag_work_phone": {"type": "bool", "from": "FLAG_WORK_PHONE"},
-            "flag_phone": {"type": "bool", "from": "FLAG_PHONE"},
-            "flag_email": {"type": "bool", "from": "FLAG_EMAIL"},
-            "occupation_type": {"type": "text", "from": "OCCUPATION_TYPE"},
-            "family_members": {"type": "float", "from": "CNT_FAM_MEMBERS"},
-        },
-        "prepare": {
-            "birthday": "add_days(DATE '2021-09-17', days_birth)",
-            "job_start_date": "add_days(DATE '2021-09-17', days_employed)",
-        },
+        "columns": [["client_id", {"type": "int", "from": "ID"}], ["gender", {"type": "text", "from": "CODE_GENDER"}], ["flag_own_car", {"type": "text", "from": "FLAG_OWN_CAR"}], ["flag_own_realty", {"type": "text", "from": "FLAG_OWN_REALTY"}], ["children", {"type": "int", "from": "CNT_CHILDREN"}], ["income", {"type": "float", "from": "AMT_INCOME_TOTAL"}], ["income_type", {"type": "text", "from": "NAME_INCOME_TYPE"}], ["education", {"type": "text", "from": "NAME_EDUCATION_TYPE"}], ["family_status", {"type": "text", "from": "NAME_FAMILY_STATUS"}], ["housing", {"type": "text", "from": "NAME_HOUSING_TYPE"}], ["days_birth", {"type": "int", "from": "DAYS_BIRTH"}], ["days_employed", {"type": "int", "from": "DAYS_EMPLOYED"}], ["flag_mobil", {"type": "bool", "from": "FLAG_MOBIL"}], ["flag_work_phone", {"type": "bool", "from": "FLAG_WORK_PHONE"}], ["flag_phone", {"type": "bool", "from": "FLAG_PHONE"}], ["flag_email", {"type": "bool", "from": "FLAG_EMAIL"}], ["occupation_type", {"type": "text", "from": "OCCUPATION_TYPE"}], ["family_members", {"type": "float", "from": "CNT_FAM_MEMBERS"}]],
+        "prepare": [["birthday", "add_days(DATE '2021-09-17', days_birth)"], ["job_start_date", "add_days(DATE '2021-09-17', days_employed)"]],
         "drop": ["days_birth", "days_employed"],
         "contract": [
             {"check": "unique", "columns": ["client_id"]},
@@ -64,11 +42,7 @@ async fn the_traps_in_the_whole_example_are_caught() {
 
     let credit = source(json!({
         "name": "credit", "path": data.join("credit_record.csv.zst"), "keys": ["client_id", "month"],
-        "columns": {
-            "client_id": {"type": "int", "from": "ID"},
-            "month": {"type": "int", "from": "MONTHS_BALANCE"},
-            "status": {"type": "text", "from": "STATUS"},
-        },
+        "columns": [["client_id", {"type": "int", "from": "ID"}], ["month", {"type": "int", "from": "MONTHS_BALANCE"}], ["status", {"type": "text", "from": "STATUS"}]],
         "contract": [
             {"check": "allowed", "column": "status", "values": ["C", "X", "0", "1", "2", "3", "4", "5"], "action": "fail"},
             {"check": "relation", "column": "client_id", "source": "applications", "action": "warn"},

@@ -8,7 +8,7 @@ use crate::world::{World, accepted, quarantined, raw_rows, source};
 fn people(path: &str) -> karat_project::spec::Source {
     source(json!({
         "name": "people", "path": path, "delivery": "append",
-        "columns": {"id": "int", "name": "text", "born": "date", "score": "float", "seen": "timestamp", "vip": "bool"},
+        "columns": [["id", "int"], ["name", "text"], ["born", "date"], ["score", "float"], ["seen", "timestamp"], ["vip", "bool"]],
     }))
 }
 
@@ -130,12 +130,12 @@ async fn dialects_are_as_declared() {
     let dialect = source(json!({
         "name": "d", "path": "d.txt", "delivery": "append",
         "csv": {"delimiter": ";", "quote": "'", "header": false, "null_values": ["NA", "-"]},
-        "columns": {"id": "int", "name": "text", "n": "int"},
+        "columns": [["id", "int"], ["name", "text"], ["n", "int"]],
     }));
     assert_eq!(accepted(&world.stage(&dialect).await), ["1|a;b|null|1", "2||null|2"]);
     let zoned = source(json!({
         "name": "z", "path": "z.csv", "delivery": "append", "time_zone": "Europe/Prague",
-        "columns": {"at": {"type": "timestamp", "from": "When it was"}},
+        "columns": [["at", {"type": "timestamp", "from": "When it was"}]],
     }));
     world.write("z.csv", "When it was\n2021-10-01 00:00:00\n2021-10-01T00:00:00Z\n");
     assert_eq!(accepted(&world.stage(&zoned).await), ["2021-09-30T22:00:00Z|1", "2021-10-01T00:00:00Z|2"]);

@@ -29,7 +29,7 @@ async fn parquet_comes_in_karats_types_with_or_without_declared_columns() {
     assert_eq!(accepted(&world.stage(&all).await)[1], "2|soon|2.0|1970-01-01T00:00:00.001Z|2");
     let declared = source(json!({
         "name": "p", "path": "*.parquet", "delivery": "append",
-        "columns": {"birthday": {"type": "date", "from": "born"}, "id": "float"},
+        "columns": [["birthday", {"type": "date", "from": "born"}], ["id", "float"]],
     }));
     let staged = world.stage(&declared).await;
     assert_eq!(accepted(&staged), ["1980-02-29|1.0|1", "1990-01-01|null|3"]);

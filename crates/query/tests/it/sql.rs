@@ -154,12 +154,12 @@ async fn sql_sources_read_current_rows_and_go_on_like_files() {
     let mut world = World::new().await;
     world.write("clients.csv", "id,car\n2,N\n1,Y\n3,Y\n");
     let clients = source(
-        json!({"name": "clients", "path": "clients.csv", "keys": ["id"], "columns": {"id": "int", "car": "text"}}),
+        json!({"name": "clients", "path": "clients.csv", "keys": ["id"], "columns": [["id", "int"], ["car", "text"]]}),
     );
     let loans = source(json!({
         "name": "loans", "keys": ["number"],
         "sql": "SELECT row_number() OVER (ORDER BY _row) AS number, id, car FROM clients ORDER BY _row",
-        "prepare": {"has_car": "car = 'Y'"}, "drop": ["car"],
+        "prepare": [["has_car", "car = 'Y'"]], "drop": ["car"],
         "contract": [{"check": "range", "column": "number", "max": 3}, {"check": "range", "column": "id", "max": 2}],
     }));
     world.ingest(&clients, day(1)).await;

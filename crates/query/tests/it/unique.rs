@@ -39,7 +39,7 @@ proptest! {
                 world.write("in/000.csv", "a,b,v\n");
             }
             let source = source(json!({
-                "name": "u", "path": "in/*.csv", "delivery": "append", "columns": {"a": "int", "b": "text", "v": "int"},
+                "name": "u", "path": "in/*.csv", "delivery": "append", "columns": [["a", "int"], ["b", "text"], ["v", "int"]],
                 "contract": [
                     {"check": "unique", "columns": ["a", "b"]},
                     {"check": "unique", "columns": ["b", "a"]},
