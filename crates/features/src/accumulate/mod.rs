@@ -141,6 +141,18 @@ impl Accumulator {
         }
     }
 
+    /// Renames the words it holds: texts have other codes in another table.
+    pub(crate) fn rename(&mut self, mut name: impl FnMut(i64) -> i64) {
+        match self {
+            Accumulator::Best(Some(best)) => *best = name(*best),
+            Accumulator::Candidates(candidates) => candidates.iter_mut().for_each(|(_, word)| *word = name(*word)),
+            Accumulator::Distinct(counts) => {
+                *counts = std::mem::take(counts).into_iter().map(|(word, count)| (name(word), count)).collect();
+            }
+            _ => {}
+        }
+    }
+
     /// The value, as a cell of the slot's type.
     #[inline]
     pub(crate) fn value(&self, kind: SlotKind) -> Option<i64> {

@@ -52,12 +52,19 @@ pub(super) fn merge<'t>(
         }
     }
     append_state(merged, plan, &old, &order);
+    let mut checkpoint = old.checkpoint;
+    for (slot, accumulator) in checkpoint.iter_mut().flat_map(|checkpoint| &mut checkpoint.accumulators) {
+        let argument = plan.slots[*slot].argument;
+        if argument.is_some_and(|argument| plan.arguments[argument].data_type == DataType::Text) {
+            accumulator.rename(|code| i64::from(merged.texts.intern(old.texts.get(code as u32))));
+        }
+    }
     append_rows(merged, plan, new, rows);
     Ok(Records {
         rows: (0..merged.event_time.len() as u32).collect(),
         folded: old.events.folded,
         horizon: old.horizon,
-        checkpoint: old.checkpoint,
+        checkpoint,
         folded_identities: order.folded,
         table: merged,
     })
