@@ -1,0 +1,318 @@
+//! What the command line takes: the one place that names every command and flag.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// From raw files to governed decisions: data contracts, features as known then, training, approval, serving, replay.
+#[derive(Debug, Parser)]
+#[command(
+    name = "karat",
+    version,
+    about = "Tabular machine learning from raw files to governed decisions",
+    long_about = "Tabular machine learning from raw files to governed decisions.\n\n\
+        A project is a folder: karat.yaml and resource files that say what is wanted (sources, entities, features, \
+        models, endpoints). What happened lives in .karat/ beside it: histories, runs, models, predictions.",
+    after_long_help = "Start here:\n  \
+        karat demo credit-risk           the whole story on real data, in ./credit-risk\n  \
+        karat init my-project            an empty project to fill\n\n\
+        The journey in a project:\n  \
+        karat check                      every mistake in the folder, with its place\n  \
+        karat sources check              the data against its contracts\n  \
+        karat train MODEL                apply, ingest what is new, train, evaluate, gate\n  \
+        karat models approve MODEL/1 --as champion --why \"...\"\n  \
+        karat features materialize       fill the online store\n  \
+        karat serve                      answer decisions over HTTP\n  \
+        karat replay PREDICTION_ID       compute a past decision again\n\n\
+        Exit codes: 0 done, 1 failed (a check, a gate, a verdict), 2 bad usage or configuration."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Args)]
+pub struct Global {
+    /// The project folder [default: the nearest parent with karat.yaml]
+    #[arg(long, global = true, env = "KARAT_PROJECT", value_name = "DIR")]
+    pub project: Option<PathBuf>,
+    /// Lay environments/NAME.yaml over karat.yaml
+    #[arg(long, global = true, env = "KARAT_ENVIRONMENT", value_name = "NAME")]
+    pub environment: Option<String>,
+    /// What goes to stdout; everything else goes to stderr
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+    /// Say more on stderr (-v: info, -vv: debug)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Text for people
+    Human,
+    /// One JSON document
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a project folder from a template
+    Init(InitArgs),
+    /// Read the project folder and report every mistake with its place
+    Check,
+    /// Record the folder as a numbered release, which servers follow
+    Apply {
+        /// Show what would change and record nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Print the JSON Schema of a kind of file, for editors
+    Schema {
+        /// project, source, entity, featureview, model or endpoint
+        kind: String,
+    },
+    /// Tell a whole story on real data, step by step
+    Demo(DemoArgs),
+    /// Learn a model; record the run, and a version when something changed
+    Train {
+        /// The model's name
+        model: String,
+    },
+    /// Answer decisions over HTTP
+    Serve(ServeArgs),
+    /// Compute a logged decision again and compare every bit
+    Replay {
+        /// The prediction_id an answer carried
+        prediction_id: String,
+    },
+    /// Ask SQL of the sources' current rows and of the table `predictions`
+    Query {
+        /// The query
+        sql: String,
+        /// Show at most this many rows (0: all)
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// Where rows come from: contracts and history
+    #[command(subcommand)]
+    Sources(SourcesCommand),
+    /// Values as known at an instant: one key, the online store, training sets
+    #[command(subcommand)]
+    Features(FeaturesCommand),
+    /// Recorded trainings
+    #[command(subcommand)]
+    Runs(RunsCommand),
+    /// Registered models, their versions and approvals
+    #[command(subcommand)]
+    Models(ModelsCommand),
+    /// The chain of who changed what and when
+    #[command(subcommand)]
+    Audit(AuditCommand),
+}
+
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// The folder to make
+    pub dir: PathBuf,
+    /// What it begins with
+    #[arg(long, value_enum, default_value_t = Template::Blank)]
+    pub template: Template,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Template {
+    /// A default model on 777,715 real rows, data included
+    CreditRisk,
+    /// The folders, and a file of each kind to fill in
+    Blank,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Story {
+    CreditRisk,
+}
+
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Which one
+    #[arg(value_enum, default_value_t = Story::CreditRisk)]
+    pub story: Story,
+    /// Where the project is made [default: ./credit-risk, or the project this is run in]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Answer yes to every question
+    #[arg(long)]
+    pub yes: bool,
+    /// End after the replay instead of serving on
+    #[arg(long)]
+    pub once: bool,
+    /// The port to serve on; the next free one when it is taken
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The address to listen on [default: what karat.yaml says, else 127.0.0.1]
+    #[arg(long)]
+    pub host: Option<String>,
+    /// The port to listen on; 0 takes a free one [default: what karat.yaml says, else 8000]
+    #[arg(long)]
+    pub port: Option<u16>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SourcesCommand {
+    /// The project's sources and their histories
+    List,
+    /// Check data against contracts, ingesting nothing; exit 1 only when a `fail` rule fires
+    Check {
+        /// Sources by name [default: all]
+        names: Vec<String>,
+    },
+    /// Take what is new into history; what is the same changes nothing
+    Ingest {
+        /// Sources by name [default: all]
+        names: Vec<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum FeaturesCommand {
+    /// The views, their features and definitions
+    List,
+    /// The features of one key, from history
+    Get {
+        /// The feature view's name
+        view: String,
+        /// The entity's key
+        key: String,
+        /// As of this instant, with an offset [default: now]
+        #[arg(long, value_name = "T")]
+        as_of: Option<String>,
+        /// As known at this instant [default: as_of]
+        #[arg(long, value_name = "K")]
+        known_at: Option<String>,
+    },
+    /// Fill the online store from history
+    Materialize {
+        /// Views by name [default: all]
+        views: Vec<String>,
+    },
+    /// Compare online values with the offline pass, bit for bit
+    Verify {
+        /// Views by name [default: all]
+        views: Vec<String>,
+        /// Random (key, as-of) pairs to compare besides every key
+        #[arg(long, default_value_t = 100_000)]
+        pairs: u64,
+        /// Where random pairs begin
+        #[arg(long, default_value_t = 42)]
+        seed: u64,
+        /// As of this instant for every key [default: now]
+        #[arg(long, value_name = "T")]
+        as_of: Option<String>,
+    },
+    /// Write a model's training set: one row per spine row, features as of then
+    TrainingSet {
+        /// The model's name
+        model: String,
+        /// A .parquet or .csv file
+        #[arg(long, value_name = "FILE")]
+        output: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RunsCommand {
+    /// The newest runs first
+    List {
+        /// Only this experiment's
+        #[arg(long)]
+        experiment: Option<String>,
+        /// Show at most this many
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+    },
+    /// One run: parameters, measures, data, environment
+    Show {
+        /// A run id, or its beginning
+        run: String,
+    },
+    /// Train again as the run did, from the commits it read, and compare the model's digest
+    Reproduce {
+        /// A run id, or its beginning
+        run: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// Registered models, their newest versions and aliases
+    List,
+    /// A model with its versions, or one version with its gates and decisions
+    Show {
+        /// NAME, NAME/VERSION or NAME@ALIAS
+        model: String,
+    },
+    /// Permit a version; with --as, move an alias to it in the same transaction
+    Approve {
+        /// NAME/VERSION, or NAME for its newest version
+        model: String,
+        /// The alias to move, such as champion
+        #[arg(long = "as", value_name = "ALIAS")]
+        alias: Option<String>,
+        /// The reason, kept with the approval
+        #[arg(long)]
+        why: Option<String>,
+    },
+    /// Refuse a version
+    Reject {
+        /// NAME/VERSION
+        model: String,
+        /// The reason, kept with the decision
+        #[arg(long)]
+        why: String,
+    },
+    /// Move an alias to a permitted version
+    Alias {
+        /// NAME/VERSION
+        model: String,
+        /// The alias, such as champion
+        alias: String,
+        /// The reason, kept with the move
+        #[arg(long, default_value = "", hide_default_value = true)]
+        why: String,
+    },
+    /// Move an alias back to the version that held it before
+    Rollback {
+        /// The model's name
+        model: String,
+        #[arg(default_value = "champion")]
+        alias: String,
+        /// The reason, kept with the move
+        #[arg(long, default_value = "", hide_default_value = true)]
+        why: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// The newest entries first
+    List {
+        /// Show at most this many
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+    },
+    /// Check the whole chain, and against a kept head when given
+    Verify {
+        /// A head printed earlier by `karat audit head`
+        #[arg(long)]
+        head: Option<String>,
+    },
+    /// Print the head to be kept elsewhere
+    Head,
+}

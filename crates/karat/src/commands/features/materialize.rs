@@ -1,0 +1,31 @@
+use std::process::ExitCode;
+
+use anyhow::Result;
+use karat_jobs::Workspace;
+use karat_jobs::materialize::{self, Materialized};
+
+use crate::commands::Context;
+use crate::output::{duration, table, thousands};
+
+pub async fn run(context: &Context, workspace: &Workspace, views: &[String]) -> Result<ExitCode> {
+    let done = materialize::run(workspace, views).await?;
+    context.output.print(&done, |done| table_of(done))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub fn table_of(done: &[Materialized]) -> String {
+    if done.is_empty() {
+        return "no feature views yet: each is a file in features/".to_owned();
+    }
+    let rows = done.iter().map(|one| {
+        [
+            one.view.to_string(),
+            one.definition.short().to_owned(),
+            thousands(one.keys),
+            thousands(one.records),
+            one.commit.to_string(),
+            if one.built { format!("built in {}", duration(one.seconds)) } else { "up to date".to_owned() },
+        ]
+    });
+    table(["view", "definition", "keys", "records", "commit", ""], &[2, 3, 4], rows)
+}

@@ -1,0 +1,37 @@
+use karat_core::Value;
+use karat_registry::Run;
+
+use crate::output::{duration, heading, indent, millis, table};
+
+pub fn human(run: &Run) -> String {
+    let took = run.end_time_ms.map(|end| format!(", took {}", duration((end - run.start_time_ms) as f64 / 1000.0)));
+    let title = format!(
+        "run {} ({}), {} by {} at {}{}",
+        run.run_id,
+        run.name,
+        run.status.to_string().to_lowercase(),
+        run.user,
+        millis(run.start_time_ms),
+        took.unwrap_or_default()
+    );
+    // A curve's points are in `--format json` of the run's files; its last point says little.
+    let metrics = run.metrics.iter().filter(|metric| !metric.key.contains(".curve."));
+    let metrics = metrics.map(|metric| [metric.key.clone(), Value::Float(metric.value).to_string()]);
+    let pairs = |map: &std::collections::BTreeMap<String, String>| {
+        let rows: Vec<[String; 2]> = map.iter().map(|(name, value)| [name.clone(), value.clone()]).collect();
+        table(["", ""], &[], rows)
+    };
+    let inputs = run.inputs.iter().map(|input| [input.context.clone(), input.name.clone(), input.digest.clone()]);
+    let sections = [
+        ("measures", table(["", ""], &[1], metrics)),
+        ("parameters", pairs(&run.params)),
+        ("data", table(["", "", ""], &[], inputs)),
+        ("environment", pairs(&run.tags)),
+    ];
+    let mut text = heading(&title);
+    for (name, section) in sections.into_iter().filter(|(_, section)| !section.is_empty()) {
+        text.push_str(&format!("\n\n{}\n{}", heading(name), indent(&section)));
+    }
+    text.push_str(&format!("\n\nits files: {}\nagain: karat runs reproduce {}", run.artifact_uri, run.run_id));
+    text
+}

@@ -1,0 +1,108 @@
+//! `karat serve`: decisions over HTTP, until told to stop.
+
+use std::future::Future;
+use std::io::ErrorKind;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use karat_jobs::Workspace;
+use karat_jobs::deploy::{self, Deployed};
+use karat_server::AppState;
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use super::Context;
+use crate::args::ServeArgs;
+use crate::output::count;
+
+/// How long requests under way may take after the signal to stop.
+const LAST_REQUESTS: Duration = Duration::from_secs(10);
+
+pub async fn run(context: &Context, args: &ServeArgs) -> Result<ExitCode> {
+    let workspace = context.workspace().await?;
+    let server = &workspace.project.config().server;
+    let host = args.host.as_deref().unwrap_or(&server.host);
+    let port = args.port.unwrap_or(server.port);
+    // First, so that a taken port is told before the work; who connects meanwhile is answered once all is loaded.
+    let listener = bind(host, port).await?;
+    let deployed = deploy::run(&workspace).await?;
+    let url = url(&listener)?;
+    let served = deployed.deployment.served();
+    let waiting: Vec<String> =
+        served.endpoints.values().filter_map(|endpoint| endpoint.model().err()).map(|e| e.to_string()).collect();
+    let document = json!({"url": url, "project": served.project, "release": served.release,
+        "endpoints": served.endpoints.keys().collect::<Vec<_>>()});
+    context.output.print(&document, |_| {
+        format!("listening on {url} ({}; pages at {url}/docs)", count(served.endpoints.len(), "endpoint", "endpoints"))
+    })?;
+    for reason in waiting {
+        tracing::warn!("{reason}");
+    }
+    serve(&workspace, listener, deployed, signalled()).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub async fn bind(host: &str, port: u16) -> Result<TcpListener> {
+    match TcpListener::bind((host, port)).await {
+        Ok(listener) => Ok(listener),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            bail!("{host}:{port} is in use: choose another with --port, or 0 for a free one")
+        }
+        Err(error) => Err(error).with_context(|| format!("{host}:{port} cannot be listened on")),
+    }
+}
+
+pub fn url(listener: &TcpListener) -> Result<String> {
+    Ok(format!("http://{}", listener.local_addr()?))
+}
+
+/// Answers, following releases and aliases, until `stop` resolves; then finishes requests under way and the log.
+pub async fn serve(
+    workspace: &Workspace,
+    listener: TcpListener,
+    deployed: Deployed,
+    stop: impl Future<Output = ()>,
+) -> Result<()> {
+    let state = AppState { deployment: deployed.deployment.clone(), metrics: karat_server::install_metrics()? };
+    let log = deployed.log();
+    let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
+    // A task of its own: taking up a new version may take a second, and connections are accepted meanwhile.
+    let mut server = tokio::spawn(karat_server::serve(listener, state, async {
+        // A sender that was dropped means the same.
+        stopped.await.ok();
+    }));
+    tokio::select! {
+        ended = &mut server => {
+            ended.context("the server ended")??;
+            bail!("the server ended by itself");
+        }
+        () = deployed.follow(workspace) => unreachable!("following ends with the process"),
+        () = stop => {}
+    }
+    tracing::info!("stopping: requests under way are finished");
+    stopping.send(()).ok();
+    match tokio::time::timeout(LAST_REQUESTS, server).await {
+        Ok(ended) => ended.context("the server ended")??,
+        Err(_) => tracing::warn!("requests still under way after {} s were cut off", LAST_REQUESTS.as_secs()),
+    }
+    Deployed::close(&log)
+}
+
+/// Ctrl-C, or the signal to end.
+pub async fn signalled() {
+    let interrupt = async { tokio::signal::ctrl_c().await.ok() };
+    #[cfg(unix)]
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => signal.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<Option<()>>();
+    tokio::select! {
+        _ = interrupt => {}
+        _ = terminate => {}
+    }
+}

@@ -1,0 +1,78 @@
+use std::process::ExitCode;
+
+use anyhow::Result;
+use karat_core::Instant;
+use karat_jobs::Workspace;
+use karat_project::spec::{Delivery, Origin};
+use serde::Serialize;
+
+use crate::commands::Context;
+use crate::output::{short_instant, table, thousands};
+
+#[derive(Debug, Serialize)]
+struct Listed {
+    name: String,
+    description: Option<String>,
+    /// A path, or `sql`.
+    from: String,
+    keys: Vec<String>,
+    event_time: Option<String>,
+    delivery: Delivery,
+    keep: bool,
+    /// The newest commit of its history.
+    commit: Option<u64>,
+    /// Records of its history: rows, revisions and removals.
+    records: u64,
+    ingested: Option<Instant>,
+}
+
+pub async fn run(context: &Context, workspace: &Workspace) -> Result<ExitCode> {
+    let mut listed = Vec::new();
+    for source in workspace.project.sources().values() {
+        let newest = workspace.history.commits(&source.name).await?.pop();
+        let snapshot = workspace.history.snapshot(&source.name, None).await?;
+        listed.push(Listed {
+            name: source.name.to_string(),
+            description: source.description.clone(),
+            from: match source.origin() {
+                Origin::Path(path) => path.to_owned(),
+                Origin::Sql(_) => {
+                    let read: Vec<String> =
+                        workspace.project.upstream(source).iter().map(ToString::to_string).collect();
+                    format!("SQL over {}", read.join(", "))
+                }
+            },
+            keys: source.keys.clone(),
+            event_time: source.event_time.clone(),
+            delivery: source.delivery(),
+            keep: source.keep,
+            commit: newest.as_ref().map(|commit| commit.number),
+            records: snapshot.map_or(0, |snapshot| snapshot.rows()),
+            ingested: newest.map(|commit| commit.at),
+        });
+    }
+    context.output.print(&listed, |listed| human(listed))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn human(listed: &[Listed]) -> String {
+    if listed.is_empty() {
+        return "no sources yet: each is a file in sources/ (`karat schema source` says what it may hold)".to_owned();
+    }
+    let rows = listed.iter().map(|source| {
+        [
+            source.name.clone(),
+            source.from.clone(),
+            source.keys.join(", "),
+            source.event_time.clone().unwrap_or_default(),
+            match source.commit {
+                Some(commit) => commit.to_string(),
+                None if source.keep => "not ingested".to_owned(),
+                None => "read in place".to_owned(),
+            },
+            if source.commit.is_some() { thousands(source.records) } else { String::new() },
+            source.ingested.map(short_instant).unwrap_or_default(),
+        ]
+    });
+    table(["source", "from", "keys", "event time", "commit", "records", "ingested"], &[5], rows)
+}

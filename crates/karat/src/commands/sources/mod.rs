@@ -1,0 +1,88 @@
+//! `karat sources`: contracts and history.
+
+mod list;
+mod report;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use karat_jobs::ingest::{self, Checked, Ingested};
+
+use super::{Context, exit};
+use crate::args::SourcesCommand;
+use crate::output::{duration, failed, heading, indent, thousands};
+
+pub use report::{left_out, rows};
+
+pub async fn run(context: &Context, command: SourcesCommand) -> Result<ExitCode> {
+    let workspace = context.workspace().await?;
+    match command {
+        SourcesCommand::List => list::run(context, &workspace).await,
+        SourcesCommand::Check { names } => {
+            let checked = ingest::check(&workspace, &names).await?;
+            context
+                .output
+                .print(&checked, |checked| checked.iter().map(human_checked).collect::<Vec<_>>().join("\n\n"))?;
+            Ok(exit(checked.iter().all(|one| one.refused.is_none())))
+        }
+        SourcesCommand::Ingest { names } => {
+            let ingested = ingest::run(&workspace, &names).await?;
+            let root = workspace.project.root();
+            context.output.print(&ingested, |ingested| {
+                ingested.iter().map(|one| human_ingested(one, root)).collect::<Vec<_>>().join("\n\n")
+            })?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn human_checked(checked: &Checked) -> String {
+    let mut lines =
+        vec![heading(&format!("{} ({})", checked.source, duration(checked.seconds))), indent(&rows(&checked.report))];
+    lines.extend(report::rules(&checked.report).map(|rules| indent(&rules)));
+    lines.extend(left_out(&checked.report).into_iter().map(|line| indent(&line)));
+    if let Some(reason) = &checked.refused {
+        lines.push(indent(&format!("{}: this delivery would be refused: {reason}", failed())));
+    }
+    lines.join("\n")
+}
+
+fn human_ingested(ingested: &Ingested, root: &Path) -> String {
+    let counts = &ingested.counts;
+    let mut changed: Vec<String> = [
+        (counts.new, "new"),
+        (counts.revised, "revised"),
+        (counts.removed, "removed"),
+        (counts.superseded, "superseded"),
+        (counts.unchanged, "unchanged"),
+    ]
+    .into_iter()
+    .filter(|(number, _)| *number > 0)
+    .map(|(number, what)| format!("{} {what}", thousands(number)))
+    .collect();
+    if changed.is_empty() {
+        changed.push("no rows".to_owned());
+    }
+    let commit = match ingested.commit {
+        Some(commit) if ingested.new_commit => format!("commit {commit}"),
+        Some(commit) => format!("nothing new; commit {commit} stays the newest"),
+        None => "nothing to commit".to_owned(),
+    };
+    let mut lines = vec![
+        heading(&format!("{} ({})", ingested.source, duration(ingested.seconds))),
+        indent(&rows(&ingested.report)),
+        indent(&format!("{commit}: {}", changed.join(", "))),
+    ];
+    lines.extend(report::rules(&ingested.report).map(|rules| indent(&rules)));
+    lines.extend(left_out(&ingested.report).into_iter().map(|line| indent(&line)));
+    if let Some(quarantine) = &ingested.quarantine {
+        lines.push(indent(&format!("quarantined rows: {}", relative(quarantine, root))));
+    }
+    lines.join("\n")
+}
+
+/// A path as one types it in the project folder.
+fn relative(path: &Path, root: &Path) -> String {
+    path.strip_prefix(root).unwrap_or(path).display().to_string()
+}

@@ -1,0 +1,46 @@
+//! `karat demo credit-risk`: the whole story on real data, step by step, every figure computed as it is told.
+
+mod data;
+mod decision;
+mod http;
+mod model;
+mod place;
+mod story;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::args::{DemoArgs, Story as Which};
+use crate::commands::Context;
+use crate::{output, prompt};
+
+use story::Story;
+
+pub async fn run(context: &Context, args: &DemoArgs) -> Result<ExitCode> {
+    match args.story {
+        Which::CreditRisk => {}
+    }
+    let mut story = Story::begin(context.output);
+    story.step("Project");
+    let found = place::find_or_make(context, args, &mut story)?;
+    let workspace = context.within(&found.root).workspace().await?;
+    story.end_step();
+
+    data::tell(&workspace, &mut story).await?;
+    let version = model::tell(&workspace, &mut story).await?;
+    let answer = if args.yes || !prompt::is_attended() || context.output.is_json() {
+        model::Asking::Yes
+    } else {
+        model::Asking::Person
+    };
+    if !model::approve(&workspace, &version, answer, &mut story).await? {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let ending = if args.once || !prompt::is_attended() { decision::Ending::Once } else { decision::Ending::ServeOn };
+    let holds = decision::tell(&workspace, &found, args.port, ending, &mut story).await?;
+    if context.output.is_json() {
+        output::line(&serde_json::to_string_pretty(&story.figures())?);
+    }
+    Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,96 @@
+//! Where the demo's project is, or is made.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use karat_jobs::Usage;
+use karat_project::Project;
+
+use super::story::Story;
+use crate::args::{DemoArgs, Template};
+use crate::commands::Context;
+use crate::templates;
+
+/// The names that make a project a copy of the example; everything else in it may be changed.
+pub const MODEL: &str = "credit_default";
+pub const ENDPOINT: &str = "credit-risk";
+const SOURCES: [&str; 3] = ["applications", "credit", "loans"];
+
+pub struct Found {
+    pub root: PathBuf,
+    /// What a `karat` command needs to find it from here: nothing, or `--project DIR`.
+    pub flag: String,
+}
+
+pub fn find_or_make(context: &Context, args: &DemoArgs, story: &mut Story) -> Result<Found> {
+    let here = std::env::current_dir()?;
+    let named = args.dir.as_deref().or_else(|| context.named_project());
+    let root = match (named, Project::find(&here)) {
+        (Some(dir), _) => dir.to_owned(),
+        (None, Some(nearest)) if is_the_example(&nearest) => nearest,
+        (None, _) => PathBuf::from("credit-risk"),
+    };
+    if root.join("karat.yaml").exists() {
+        // A broken project is told with its mistakes, not as another project.
+        let project = context.within(&root).load()?;
+        if !holds_the_story(&project) {
+            bail!(Usage(format!(
+                "{} holds another project: tell the story in a folder of its own with --dir DIR",
+                root.display()
+            )));
+        }
+        story.say(&format!("found in {}", root.display()));
+    } else {
+        let files = templates::write(Template::CreditRisk, &root)?;
+        story.say(&format!("made in {}: {} files, the data included", root.display(), files.len()));
+    }
+    story.say("data: \"Credit Card Approval Prediction\", Kaggle, as listed there CC0; only loan_amount is synthetic");
+    story.keep("project", root.display().to_string());
+    let flag = if is_found_from(&here, &root) { String::new() } else { format!(" --project {}", shell_word(&root)) };
+    Ok(Found { root, flag })
+}
+
+fn is_the_example(root: &Path) -> bool {
+    Project::load(root, None).is_ok_and(|project| holds_the_story(&project))
+}
+
+fn holds_the_story(project: &Project) -> bool {
+    SOURCES.iter().all(|name| project.sources().contains_key(*name))
+        && project.models().contains_key(MODEL)
+        && project.endpoints().contains_key(ENDPOINT)
+}
+
+fn is_found_from(here: &Path, root: &Path) -> bool {
+    let canonical = |path: &Path| std::fs::canonicalize(path).ok();
+    std::env::var_os("KARAT_PROJECT").is_none()
+        && Project::find(here).is_some_and(|found| canonical(&found) == canonical(root))
+}
+
+/// A path as a shell takes it for one word.
+fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-+".contains(&b));
+    if plain { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_quoted_where_a_shell_would_split_them() {
+        assert_eq!(shell_word(Path::new("a/b-1.c")), "a/b-1.c");
+        assert_eq!(shell_word(Path::new("my own's")), r"'my own'\''s'");
+    }
+
+    #[test]
+    fn only_a_copy_of_the_example_is_taken_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(!is_the_example(dir.path()));
+        templates::write(Template::CreditRisk, dir.path()).unwrap();
+        assert!(is_the_example(dir.path()));
+        let blank = tempfile::tempdir().unwrap();
+        templates::write(Template::Blank, blank.path()).unwrap();
+        assert!(!is_the_example(blank.path()));
+    }
+}

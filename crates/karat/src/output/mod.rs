@@ -1,0 +1,72 @@
+//! What goes to stdout: one JSON document, or text for people.
+
+mod table;
+mod words;
+
+use anyhow::Result;
+use serde::Serialize;
+
+pub use table::{indent, table};
+pub use words::{count, duration, measure, millis, percent, quoted, short_instant, thousands};
+
+use crate::args::Format;
+
+#[derive(Debug, Clone, Copy)]
+pub struct Output {
+    format: Format,
+}
+
+impl Output {
+    pub fn new(format: Format) -> Output {
+        Output { format }
+    }
+
+    /// Prints the document, or what `human` makes of it.
+    pub fn print<T: Serialize + ?Sized>(self, document: &T, human: impl FnOnce(&T) -> String) -> Result<()> {
+        let text = match self.format {
+            Format::Json => serde_json::to_string_pretty(document)?,
+            Format::Human => human(document),
+        };
+        line(text.trim_end());
+        Ok(())
+    }
+
+    pub fn is_json(self) -> bool {
+        self.format == Format::Json
+    }
+}
+
+/// A line on stdout. A reader that went away ends the process quietly, as it does for other tools.
+pub fn line(text: &str) {
+    use std::io::Write;
+    let mut stdout = std::io::stdout();
+    if writeln!(stdout, "{text}").and_then(|()| stdout.flush()).is_err() {
+        std::process::exit(0);
+    }
+}
+
+/// A line on stderr: for people, whatever the format.
+#[expect(clippy::print_stderr, reason = "the binary is where people are spoken to")]
+pub fn note(text: &str) {
+    eprintln!("{text}");
+}
+
+/// Whether stdout shows colours and signs.
+fn is_fancy() -> bool {
+    use std::io::IsTerminal;
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// How something turned out, as a sign on a terminal and as a word elsewhere.
+pub fn passed() -> &'static str {
+    if is_fancy() { "\u{1b}[32m✓\u{1b}[0m" } else { "passed" }
+}
+
+pub fn failed() -> &'static str {
+    if is_fancy() { "\u{1b}[31m✗\u{1b}[0m" } else { "FAILED" }
+}
+
+/// A heading stands out on a terminal.
+pub fn heading(text: &str) -> String {
+    if is_fancy() { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() }
+}

@@ -1,0 +1,91 @@
+//! Numbers, times and lengths as people read them.
+
+use karat_core::Instant;
+
+/// 777715 as `777,715`.
+pub fn thousands(number: impl Into<u64>) -> String {
+    let digits = number.into().to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 view`, `2 views`.
+pub fn count(number: usize, singular: &str, plural: &str) -> String {
+    format!("{} {}", thousands(number as u64), if number == 1 { singular } else { plural })
+}
+
+/// A share as `17.2 %`; small ones keep two digits that say something.
+pub fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    match percent.abs() {
+        0.0 => "0 %".to_owned(),
+        small if small < 0.001 => "< 0.001 %".to_owned(),
+        small if small < 0.1 => format!("{percent:.3} %"),
+        _ => format!("{percent:.1} %"),
+    }
+}
+
+/// A length of time given in seconds.
+pub fn duration(seconds: f64) -> String {
+    match seconds {
+        short if short < 0.001 => format!("{:.0} us", short * 1e6),
+        short if short < 1.0 => format!("{:.0} ms", short * 1e3),
+        short if short < 100.0 => format!("{short:.1} s"),
+        long => format!("{} min {} s", long.round() as u64 / 60, long.round() as u64 % 60),
+    }
+}
+
+/// A measure to four places.
+pub fn measure(value: f64) -> String {
+    format!("{value:.4}")
+}
+
+/// A moment to the second.
+pub fn short_instant(instant: Instant) -> String {
+    let second = karat_core::time::MICROS_PER_SECOND;
+    Instant::from_micros(instant.micros().div_euclid(second).saturating_mul(second)).to_string()
+}
+
+/// MLflow's milliseconds, to the second.
+pub fn millis(milliseconds: i64) -> String {
+    short_instant(Instant::from_micros(milliseconds.saturating_mul(1000)))
+}
+
+/// A value as JSON writes it, text without its quotes.
+pub fn quoted(value: &serde_json::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_grouped() {
+        for (number, text) in
+            [(0u64, "0"), (999, "999"), (1000, "1,000"), (777_715, "777,715"), (1_048_575, "1,048,575")]
+        {
+            assert_eq!(thousands(number), text);
+        }
+    }
+
+    #[test]
+    fn shares_and_lengths_keep_what_says_something() {
+        let shares = [0.0, 47.0 / 438_557.0, 0.172, 1.0, 1e-9].map(percent);
+        assert_eq!(shares, ["0 %", "0.011 %", "17.2 %", "100.0 %", "< 0.001 %"]);
+        let lengths = [0.000_39, 0.25, 12.34, 99.96, 100.0, 725.4].map(duration);
+        assert_eq!(lengths, ["390 us", "250 ms", "12.3 s", "100.0 s", "1 min 40 s", "12 min 5 s"]);
+    }
+
+    #[test]
+    fn moments_are_cut_to_the_second() {
+        assert_eq!(millis(1_633_046_400_999), "2021-10-01T00:00:00Z");
+        assert_eq!(millis(-1), "1969-12-31T23:59:59Z");
+    }
+}

@@ -1,0 +1,82 @@
+//! The shipped example, whole, against what is known of its data and against pandas.
+
+use std::path::Path;
+use std::process::Command;
+
+use karat_test_support::{repository, temp_dir, test_python};
+
+use crate::support::{command, json, karat, run_command};
+
+/// What the story must say, on its own lines where it matters to programs that read it.
+const FIGURES: [&str; 10] = [
+    "438,557 read = 438,510 accepted + 47 quarantined",
+    "75,324 job starts",
+    "270,860 credit rows of 9,528 ids without an application",
+    "777,715 loans",
+    "36,457 clients",
+    "status mean 0.01488334415563542",
+    "147,323 test rows",
+    "job_start_date 3021-09-18 nulled by range",
+    "arithmetic: passed",
+    "history: passed",
+];
+
+fn figure(story: &str, name: &str) -> f64 {
+    let line = story.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("no line `{name} …` in\n{story}")).trim().parse().unwrap()
+}
+
+#[test]
+fn whole_example_demo_training_set_and_digests() {
+    let folder = temp_dir();
+    let demo = ["demo", "credit-risk", "--once", "--yes", "--port", "18000"];
+    let story = karat(folder.path(), &demo).ok().stdout;
+    for expected in FIGURES {
+        assert!(story.contains(expected), "no `{expected}` in\n{story}");
+    }
+    assert!(figure(&story, "AUC") >= 0.93, "{story}");
+    assert!(figure(&story, "KS") >= 0.67, "{story}");
+    let project = folder.path().join("credit-risk");
+    trained_alike_on_any_number_of_threads(&project);
+    same_as_pandas(&project);
+    let verified = json(&project, &["features", "verify", "--pairs", "50000"]);
+    assert!(verified.as_array().unwrap().iter().all(|view| view["different"] == 0), "{verified}");
+
+    // Again in the same folder: everything is there, and the story says the same.
+    let again = karat(folder.path(), &demo).ok().stdout;
+    for expected in FIGURES {
+        assert!(again.contains(expected), "no `{expected}` in\n{again}");
+    }
+    assert_eq!(figure(&again, "AUC"), figure(&story, "AUC"));
+    assert_eq!(json(&project, &["models", "show", "credit_default"])["model"]["versions"], 1);
+}
+
+fn trained_alike_on_any_number_of_threads(project: &Path) {
+    let registered = json(project, &["models", "show", "credit_default/1"]);
+    for threads in ["1", "2"] {
+        let arguments = ["train", "credit_default", "--format", "json"];
+        let trial = run_command(command(project, &arguments).env("OMP_NUM_THREADS", threads)).ok().json();
+        assert_eq!(trial["digest"], registered["digest"], "with {threads} threads");
+        assert_eq!(trial["threads"].to_string(), threads);
+        for name in ["run_id", "model", "version", "metrics", "gates", "data"] {
+            assert!(!trial[name].is_null(), "no `{name}`");
+        }
+    }
+}
+
+fn same_as_pandas(project: &Path) {
+    json(project, &["features", "training-set", "credit_default", "--output", "training.parquet"]);
+    let Some(python) = test_python() else {
+        assert!(std::env::var_os("CI").is_none(), "CI sets Python up: scripts/setup tests");
+        println!("SKIPPED: no Python with pandas; `scripts/setup tests` installs one");
+        return;
+    };
+    let output = Command::new(python)
+        .arg(repository().join("crates/karat/tests/oracles/credit_risk.py"))
+        .arg(project.join("data"))
+        .arg(project.join("training.parquet"))
+        .output()
+        .unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}");
+}

@@ -1,0 +1,117 @@
+//! Runs the binary as a person or a program would, in a project of the test's own.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use serde_json::Value as Json;
+
+/// What a command printed, and how it ended.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ran {
+    /// The one JSON document on stdout.
+    pub fn json(&self) -> Json {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("stdout is not one document: {error}\n{self:?}"))
+    }
+
+    pub fn ok(self) -> Ran {
+        assert_eq!(self.code, 0, "--- stdout\n{}\n--- stderr\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    #[track_caller]
+    pub fn ends_with(self, code: i32) -> Ran {
+        assert_eq!(self.code, code, "--- stdout\n{}\n--- stderr\n{}", self.stdout, self.stderr);
+        self
+    }
+}
+
+/// A `karat` command in `folder`, with nothing of the surroundings that could change what it says.
+pub fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_karat"));
+    command.args(arguments).current_dir(folder).stdin(Stdio::null());
+    for name in ["KARAT_PROJECT", "KARAT_ENVIRONMENT", "KARAT_LOG", "OMP_NUM_THREADS", "COLUMNS"] {
+        command.env_remove(name);
+    }
+    command.env("KARAT_ACTOR", "tester").env("NO_COLOR", "1").env("LC_ALL", "C.UTF-8");
+    command
+}
+
+pub fn run_command(command: &mut Command) -> Ran {
+    let output = command.output().expect("the binary was built for this test");
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).expect("karat prints UTF-8"),
+        stderr: String::from_utf8(output.stderr).expect("karat prints UTF-8"),
+    }
+}
+
+pub fn karat(folder: &Path, arguments: &[&str]) -> Ran {
+    run_command(&mut command(folder, arguments))
+}
+
+/// The document of a command that succeeds.
+pub fn json(folder: &Path, arguments: &[&str]) -> Json {
+    karat(folder, &[arguments, &["--format", "json"]].concat()).ok().json()
+}
+
+/// A running `karat serve` on a port of its own.
+pub struct Server {
+    child: Child,
+    pub address: String,
+}
+
+impl Server {
+    pub fn start(folder: &Path) -> Server {
+        let mut child = command(folder, &["serve", "--port", "0"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary was built for this test");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.strip_prefix("listening on http://").and_then(|rest| rest.split(' ').next());
+        let address = address.unwrap_or_else(|| panic!("not the address: {line:?}")).to_owned();
+        Server { child, address }
+    }
+
+    /// Status and JSON of one exchange.
+    pub fn request(&self, method: &str, path: &str, body: &str) -> (u16, Json) {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+             Connection: close\r\n\r\n{body}",
+            self.address,
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, serde_json::from_str(body).unwrap_or(Json::Null))
+    }
+
+    /// Asks it to end, as a process manager does.
+    pub fn terminate(mut self) -> ExitStatus {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // After `terminate` it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
