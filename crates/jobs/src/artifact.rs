@@ -21,7 +21,8 @@ pub struct Lineage {
     pub karat: String,
     pub training_set: Digest,
     pub commits: Commits,
-    /// When the last label it learned from became known.
+    /// When the last label it learned from became known, those of the validation part included: they chose the number of
+    /// trees and the threshold.
     pub last_label_time: Option<karat_core::Instant>,
 }
 

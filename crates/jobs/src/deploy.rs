@@ -67,15 +67,22 @@ impl Deployed {
     }
 
     async fn load(&self, workspace: &Workspace) -> Result<()> {
-        let release = workspace.registry.current_release().await?.context("nothing was applied yet: run `karat apply`")?;
+        let release =
+            workspace.registry.current_release().await?.context("nothing was applied yet: run `karat apply`")?;
         let before = self.deployment.served();
         let project = Project::from_manifest(&release.content)
             .context("the current release cannot be read")?
             .located(workspace.project.root(), workspace.project.config().clone());
         let catalog = Catalog::compile(&project)?;
-        let mut served = Served { project: project.config().name.to_string(), release: release.number, ..Served::default() };
+        let mut served =
+            Served { project: project.config().name.to_string(), release: release.number, ..Served::default() };
         for (name, planned) in catalog.views {
-            let view = ServedView { name: name.clone(), key: planned.key(), digest: planned.digest.clone(), view: planned.view };
+            let view = ServedView {
+                name: name.clone(),
+                key: planned.key(),
+                digest: planned.digest.clone(),
+                view: planned.view,
+            };
             served.views.insert(name, Arc::new(view));
         }
         served.endpoints = self.endpoints(workspace, &project, &release, &before).await?;

@@ -7,9 +7,9 @@ use karat_core::{Digest, Instant, Name, Value, Zone};
 use karat_features::Spine;
 use serde::Serialize;
 
+use crate::Workspace;
 use crate::materialize::check_names;
 use crate::training_set::as_of_pass;
-use crate::Workspace;
 
 #[derive(Debug, Serialize)]
 pub struct KeyFeatures {
@@ -54,7 +54,9 @@ pub async fn run(
         as_of,
         known_at,
         no_history: row.column(outputs.len()).as_boolean().value(0),
-        features: features.map(|(i, output)| (output.name.clone(), Value::from_array(row.column(i), 0).to_json())).collect(),
+        features: features
+            .map(|(i, output)| (output.name.clone(), Value::from_array(row.column(i), 0).to_json()))
+            .collect(),
         definition: planned.digest.clone(),
         commit,
     })

@@ -28,7 +28,8 @@ pub async fn look(workspace: &Workspace, planned: &PlannedSource) -> Result<Look
     let mut files = BTreeMap::new();
     for path in planned.plan.files()? {
         let metadata = std::fs::metadata(&path).with_context(|| format!("{} cannot be read", path.display()))?;
-        let changed = metadata.modified()?.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128);
+        let changed =
+            metadata.modified()?.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128);
         files.insert(path.display().to_string(), (metadata.len(), changed));
     }
     let mut upstream = BTreeMap::new();
@@ -37,7 +38,12 @@ pub async fn look(workspace: &Workspace, planned: &PlannedSource) -> Result<Look
             upstream.insert(name.clone(), snapshot.commit);
         }
     }
-    Ok(Look { definition: planned.definition.upstream.clone(), contract: Digest::of_json(&source.contract), files, upstream })
+    Ok(Look {
+        definition: planned.definition.upstream.clone(),
+        contract: Digest::of_json(&source.contract),
+        files,
+        upstream,
+    })
 }
 
 pub async fn is_current(workspace: &Workspace, planned: &PlannedSource) -> Result<bool> {

@@ -81,7 +81,8 @@ async fn one(
     let online = workspace.online()?;
     let source = &view.definition().source.name;
     let snapshot = workspace.history.snapshot(source, None).await?;
-    let snapshot = snapshot.with_context(|| format!("source {source} was never ingested: run `karat sources ingest`"))?;
+    let snapshot =
+        snapshot.with_context(|| format!("source {source} was never ingested: run `karat sources ingest`"))?;
     if let Some(note) = online.note(digest)? {
         let note = StateNote::parse(&note)?;
         if note.commit == snapshot.commit && note.horizon == horizon {

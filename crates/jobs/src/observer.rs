@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 /// Told how work goes: the command line draws bars, a server logs, a test listens to nothing.
 pub trait Observer: Send + Sync {
     /// Work begins whose amount is known (`total`, in `unit`s) or not yet (0).
@@ -41,7 +39,7 @@ impl Stage for Silent {
 }
 
 /// Hands the reading of a source's bytes on to a stage.
-pub(crate) struct Reading(pub(crate) Arc<dyn Stage>);
+pub(crate) struct Reading(pub(crate) Box<dyn Stage>);
 
 impl karat_query::Progress for Reading {
     fn expect_bytes(&self, bytes: u64) {

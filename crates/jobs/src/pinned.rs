@@ -73,7 +73,10 @@ pub fn pin(catalog: &Catalog, project: &Project, model: &Model) -> Result<Pinned
                 return Err((at, format!("view {name} does not compile, or does not exist")));
             };
             if planned.spec.entity != model.spine.entity {
-                let problem = format!("view {name} describes {}, the spine's entity is {}", planned.spec.entity, model.spine.entity);
+                let problem = format!(
+                    "view {name} describes {}, the spine's entity is {}",
+                    planned.spec.entity, model.spine.entity
+                );
                 return Err((at, problem));
             }
             for (output, column) in planned.view.outputs().iter().enumerate() {
@@ -81,7 +84,10 @@ pub fn pin(catalog: &Catalog, project: &Project, model: &Model) -> Result<Pinned
                     continue;
                 }
                 if column.data_type.is_time() {
-                    let problem = format!("feature `{}` is a {}: turn it into a number with an expression", column.name, column.data_type);
+                    let problem = format!(
+                        "feature `{}` is a {}: turn it into a number with an expression",
+                        column.name, column.data_type
+                    );
                     return Err((at, problem));
                 }
                 let feature = &planned.spec.features[&column.name];

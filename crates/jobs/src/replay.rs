@@ -26,9 +26,13 @@ pub struct Replayed {
 pub enum Verdict {
     /// Every bit agrees.
     Same,
-    Different { differences: Vec<Difference> },
+    Different {
+        differences: Vec<Difference>,
+    },
     /// Nothing to compare, and why.
-    NotApplicable { why: String },
+    NotApplicable {
+        why: String,
+    },
 }
 
 impl Verdict {
@@ -46,8 +50,9 @@ impl Replayed {
 
 /// Reads no commit later than those logged, and uses the definitions the version pins.
 pub async fn run(workspace: &Workspace, prediction: &str) -> Result<Replayed> {
-    let id: PredictionId =
-        prediction.parse().map_err(|_| Usage(format!("`{prediction}` is not the id of a prediction, as answers carry it")))?;
+    let id: PredictionId = prediction
+        .parse()
+        .map_err(|_| Usage(format!("`{prediction}` is not the id of a prediction, as answers carry it")))?;
     let record = find(workspace, id)?;
     let version = workspace.registry.version(&record.model, record.version).await?;
     let release = (record.release, record.release_digest.clone());

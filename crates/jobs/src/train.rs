@@ -168,7 +168,7 @@ async fn register(
         karat: VERSION.to_owned(),
         training_set: set.digest.clone(),
         commits: set.commits.clone(),
-        last_label_time: trained.split.train.last_label_time,
+        last_label_time: champion::last_label_time(&trained.split),
     };
     let files = crate::artifact::files(&trained.model, &set.pinned, &lineage);
     if registered == Registered::New {

@@ -72,10 +72,8 @@ async fn one(workspace: &Workspace, name: &Name, planned: &PlannedView, extent: 
     let begun = Stopwatch::now();
     let (keys, span) = keys(workspace, planned).await?;
     let asked = questions(&keys, span, extent, workspace.clock.now());
-    let key_array = Value::to_array(
-        &asked.iter().map(|(key, _)| keys[*key].clone()).collect::<Vec<_>>(),
-        planned.entity.key_type,
-    );
+    let key_array =
+        Value::to_array(&asked.iter().map(|(key, _)| keys[*key].clone()).collect::<Vec<_>>(), planned.entity.key_type);
     let as_of = Int64Array::from_iter_values(asked.iter().map(|(_, as_of)| as_of.micros()));
     let spine = Spine { keys: vec![key_array], as_of, known_at: None };
     let (offline, _) = as_of_pass(workspace, &planned.view, &spine, None).await?;

@@ -28,7 +28,7 @@ CREATE TABLE model_versions (
     creation_time_ms BIGINT NOT NULL,
     last_update_time_ms BIGINT NOT NULL,
     PRIMARY KEY (model, version),
-    UNIQUE (model, digest)
+    UNIQUE (model, digest, definitions)
 );
 
 CREATE TABLE model_version_tags (

@@ -28,6 +28,7 @@ pub(crate) struct SpoolWriter {
 pub(crate) struct Spool {
     schema: SchemaRef,
     rows: u64,
+    bytes: u64,
     memory: Vec<RecordBatch>,
     file: Option<Arc<NamedTempFile>>,
 }
@@ -47,11 +48,11 @@ impl SpoolWriter {
             return Ok(());
         }
         self.rows += batch.num_rows() as u64;
+        self.bytes += batch.get_array_memory_size();
         if let Some((_, writer)) = &mut self.file {
             writer.write(&batch)?;
             return Ok(());
         }
-        self.bytes += batch.get_array_memory_size();
         self.memory.push(batch);
         if self.bytes > self.budget { self.move_to_disk() } else { Ok(()) }
     }
@@ -75,7 +76,7 @@ impl SpoolWriter {
                 Some(Arc::new(file))
             }
         };
-        Ok(Spool { schema: self.schema, rows: self.rows, memory: self.memory, file })
+        Ok(Spool { schema: self.schema, rows: self.rows, bytes: self.bytes as u64, memory: self.memory, file })
     }
 }
 
@@ -86,6 +87,11 @@ impl Spool {
 
     pub(crate) fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// About how much memory all rows take.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     pub(crate) fn batches(&self) -> Result<Box<dyn Iterator<Item = Result<RecordBatch>> + Send>> {

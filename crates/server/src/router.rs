@@ -59,10 +59,18 @@ pub fn router(state: AppState) -> Router {
         .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
         .route("/", get(|| async { Redirect::temporary("/docs/") }))
         .fallback(|uri: axum::http::Uri| async move {
-            Problem::new(axum::http::StatusCode::NOT_FOUND, "not_found", format!("nothing is at {}: /docs lists what is", uri.path()))
+            Problem::new(
+                axum::http::StatusCode::NOT_FOUND,
+                "not_found",
+                format!("nothing is at {}: /docs lists what is", uri.path()),
+            )
         })
         .method_not_allowed_fallback(|uri: axum::http::Uri| async move {
-            Problem::new(axum::http::StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", format!("{} does not take this method: /docs lists what it takes", uri.path()))
+            Problem::new(
+                axum::http::StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                format!("{} does not take this method: /docs lists what it takes", uri.path()),
+            )
         })
         .layer(layers)
         .with_state(state)

@@ -52,6 +52,9 @@ pub struct QaFailure {
     pub check: String,
 }
 
-fn features_as_json<S: serde::Serializer>(features: &IndexMap<String, Value>, serializer: S) -> Result<S::Ok, S::Error> {
+fn features_as_json<S: serde::Serializer>(
+    features: &IndexMap<String, Value>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.collect_map(features.iter().map(|(name, value)| (name, value.to_json())))
 }

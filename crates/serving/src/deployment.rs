@@ -68,8 +68,7 @@ impl Deployment {
     /// The features of a key written as text, as of an instant (default: now).
     pub fn features(&self, view: &str, key: &str, as_of: Option<Instant>) -> Result<ViewAnswer, ServingError> {
         let served = self.served.load();
-        let view =
-            served.views.get(view).cloned().ok_or_else(|| unknown("feature view", view, served.views.keys()))?;
+        let view = served.views.get(view).cloned().ok_or_else(|| unknown("feature view", view, served.views.keys()))?;
         let key = Value::parse(key, view.key.data_type, &karat_core::Zone::utc()).map_err(|e| ServingError::Field {
             field: view.key.name.clone(),
             message: format!("`{}`: {e}", view.key.name),

@@ -13,7 +13,9 @@ pub enum ServingError {
     NotFound { kind: &'static str, name: String, hint: String },
     #[error("no history for {entity} {key}: the endpoint refuses unknown keys (`unknown_key: reject`)")]
     UnknownKey { entity: String, key: String },
-    #[error("model {model} has no version under the alias `{alias}` yet: approve one with `karat models approve {model} VERSION --as {alias}`")]
+    #[error(
+        "model {model} has no version under the alias `{alias}` yet: approve one with `karat models approve {model} VERSION --as {alias}`"
+    )]
     NoVersion { model: String, alias: String },
     #[error("the online store has no state for view {view}: run `karat features materialize`")]
     NotMaterialized { view: String },

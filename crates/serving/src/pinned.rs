@@ -71,7 +71,10 @@ impl Pinned {
     pub fn from_file(bytes: &[u8]) -> Result<Pinned, String> {
         let pinned: Pinned = serde_json::from_slice(bytes).map_err(|e| format!("{FILE} is not readable: {e}"))?;
         if pinned.format_version > FORMAT_VERSION {
-            return Err(format!("{FILE} has format {}, newer than this Karat's {FORMAT_VERSION}", pinned.format_version));
+            return Err(format!(
+                "{FILE} has format {}, newer than this Karat's {FORMAT_VERSION}",
+                pinned.format_version
+            ));
         }
         for view in &pinned.views {
             if view.definition.digest() != view.digest {

@@ -4,7 +4,7 @@ use karat_core::{Instant, Value, Zone};
 use karat_features::FeatureRow;
 use karat_project::spec::FeatureCheck;
 
-use crate::{Input, Pinned, PinnedView, QaFailure};
+use crate::{Pinned, PinnedView, QaFailure};
 
 /// `rows` are the views' rows, in the order of [`Pinned::views`]; `values` the inputs, in theirs.
 pub(crate) fn failures(pinned: &Pinned, rows: &[FeatureRow], values: &[Value], as_of: Instant) -> Vec<QaFailure> {

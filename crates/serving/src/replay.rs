@@ -84,7 +84,11 @@ fn reason_differences(
     let mut differences = Vec::new();
     for (place, logged) in record.reasons.iter().enumerate() {
         let Some(again) = recomputed.get(place) else {
-            differences.push(difference(format!("reason {}", logged.feature), logged.contribution.into(), "none".into()));
+            differences.push(difference(
+                format!("reason {}", logged.feature),
+                logged.contribution.into(),
+                "none".into(),
+            ));
             continue;
         };
         let name = &model.pinned.inputs[again.feature].name;
@@ -93,7 +97,11 @@ fn reason_differences(
             let what = format!("reason {}", place + 1);
             differences.push(difference(what, logged.feature.as_str().into(), name.as_str().into()));
         } else if again.contribution.to_bits() != logged.contribution.to_bits() {
-            differences.push(difference(format!("contribution {name}"), logged.contribution.into(), again.contribution.into()));
+            differences.push(difference(
+                format!("contribution {name}"),
+                logged.contribution.into(),
+                again.contribution.into(),
+            ));
         } else if value != logged.value {
             differences.push(difference(format!("feature {name} as its reason has it"), logged.value.clone(), value));
         }

@@ -52,7 +52,10 @@ impl Body {
             }
             (None, None, Some(rows)) => {
                 if body.contains_key("fields") {
-                    return Err(field("fields", "`fields` goes with `key` or `keys`; a row carries every input itself"));
+                    return Err(field(
+                        "fields",
+                        "`fields` goes with `key` or `keys`; a row carries every input itself",
+                    ));
                 }
                 let rows = list(rows, "rows")?;
                 let subjects = rows.iter().enumerate().map(|(i, row)| full_row(row, pinned, &format!("rows[{i}]")));
@@ -124,7 +127,10 @@ fn request_fields(json: Option<&Json>, pinned: &Pinned) -> Result<Vec<Value>, Se
     let names: Vec<&str> = pinned.request_fields().map(|(_, input)| input.name.as_str()).collect();
     if let Some(unknown) = sent.keys().find(|name| !names.contains(&name.as_str())) {
         if names.is_empty() {
-            return Err(field(format!("fields.{unknown}"), "this model has no request-time fields: leave `fields` out"));
+            return Err(field(
+                format!("fields.{unknown}"),
+                "this model has no request-time fields: leave `fields` out",
+            ));
         }
         return Err(unknown_field(&format!("fields.{unknown}"), unknown, names));
     }
@@ -141,7 +147,8 @@ fn request_fields(json: Option<&Json>, pinned: &Pinned) -> Result<Vec<Value>, Se
 }
 
 fn full_row(json: &Json, pinned: &Pinned, path: &str) -> Result<Subject, ServingError> {
-    let row = json.as_object().ok_or_else(|| field(path, format!("`{path}` is an object of the model's inputs by name")))?;
+    let row =
+        json.as_object().ok_or_else(|| field(path, format!("`{path}` is an object of the model's inputs by name")))?;
     let is_input = |name: &str| pinned.inputs.iter().any(|input| input.name == name);
     if let Some(unknown) = row.keys().find(|name| !is_input(name) && **name != pinned.key.name) {
         let known = pinned.inputs.iter().map(|input| input.name.as_str()).chain([pinned.key.name.as_str()]);
@@ -153,9 +160,9 @@ fn full_row(json: &Json, pinned: &Pinned, path: &str) -> Result<Subject, Serving
     };
     let values = pinned.inputs.iter().map(|input| {
         let path = format!("{path}.{}", input.name);
-        let json = row
-            .get(&input.name)
-            .ok_or_else(|| field(&path, format!("`{path}` is missing: a full row has every input; send null for none")))?;
+        let json = row.get(&input.name).ok_or_else(|| {
+            field(&path, format!("`{path}` is missing: a full row has every input; send null for none"))
+        })?;
         typed(json, &input_column(input), &path)
     });
     Ok(Subject::Row { key, values: values.collect::<Result<_, _>>()? })

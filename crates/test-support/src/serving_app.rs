@@ -157,12 +157,8 @@ fn definition() -> Definition {
     let mut view = view;
     let order = ["share_late", "late_last_6", "job", "own_car"];
     view.features = order.iter().map(|name| ((*name).to_owned(), view.features[*name].clone())).collect();
-    let entity = Entity {
-        name: name("client"),
-        description: None,
-        key: "client_id".to_owned(),
-        key_type: DataType::Int,
-    };
+    let entity =
+        Entity { name: name("client"), description: None, key: "client_id".to_owned(), key_type: DataType::Int };
     let source = SourceDefinition {
         name: name("payments"),
         columns: columns(),

@@ -8,9 +8,9 @@ use karat_core::{Instant, Value};
 use karat_model::Model;
 use karat_project::spec;
 use karat_registry::gates::Champion;
-use karat_training::measures::{Measures, Scored};
-use karat_training::split::{Part, assign};
 use karat_training::Trained;
+use karat_training::measures::{Measures, Scored};
+use karat_training::split::{Part, SplitReport, assign};
 
 use super::metrics::named;
 use crate::training_set::{TrainingSet, assemble_pinned};
@@ -20,7 +20,10 @@ pub enum Comparison {
     NoChampion,
     IsChampion,
     /// Measures of both on the test rows whose as_of is not before either model's last training label.
-    On { challenger: BTreeMap<String, f64>, champion: BTreeMap<String, f64> },
+    On {
+        challenger: BTreeMap<String, f64>,
+        champion: BTreeMap<String, f64>,
+    },
 }
 
 impl Comparison {
@@ -59,7 +62,7 @@ pub async fn compare(
         its_set = assemble_pinned(workspace, model, champion.pinned, Some(&set.commits)).await?;
         &its_set.data.features
     };
-    let last_labels = [trained.split.train.last_label_time, champion.lineage.last_label_time];
+    let last_labels = [last_label_time(&trained.split), champion.lineage.last_label_time];
     let fair_from = last_labels.into_iter().flatten().max().unwrap_or(Instant::ALWAYS);
     let assigned = assign(&set.data, &model.split, model.seed)?;
     let rows: Vec<usize> = assigned
@@ -71,6 +74,11 @@ pub async fn compare(
         challenger: measure(&trained.model, &set.data.features, set, &rows)?,
         champion: measure(&champion.model, its_features, set, &rows)?,
     })
+}
+
+/// When the last label that shaped a model became known: validation labels choose its rounds and its threshold.
+pub fn last_label_time(split: &SplitReport) -> Option<Instant> {
+    [split.train.last_label_time, split.validation.last_label_time].into_iter().flatten().max()
 }
 
 /// Empty where the rows do not hold both labels: then nothing can be said, and a gate that asks fails.

@@ -18,10 +18,8 @@ pub async fn start(workspace: &Workspace, model: &spec::Model, release: u64, set
     let run_id = RunId::new();
     let experiment = model.experiment.as_deref().unwrap_or(&model.name);
     let now = workspace.clock.now();
-    let experiment = workspace
-        .registry
-        .get_or_create_experiment(experiment, &format!("artifacts/runs/{experiment}"), now)
-        .await?;
+    let experiment =
+        workspace.registry.get_or_create_experiment(experiment, &format!("artifacts/runs/{experiment}"), now).await?;
     let draft = RunDraft {
         artifact_uri: format!("{}/{run_id}", experiment.artifact_location),
         run_id: run_id.clone(),
@@ -110,7 +108,10 @@ fn measured(
         ("evaluate", durations.evaluate),
     ];
     let curve_key = format!("validation.curve.{}", trained.metric);
-    let curve = trained.curve.iter().map(|Round { round, validation }| metric(curve_key.clone(), *validation, i64::from(*round)));
+    let curve = trained
+        .curve
+        .iter()
+        .map(|Round { round, validation }| metric(curve_key.clone(), *validation, i64::from(*round)));
     let all = metrics.iter().map(|(key, value)| metric(key.clone(), *value, 0));
     let threshold = [metric("threshold".to_owned(), trained.model.threshold(), 0)];
     let seconds = seconds.into_iter().map(|(what, length)| metric(format!("seconds.{what}"), length.as_secs_f64(), 0));

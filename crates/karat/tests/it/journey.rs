@@ -42,9 +42,17 @@ fn ingested(folder: &Path) {
     let checked = json(folder, &["sources", "check", "payments"]);
     let rows = CLIENTS * MONTHS;
     let report = &checked[0]["report"];
-    assert_eq!((&report["read"], &report["accepted"], &report["quarantined"]), (&value!(rows + 4), &value!(rows + 1), &value!(3)));
+    assert_eq!(
+        (&report["read"], &report["accepted"], &report["quarantined"]),
+        (&value!(rows + 4), &value!(rows + 1), &value!(3))
+    );
     let shown = karat(folder, &["sources", "check", "payments"]).ok().stdout;
-    assert!(shown.contains("1,924 read = 1,921 accepted + 3 quarantined; of these 1 unreadable, first data/payments.csv:1924"), "{shown}");
+    assert!(
+        shown.contains(
+            "1,924 read = 1,921 accepted + 3 quarantined; of these 1 unreadable, first data/payments.csv:1924"
+        ),
+        "{shown}"
+    );
 
     let first = karat(folder, &["sources", "ingest"]).ok().stdout;
     assert!(first.contains("left out: 1 of 1,921 rows of "), "{first}");
@@ -57,23 +65,32 @@ fn ingested(folder: &Path) {
     let listed = json(folder, &["sources", "list"]);
     let commits: Vec<&Json> = listed.as_array().unwrap().iter().map(|source| &source["commit"]).collect();
     assert_eq!(commits, [&value!(1); 3]);
-    let counted = json(folder, &["query", "SELECT count(*) AS n, sum(CASE WHEN late THEN 1 ELSE 0 END) AS late FROM loans"]);
+    let counted =
+        json(folder, &["query", "SELECT count(*) AS n, sum(CASE WHEN late THEN 1 ELSE 0 END) AS late FROM loans"]);
     assert_eq!(counted["rows"][0]["n"], rows);
 }
 
 fn features_as_known(folder: &Path) {
-    let get = |more: &[&str]| json(folder, &[&["features", "get", "history", "5", "--as-of", "2020-04-15T00:00:00Z"], more].concat());
+    let get = |more: &[&str]| {
+        json(folder, &[&["features", "get", "history", "5", "--as-of", "2020-04-15T00:00:00Z"], more].concat())
+    };
     // April's row is an event of the first, known only at the end of the month.
     assert_eq!(get(&[])["features"]["nb"], 3);
     assert_eq!(get(&["--known-at", "2020-05-01T00:00:00Z"])["features"]["nb"], 4);
     let naive = karat(folder, &["features", "get", "history", "5", "--as-of", "2020-04-15"]).ends_with(2);
     assert!(naive.stderr.contains("--as-of: `2020-04-15` has no offset"), "{}", naive.stderr);
     let views = json(folder, &["features", "list"]);
-    assert_eq!(views[0]["features"]["late_last_3"]["definition"], value!({"count": "rows", "where": "late", "window": "3 months"}));
+    assert_eq!(
+        views[0]["features"]["late_last_3"]["definition"],
+        value!({"count": "rows", "where": "late", "window": "3 months"})
+    );
     let written = json(folder, &["features", "training-set", "default_risk", "--output", "set.csv"]);
     assert_eq!(written["rows"], CLIENTS * MONTHS);
     let header = std::fs::read_to_string(folder.join("set.csv")).unwrap();
-    assert!(header.starts_with("client_id,as_of,nb,share_late,late_last_3,mean_amount,region,years,late\n"), "{header:.200}");
+    assert!(
+        header.starts_with("client_id,as_of,nb,share_late,late_last_3,mean_amount,region,years,late\n"),
+        "{header:.200}"
+    );
 }
 
 /// The run and its digest.
@@ -90,7 +107,15 @@ fn trained(folder: &Path) -> (String, String) {
         assert_eq!(again["threads"].to_string(), threads);
     }
     let shown = karat(folder, &["train", "default_risk"]).ok().stdout;
-    for part in ["the same as version default_risk/1", "AUC", "log loss", "captured", "gates", "passed", "next: karat models approve"] {
+    for part in [
+        "the same as version default_risk/1",
+        "AUC",
+        "log loss",
+        "captured",
+        "gates",
+        "passed",
+        "next: karat models approve",
+    ] {
         assert!(shown.contains(part), "no `{part}` in\n{shown}");
     }
     let runs = json(folder, &["runs", "list"]);
@@ -214,7 +239,8 @@ fn audited(folder: &Path) {
     let broken = karat(folder, &["audit", "verify", "--head", &other]).ends_with(1);
     assert!(broken.stdout.contains("is not the one whose head was kept"), "{}", broken.stdout);
     let entries = json(folder, &["audit", "list"]);
-    let actions: Vec<&str> = entries.as_array().unwrap().iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+    let actions: Vec<&str> =
+        entries.as_array().unwrap().iter().map(|entry| entry["action"].as_str().unwrap()).collect();
     for action in ["release.record", "model.approve", "alias.set"] {
         assert!(actions.contains(&action), "{actions:?}");
     }

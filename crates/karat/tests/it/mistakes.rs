@@ -37,7 +37,11 @@ fn mistakes_that_only_compiling_finds_have_their_place_too() {
     let view = std::fs::read_to_string(folder.join("features/history.yaml")).unwrap();
     put(folder, "features/history.yaml", &view.replace("{mean: amount}", "{mean: amont}"));
     let problems = karat(folder, &["check", "--format", "json"]).ends_with(2).json();
-    assert_eq!((&problems[0]["file"], &problems[0]["line"]), (&value!("features/history.yaml"), &value!(9)), "{problems}");
+    assert_eq!(
+        (&problems[0]["file"], &problems[0]["line"]),
+        (&value!("features/history.yaml"), &value!(9)),
+        "{problems}"
+    );
     // What reads data refuses the same.
     karat(folder, &["sources", "ingest"]).ends_with(2);
 }

@@ -116,7 +116,8 @@ fn people() -> String {
     let mut text = "client_id,region,joined\n".to_owned();
     for client in 1..=CLIENTS {
         let year = if client == 1 { 3021 } else { 2010 + client % 10 };
-        writeln!(text, "{client},{},{year}-0{}-15", ["north", "south", "east"][client as usize % 3], 1 + client % 9).unwrap();
+        writeln!(text, "{client},{},{year}-0{}-15", ["north", "south", "east"][client as usize % 3], 1 + client % 9)
+            .unwrap();
     }
     text
 }
@@ -130,10 +131,17 @@ fn payments() -> String {
         let mut late = false;
         for month in 0..MONTHS {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let chance = if late { 65 } else if client % 4 == 0 { 25 } else { 6 };
+            let chance = if late {
+                65
+            } else if client % 4 == 0 {
+                25
+            } else {
+                6
+            };
             late = (state >> 33) % 100 < chance;
             let amount = 100 + (state >> 40) % 900;
-            writeln!(text, "{client},{}-{:02}-01,{amount}.5,{}", 2020 + month / 12, 1 + month % 12, u8::from(late)).unwrap();
+            writeln!(text, "{client},{}-{:02}-01,{amount}.5,{}", 2020 + month / 12, 1 + month % 12, u8::from(late))
+                .unwrap();
         }
     }
     text.push_str("1,2020-01-01,7.0,0\n2,2022-01-01,-1.0,0\n3,2022-01-01,much,0\n999,2021-01-01,5.0,1\n");

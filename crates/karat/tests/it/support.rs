@@ -18,7 +18,8 @@ pub struct Ran {
 impl Ran {
     /// The one JSON document on stdout.
     pub fn json(&self) -> Json {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("stdout is not one document: {error}\n{self:?}"))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("stdout is not one document: {error}\n{self:?}"))
     }
 
     pub fn ok(self) -> Ran {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use datafusion::common::TableReference;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -64,7 +65,12 @@ impl Engine {
     pub(crate) fn session(&self, tables: &Tables) -> Result<SessionContext> {
         let context = session(Some(self.runtime.clone()));
         for (name, table) in tables.iter() {
-            context.register_table(datafusion::common::TableReference::bare(name), table.provider())?;
+            context.register_table(TableReference::bare(name), table.provider())?;
+        }
+        // A hash join holds one side in memory, whatever it takes; a merge join sorts, and sorts go to disk.
+        let bytes: u64 = tables.iter().map(|(_, table)| table.bytes()).sum();
+        if bytes > self.options.memory_bytes as u64 / 2 {
+            context.state_ref().write().config_mut().options_mut().optimizer.prefer_hash_join = true;
         }
         Ok(context)
     }

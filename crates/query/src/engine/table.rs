@@ -20,7 +20,12 @@ use crate::{QueryError, Result};
 pub struct Table {
     provider: Arc<dyn TableProvider>,
     version: String,
+    /// About how much memory the rows would take.
+    bytes: u64,
 }
+
+/// How many times larger rows are in memory than in a history's compressed Parquet, about.
+const COMPRESSION: u64 = 6;
 
 impl Table {
     /// A source's current rows: the winner of each identity. The declared columns, then `_row`.
@@ -28,45 +33,58 @@ impl Table {
         match snapshot {
             None => Table::empty(&shape.schema),
             Some(snapshot) => {
-                let version = format!("{} commit {}", snapshot.source, snapshot.commit);
-                Table { provider: Arc::new(HistoryTable::current(shape.clone(), snapshot)), version }
+                let (version, bytes) = (version_of(&snapshot), bytes_of(&snapshot));
+                Table { provider: Arc::new(HistoryTable::current(shape.clone(), snapshot)), version, bytes }
             }
         }
     }
 
     /// Every record of a history: the declared columns, then all hidden ones.
     pub fn history(schema: &Schema, snapshot: Snapshot) -> Table {
-        let version = format!("{} commit {}", snapshot.source, snapshot.commit);
-        Table { provider: Arc::new(HistoryTable::records(schema.clone(), snapshot)), version }
+        let (version, bytes) = (version_of(&snapshot), bytes_of(&snapshot));
+        Table { provider: Arc::new(HistoryTable::records(schema.clone(), snapshot)), version, bytes }
     }
 
     /// The accepted rows of a delivery, for sources that are not kept. The declared columns, then `_row`.
     pub fn staged(staged: &Staged) -> Table {
-        let version = staged.delivery.to_string();
-        Table { provider: Arc::new(StagedTable::new(staged.accepted.clone())), version }
+        let (version, bytes) = (staged.delivery.to_string(), staged.accepted.bytes());
+        Table { provider: Arc::new(StagedTable::new(staged.accepted.clone())), version, bytes }
     }
 
     pub fn batches(schema: SchemaRef, batches: Vec<RecordBatch>) -> Result<Table> {
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        let bytes = batches.iter().map(|batch| batch.get_array_memory_size() as u64).sum();
         let table = MemTable::try_new(schema, vec![batches]).map_err(QueryError::from)?;
-        Ok(Table { provider: Arc::new(table), version: format!("{rows} rows") })
+        Ok(Table { provider: Arc::new(table), version: format!("{rows} rows"), bytes })
     }
 
     /// No rows yet. The declared columns, then `_row`.
     pub fn empty(schema: &Schema) -> Table {
         let table =
             MemTable::try_new(current_schema(schema), vec![Vec::new()]).expect("no batch differs from the schema");
-        Table { provider: Arc::new(table), version: "empty".to_owned() }
+        Table { provider: Arc::new(table), version: "empty".to_owned(), bytes: 0 }
     }
 
     pub(crate) fn provider(&self) -> Arc<dyn TableProvider> {
         self.provider.clone()
     }
 
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Differs whenever the rows may.
     pub(crate) fn version(&self) -> &str {
         &self.version
     }
+}
+
+fn version_of(snapshot: &Snapshot) -> String {
+    format!("{} commit {}", snapshot.source, snapshot.commit)
+}
+
+fn bytes_of(snapshot: &Snapshot) -> u64 {
+    snapshot.parts.iter().map(|part| part.bytes).sum::<u64>() * COMPRESSION
 }
 
 /// The columns that current rows show.

@@ -55,30 +55,46 @@ impl CellBuilder {
 
     /// Appends the cell; where it does not parse, a null, and says false.
     pub(crate) fn append(&mut self, cell: &[u8], zone: &Zone) -> bool {
-        let parsed = match self {
-            CellBuilder::Text(builder) => std::str::from_utf8(cell).ok().map(|text| builder.append_value(text)),
-            CellBuilder::Int(builder) => trimmed(cell).and_then(|t| t.parse().ok()).map(|v| builder.append_value(v)),
-            CellBuilder::Float(builder) => trimmed(cell).and_then(|t| t.parse().ok()).map(|v| builder.append_value(v)),
-            CellBuilder::Date(builder) => match plain_date(cell) {
-                Some(days) => Some(builder.append_value(days)),
-                None => match parse(cell, DataType::Date, zone) {
-                    Some(Value::Date(days)) => Some(builder.append_value(days)),
-                    _ => None,
-                },
-            },
-            CellBuilder::Bool(builder) => match parse(cell, DataType::Bool, zone) {
-                Some(Value::Bool(value)) => Some(builder.append_value(value)),
-                _ => None,
-            },
-            CellBuilder::Timestamp(builder) => match parse(cell, DataType::Timestamp, zone) {
-                Some(Value::Timestamp(instant)) => Some(builder.append_value(instant.micros())),
-                _ => None,
-            },
-        };
-        if parsed.is_none() {
-            self.append_null();
+        macro_rules! append {
+            ($builder:expr, $value:expr) => {
+                match $value {
+                    Some(value) => {
+                        $builder.append_value(value);
+                        true
+                    }
+                    None => {
+                        $builder.append_null();
+                        false
+                    }
+                }
+            };
         }
-        parsed.is_some()
+        match self {
+            CellBuilder::Text(builder) => append!(builder, std::str::from_utf8(cell).ok()),
+            CellBuilder::Int(builder) => append!(builder, trimmed(cell).and_then(|text| text.parse().ok())),
+            CellBuilder::Float(builder) => append!(builder, trimmed(cell).and_then(|text| text.parse().ok())),
+            CellBuilder::Date(builder) => append!(
+                builder,
+                plain_date(cell).or_else(|| match parse(cell, DataType::Date, zone) {
+                    Some(Value::Date(days)) => Some(days),
+                    _ => None,
+                })
+            ),
+            CellBuilder::Bool(builder) => append!(
+                builder,
+                match parse(cell, DataType::Bool, zone) {
+                    Some(Value::Bool(value)) => Some(value),
+                    _ => None,
+                }
+            ),
+            CellBuilder::Timestamp(builder) => append!(
+                builder,
+                match parse(cell, DataType::Timestamp, zone) {
+                    Some(Value::Timestamp(instant)) => Some(instant.micros()),
+                    _ => None,
+                }
+            ),
+        }
     }
 
     pub(crate) fn finish(&mut self) -> ArrayRef {

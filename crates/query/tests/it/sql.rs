@@ -182,3 +182,25 @@ async fn sql_sources_read_current_rows_and_go_on_like_files() {
         world.query("SELECT count(*) AS n FROM loans JOIN clients USING (id) WHERE has_car", &world.tables).await;
     assert_eq!(rows, ["2"]);
 }
+
+#[tokio::test]
+async fn a_join_larger_than_memory_goes_to_disk() {
+    let world = World::with_memory(64 << 20).await;
+    let mut tables = Tables::new();
+    for (table_name, step) in [("a", 1), ("b", 2)] {
+        let ids: Vec<i64> = (0..200_000).map(|id| id * step).collect();
+        let batches = ids.chunks(8192).map(|ids| {
+            let texts = ids.iter().map(|id| format!("{id:0300}"));
+            let columns: Vec<(&str, ArrayRef)> = vec![
+                ("id", Arc::new(Int64Array::from(ids.to_vec()))),
+                ("text", Arc::new(arrow::array::StringArray::from_iter_values(texts))),
+            ];
+            RecordBatch::try_from_iter(columns).unwrap()
+        });
+        let batches: Vec<RecordBatch> = batches.collect();
+        tables.insert(table_name, Table::batches(batches[0].schema(), batches).unwrap());
+    }
+    let sql = "SELECT count(*) AS n, min(a.text) AS low, max(b.text) AS high FROM a JOIN b ON a.id = b.id AND a.text = b.text";
+    let rows = world.query(sql, &tables).await;
+    assert_eq!(rows, [format!("100000|{:0300}|{:0300}", 0, 199_998)]);
+}

@@ -5,7 +5,7 @@ use karat_metadata::{Connection, MetadataError, Row, stored};
 use sqlx::Row as _;
 
 use super::standing::standing;
-use super::{Approval, ApprovalRule, DecisionKind, ModelVersion, RegisteredModel, VersionStatus};
+use super::{Approval, ApprovalRule, DecisionKind, ModelVersion, NewVersion, RegisteredModel, VersionStatus};
 use crate::gates::GateResult;
 use crate::{Answer, Registry, RegistryError};
 
@@ -136,15 +136,12 @@ pub(super) async fn version(
     })
 }
 
-/// The number of the version with this digest.
-pub(super) async fn by_digest(
-    connection: &mut Connection,
-    model_name: &str,
-    digest: &Digest,
-) -> Result<Option<u64>, RegistryError> {
-    let row = sqlx::query("SELECT version FROM model_versions WHERE model = $1 AND digest = $2")
-        .bind(model_name)
-        .bind(digest.as_str())
+/// The number of the version with this digest and these definitions.
+pub(super) async fn by_content(connection: &mut Connection, new: &NewVersion) -> Result<Option<u64>, RegistryError> {
+    let row = sqlx::query("SELECT version FROM model_versions WHERE model = $1 AND digest = $2 AND definitions = $3")
+        .bind(new.model.as_str())
+        .bind(new.digest.as_str())
+        .bind(new.definitions.to_string())
         .fetch_optional(connection)
         .await?;
     Ok(row.as_ref().map(|row| stored::count(row, "version")).transpose()?)

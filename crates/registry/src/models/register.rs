@@ -13,8 +13,8 @@ use crate::{Answer, GENERATION, Registry, RegistryError, millis};
 pub const VERSION_TAG: &str = "karat.model_version";
 
 impl Registry {
-    /// Registers what a run trained. When the model has a version of the same digest already, that version is returned
-    /// and none is added; its gates are then those of the newer training, since gates are no part of the digest and may
+    /// Registers what a run trained. When the model has a version of the same digest and the same pinned definitions
+    /// already, that version is returned and none is added; its gates are then those of the newer training, since gates are no part of the digest and may
     /// have been changed. Either way the run is tagged with the version ([`VERSION_TAG`]).
     pub fn register_version<'a>(
         &'a self,
@@ -26,7 +26,7 @@ impl Registry {
             let mut tx = self.metadata.begin().await?;
             runs::require(&mut tx, &new.run_id).await?;
             register_model(&mut tx, new, actor, now).await?;
-            let (number, registered) = match list::by_digest(&mut tx, &new.model, &new.digest).await? {
+            let (number, registered) = match list::by_content(&mut tx, new).await? {
                 Some(number) => {
                     refresh_gates(&mut tx, new, number, actor, now).await?;
                     (number, Registered::Existing)

@@ -1,6 +1,6 @@
 use axum::Json;
-use axum::extract::{Path, Query, State};
 use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
 use indexmap::IndexMap;
 use karat_core::Instant;
 use karat_serving::ViewAnswer;

@@ -2,7 +2,7 @@ use karat_core::Value;
 use karat_project::spec::UnknownKey;
 use serde_json::json;
 
-use crate::app::{App, at};
+use karat_test_support::serving_app::{App, at, name};
 
 fn fields() -> serde_json::Value {
     json!({"income": 1200.5, "age": 40})
@@ -20,7 +20,8 @@ fn a_decision_is_what_the_model_says_of_the_features_as_known_then() {
         ("own_car", Value::Bool(false)),
         ("age", Value::Float(40.0)),
     ];
-    let found: Vec<(&str, Value)> = answer.features.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+    let found: Vec<(&str, Value)> =
+        answer.features.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
     assert_eq!(found, expected);
 
     let values: Vec<Value> = answer.features.values().cloned().collect();
@@ -41,7 +42,7 @@ fn as_of_moves_what_is_known() {
     assert_eq!(answer.features["share_late"], Value::Float(0.5));
     assert_eq!(answer.features["job"], Value::text("a"));
     let before = app.predict(json!({"key": 1, "as_of": "2021-07-10T00:00:00Z", "fields": fields()}));
-    assert_eq!(before.no_history, ["payment_history".parse_name()]);
+    assert_eq!(before.no_history, [name("payment_history")]);
     assert_eq!(before.features["share_late"], Value::Null);
     assert_eq!(before.features["late_last_6"], Value::Int(0));
 }
@@ -69,11 +70,8 @@ fn what_a_person_should_know_comes_with_the_answer() {
     let answer = app.predict(json!({"key": 2, "fields": {"income": null, "age": 12}}));
     let found: Vec<(String, String)> =
         answer.qa_failures.iter().map(|failure| (failure.feature.clone(), failure.check.clone())).collect();
-    let expected = [
-        ("job", "job zzz nulled by allowed"),
-        ("age", "range 18..100"),
-        ("payment_history", "stale_after 70 days"),
-    ];
+    let expected =
+        [("job", "job zzz nulled by allowed"), ("age", "range 18..100"), ("payment_history", "stale_after 70 days")];
     assert_eq!(found, expected.map(|(feature, check)| (feature.to_owned(), check.to_owned())));
 }
 
@@ -105,14 +103,4 @@ fn without_a_version_or_a_state_the_answer_says_what_to_run() {
     assert!(app.refusal(request.clone()).contains("karat models approve default_risk VERSION --as champion"));
     app.endpoint.set_model(Some(app.model.clone()));
     assert!(app.refusal(request).contains("karat features materialize"));
-}
-
-trait ParseName {
-    fn parse_name(&self) -> karat_core::Name;
-}
-
-impl ParseName for str {
-    fn parse_name(&self) -> karat_core::Name {
-        crate::app::name(self)
-    }
 }

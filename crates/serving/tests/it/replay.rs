@@ -3,7 +3,7 @@ use karat_history::log::RecordEncoder;
 use karat_serving::{PredictionEncoder, PredictionRecord, arithmetic, history, prediction_columns};
 use serde_json::json;
 
-use crate::app::App;
+use karat_test_support::serving_app::App;
 
 fn record(app: &App) -> PredictionRecord {
     app.predict(json!({"key": 1, "fields": {"income": 1200.5, "age": 40}}));

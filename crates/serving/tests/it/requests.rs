@@ -1,7 +1,7 @@
 use karat_serving::ServingError;
 use serde_json::json;
 
-use crate::app::App;
+use karat_test_support::serving_app::App;
 
 /// A wrong request, the field that is named, and the exact message.
 #[test]
@@ -26,14 +26,22 @@ fn wrong_fields_are_named() {
             "fields.incme",
             "unknown field `fields.incme`: did you mean `income`?",
         ),
-        (json!({"key": 1, "fields": {"income": "x", "age": 2}}), "fields.income", "`fields.income`: \"x\" is not a float"),
+        (
+            json!({"key": 1, "fields": {"income": "x", "age": 2}}),
+            "fields.income",
+            "`fields.income`: \"x\" is not a float",
+        ),
         (json!({"key": 1, "as_of": 5}), "as_of", "`as_of` is text such as \"2021-10-01T00:00:00Z\""),
         (
             json!({"key": 1, "as_of": "2021-10-01"}),
             "as_of",
             "`as_of`: `2021-10-01` has no offset: write 2021-10-01T00:00:00Z, or +02:00 in place of Z",
         ),
-        (json!({"rows": [{}], "fields": {}}), "fields", "`fields` goes with `key` or `keys`; a row carries every input itself"),
+        (
+            json!({"rows": [{}], "fields": {}}),
+            "fields",
+            "`fields` goes with `key` or `keys`; a row carries every input itself",
+        ),
         (
             json!({"rows": [{"share_late": 1}]}),
             "rows[0].income",

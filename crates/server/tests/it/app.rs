@@ -1,0 +1,68 @@
+//! The whole router over one endpoint, asked without a network.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, StatusCode};
+use karat_core::{Column, DataType, FixedClock};
+use karat_features::CompiledView;
+use karat_server::{AppState, install_metrics, router};
+use karat_serving::{Deployment, Served, ServedView};
+use karat_test_support::serving_app::{self, NOW, at, name};
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::Value as Json;
+use tower::ServiceExt;
+
+pub struct App {
+    pub inner: serving_app::App,
+    deployment: Arc<Deployment>,
+}
+
+impl App {
+    pub fn new() -> App {
+        let inner = serving_app::App::new();
+        let deployment = Deployment::new(inner.online.clone(), Arc::new(FixedClock(at(NOW))));
+        let definition = inner.model.views()[0].definition().clone();
+        let view = ServedView {
+            name: name("payment_history"),
+            key: Column::new("client_id", DataType::Int),
+            digest: definition.digest(),
+            view: CompiledView::compile(definition).unwrap(),
+        };
+        deployment.replace(Served {
+            project: "test".to_owned(),
+            release: 7,
+            endpoints: [(name("risk"), inner.endpoint.clone())].into_iter().collect(),
+            views: [(name("payment_history"), Arc::new(view))].into_iter().collect(),
+        });
+        App { inner, deployment: Arc::new(deployment) }
+    }
+
+    /// Status, content type and body.
+    pub async fn ask(&self, method: &str, uri: &str, body: impl Into<Body>) -> (StatusCode, String, Vec<u8>) {
+        let state = AppState { deployment: self.deployment.clone(), metrics: metrics() };
+        let request = Request::builder().method(method).uri(uri).body(body.into()).unwrap();
+        let response = router(state).oneshot(request).await.unwrap();
+        let kind = response.headers().get("content-type").map(|kind| kind.to_str().unwrap().to_owned());
+        assert!(response.headers().contains_key("x-request-id"));
+        let status = response.status();
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec();
+        (status, kind.unwrap_or_default(), body)
+    }
+
+    pub async fn get(&self, uri: &str) -> (StatusCode, Json) {
+        let (status, _, body) = self.ask("GET", uri, Body::empty()).await;
+        (status, serde_json::from_slice(&body).unwrap_or(Json::Null))
+    }
+
+    pub async fn post(&self, uri: &str, body: impl Into<Body>) -> (StatusCode, Json) {
+        let (status, _, body) = self.ask("POST", uri, body).await;
+        (status, serde_json::from_slice(&body).unwrap_or(Json::Null))
+    }
+}
+
+/// One recorder a process.
+fn metrics() -> PrometheusHandle {
+    static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
+    METRICS.get_or_init(|| install_metrics().unwrap()).clone()
+}

@@ -1,0 +1,5 @@
+#![expect(clippy::unwrap_used, reason = "test helpers fail the test they help")]
+
+mod app;
+mod openapi;
+mod routes;
