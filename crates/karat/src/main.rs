@@ -6,6 +6,7 @@ mod args;
 mod commands;
 mod demo;
 mod failure;
+mod openmp;
 mod output;
 mod progress;
 mod prompt;
@@ -20,6 +21,7 @@ use args::{Cli, Command};
 fn main() -> ExitCode {
     let cli = Cli::parse();
     start_logging(&cli);
+    openmp::wait_asleep(&cli);
     // Two workers: passes over data block the one they run on, and the server beside them goes on answering.
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,

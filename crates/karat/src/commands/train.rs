@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use karat_jobs::train::{self, DataSummary, Trial};
+use karat_registry::ModelVersion;
 use karat_registry::gates::{GateResult, all_passed};
 use karat_training::PartEvaluation;
 use karat_training::measures::Measures;
@@ -15,11 +16,12 @@ use crate::output::{count, duration, failed, heading, indent, measure, passed, p
 pub async fn run(context: &Context, model: &str) -> Result<ExitCode> {
     let workspace = context.workspace().await?;
     let trial = train::run(&workspace, model).await?;
-    context.output.print(&trial, human)?;
+    let version = workspace.registry.version(model, trial.version).await?;
+    context.output.print(&trial, |trial| human(trial, &version))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn human(trial: &Trial) -> String {
+fn human(trial: &Trial, version: &ModelVersion) -> String {
     let evaluation = &trial.evaluation;
     let mut parts = vec![
         format!("{}\n{}", heading("data"), indent(&split(&trial.data))),
@@ -35,11 +37,10 @@ fn human(trial: &Trial) -> String {
         parts.push(format!("{}\n{}", heading("gates"), indent(&gates(&trial.gates))));
     }
     parts.extend(trial.warnings.iter().map(|warning| format!("warning: {warning}")));
-    let label = format!("{}/{}", trial.model, trial.version);
-    let version =
-        if trial.new_version { format!("new version {label}") } else { format!("the same as version {label}") };
+    let label = version.label();
+    let what = if trial.new_version { format!("new version {label}") } else { format!("the same as version {label}") };
     parts.push(format!(
-        "{version}, digest {}\nrun {} took {} ({}, best of {} rounds: {})",
+        "{what}, digest {}\nrun {} took {} ({}, best of {} rounds: {})",
         trial.digest,
         trial.run_id,
         duration(trial.seconds),
@@ -47,9 +48,11 @@ fn human(trial: &Trial) -> String {
         trial.rounds,
         trial.best_iteration
     ));
-    parts.push(match all_passed(&trial.gates) {
-        true => format!("next: karat models approve {label} --as champion --why \"...\""),
-        false => format!("{label} did not pass its gates and cannot be approved"),
+    let passed = all_passed(&trial.gates);
+    parts.push(match version.aliases.as_slice() {
+        [] if passed => format!("next: karat models approve {label} --as champion --why \"...\""),
+        [] => format!("{label} did not pass its gates and cannot be approved"),
+        held => format!("{label} is {} already", held.join(", ")),
     });
     parts.join("\n\n")
 }

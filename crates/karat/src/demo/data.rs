@@ -8,7 +8,7 @@ use karat_query::{LeftOutBy, RuleReport};
 
 use super::story::Story;
 use crate::commands::sources::{left_out, rows};
-use crate::output::{count, thousands};
+use crate::output::{count, duration, thousands};
 
 pub async fn tell(workspace: &Workspace, story: &mut Story) -> Result<()> {
     story.step("Check: every row against its source's contract");
@@ -16,7 +16,7 @@ pub async fn tell(workspace: &Workspace, story: &mut Story) -> Result<()> {
     for one in &ingested {
         check(one, story);
     }
-    story.say("");
+    story.end_step();
     story.step("Ingest: what was accepted, into history");
     for one in &ingested {
         let commit = one.commit.map(|commit| commit.to_string()).unwrap_or_default();
@@ -28,9 +28,10 @@ pub async fn tell(workspace: &Workspace, story: &mut Story) -> Result<()> {
                 thousands(counts.revised),
                 thousands(counts.removed)
             ),
-            false => "nothing new since".to_owned(),
+            false => "nothing new".to_owned(),
         };
-        story.say(&format!("{}: commit {commit}, {what} ({})", one.source, crate::output::duration(one.seconds)));
+        let took = duration(one.seconds);
+        story.say(&format!("{}: commit {commit}, {what} (read, checked and compared in {took})", one.source));
     }
     label(workspace, story).await?;
     story.end_step();
@@ -66,18 +67,18 @@ fn check(one: &Ingested, story: &mut Story) {
 const JOB_START: &str = "job_start_date";
 
 fn told(rule: &RuleReport) -> String {
-    let what = match rule.column.as_deref() {
-        Some(JOB_START) => "job starts".to_owned(),
-        Some(column) => format!("rows whose {column} {}", rule.reason),
-        None => format!("rows: {}", rule.reason),
-    };
+    let why = rule.description.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+    let failed = thousands(rule.failed);
     let done = match rule.action {
         Action::Quarantine => "quarantined",
-        Action::SetNull => "became null",
+        Action::SetNull => "set to null",
         Action::Warn | Action::Fail => "counted",
     };
-    let why = rule.description.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
-    format!("{} {what} {done}{why}", thousands(rule.failed))
+    match rule.column.as_deref() {
+        Some(JOB_START) => format!("{failed} job starts {done}: {JOB_START} {}{why}", rule.reason),
+        Some(column) => format!("{failed} rows {done}: {column} {}{why}", rule.reason),
+        None => format!("{failed} rows {done}: {}{why}", rule.reason),
+    }
 }
 
 /// What there is to learn from, as a query over the loans' current rows.

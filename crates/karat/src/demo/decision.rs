@@ -90,7 +90,7 @@ async fn one_decision(
     story.step("Explain: one client, as of a moment");
     let client = pensioner(workspace).await?;
     let path = format!("/v1/endpoints/{ENDPOINT}/predict");
-    let body = json!({"key": client, "as_of": AS_OF});
+    let body = format!(r#"{{"key": {client}, "as_of": "{AS_OF}"}}"#);
     let begun = Instant::now();
     let answer = http::post(address, &path, &body).await?;
     let took = begun.elapsed().as_secs_f64();
@@ -161,7 +161,7 @@ fn list(json: &Json) -> &[Json] {
 }
 
 /// How to go on: what is printed can be typed.
-fn close(found: &Found, address: SocketAddr, body: &Json, ending: Ending, story: &mut Story) {
+fn close(found: &Found, address: SocketAddr, body: &str, ending: Ending, story: &mut Story) {
     let program = program();
     let flag = &found.flag;
     story.keep("url", format!("http://{address}"));

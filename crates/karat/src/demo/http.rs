@@ -6,8 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// Posts JSON and gives the answer's JSON; anything but 200 is an error with what the server said.
-pub async fn post(address: std::net::SocketAddr, path: &str, body: &Json) -> Result<Json> {
-    let body = body.to_string();
+pub async fn post(address: std::net::SocketAddr, path: &str, body: &str) -> Result<Json> {
     let mut stream = TcpStream::connect(address).await.with_context(|| format!("connecting to {address}"))?;
     let request = format!(
         "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\

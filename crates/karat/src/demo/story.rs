@@ -1,9 +1,12 @@
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
 use crate::output::{Output, duration, heading, line, note};
+
+/// A step shorter than this has no time worth telling.
+const BLINK: Duration = Duration::from_millis(5);
 
 /// Tells the story, numbering and timing its steps. With `--format json` it is told on stderr, and what it found is the
 /// one document on stdout.
@@ -33,7 +36,10 @@ impl Story {
     }
 
     pub fn end_step(&self) {
-        self.say(&format!("   took {}\n", duration(self.step_begun.elapsed().as_secs_f64())));
+        match self.step_begun.elapsed() {
+            blink if blink < BLINK => self.say(""),
+            length => self.say(&format!("   took {}\n", duration(length.as_secs_f64()))),
+        }
     }
 
     /// How long the whole took so far.

@@ -203,8 +203,10 @@ fn replayed(folder: &Path, answer: &Json) {
     karat(folder, &["replay", "nonsense"]).ends_with(2);
 }
 
+type Change = fn(&mut Json);
+
 /// What a changed record is found by.
-const TAMPERED: &[(&str, fn(&mut Json))] = &[
+const TAMPERED: &[(&str, Change)] = &[
     ("feature share_late", |record| record["features"]["share_late"]["v"] = value!(0.123)),
     ("score", |record| record["score"] = value!(record["score"].as_f64().unwrap() + 1e-9)),
     ("contribution", |record| {
@@ -214,7 +216,7 @@ const TAMPERED: &[(&str, fn(&mut Json))] = &[
 ];
 
 /// Writes the prediction log again, well-formed, with every record changed; what it was before stands under `_before`.
-fn tampered(folder: &Path, change: fn(&mut Json)) {
+fn tampered(folder: &Path, change: Change) {
     let dir = folder.join(".karat/predictions");
     let payloads: Vec<Vec<u8>> = log::read(&dir).unwrap().map(|payload| payload.unwrap().to_vec()).collect();
     assert!(!payloads.is_empty());
