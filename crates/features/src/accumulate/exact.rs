@@ -262,10 +262,10 @@ mod tests {
             let (mantissa, at) =
                 if exponent == 0 { (fraction, 0) } else { (fraction | 1 << 52, exponent as usize - 1) };
             let mut borrow_or_carry = 0i8;
-            for index in at..total.len() {
+            for (index, digit) in total.iter_mut().enumerate().skip(at) {
                 let bit = if index - at < 53 { (mantissa >> (index - at) & 1) as i8 } else { 0 };
-                let next = total[index] as i8 + if *value < 0.0 { -bit } else { bit } + borrow_or_carry;
-                total[index] = next.rem_euclid(2) as u8;
+                let next = *digit as i8 + if *value < 0.0 { -bit } else { bit } + borrow_or_carry;
+                *digit = next.rem_euclid(2) as u8;
                 borrow_or_carry = next.div_euclid(2);
                 if index - at >= 53 && borrow_or_carry == 0 {
                     break;

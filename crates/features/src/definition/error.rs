@@ -30,7 +30,7 @@ impl DefinitionError {
     /// Where in the view's file the mistake stands, such as `features.age.expression`.
     pub fn path(&self) -> String {
         match self {
-            DefinitionError::Feature { feature, part, .. } if part.is_empty() => format!("features.{feature}"),
+            DefinitionError::Feature { feature, part: "", .. } => format!("features.{feature}"),
             DefinitionError::Feature { feature, part, .. } => format!("features.{feature}.{part}"),
             DefinitionError::View(_) | DefinitionError::Semantics { .. } => String::new(),
         }

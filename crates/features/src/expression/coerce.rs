@@ -81,7 +81,7 @@ fn align(exprs: &mut [Expr], schema: &DFSchema) -> Result<bool> {
     for (expr, data_type) in exprs.iter_mut().zip(types) {
         let time = matches!(data_type, ArrowType::Timestamp(..) | ArrowType::Date32 | ArrowType::Date64);
         if time && data_type != wanted {
-            let inner = std::mem::replace(expr, Expr::default());
+            let inner = std::mem::take(expr);
             *expr = inner.cast_to(&wanted, schema)?;
             changed = true;
         }

@@ -40,10 +40,10 @@ pub(super) fn merge<'t>(
     let plan = &view.plan;
     let order = old.order(plan)?;
     let before_horizon = FeatureError::BeforeHorizon { horizon: Instant::from_micros(old.horizon) };
-    if let Some(checkpoint) = &old.checkpoint {
-        if rows.iter().any(|row| new.event_time[*row as usize] <= checkpoint.event_time) {
-            return Err(before_horizon);
-        }
+    if let Some(checkpoint) = &old.checkpoint
+        && rows.iter().any(|row| new.event_time[*row as usize] <= checkpoint.event_time)
+    {
+        return Err(before_horizon);
     }
     if !order.folded.is_empty() {
         let known = |row: &u32| order.folded.binary_search(&identity_hash(new, plan, *row as usize)).is_ok();

@@ -5,5 +5,6 @@ mod definitions;
 mod expressions;
 mod histories;
 mod hostile;
+mod identities;
 mod online;
 mod oracle;

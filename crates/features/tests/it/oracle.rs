@@ -79,7 +79,7 @@ pub fn visible<'a>(records: &'a [Record], rules: &Rules, reader: Reader) -> Vec<
         }
     }
     let time = |record: &Record| if rules.timed { record.event_time } else { 0 };
-    rows.sort_by(|a, b| (time(a), a.sequence, a.id).cmp(&(time(b), b.sequence, b.id)));
+    rows.sort_by_key(|record| (time(record), record.sequence, record.id));
     rows
 }
 
@@ -144,7 +144,7 @@ pub fn aggregate(aggregate: &Aggregate, rows: &[&Record], rules: &Rules, as_of: 
             let count = if aggregate.word == "mean" { some.len() as i128 } else { 1 };
             match some[0] {
                 Value::Int(_) => {
-                    let total: i128 = some.iter().map(|value| int(value)).sum();
+                    let total: i128 = some.iter().map(int).sum();
                     match aggregate.word {
                         "mean" => Value::Float(divide(total, count)),
                         _ => i64::try_from(total).map_or(Value::Null, Value::Int),
