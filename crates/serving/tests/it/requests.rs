@@ -15,7 +15,7 @@ fn wrong_fields_are_named() {
         (json!({"kez": 1}), "kez", "unknown field `kez`: did you mean `key`?"),
         (json!({"key": "1", "fields": fields}), "key", "`key`: \"1\" is not an int"),
         (json!({"key": null, "fields": fields}), "key", "`key` is null: a key has a value"),
-        (json!({"key": {"id": 1}}), "key.id", "unknown field `key.id`: did you mean `client_id`?"),
+        (json!({"key": {"id": 1}}), "key.id", "unknown field `key.id`: known are `client_id`"),
         (json!({"keys": []}), "keys", "`keys` is empty"),
         (json!({"keys": 1}), "keys", "`keys` is a list"),
         (json!({"keys": [1, true], "fields": fields}), "keys[1]", "`keys[1]`: true is not an int"),
