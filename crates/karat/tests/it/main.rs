@@ -6,6 +6,7 @@ mod credit_risk;
 mod docs_console;
 mod docs_yaml;
 mod journey;
+mod learning;
 mod mistakes;
 mod small;
 mod support;

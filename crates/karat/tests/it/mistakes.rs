@@ -21,12 +21,32 @@ fn every_mistake_of_a_folder_is_shown_at_once() {
     put(folder, "models/default_risk.yaml", &model.replace("source: loans", "source: lones"));
     let ran = karat(folder, &["check"]).ends_with(2);
     assert_eq!(ran.stdout, "");
-    insta::assert_snapshot!(said(&ran, folder));
+    insta::assert_snapshot!(said(&ran, folder), @r"
+      × unknown key `keyy`
+       ╭─[entities/client.yaml:3:1]
+     2 │ name: client
+     3 │ keyy: client_id
+       · ────
+     4 │ type: int
+       ╰────
+      help: did you mean `key`?
+
+      × no source is called `lones`
+       ╭─[models/default_risk.yaml:4:17]
+     3 │ task: binary
+     4 │ spine: {source: lones, entity: client, as_of: month, label: late, label_time: month_end}
+       ·                 ─────
+     5 │ features: [history, person]
+       ╰────
+      help: did you mean `loans`?
+
+    error: 2 mistakes in this project
+    ");
 
     let ran = karat(folder, &["check", "--format", "json"]).ends_with(2);
     let problems = ran.json();
     let first = &problems[0];
-    assert_eq!((&first["file"], &first["line"]), (&value!("entities/client.yaml"), &value!(1)), "{problems}");
+    assert_eq!((&first["file"], &first["line"]), (&value!("entities/client.yaml"), &value!(3)), "{problems}");
     assert!(problems.to_string().contains("did you mean"), "{problems}");
 }
 
