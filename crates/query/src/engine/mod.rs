@@ -4,16 +4,18 @@ mod current;
 mod functions;
 mod table;
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::TableReference;
+use datafusion::common::config::ConfigNonZeroUsize;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -34,6 +36,12 @@ pub struct EngineOptions {
     pub temp_dir: PathBuf,
 }
 
+/// How many of the largest holders of memory an error names.
+const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(3).expect("three is not zero");
+
+/// Rows a batch where a query is likely to go to disk.
+const SPILLING_BATCH_ROWS: usize = 1024;
+
 /// Clones share the memory pool.
 #[derive(Clone)]
 pub struct Engine {
@@ -47,7 +55,10 @@ impl Engine {
         let disk =
             DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![options.temp_dir.clone()]));
         let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(FairSpillPool::new(options.memory_bytes)))
+            .with_memory_pool(Arc::new(TrackConsumersPool::new(
+                FairSpillPool::new(options.memory_bytes),
+                NAMED_CONSUMERS,
+            )))
             .with_disk_manager_builder(disk)
             .build_arc()?;
         Ok(Engine { runtime, options })
@@ -70,7 +81,15 @@ impl Engine {
         // A hash join holds one side in memory, whatever it takes; a merge join sorts, and sorts go to disk.
         let bytes: u64 = tables.iter().map(|(_, table)| table.bytes()).sum();
         if bytes > self.options.memory_bytes as u64 / 2 {
-            context.state_ref().write().config_mut().options_mut().optimizer.prefer_hash_join = true;
+            let state = context.state_ref();
+            let mut state = state.write();
+            let options = state.config_mut().options_mut();
+            options.optimizer.prefer_hash_join = false;
+            // What is spilled is merged a batch of each file at a time.
+            options.execution.batch_size = ConfigNonZeroUsize::try_new(SPILLING_BATCH_ROWS)?;
+            // Each sort sets this much aside for merging what it spilled, and there are several of them.
+            let reservation = &mut options.execution.sort_spill_reservation_bytes;
+            *reservation = (*reservation).min(self.options.memory_bytes / 64);
         }
         Ok(context)
     }
