@@ -48,10 +48,10 @@ pub fn problems(catalog: &Catalog, project: &Project, model: &Model) -> Vec<(Str
             problems.push((format!("gates[{place}]"), error.to_string()));
         }
     }
-    if spine.is_some() {
-        if let Err(problem) = pin(catalog, project, model) {
-            problems.push(problem);
-        }
+    if spine.is_some()
+        && let Err(problem) = pin(catalog, project, model)
+    {
+        problems.push(problem);
     }
     problems
 }

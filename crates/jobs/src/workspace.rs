@@ -62,8 +62,8 @@ impl Workspace {
         let metadata = Metadata::open(&metadata).await?;
         let engine = Engine::new(EngineOptions { memory_bytes: ENGINE_MEMORY, temp_dir: data.join("tmp") })?;
         Ok(Workspace {
-            history: History::open(&data.join("history"), metadata.clone())?,
-            artifacts: Artifacts::open(&data.join("artifacts"))?,
+            history: History::open(data.join("history"), metadata.clone())?,
+            artifacts: Artifacts::open(data.join("artifacts"))?,
             registry: Registry::new(metadata),
             engine,
             observer: around.observer,
