@@ -78,7 +78,7 @@ fn human(answered: &Answered, rows: &[Map<String, Json>]) -> String {
     let mut table = comfy_table::Table::new();
     table
         .load_preset(comfy_table::presets::NOTHING)
-        .set_content_arrangement(comfy_table::ContentArrangement::Dynamic)
+        .set_content_arrangement(comfy_table::ContentArrangement::Disabled)
         .set_header(fields.iter().map(|field| field.name()));
     for row in rows {
         table.add_row(fields.iter().map(|field| shortened(&row[field.name()])));

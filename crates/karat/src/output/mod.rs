@@ -40,7 +40,11 @@ impl Output {
 pub fn line(text: &str) {
     use std::io::Write;
     let mut stdout = std::io::stdout();
-    if writeln!(stdout, "{text}").and_then(|()| stdout.flush()).is_err() {
+    let written = match is_fancy() {
+        true => writeln!(stdout, "{}", coloured(text)),
+        false => writeln!(stdout, "{text}"),
+    };
+    if written.and_then(|()| stdout.flush()).is_err() {
         std::process::exit(0);
     }
 }
@@ -59,11 +63,16 @@ fn is_fancy() -> bool {
 
 /// How something turned out, as a sign on a terminal and as a word elsewhere.
 pub fn passed() -> &'static str {
-    if is_fancy() { "\u{1b}[32m✓\u{1b}[0m" } else { "passed" }
+    if is_fancy() { "✓" } else { "passed" }
 }
 
 pub fn failed() -> &'static str {
-    if is_fancy() { "\u{1b}[31m✗\u{1b}[0m" } else { "FAILED" }
+    if is_fancy() { "✗" } else { "FAILED" }
+}
+
+/// Signs get their colour last: in a table's cell it would count as text.
+fn coloured(text: &str) -> String {
+    text.replace('✓', "\u{1b}[32m✓\u{1b}[0m").replace('✗', "\u{1b}[31m✗\u{1b}[0m")
 }
 
 /// A heading stands out on a terminal.

@@ -8,7 +8,8 @@ pub fn table<const N: usize>(
     rows: impl IntoIterator<Item = [String; N]>,
 ) -> String {
     let mut table = Table::new();
-    table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    // A line too long for the terminal is the terminal's to wrap: cells broken over lines cannot be read or copied.
+    table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     if header.iter().any(|title| !title.is_empty()) {
         table.set_header(header);
     }

@@ -3,12 +3,11 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use karat_history::log::{self, Log, LogOptions};
-use karat_serving::PredictionEncoder;
 use serde_json::{Value as Json, json as value};
 
 use crate::small::{self, CLIENTS, MONTHS};
 use crate::support::{Server, command, json, karat, run_command};
+use crate::tampering;
 
 const AS_OF: &str = "2022-01-01T00:00:00Z";
 
@@ -21,6 +20,7 @@ fn a_project_from_check_to_replay() {
     features_as_known(folder);
     let (run, digest) = trained(folder);
     let prediction = served(folder);
+    tampering::a_wrong_state_is_found(folder);
     governed(folder, &digest);
     reproduced(folder, &run);
     replayed(folder, &prediction);
@@ -191,47 +191,11 @@ fn replayed(folder: &Path, answer: &Json) {
     assert!(revised.contains(&&value!(1)), "{ingested}");
     karat(folder, &["replay", id]).ok();
 
-    for (what, change) in TAMPERED {
-        tampered(folder, *change);
-        let ran = karat(folder, &["replay", id]).ends_with(1);
-        assert!(ran.stdout.contains(what), "no `{what}` in\n{}", ran.stdout);
-        tampered(folder, |record| *record = record["_before"].clone());
-    }
+    tampering::a_changed_record_is_found(folder, id);
     karat(folder, &["replay", id]).ok();
     let unknown = karat(folder, &["replay", "01890000-0000-7000-8000-000000000000"]).ends_with(1);
     assert!(unknown.stderr.contains("is in the log"), "{}", unknown.stderr);
     karat(folder, &["replay", "nonsense"]).ends_with(2);
-}
-
-type Change = fn(&mut Json);
-
-/// What a changed record is found by.
-const TAMPERED: &[(&str, Change)] = &[
-    ("feature share_late", |record| record["features"]["share_late"]["v"] = value!(0.123)),
-    ("score", |record| record["score"] = value!(record["score"].as_f64().unwrap() + 1e-9)),
-    ("contribution", |record| {
-        let contribution = record["reasons"][0]["contribution"].as_f64().unwrap();
-        record["reasons"][0]["contribution"] = value!(contribution + 1e-9);
-    }),
-];
-
-/// Writes the prediction log again, well-formed, with every record changed; what it was before stands under `_before`.
-fn tampered(folder: &Path, change: Change) {
-    let dir = folder.join(".karat/predictions");
-    let payloads: Vec<Vec<u8>> = log::read(&dir).unwrap().map(|payload| payload.unwrap().to_vec()).collect();
-    assert!(!payloads.is_empty());
-    std::fs::remove_dir_all(&dir).unwrap();
-    let log = Log::open(&dir, LogOptions::default(), std::sync::Arc::new(PredictionEncoder)).unwrap();
-    for payload in payloads {
-        let mut record: Json = serde_json::from_slice(&payload).unwrap();
-        let before = record.clone();
-        change(&mut record);
-        if record.get("_before").is_none() && before.get("_before").is_none() {
-            record["_before"] = before;
-        }
-        log.append(&serde_json::to_vec(&record).unwrap()).unwrap();
-    }
-    log.rotate().unwrap();
 }
 
 fn audited(folder: &Path) {

@@ -10,3 +10,4 @@ mod learning;
 mod mistakes;
 mod small;
 mod support;
+mod tampering;
