@@ -70,6 +70,7 @@ fn trained_alike_on_any_number_of_threads(project: &Path) {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "what is skipped is skipped visibly")]
 fn same_as_pandas(project: &Path) {
     json(project, &["features", "training-set", "credit_default", "--output", "training.parquet"]);
     let Some(python) = test_python() else {
