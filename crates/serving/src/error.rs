@@ -14,7 +14,7 @@ pub enum ServingError {
     #[error("no history for {entity} {key}: the endpoint refuses unknown keys (`unknown_key: reject`)")]
     UnknownKey { entity: String, key: String },
     #[error(
-        "model {model} has no version under the alias `{alias}` yet: approve one with `karat models approve {model} VERSION --as {alias}`"
+        "model {model} has no version under the alias `{alias}` yet: approve one with `karat models approve {model} --as {alias} --why \"...\"`"
     )]
     NoVersion { model: String, alias: String },
     #[error("the online store has no state for view {view}: run `karat features materialize`")]

@@ -100,7 +100,7 @@ fn full_rows_need_no_history() {
 fn without_a_version_or_a_state_the_answer_says_what_to_run() {
     let app = App::empty(UnknownKey::Score);
     let request = json!({"key": 1, "fields": fields()});
-    assert!(app.refusal(request.clone()).contains("karat models approve default_risk VERSION --as champion"));
+    assert!(app.refusal(request.clone()).contains("karat models approve default_risk --as champion --why"));
     app.endpoint.set_model(Some(app.model.clone()));
     assert!(app.refusal(request).contains("karat features materialize"));
 }
