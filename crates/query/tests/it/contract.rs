@@ -2,7 +2,7 @@ use karat_core::ErrorKind;
 use karat_query::Table;
 use serde_json::{Value as Json, json};
 
-use crate::world::{World, accepted, day, name, quarantined, raw_rows, source};
+use crate::world::{World, accepted, day, quarantined, raw_rows, source};
 
 fn loans(contract: Json) -> karat_project::spec::Source {
     source(json!({
@@ -217,7 +217,6 @@ async fn mistakes_in_a_contract_are_told_with_their_place() {
     assert!(error(json!({"check": "unique", "columns": ["id"], "action": "set_null"})).contains("contract.0.action"));
     assert!(error(json!({"check": "row_count", "min": 1})).contains("`warn` or `fail`"));
     assert!(error(json!({"check": "relation", "column": "id", "source": "x"})).contains("there is no source `x`"));
-    let _ = name("x");
 }
 
 #[tokio::test]
