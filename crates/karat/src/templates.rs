@@ -1,8 +1,10 @@
 //! What `karat init` and `karat demo` write: the shipped example, and the blank project.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use karat_core::Name;
 use karat_jobs::Usage;
 
 use crate::args::Template;
@@ -55,6 +57,18 @@ fn files(template: Template) -> &'static [File] {
 /// What makes a folder a project; written last, so that a folder that has it is complete.
 const CONFIG: &str = "karat.yaml";
 
+/// What the blank template calls its project.
+const UNNAMED: &str = "my-project";
+
+/// A blank project gets its folder's name, where that is a name.
+fn named_after<'a>(dir: &Path, config: &'a [u8]) -> Cow<'a, [u8]> {
+    let folder = std::path::absolute(dir).ok().and_then(|dir| Some(dir.file_name()?.to_str()?.to_owned()));
+    match (folder.and_then(|folder| Name::new(&folder).ok()), std::str::from_utf8(config)) {
+        (Some(name), Ok(text)) => Cow::Owned(text.replacen(UNNAMED, &name, 1).into_bytes()),
+        _ => Cow::Borrowed(config),
+    }
+}
+
 /// Writes the template into `dir` and returns its files. Refuses before the first write when a project is there already,
 /// or a file that would be changed.
 pub fn write(template: Template, dir: &Path) -> Result<Vec<&'static str>> {
@@ -77,6 +91,7 @@ pub fn write(template: Template, dir: &Path) -> Result<Vec<&'static str>> {
         let path = dir.join(path);
         let folder = path.parent().expect("a path inside a folder has a parent");
         std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        let bytes = if path.ends_with(CONFIG) { named_after(dir, bytes) } else { Cow::Borrowed(*bytes) };
         std::fs::write(&path, bytes).with_context(|| format!("{} cannot be written", path.display()))?;
     }
     Ok(files.iter().map(|(path, _)| *path).collect())
@@ -95,6 +110,16 @@ mod tests {
                 true => on_disk(folder, &path, found),
                 false => found.push(name),
             }
+        }
+    }
+
+    #[test]
+    fn a_blank_project_has_its_folders_name() {
+        let dir = tempfile::tempdir().unwrap();
+        for (folder, name) in [("lending", "name: lending\n"), ("2024 plans", "name: my-project\n")] {
+            write(Template::Blank, &dir.path().join(folder)).unwrap();
+            let config = std::fs::read_to_string(dir.path().join(folder).join(CONFIG)).unwrap();
+            assert!(config.starts_with(name), "{config}");
         }
     }
 
