@@ -119,7 +119,7 @@ fn init_makes_projects_that_check_and_leaves_others_alone() {
     next: cd mine && karat check
     ");
     let ran = karat(folder.path(), &["check", "--project", "mine"]).ok();
-    assert_eq!(ran.stdout.trim(), "my-project: no resources yet; no mistakes");
+    assert_eq!(ran.stdout.trim(), "mine: no resources yet; no mistakes");
     let again = karat(folder.path(), &["init", "mine"]).ends_with(2);
     assert!(again.stderr.contains("holds a project already"), "{}", again.stderr);
     karat(folder.path(), &["init", "example", "--template", "credit-risk", "--format", "json"]).ok().json();
