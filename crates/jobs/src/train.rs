@@ -171,10 +171,9 @@ async fn register(
         last_label_time: champion::last_label_time(&trained.split),
     };
     let files = crate::artifact::files(&trained.model, &set.pinned, &lineage);
-    if registered == Registered::New {
-        workspace.artifacts.put_all(&version.source, &files).await?;
-    } else if !workspace.artifacts.exists(&format!("{}/{}", version.source, karat_model::MODEL_FILE)).await? {
-        // A training killed between registering and storing: this one finishes its job.
+    // An existing version without files is a training killed between registering and storing: this one finishes its job.
+    let stored = format!("{}/{}", version.source, karat_model::MODEL_FILE);
+    if registered == Registered::New || !workspace.artifacts.exists(&stored).await? {
         workspace.artifacts.put_all(&version.source, &files).await?;
     }
     workspace.registry.mark_ready(&model.name, version.version, workspace.clock.now()).await?;

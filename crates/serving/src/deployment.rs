@@ -6,7 +6,6 @@ use karat_core::{Clock, Column, Digest, Instant, Name, OnlineStore, Value, neare
 use karat_features::{CompiledView, FeatureRow};
 
 use crate::endpoint::read_view;
-use crate::request::key_value;
 use crate::{Endpoint, ServingError};
 
 /// Everything a server answers from. What it holds is replaced as a whole when a release or an alias changes;
@@ -77,13 +76,6 @@ impl Deployment {
         let (row, commit) = read_view(self.online.as_ref(), &view.view, &view.digest, &key, as_of)?
             .ok_or_else(|| ServingError::NotMaterialized { view: view.name.to_string() })?;
         Ok(ViewAnswer { view, key, as_of, commit, row })
-    }
-}
-
-impl ServedView {
-    /// A key as JSON, typed as the view's entity has it.
-    pub fn key_from_json(&self, json: &serde_json::Value) -> Result<Value, ServingError> {
-        key_value(json, &self.key, "key")
     }
 }
 

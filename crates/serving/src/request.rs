@@ -95,7 +95,7 @@ fn as_of(json: &Json) -> Result<Instant, ServingError> {
 }
 
 /// A key as itself, or as `{"client_id": 5008806}`.
-pub(crate) fn key_value(json: &Json, key: &Column, path: &str) -> Result<Value, ServingError> {
+fn key_value(json: &Json, key: &Column, path: &str) -> Result<Value, ServingError> {
     if let Json::Object(columns) = json {
         if let Some(unknown) = columns.keys().find(|name| **name != key.name) {
             return Err(unknown_field(&format!("{path}.{unknown}"), unknown, [key.name.as_str()]));
