@@ -17,6 +17,7 @@ mod pinned;
 pub mod query;
 pub mod replay;
 pub mod reproduce;
+mod spine_order;
 pub mod train;
 pub mod training_set;
 pub mod verify;

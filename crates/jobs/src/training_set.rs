@@ -17,7 +17,10 @@ use karat_serving::{InputOrigin, Pinned};
 use karat_training::TrainingData;
 use serde::Serialize;
 
-use crate::{Catalog, Unit, Workspace, pinned};
+use crate::{Catalog, Unit, Workspace, pinned, spine_order};
+
+/// Rows whose bytes are made at a time.
+const DIGESTED_ROWS: usize = 8192;
 
 /// The commits a training set is read at, by source.
 pub type Commits = BTreeMap<Name, u64>;
@@ -136,7 +139,7 @@ impl TrainingSet {
     }
 }
 
-/// The spine's columns, in an order that depends on their values alone.
+/// The spine's columns, in [`spine_order`].
 async fn spine_rows(
     workspace: &Workspace,
     catalog: &Catalog,
@@ -160,11 +163,12 @@ async fn spine_rows(
     let commit = snapshot.commit;
     let mut tables = Tables::new();
     tables.insert(source.as_str(), Table::current(planned.plan.shape(), Some(snapshot)));
-    // Sorted by everything, so that equal data train equally however their history came about.
-    let sql = format!("SELECT {columns} FROM {} ORDER BY {columns}", quoted(source));
+    let sql = format!("SELECT {columns} FROM {}", quoted(source));
     let batches = workspace.engine.query(&sql, &tables).await?.collect().await?;
     let Some(first) = batches.first() else { bail!("source {source} has no rows: nothing can be learned from it") };
-    Ok((concat_batches(&first.schema(), &batches)?, commit))
+    let rows = concat_batches(&first.schema(), &batches)?;
+    drop(batches);
+    Ok((tokio::task::block_in_place(|| spine_order::sort(rows))?, commit))
 }
 
 pub(crate) fn quoted(name: &str) -> String {
@@ -240,20 +244,23 @@ pub(crate) fn instants(column: &ArrayRef, zone: &Zone) -> Result<Int64Array> {
     }
 }
 
+/// How many different keys there are, among keys that stand together.
 fn distinct(key: &ArrayRef) -> Result<u64> {
-    let fields = vec![arrow::row::SortField::new(key.data_type().clone())];
-    let rows = arrow::row::RowConverter::new(fields)?.convert_columns(std::slice::from_ref(key))?;
-    let keys: std::collections::HashSet<&[u8]> = (0..rows.num_rows()).map(|row| rows.row(row).data()).collect();
-    Ok(keys.len() as u64)
+    Ok(arrow::compute::partition(std::slice::from_ref(key))?.len() as u64)
 }
 
 fn digest(groups: &[&Vec<ArrayRef>]) -> Result<Digest> {
     let columns: Vec<ArrayRef> = groups.iter().flat_map(|group| group.iter().cloned()).collect();
     let fields = columns.iter().map(|column| arrow::row::SortField::new(column.data_type().clone())).collect();
-    let rows = arrow::row::RowConverter::new(fields)?.convert_columns(&columns)?;
+    let converter = arrow::row::RowConverter::new(fields)?;
     let mut digest = karat_core::DigestWriter::new();
-    for row in rows.iter() {
-        digest.update(row.data());
+    let rows = columns.first().map_or(0, |column| column.len());
+    for start in (0..rows).step_by(DIGESTED_ROWS) {
+        let some: Vec<ArrayRef> =
+            columns.iter().map(|column| column.slice(start, DIGESTED_ROWS.min(rows - start))).collect();
+        for row in converter.convert_columns(&some)?.iter() {
+            digest.update(row.data());
+        }
     }
     Ok(digest.finish())
 }

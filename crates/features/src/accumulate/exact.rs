@@ -4,7 +4,7 @@
 //! Radford Neal's "small superaccumulator" (<https://arxiv.org/abs/1505.05571>). Not-a-number and the infinities are
 //! counted beside it, so that they too can be taken away again. An exact zero is `+0.0`, whatever the signs summed.
 
-use super::round::{Wide, round_quotient};
+use super::round::{Wide, round_narrow_quotient, round_quotient};
 
 /// Bit 0 of digit 0 stands for 2^-1074; the largest float reaches into digit 65, carries into the ones after.
 const DIGITS: usize = 68;
@@ -163,7 +163,22 @@ impl ExactSum {
             return 0.0;
         }
         let exponent = LOWEST_EXPONENT + 32 * self.low as i32;
+        if let Some(narrow) = self.narrow() {
+            return round_narrow_quotient(narrow, exponent, divisor);
+        }
         round_quotient(Wide::from_signed_digits(&self.digits[self.low..self.high]), exponent, divisor)
+    }
+
+    /// The digits as one number, where they fit: numbers of like size need no more than four.
+    #[inline]
+    fn narrow(&self) -> Option<i128> {
+        let digits = &self.digits[self.low..self.high];
+        let (top, rest) = digits.split_last()?;
+        // A digit weighs less than 2^62 whatever was added: three always fit, a fourth where it is small itself.
+        if rest.len() > 3 || (rest.len() == 3 && top.unsigned_abs() >= 1 << 29) {
+            return None;
+        }
+        Some(digits.iter().rev().fold(0i128, |number, digit| (number << 32) + i128::from(*digit)))
     }
 
     pub(crate) fn state(&self) -> ExactState {

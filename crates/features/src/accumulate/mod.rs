@@ -16,7 +16,7 @@ use karat_core::DataType;
 use crate::events::{Texts, compare};
 use crate::view::SlotKind;
 pub(crate) use exact::{ExactState, ExactSum};
-use round::{Wide, round_quotient};
+use round::round_narrow_quotient;
 
 #[derive(Debug, Clone)]
 pub(crate) enum Accumulator {
@@ -160,9 +160,7 @@ impl Accumulator {
         match self {
             Accumulator::Count(count) => Some(*count as i64),
             Accumulator::Ints { count: 0, .. } => None,
-            Accumulator::Ints { sum, count } if kind == SlotKind::Mean => {
-                float(round_quotient(Wide::from_int(*sum), 0, *count))
-            }
+            Accumulator::Ints { sum, count } if kind == SlotKind::Mean => float(round_narrow_quotient(*sum, 0, *count)),
             Accumulator::Ints { sum, .. } => i64::try_from(*sum).ok(),
             Accumulator::Floats(sum) if sum.count() == 0 => None,
             Accumulator::Floats(sum) if kind == SlotKind::Mean => float(sum.mean()),

@@ -80,6 +80,36 @@ impl Wide {
 }
 
 /// `number * 2^exponent / divisor`, rounded to nearest, ties to even; zero is `+0.0`.
+pub(crate) fn round_narrow_quotient(number: i128, exponent: i32, divisor: u64) -> f64 {
+    normal_quotient(number, exponent, divisor)
+        .unwrap_or_else(|| round_quotient(Wide::from_int(number), exponent, divisor))
+}
+
+/// In two divisions by a machine word, where the result is zero or a normal float.
+fn normal_quotient(number: i128, exponent: i32, divisor: u64) -> Option<f64> {
+    let magnitude = number.unsigned_abs();
+    if magnitude == 0 {
+        return Some(0.0);
+    }
+    // With its highest bit at the top, the dividend leaves at least 64 significant bits of quotient: the lowest can
+    // stand for the remainder without being mistaken for a half.
+    let shift = magnitude.leading_zeros();
+    let dividend = magnitude << shift;
+    let (quotient, remainder) = match divisor {
+        1 => (dividend, 0),
+        divisor => (dividend / u128::from(divisor), dividend % u128::from(divisor)),
+    };
+    let rounded = (quotient | u128::from(remainder != 0)) as f64;
+    let scale = exponent - shift as i32;
+    let biased = (rounded.to_bits() >> 52) as i32 + scale;
+    if !(1..0x7ff).contains(&biased) {
+        return None;
+    }
+    let magnitude = f64::from_bits(rounded.to_bits().wrapping_add_signed(i64::from(scale) << 52));
+    Some(if number < 0 { -magnitude } else { magnitude })
+}
+
+/// As [`round_narrow_quotient`], of a number of any size.
 pub(crate) fn round_quotient(mut number: Wide, exponent: i32, divisor: u64) -> f64 {
     if number.len == EXTRA {
         return 0.0;
@@ -152,6 +182,20 @@ mod tests {
         #[test]
         fn large_ints_round_as_casts_do(value in any::<i128>()) {
             prop_assert_eq!(round_quotient(Wide::from_int(value), 0, 1), value as f64);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_short_way_gives_the_bits_of_the_long_one(
+            value in prop_oneof![any::<i128>(), any::<i64>().prop_map(i128::from), -100..100i128],
+            exponent in prop_oneof![-1200..1200i32, -60..60i32],
+            divisor in prop_oneof![1..100u64, any::<u64>().prop_map(|divisor| divisor.max(1))],
+        ) {
+            // The long way starts at the lowest float's exponent, below which no sum has digits.
+            let exponent = exponent.max(-1074);
+            let long = round_quotient(Wide::from_int(value), exponent, divisor);
+            prop_assert_eq!(round_narrow_quotient(value, exponent, divisor).to_bits(), long.to_bits());
         }
     }
 

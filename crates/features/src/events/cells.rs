@@ -16,6 +16,8 @@ pub(crate) enum Cells {
     Flags(Vec<u8>),
     /// `valid` is empty while there is no null.
     Words { words: Vec<i64>, valid: Vec<bool> },
+    /// All the same so far.
+    Same { cell: Option<i64>, len: usize, data_type: DataType },
 }
 
 impl Cells {
@@ -26,10 +28,16 @@ impl Cells {
         }
     }
 
+    /// For columns that are likely to have one value throughout: takes no memory while they do.
+    pub(crate) fn uniform(data_type: DataType) -> Cells {
+        Cells::Same { cell: None, len: 0, data_type }
+    }
+
     pub(crate) fn len(&self) -> usize {
         match self {
             Cells::Flags(flags) => flags.len(),
             Cells::Words { words, .. } => words.len(),
+            Cells::Same { len, .. } => *len,
         }
     }
 
@@ -38,6 +46,7 @@ impl Cells {
         match self {
             Cells::Flags(flags) => (flags[index] != NULL_FLAG).then(|| i64::from(flags[index])),
             Cells::Words { words, valid } => (valid.is_empty() || valid[index]).then(|| words[index]),
+            Cells::Same { cell, .. } => *cell,
         }
     }
 
@@ -59,6 +68,16 @@ impl Cells {
                     valid.push(cell.is_some());
                 }
             }
+            Cells::Same { cell: same, len, .. } if *len == 0 || *same == cell => {
+                *same = cell;
+                *len += 1;
+            }
+            Cells::Same { cell: same, len, data_type } => {
+                let mut cells = Cells::new(*data_type);
+                (0..*len).for_each(|_| cells.push(*same));
+                cells.push(cell);
+                *self = cells;
+            }
         }
     }
 
@@ -69,7 +88,26 @@ impl Cells {
                 words.clear();
                 valid.clear();
             }
+            Cells::Same { len, .. } => *len = 0,
         }
+    }
+
+    /// The cells of columns of one type, one after the other. At least one.
+    pub(crate) fn concat(columns: Vec<Cells>) -> Cells {
+        let mut columns = columns.into_iter();
+        let mut whole = columns.next().expect("there is a column");
+        for column in columns {
+            match (&mut whole, column) {
+                (Cells::Flags(flags), Cells::Flags(more)) => flags.extend(more),
+                (Cells::Words { words, valid }, Cells::Words { words: more, valid: more_valid })
+                    if valid.is_empty() && more_valid.is_empty() =>
+                {
+                    words.extend(more);
+                }
+                (whole, column) => (0..column.len()).for_each(|index| whole.push(column.get(index))),
+            }
+        }
+        whole
     }
 
     /// Appends the cells of `other` at `rows`.
@@ -105,8 +143,15 @@ impl Cells {
             Some(DataType::Timestamp) => primitive!(TimestampMicrosecondType, |value| *value),
             Some(DataType::Bool) => array.as_boolean().iter().for_each(|cell| self.push(cell.map(i64::from))),
             Some(DataType::Text) => {
+                // A text is often the one before it: that needs no look-up.
+                let mut last: Option<(&str, i64)> = None;
                 for cell in array.as_string::<i32>().iter() {
-                    self.push(cell.map(|text| i64::from(texts.intern(text.as_bytes()))));
+                    let code = cell.map(|text| match last {
+                        Some((before, code)) if before == text => code,
+                        _ => i64::from(texts.intern(text.as_bytes())),
+                    });
+                    last = cell.zip(code).or(last);
+                    self.push(code);
                 }
             }
             None => unreachable!("columns are brought to Karat's types where they enter"),

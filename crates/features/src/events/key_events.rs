@@ -43,10 +43,14 @@ impl KeyEvents {
         if !rows.is_sorted_by(|a, b| order.compare(*a, *b) != Ordering::Greater) {
             rows.sort_unstable_by(|a, b| order.compare(*a, *b));
         }
-        gather(&mut self.event_time, &table.event_time, rows);
-        gather(&mut self.known_time, &table.known_time, rows);
-        gather(&mut self.commit, &table.commit, rows);
-        gather(&mut self.removed, &table.removed, rows);
+        self.event_time.clear();
+        self.event_time.extend(rows.iter().map(|row| table.event_time[*row as usize]));
+        table.delay.gather(&mut self.known_time, rows);
+        for (known, event) in self.known_time.iter_mut().zip(&self.event_time) {
+            *known = known.wrapping_add(*event);
+        }
+        table.commit.gather(&mut self.commit, rows);
+        table.removed.gather(&mut self.removed, rows);
         for (cells, from) in self.arguments.iter_mut().zip(&table.arguments) {
             cells.clear();
             cells.gather(from, rows);
@@ -83,11 +87,6 @@ impl KeyEvents {
     }
 }
 
-fn gather<T: Copy>(into: &mut Vec<T>, from: &[T], rows: &[u32]) {
-    into.clear();
-    into.extend(rows.iter().map(|row| from[*row as usize]));
-}
-
 /// The order of events in a table. Total up to records that are the same in everything a value could depend on.
 pub(crate) struct EventOrder<'a> {
     pub(crate) table: &'a EventTable,
@@ -122,7 +121,7 @@ impl EventOrder<'_> {
     /// Between records of one row: the later known wins, and where nothing says which is later, the greater values.
     fn rest(&self, a: usize, b: usize) -> Ordering {
         let table = self.table;
-        let known = |row: usize| (table.known_time[row], table.commit[row], !table.removed[row]);
+        let known = |row: usize| (table.known_time(row), table.commit.get(row), !table.removed.get(row));
         known(a).cmp(&known(b)).then_with(|| {
             for (cells, argument) in table.arguments.iter().zip(&self.plan.arguments) {
                 let ordering = compare(argument.data_type, cells.get(a), cells.get(b), &table.texts);

@@ -5,6 +5,7 @@ mod interner;
 mod key_events;
 mod project;
 mod table;
+mod uniform;
 
 pub(crate) use cells::{Cells, compare, value};
 pub(crate) use interner::Texts;

@@ -1,6 +1,6 @@
 //! From rows of history to events.
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType as ArrowType, Int64Type};
 use karat_core::hidden::{self, NulledCell};
 use karat_core::{Column, Instant};
@@ -28,13 +28,16 @@ impl EventTable {
             self.arguments[argument].append(&array, &mut self.texts);
         }
         self.key.extend(self.keys.intern(&keys, rows));
+        let first = self.event_time.len();
         if plan.timed {
-            self.event_time.extend(words(&batch, hidden::EVENT_TIME)?);
+            self.event_time.extend_from_slice(words(&batch, hidden::EVENT_TIME)?.values());
         } else {
-            self.event_time.resize(self.event_time.len() + rows, 0);
+            self.event_time.resize(first + rows, 0);
         }
-        self.known_time.extend(words(&batch, hidden::KNOWN_TIME)?);
-        self.commit.extend(words(&batch, hidden::COMMIT)?);
+        let known = words(&batch, hidden::KNOWN_TIME)?;
+        let times = self.event_time[first..].iter().zip(known.values());
+        self.delay.extend(times.map(|(event, known)| known.wrapping_sub(*event)));
+        self.commit.extend(words(&batch, hidden::COMMIT)?.values().iter().copied());
         let removed = hidden_column(&batch, hidden::REMOVED, &ArrowType::Boolean)?;
         self.removed.extend(removed.as_boolean().iter().map(|removed| removed.unwrap_or(false)));
         if let (Some(cells), Some(column)) = (&mut self.sequence, &plan.sequence) {
@@ -90,12 +93,12 @@ fn hidden_column(batch: &RecordBatch, name: &str, wanted: &ArrowType) -> Result<
     }
 }
 
-fn words(batch: &RecordBatch, name: &str) -> Result<Vec<i64>, FeatureError> {
+fn words(batch: &RecordBatch, name: &str) -> Result<Int64Array, FeatureError> {
     let column = hidden_column(batch, name, &ArrowType::Int64)?;
     if column.null_count() > 0 {
         return Err(FeatureError::Batch(format!("column `{name}` has nulls")));
     }
-    Ok(column.as_primitive::<Int64Type>().values().to_vec())
+    Ok(column.as_primitive::<Int64Type>().clone())
 }
 
 fn reports(nulled: &str, plan: &Plan) -> bool {

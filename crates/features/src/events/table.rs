@@ -5,6 +5,7 @@ use arrow::datatypes::{Date32Type, Int64Type, TimestampMicrosecondType};
 use hashbrown::HashMap;
 use karat_core::{Column, DataType, Value};
 
+use super::uniform::Uniform;
 use super::{Cells, Texts};
 use crate::key::encode_key;
 use crate::view::Plan;
@@ -18,9 +19,10 @@ pub(crate) struct EventTable {
     pub(crate) key: Vec<u32>,
     /// Zero throughout where events have no time.
     pub(crate) event_time: Vec<i64>,
-    pub(crate) known_time: Vec<i64>,
-    pub(crate) commit: Vec<i64>,
-    pub(crate) removed: Vec<bool>,
+    /// From the event to when it was known; wraps where it began to be known always. See [`EventTable::known_time`].
+    pub(super) delay: Uniform<i64>,
+    pub(crate) commit: Uniform<i64>,
+    pub(crate) removed: Uniform<bool>,
     pub(crate) sequence: Option<Cells>,
     pub(crate) identity: Vec<Cells>,
     pub(crate) arguments: Vec<Cells>,
@@ -35,19 +37,30 @@ impl EventTable {
             keys: Keys::new(keys),
             key: Vec::new(),
             event_time: Vec::new(),
-            known_time: Vec::new(),
-            commit: Vec::new(),
-            removed: Vec::new(),
-            sequence: plan.sequence.as_ref().map(|column| Cells::new(column.data_type)),
-            identity: plan.identity.iter().map(|column| Cells::new(column.data_type)).collect(),
+            delay: Uniform::new(),
+            commit: Uniform::new(),
+            removed: Uniform::new(),
+            sequence: plan.sequence.as_ref().map(|column| Cells::uniform(column.data_type)),
+            identity: plan.identity.iter().map(|column| Cells::uniform(column.data_type)).collect(),
             arguments: plan.arguments.iter().map(|argument| Cells::new(argument.data_type)).collect(),
-            nulled: Cells::new(DataType::Text),
+            nulled: Cells::uniform(DataType::Text),
             texts: Texts::default(),
         }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.key.len()
+    }
+
+    #[inline]
+    pub(crate) fn known_time(&self, row: usize) -> i64 {
+        self.event_time[row].wrapping_add(self.delay.get(row))
+    }
+
+    /// Appends the times of an event; the rest of it follows, column by column.
+    pub(crate) fn push_times(&mut self, event_time: i64, known_time: i64) {
+        self.event_time.push(event_time);
+        self.delay.push(known_time.wrapping_sub(event_time));
     }
 
     /// The events of each key, as stretches of one list: a counting sort, stable and linear.
@@ -84,6 +97,11 @@ impl Groups {
 
     pub(crate) fn of(&self, code: usize) -> &[u32] {
         &self.rows[self.starts[code] as usize..self.starts[code + 1] as usize]
+    }
+
+    /// All rows, group after group.
+    pub(crate) fn into_rows(self) -> Vec<u32> {
+        self.rows
     }
 
     /// How many rows the groups before `code` have.
@@ -134,16 +152,12 @@ impl Keys {
     /// Codes of a batch's keys, [`NO_KEY`] where a part is null; new keys get new codes.
     pub(crate) fn intern(&mut self, columns: &[ArrayRef], rows: usize) -> Vec<u32> {
         match self {
-            Keys::Words { codes, words, .. } => word_iter(&columns[0])
-                .map(|word| {
-                    word.map_or(NO_KEY, |word| {
-                        *codes.entry(word).or_insert_with(|| {
-                            words.push(word);
-                            (words.len() - 1) as u32
-                        })
-                    })
+            Keys::Words { codes, words, .. } => each_run(word_iter(&columns[0]), |word| {
+                *codes.entry(word).or_insert_with(|| {
+                    words.push(word);
+                    (words.len() - 1) as u32
                 })
-                .collect(),
+            }),
             Keys::Bytes(texts) => {
                 (0..rows).map(|row| key_bytes(columns, row).map_or(NO_KEY, |key| texts.intern(&key))).collect()
             }
@@ -153,14 +167,32 @@ impl Keys {
     /// Codes of keys; [`NO_KEY`] for those never seen.
     pub(crate) fn find(&self, columns: &[ArrayRef], rows: usize) -> Vec<u32> {
         match self {
-            Keys::Words { codes, .. } => word_iter(&columns[0])
-                .map(|word| word.and_then(|word| codes.get(&word).copied()).unwrap_or(NO_KEY))
-                .collect(),
+            Keys::Words { codes, .. } => {
+                each_run(word_iter(&columns[0]), |word| codes.get(&word).copied().unwrap_or(NO_KEY))
+            }
             Keys::Bytes(texts) => (0..rows)
                 .map(|row| key_bytes(columns, row).and_then(|key| texts.find(&key)).unwrap_or(NO_KEY))
                 .collect(),
         }
     }
+}
+
+/// Codes of words, looked up once where a word repeats the one before; [`NO_KEY`] for null.
+fn each_run(words: impl Iterator<Item = Option<i64>>, mut look_up: impl FnMut(i64) -> u32) -> Vec<u32> {
+    let mut last: Option<(i64, u32)> = None;
+    words
+        .map(|word| {
+            let Some(word) = word else { return NO_KEY };
+            match last {
+                Some((before, code)) if before == word => code,
+                _ => {
+                    let code = look_up(word);
+                    last = Some((word, code));
+                    code
+                }
+            }
+        })
+        .collect()
 }
 
 fn word_iter(column: &ArrayRef) -> Box<dyn Iterator<Item = Option<i64>> + '_> {

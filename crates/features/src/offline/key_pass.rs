@@ -1,50 +1,10 @@
 //! One key after another: its events, its readers, their values.
 
-use super::Spine;
 use super::run::Found;
-use crate::events::{EventTable, Groups, KeyEvents};
+use crate::events::{EventTable, KeyEvents};
 use crate::fold::{Fold, Folded, Read, WindowStarts, select};
 use crate::view::CompiledView;
 use karat_core::DataType;
-
-/// The rows of a spine grouped by key, in each group by what they read.
-pub(super) struct Readers {
-    reads: Vec<Read>,
-    order: Vec<u32>,
-    groups: Groups,
-}
-
-impl Readers {
-    pub(super) fn new(spine: &Spine, codes: &[u32], count: usize, up_to: i64) -> Readers {
-        let groups = Groups::new(codes, count);
-        let mut order = Vec::with_capacity(codes.len());
-        for code in 0..count {
-            let start = order.len();
-            order.extend_from_slice(groups.of(code));
-            let read = |row: &u32| {
-                let read = Read::of_spine(spine, *row as usize, up_to);
-                (read.as_of, read.known_at)
-            };
-            order[start..].sort_by_key(read);
-        }
-        let reads = order.iter().map(|row| Read::of_spine(spine, *row as usize, up_to)).collect();
-        Readers { reads, order, groups }
-    }
-
-    pub(super) fn of(&self, code: usize) -> &[Read] {
-        let start = self.groups.before(code);
-        &self.reads[start..start + self.groups.of(code).len()]
-    }
-
-    pub(super) fn before(&self, code: usize) -> usize {
-        self.groups.before(code)
-    }
-
-    /// The spine's rows in the order of the groups.
-    pub(super) fn order(&self) -> &[u32] {
-        &self.order
-    }
-}
 
 pub(super) struct KeyPass<'v> {
     view: &'v CompiledView,

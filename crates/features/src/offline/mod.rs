@@ -5,6 +5,7 @@
 
 mod expressions;
 mod key_pass;
+mod readers;
 mod run;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};

@@ -1,3 +1,4 @@
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -7,12 +8,12 @@ use arrow::array::{
 use arrow::datatypes::{Field, Schema as ArrowSchema};
 use karat_core::DataType;
 
-use super::key_pass::{KeyPass, Readers};
+use super::key_pass::KeyPass;
+use super::readers::{Order, Readers};
 use super::{AsOfPass, Spine, expressions};
 use crate::NO_HISTORY;
 use crate::error::FeatureError;
 use crate::events::{Cells, NO_KEY, Texts};
-use crate::fold::Read;
 
 /// What the passes found: by slot a column of cells, and whether each row had a history.
 pub(super) struct Found {
@@ -31,28 +32,27 @@ pub(super) fn run(pass: &AsOfPass<'_>, spine: &Spine, up_to: Option<u64>) -> Res
     let rows = spine.as_of.len();
     check(pass, spine)?;
     let up_to = up_to.map_or(i64::MAX, |commit| i64::try_from(commit).unwrap_or(i64::MAX));
-    let mut codes = pass.table.keys.find(&spine.keys, rows);
-    // Rows of keys without events share one more code, so that every row is in a group.
-    let strangers = pass.table.keys.len() as u32;
-    codes.iter_mut().filter(|code| **code == NO_KEY).for_each(|code| *code = strangers);
+    let codes = pass.table.keys.find(&spine.keys, rows);
     let events = pass.table.by_key();
-    let readers = Readers::new(spine, &codes, strangers as usize + 1, up_to);
+    let readers = Readers::new(spine, codes, pass.table.keys.len(), up_to);
+    let events_of = |group: usize| match readers.code(group) {
+        NO_KEY => &[],
+        code => events.of(code as usize),
+    };
 
     let types: Vec<DataType> = view.plan.slots.iter().map(|slot| slot.data_type).collect();
-    let parts = split(strangers as usize + 1, pass.threads, |code| {
-        let events = if code < strangers as usize { events.before(code) } else { pass.table.len() };
-        events + readers.before(code)
-    });
-    let found: Vec<Found> = std::thread::scope(|scope| {
-        let workers: Vec<_> = parts
-            .iter()
+    let work = |group| events_of(group).len() + readers.rows_of(group).len();
+    let mut found: Vec<Found> = std::thread::scope(|scope| {
+        let workers: Vec<_> = split(readers.len(), pass.threads, work)
+            .into_iter()
             .map(|part| {
-                let (part, types, events, readers) = (part.clone(), &types, &events, &readers);
+                let (types, readers, events_of) = (&types, &readers, &events_of);
                 scope.spawn(move || {
                     let mut key_pass = KeyPass::new(view, &pass.table, types);
-                    for code in part {
-                        let rows = if code < strangers as usize { events.of(code) } else { &[] };
-                        key_pass.run(rows, readers.of(code));
+                    let mut reads = Vec::new();
+                    for group in part {
+                        readers.read(group, &mut reads);
+                        key_pass.run(events_of(group), &reads);
                     }
                     key_pass.found
                 })
@@ -61,19 +61,17 @@ pub(super) fn run(pass: &AsOfPass<'_>, spine: &Spine, up_to: Option<u64>) -> Res
         workers.into_iter().map(|worker| worker.join().expect("a pass over a key does not panic")).collect()
     });
 
-    // Each part found its rows in the order of the groups; `place[row]` is where in all of that.
-    let mut place = vec![0u32; rows];
-    for (index, row) in readers.order().iter().enumerate() {
-        place[*row as usize] = index as u32;
-    }
+    let place = Place::of(readers.into_order());
+    drop(events);
     let slots: Vec<ArrayRef> = (0..types.len())
         .map(|slot| {
-            let parts: Vec<&Cells> = found.iter().map(|part| &part.slots[slot]).collect();
-            array(&parts, types[slot], &place, &pass.table.texts)
+            let none = || Cells::new(types[slot]);
+            let parts = found.iter_mut().map(|part| std::mem::replace(&mut part.slots[slot], none())).collect();
+            array(parts, types[slot], &place, &pass.table.texts)
         })
         .collect();
     let no_history: Vec<bool> = found.iter().flat_map(|part| part.no_history.iter().copied()).collect();
-    let no_history: BooleanArray = place.iter().map(|place| Some(no_history[*place as usize])).collect();
+    let no_history: BooleanArray = (0..rows).map(|row| Some(no_history[place.get(row)])).collect();
 
     let mut columns = expressions::outputs(view, &slots, &spine.as_of)?;
     let mut fields: Vec<Field> =
@@ -106,34 +104,51 @@ fn check(pass: &AsOfPass<'_>, spine: &Spine) -> Result<(), FeatureError> {
     Ok(())
 }
 
-/// Stretches of `0..count` of about equal work, one a thread.
-fn split(count: usize, threads: usize, work_before: impl Fn(usize) -> usize) -> Vec<std::ops::Range<usize>> {
-    let total = work_before(count - 1);
-    let mut edges: Vec<usize> = (1..threads)
-        .map(|thread| {
-            let wanted = total * thread / threads;
-            let (mut low, mut high) = (0, count);
-            while low < high {
-                let middle = (low + high) / 2;
-                if work_before(middle) < wanted { low = middle + 1 } else { high = middle }
-            }
-            low
-        })
-        .collect();
-    edges.insert(0, 0);
-    edges.push(count);
-    edges.windows(2).map(|pair| pair[0]..pair[1]).collect()
+/// Stretches of `0..count` of about equal work, at most one a thread.
+fn split(count: usize, threads: usize, work: impl Fn(usize) -> usize) -> Vec<Range<usize>> {
+    let share = (0..count).map(&work).sum::<usize>() / threads + 1;
+    let mut parts = Vec::with_capacity(threads);
+    let (mut start, mut done) = (0, 0);
+    for index in 0..count {
+        done += work(index);
+        if done >= share {
+            parts.push(start..index + 1);
+            (start, done) = (index + 1, 0);
+        }
+    }
+    parts.push(start..count);
+    parts
+}
+
+/// The parts find rows in the order of the groups: where in all of that is a row of the spine?
+enum Place {
+    Same,
+    Each(Vec<u32>),
+}
+
+impl Place {
+    fn of(order: Order) -> Place {
+        let Order::Each(order) = order else { return Place::Same };
+        let mut place = vec![0u32; order.len()];
+        for (index, row) in order.iter().enumerate() {
+            place[*row as usize] = index as u32;
+        }
+        Place::Each(place)
+    }
+
+    #[inline]
+    fn get(&self, row: usize) -> usize {
+        match self {
+            Place::Same => row,
+            Place::Each(place) => place[row] as usize,
+        }
+    }
 }
 
 /// One column in the spine's order, out of the parts' cells.
-fn array(parts: &[&Cells], data_type: DataType, place: &[u32], texts: &Texts) -> ArrayRef {
-    let mut whole = Cells::new(data_type);
-    for part in parts {
-        for index in 0..part.len() {
-            whole.push(part.get(index));
-        }
-    }
-    let cells = place.iter().map(|place| whole.get(*place as usize));
+fn array(parts: Vec<Cells>, data_type: DataType, place: &Place, texts: &Texts) -> ArrayRef {
+    let whole = Cells::concat(parts);
+    let cells = (0..whole.len()).map(|row| whole.get(place.get(row)));
     match data_type {
         DataType::Bool => Arc::new(cells.map(|cell| cell.map(|word| word == 1)).collect::<BooleanArray>()),
         DataType::Int => Arc::new(cells.collect::<Int64Array>()),
@@ -146,16 +161,5 @@ fn array(parts: &[&Cells], data_type: DataType, place: &[u32], texts: &Texts) ->
             let array: TimestampMicrosecondArray = cells.collect();
             Arc::new(array.with_data_type(data_type.arrow()))
         }
-    }
-}
-
-impl Read {
-    pub(super) fn of_spine(spine: &Spine, row: usize, up_to: i64) -> Read {
-        let as_of = spine.as_of.value(row);
-        let known_at = match &spine.known_at {
-            Some(known_at) if known_at.is_valid(row) => known_at.value(row),
-            _ => as_of,
-        };
-        Read { as_of, known_at, up_to }
     }
 }

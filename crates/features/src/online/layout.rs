@@ -158,7 +158,7 @@ pub(super) fn read<'a>(bytes: &'a [u8], plan: &Plan) -> Result<State<'a>, Featur
     let commit = columns::read_words(&mut reader, len)?;
     let removed = match columns::read(&mut reader, len, DataType::Bool, 0)? {
         Cells::Flags(flags) => flags.into_iter().map(|flag| flag == 1).collect::<Vec<bool>>(),
-        Cells::Words { .. } => return Err(NO_SENSE),
+        Cells::Words { .. } | Cells::Same { .. } => return Err(NO_SENSE),
     };
     let identity = columns::read_words(&mut reader, len)?;
     let identity: Vec<u32> = identity

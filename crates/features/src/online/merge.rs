@@ -194,10 +194,11 @@ fn identity_hash(table: &EventTable, plan: &Plan, row: usize) -> u64 {
 
 fn append_state(table: &mut EventTable, plan: &Plan, state: &State<'_>, order: &Order) {
     let events = &state.events;
-    table.event_time.extend(&events.event_time);
-    table.known_time.extend(&events.known_time);
-    table.commit.extend(&events.commit);
-    table.removed.extend(&events.removed);
+    for (event_time, known_time) in events.event_time.iter().zip(&events.known_time) {
+        table.push_times(*event_time, *known_time);
+    }
+    table.commit.extend(events.commit.iter().copied());
+    table.removed.extend(events.removed.iter().copied());
     let len = events.len();
     let mut append = |into: &mut Cells, from: &Cells, data_type| {
         append_cells(into, &mut table.texts, from, &state.texts, data_type, 0..len as u32);
@@ -218,10 +219,9 @@ fn append_state(table: &mut EventTable, plan: &Plan, state: &State<'_>, order: &
 
 fn append_rows(table: &mut EventTable, plan: &Plan, new: &EventTable, rows: &[u32]) {
     for row in rows.iter().map(|row| *row as usize) {
-        table.event_time.push(new.event_time[row]);
-        table.known_time.push(new.known_time[row]);
-        table.commit.push(new.commit[row]);
-        table.removed.push(new.removed[row]);
+        table.push_times(new.event_time[row], new.known_time(row));
+        table.commit.push(new.commit.get(row));
+        table.removed.push(new.removed.get(row));
     }
     let mut append = |into: &mut Cells, from: &Cells, data_type| {
         append_cells(into, &mut table.texts, from, &new.texts, data_type, rows.iter().copied());

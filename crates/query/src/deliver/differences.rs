@@ -11,7 +11,7 @@ use karat_project::spec::Delivery;
 use super::DeliveryCounts;
 use super::records;
 use super::timeline::{Record, RowRef, Timeline, Version};
-use crate::plan::Shape;
+use crate::plan::{Identity, Shape};
 use crate::stage::{ACCEPTED_FILE, ACCEPTED_LINE};
 use crate::{QueryError, Result};
 
@@ -33,6 +33,9 @@ pub(super) struct Differences {
 }
 
 pub(super) fn find(rules: &Rules, delivered: &RecordBatch, there: Option<&RecordBatch>) -> Result<Differences> {
+    if rules.shape.identity == Identity::FileRow {
+        return appended(rules, delivered);
+    }
     let sides = Sides::new(rules, delivered, there)?;
     let mut counts = DeliveryCounts::default();
     let mut found: Vec<Record> = Vec::new();
@@ -50,6 +53,32 @@ pub(super) fn find(rules: &Rules, delivered: &RecordBatch, there: Option<&Record
     }
     let records = records::build(rules, delivered, there, &found)?;
     Ok(Differences { records, counts })
+}
+
+/// Rows of files that are new: each is a row of its own, so that none is compared with another.
+fn appended(rules: &Rules, delivered: &RecordBatch) -> Result<Differences> {
+    let column = |name: &str| delivered.column_by_name(name).expect("accepted rows have it");
+    let ints = |name: &str| column(name).as_primitive::<Int64Type>();
+    let (digests, rows) = (column(hidden::FILE).as_string::<i32>(), ints(hidden::ROW).values());
+    let (events, known) = (ints(hidden::EVENT_TIME), ints(hidden::KNOWN_TIME));
+    let files = column(ACCEPTED_FILE).as_primitive::<UInt32Type>().values();
+    let mut order: Vec<usize> = (0..delivered.num_rows()).collect();
+    order.sort_by(|a, b| {
+        let of_files = if files[*a] == files[*b] { Ordering::Equal } else { digests.value(*a).cmp(digests.value(*b)) };
+        of_files.then(rows[*a].cmp(&rows[*b]))
+    });
+    let found: Vec<Record> = order
+        .into_iter()
+        .map(|row| Record {
+            row: RowRef::Delivered(row),
+            event: event(events, row),
+            known: if known.is_valid(row) { known.value(row) } else { i64::MIN },
+            removed: false,
+        })
+        .collect();
+    let records = records::build(rules, delivered, None, &found)?;
+    let new = found.len() as u64;
+    Ok(Differences { records, counts: DeliveryCounts { accepted: new, new, ..DeliveryCounts::default() } })
 }
 
 fn split(order: &[usize], same: impl Fn(usize) -> bool) -> (&[usize], &[usize]) {
