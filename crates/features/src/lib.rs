@@ -20,7 +20,7 @@ pub use definition::{Definition, DefinitionError, Identity, NamedFeature, Source
 pub use error::FeatureError;
 pub use expression::{Expression, ExpressionError, SEMANTICS, function_names};
 pub use key::{KeyError, decode_key, encode_key};
-pub use offline::{AsOfPass, Spine};
+pub use offline::{AsOfPass, Spine, in_spine_order};
 pub use online::{FeatureRow, NulledFeature, ReadAt, StateBuilder, States};
 pub use view::{CompiledView, Retention};
 

@@ -17,7 +17,6 @@ mod pinned;
 pub mod query;
 pub mod replay;
 pub mod reproduce;
-mod spine_order;
 pub mod train;
 pub mod training_set;
 pub mod verify;

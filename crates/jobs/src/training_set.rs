@@ -17,7 +17,7 @@ use karat_serving::{InputOrigin, Pinned};
 use karat_training::TrainingData;
 use serde::Serialize;
 
-use crate::{Catalog, Unit, Workspace, pinned, spine_order};
+use crate::{Catalog, Unit, Workspace, pinned};
 
 /// Rows whose bytes are made at a time.
 const DIGESTED_ROWS: usize = 8192;
@@ -139,7 +139,7 @@ impl TrainingSet {
     }
 }
 
-/// The spine's columns, in [`spine_order`].
+/// The spine's columns, in [their order](karat_features::in_spine_order).
 async fn spine_rows(
     workspace: &Workspace,
     catalog: &Catalog,
@@ -168,7 +168,7 @@ async fn spine_rows(
     let Some(first) = batches.first() else { bail!("source {source} has no rows: nothing can be learned from it") };
     let rows = concat_batches(&first.schema(), &batches)?;
     drop(batches);
-    Ok((tokio::task::block_in_place(|| spine_order::sort(rows))?, commit))
+    Ok((tokio::task::block_in_place(|| karat_features::in_spine_order(rows))?, commit))
 }
 
 pub(crate) fn quoted(name: &str) -> String {

@@ -7,12 +7,14 @@ mod expressions;
 mod key_pass;
 mod readers;
 mod run;
+mod spine_order;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 
 use crate::error::FeatureError;
 use crate::events::EventTable;
 use crate::view::CompiledView;
+pub use spine_order::in_spine_order;
 
 /// A pass over one view; push history, then run over spines.
 #[derive(Debug)]

@@ -1,14 +1,20 @@
 //! The order of a spine's rows: one that depends on their values alone, so that equal data train equally however their
 //! history came about, and that puts a key's rows together in the order of their times.
 
-use anyhow::Result;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::{SortOptions, take_record_batch};
 use arrow::datatypes::{DataType, Date32Type, Int64Type, TimeUnit, TimestampMicrosecondType};
+use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows, SortField};
 
+use crate::error::FeatureError;
+
 /// Rows by their columns from the first to the last, ascending, nulls last.
-pub(crate) fn sort(rows: RecordBatch) -> Result<RecordBatch> {
+pub fn in_spine_order(rows: RecordBatch) -> Result<RecordBatch, FeatureError> {
+    sort(rows).map_err(|error| FeatureError::Batch(error.to_string()))
+}
+
+fn sort(rows: RecordBatch) -> Result<RecordBatch, ArrowError> {
     let mut order = match rows.columns() {
         [first, second, ..] => by_words(words(first).zip(words(second)), rows.num_rows()),
         _ => by_words(None, rows.num_rows()),
@@ -31,7 +37,7 @@ pub(crate) fn sort(rows: RecordBatch) -> Result<RecordBatch> {
     if order.iter().enumerate().all(|(place, (_, _, row))| place == *row as usize) {
         return Ok(rows);
     }
-    Ok(take_record_batch(&rows, &UInt32Array::from_iter_values(order.into_iter().map(|(_, _, row)| row)))?)
+    take_record_batch(&rows, &UInt32Array::from_iter_values(order.into_iter().map(|(_, _, row)| row)))
 }
 
 /// Rows in the order of two columns of words; without them, as they stand and all alike.
@@ -61,10 +67,10 @@ fn words(column: &ArrayRef) -> Option<Vec<i64>> {
 }
 
 /// Bytes that compare as the rows do.
-fn encode(rows: &RecordBatch) -> Result<Rows> {
+fn encode(rows: &RecordBatch) -> Result<Rows, ArrowError> {
     let options = SortOptions { descending: false, nulls_first: false };
     let fields = rows.columns().iter().map(|column| SortField::new_with_options(column.data_type().clone(), options));
-    Ok(RowConverter::new(fields.collect())?.convert_columns(rows.columns())?)
+    RowConverter::new(fields.collect())?.convert_columns(rows.columns())
 }
 
 #[cfg(test)]

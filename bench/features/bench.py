@@ -1,0 +1,165 @@
+"""Features as of each event, over 10 million events of 2 million clients, Parquet to Parquet: Karat beside DuckDB,
+Polars and pandas.
+
+For every event: how many events its client had strictly before it, and the mean of their amounts. Each system runs as a
+process of its own; processes take turns, so that a noisy minute hits all of them. Figures: CPU seconds (user + system) and
+peak resident memory of the process, as wait4 reports them; the median of the runs and their spread.
+
+The answers are compared with each other before any figure is printed.
+"""
+
+import argparse
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+DUCKDB = """
+import duckdb, sys
+duckdb.sql('''
+COPY (
+  SELECT client, "at", count(*) OVER earlier AS nb_before, avg(amount) OVER earlier AS avg_before, late
+  FROM read_parquet('events.parquet')
+  WINDOW earlier AS (PARTITION BY client ORDER BY "at"
+    RANGE BETWEEN UNBOUNDED PRECEDING AND INTERVAL 1 MICROSECOND PRECEDING)
+) TO 'out-duckdb.parquet' (FORMAT parquet)
+''')
+"""
+
+# Times of one client are all different (see `generate`), so frames of rows say the same; they are the cheaper way to ask.
+DUCKDB_ROWS = DUCKDB.replace(
+    "RANGE BETWEEN UNBOUNDED PRECEDING AND INTERVAL 1 MICROSECOND PRECEDING",
+    "ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING",
+).replace("out-duckdb", "out-duckdb-rows")
+
+POLARS = """
+import polars as pl
+events = pl.scan_parquet("events.parquet").sort("client", "at")
+before = events.with_columns(
+    nb_before=pl.int_range(pl.len()).over("client"),
+    total=pl.col("amount").cum_sum().over("client") - pl.col("amount"),
+)
+before.select(
+    "client", "at", "nb_before",
+    pl.when(pl.col("nb_before") > 0).then(pl.col("total") / pl.col("nb_before")).alias("avg_before"),
+    "late",
+).sink_parquet("out-polars.parquet")
+"""
+
+PANDAS = """
+import pandas as pd
+events = pd.read_parquet("events.parquet").sort_values(["client", "at"])
+of_client = events.groupby("client", sort=False)
+events["nb_before"] = of_client.cumcount()
+events["avg_before"] = (of_client["amount"].cumsum() - events["amount"]) / events["nb_before"].where(events["nb_before"] > 0)
+events[["client", "at", "nb_before", "avg_before", "late"]].to_parquet("out-pandas.parquet", index=False)
+"""
+
+
+def generate(path, events, clients):
+    """Events in the order they arrive; no client has two at the same microsecond."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    random = np.random.default_rng(7)
+    start, span = 1_577_836_800_000_000, 3 * 365 * 86_400_000_000
+    at = np.sort(random.integers(start, start + span, events))
+    # Arrival order is time order; equal times are moved on by a microsecond each.
+    at = np.maximum.accumulate(at - np.arange(events)) + np.arange(events)
+    table = pa.table({
+        "client": pa.array(random.integers(0, clients, events)),
+        "at": pa.array(at, pa.timestamp("us", "UTC")),
+        "amount": pa.array(np.round(random.gamma(2.0, 60.0, events), 2)),
+        "late": pa.array(random.random(events) < 0.05),
+    })
+    pq.write_table(table, path, compression="zstd")
+
+
+def measure(command, cwd):
+    """CPU seconds, wall seconds, peak memory in MiB."""
+    started = time.monotonic()
+    with open(cwd / "log.txt", "ab") as log:
+        process = subprocess.Popen(command, cwd=cwd, stdout=log, stderr=log)
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        sys.exit(f"{' '.join(map(str, command))[:120]}… failed; its output is in {cwd / 'log.txt'}")
+    return usage.ru_utime + usage.ru_stime, time.monotonic() - started, usage.ru_maxrss / 1024
+
+
+def compare(work, outputs):
+    """Every output holds the same rows: counts equal, means to 1e-9 (only Karat's are exactly rounded)."""
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    def columns(name):
+        table = pq.read_table(work / name)
+        table = table.rename_columns(["at" if column == "as_of" else column for column in table.column_names])
+        table = table.sort_by([("client", "ascending"), ("at", "ascending")])
+        return [np.asarray(table[column].to_numpy(zero_copy_only=False), dtype=kind) for column, kind in
+                (("client", "i8"), ("nb_before", "i8"), ("avg_before", "f8"))]
+
+    reference = columns(outputs[0])
+    for name in outputs[1:]:
+        other = columns(name)
+        for column, mine, theirs in zip(("client", "nb_before"), reference, other):
+            if not np.array_equal(mine, theirs):
+                sys.exit(f"{name} differs from {outputs[0]} in {column}")
+        if not np.allclose(reference[2], other[2], rtol=1e-9, atol=1e-9, equal_nan=True):
+            sys.exit(f"{name} differs from {outputs[0]} in avg_before")
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--karat", type=pathlib.Path, required=True, help="the binary (release profile)")
+    arguments.add_argument("--work", type=pathlib.Path, required=True, help="a folder for data and outputs")
+    arguments.add_argument("--events", type=int, default=10_000_000)
+    arguments.add_argument("--clients", type=int, default=2_000_000)
+    arguments.add_argument("--runs", type=int, default=5)
+    options = arguments.parse_args()
+    work, karat = options.work.resolve(), options.karat.resolve()
+    work.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(HERE / "project", work, dirs_exist_ok=True)
+    if not (work / "events.parquet").exists():
+        print(f"making {options.events:,} events of {options.clients:,} clients", flush=True)
+        generate(work / "events.parquet", options.events, options.clients)
+
+    def ingest():
+        shutil.rmtree(work / ".karat", ignore_errors=True)
+        return measure([karat, "sources", "ingest", "events"], work)
+
+    systems = {
+        "Karat: training set from history": lambda: measure(
+            [karat, "features", "training-set", "late", "--output", "out-karat.parquet"], work),
+        "DuckDB (frame by time)": lambda: measure([sys.executable, "-c", DUCKDB], work),
+        "DuckDB (frame by rows)": lambda: measure([sys.executable, "-c", DUCKDB_ROWS], work),
+        "Polars": lambda: measure([sys.executable, "-c", POLARS], work),
+        "pandas": lambda: measure([sys.executable, "-c", PANDAS], work),
+    }
+    figures = {"Karat: ingest into history, once": [ingest()], **{name: [] for name in systems}}
+    for run in range(options.runs):
+        for name, system in systems.items():
+            figures[name].append(system())
+            print(f"run {run + 1} of {options.runs}: {name} {figures[name][-1][0]:.2f} CPU-s", file=sys.stderr, flush=True)
+    compare(work, ["out-karat.parquet", "out-duckdb.parquet", "out-duckdb-rows.parquet", "out-polars.parquet", "out-pandas.parquet"])
+
+    karat_cpu = statistics.median(cpu for cpu, _, _ in figures["Karat: training set from history"])
+    print(f"\n{options.events:,} events, {options.clients:,} clients, {os.cpu_count()} cores; all outputs agree\n")
+    print(f"| system | CPU s, median (min to max) of {options.runs} | x Karat | wall s | peak memory |")
+    print("|---|---|---|---|---|")
+    for name, runs in figures.items():
+        cpus = [cpu for cpu, _, _ in runs]
+        wall = statistics.median(wall for _, wall, _ in runs)
+        memory = max(memory for _, _, memory in runs)
+        print(f"| {name} | {statistics.median(cpus):.2f} ({min(cpus):.2f} to {max(cpus):.2f}) "
+              f"| {statistics.median(cpus) / karat_cpu:.2f} | {wall:.2f} | {memory:,.0f} MiB |")
+
+
+if __name__ == "__main__":
+    main()
