@@ -18,10 +18,10 @@ pub use digest::{Digest, DigestWriter};
 pub use error::ErrorKind;
 pub use id::{PredictionId, RunId};
 pub use name::{Name, NameError, nearest};
-pub use online::{OnlineError, OnlineStore, StateEntries, StateNote};
+pub use online::{OnlineError, OnlineStore, StateEntries, StateNote, WithNoted};
 pub use time::{Instant, TimeError, Window, Zone};
 pub use types::{Column, DataType, Schema};
-pub use value::{Value, ValueError};
+pub use value::{AsJson, Value, ValueError};
 
 /// The product's version, as logged with every prediction and run.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

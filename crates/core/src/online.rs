@@ -15,6 +15,9 @@ pub type StateNote = Vec<u8>;
 /// One batch of state, in any order of keys.
 pub type StateEntries<'a> = &'a mut dyn Iterator<Item = (Vec<u8>, Vec<u8>)>;
 
+/// What is called with a definition's note and the state of a key, if it has one; both are borrowed for the call.
+pub type WithNoted<'a> = &'a mut dyn FnMut(&[u8], Option<&[u8]>);
+
 /// Online feature state: opaque bytes under (definition digest, key).
 ///
 /// Contract, held by one test suite on every back end:
@@ -26,6 +29,10 @@ pub type StateEntries<'a> = &'a mut dyn Iterator<Item = (Vec<u8>, Vec<u8>)>;
 pub trait OnlineStore: Send + Sync + std::fmt::Debug {
     /// Calls `with` with the state of `key`, borrowed for the call, and says whether there was one.
     fn read(&self, definition: &Digest, key: &[u8], with: &mut dyn FnMut(&[u8])) -> Result<bool, OnlineError>;
+
+    /// As [`OnlineStore::read`], with the definition's note, both of one moment: `with` gets the note and the key's state,
+    /// if it has one. Calls nothing and returns `false` for a definition never written.
+    fn read_noted(&self, definition: &Digest, key: &[u8], with: WithNoted<'_>) -> Result<bool, OnlineError>;
 
     /// Writes `entries` and the note, all at once.
     fn put(&self, definition: &Digest, note: &StateNote, entries: StateEntries<'_>) -> Result<(), OnlineError>;

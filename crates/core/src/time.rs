@@ -27,7 +27,7 @@ pub enum TimeError {
     #[error("`{0}` is not a time zone: expected a name like Europe/Prague, or UTC")]
     UnknownZone(String),
     #[error(
-        "`{0}` is not a length of time: expected a number and microseconds, seconds, minutes, hours, days, weeks, months or years"
+        "`{0}` is not a length of time: expected a number and microseconds, milliseconds, seconds, minutes, hours, days, weeks, months or years"
     )]
     UnreadableWindow(String),
 }
@@ -255,6 +255,11 @@ impl Window {
         }
     }
 
+    /// As a clock measures it; of calendar months, the longest they can be.
+    pub fn duration(self) -> std::time::Duration {
+        std::time::Duration::from_micros(self.longest_micros().max(0) as u64)
+    }
+
     /// The longest this window can be, in microseconds: for comparing windows, never for computing edges.
     pub fn longest_micros(self) -> i64 {
         match self {
@@ -279,6 +284,7 @@ impl FromStr for Window {
             |each: u32| number.checked_mul(each).filter(|m| *m <= 12 * 9999).map(Window::Months).ok_or_else(wrong);
         match unit {
             "microsecond" => fixed(1),
+            "millisecond" => fixed(1000),
             "second" => fixed(MICROS_PER_SECOND),
             "minute" => fixed(60 * MICROS_PER_SECOND),
             "hour" => fixed(3600 * MICROS_PER_SECOND),
@@ -302,6 +308,7 @@ impl fmt::Display for Window {
                     (3600 * MICROS_PER_SECOND, "hour"),
                     (60 * MICROS_PER_SECOND, "minute"),
                     (MICROS_PER_SECOND, "second"),
+                    (1000, "millisecond"),
                 ];
                 let (length, unit) =
                     units.into_iter().find(|(length, _)| micros % length == 0).unwrap_or((1, "microsecond"));
@@ -334,7 +341,7 @@ impl schemars::JsonSchema for Window {
         schemars::json_schema!({
             "type": "string",
             "description": "A length of time, such as `30 days` (720 hours) or `6 months` (calendar months).",
-            "pattern": r"^\s*[0-9]+\s*(microsecond|second|minute|hour|day|week|month|year)s?\s*$",
+            "pattern": r"^\s*[0-9]+\s*(microsecond|millisecond|second|minute|hour|day|week|month|year)s?\s*$",
             "examples": ["30 days", "6 months", "1 year"],
         })
     }
@@ -386,6 +393,7 @@ mod tests {
             ("30 days", "30 days"),
             ("1 week", "7 days"),
             ("90minutes", "90 minutes"),
+            ("1500 milliseconds", "1500 milliseconds"),
             ("6 months", "6 months"),
             ("1 year", "1 year"),
             ("1 month", "1 month"),

@@ -239,6 +239,25 @@ impl fmt::Display for Value {
     }
 }
 
+/// A value as [`Value::to_json`] has it, written without building a tree.
+#[derive(Debug, Clone, Copy)]
+pub struct AsJson<'v>(pub &'v Value);
+
+impl serde::Serialize for AsJson<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Null => serializer.serialize_unit(),
+            Value::Bool(b) => serializer.serialize_bool(*b),
+            Value::Int(i) => serializer.serialize_i64(*i),
+            Value::Float(f) if f.is_finite() => serializer.serialize_f64(*f),
+            Value::Float(f) if f.is_nan() => serializer.serialize_str("NaN"),
+            Value::Float(f) => serializer.serialize_str(if *f > 0.0 { "Infinity" } else { "-Infinity" }),
+            Value::Text(t) => serializer.serialize_str(t),
+            Value::Date(_) | Value::Timestamp(_) => serializer.collect_str(self.0),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,6 +277,7 @@ mod tests {
         ];
         for (value, data_type) in values {
             assert_eq!(Value::from_json(&value.to_json(), data_type).unwrap(), value);
+            assert_eq!(serde_json::to_value(AsJson(&value)).unwrap(), value.to_json());
         }
     }
 

@@ -10,7 +10,9 @@ use karat_history::log::{Durability, Log, LogOptions};
 use karat_project::Project;
 use karat_project::spec::Survives;
 use karat_registry::Release;
-use karat_serving::{Deployment, Endpoint, EndpointParts, PredictionEncoder, Served, ServedView, ServingModel};
+use karat_serving::{
+    Deployment, Endpoint, EndpointParts, PredictionEncoder, ReadView, Served, ServedView, ServingModel,
+};
 
 use crate::{Catalog, Workspace, artifact, materialize};
 
@@ -80,8 +82,7 @@ impl Deployed {
             let view = ServedView {
                 name: name.clone(),
                 key: planned.key(),
-                digest: planned.digest.clone(),
-                view: planned.view,
+                read: ReadView::new(planned.view, planned.digest),
             };
             served.views.insert(name, Arc::new(view));
         }

@@ -3,7 +3,7 @@
 use karat_core::{DataType, nearest};
 use karat_project::Project;
 use karat_project::spec::{Model, ModelFeatures};
-use karat_serving::{Input, InputOrigin, Pinned, PinnedView};
+use karat_serving::{Input, InputOrigin, Pinned, PinnedView, ReasonGroup};
 
 use crate::Catalog;
 
@@ -122,5 +122,24 @@ pub fn pin(catalog: &Catalog, project: &Project, model: &Model) -> Result<Pinned
             checks: Vec::new(),
         });
     }
-    Ok(Pinned::new(model.spine.entity.clone(), key, views, inputs))
+    let groups = groups(model, &inputs)?;
+    Ok(Pinned::new(model.spine.entity.clone(), key, views, inputs).with_groups(groups))
+}
+
+/// Inputs that are one reason, as the model's file names them.
+fn groups(model: &Model, inputs: &[Input]) -> Result<Vec<ReasonGroup>, (String, String)> {
+    let mut groups = Vec::new();
+    for (name, reason) in model.reasons.iter().filter(|(_, reason)| !reason.features.is_empty()) {
+        let places = reason.features.iter().map(|feature| {
+            let place = inputs.iter().position(|input| input.name == *feature);
+            place.ok_or_else(|| (format!("reasons.{name}"), format!("the model has no feature `{feature}`")))
+        });
+        groups.push(ReasonGroup {
+            name: name.clone(),
+            words: reason.words.clone().unwrap_or_else(|| name.replace('_', " ")),
+            code: reason.code.clone(),
+            inputs: places.collect::<Result<_, _>>()?,
+        });
+    }
+    Ok(groups)
 }

@@ -5,7 +5,7 @@ use arrow::array::Int64Array;
 use karat_core::{PredictionId, Value};
 use karat_features::Spine;
 use karat_history::log;
-use karat_serving::{Difference, PredictionRecord, arithmetic, history};
+use karat_serving::{Difference, PredictionRecord, Reason, arithmetic, history, reasons_of};
 use serde::Serialize;
 
 use crate::training_set::as_of_pass;
@@ -17,6 +17,8 @@ pub struct Replayed {
     pub prediction: PredictionRecord,
     pub arithmetic: Verdict,
     pub history: Verdict,
+    /// What the answer gave as its reasons; where it gave none, what it would have given, made now.
+    pub reasons: Vec<Reason>,
     /// Who permitted the version that decided.
     pub approvals: Vec<karat_registry::Approval>,
 }
@@ -67,6 +69,7 @@ pub async fn run(workspace: &Workspace, prediction: &str) -> Result<Replayed> {
     Ok(Replayed {
         arithmetic: Verdict::of(arithmetic(&record, &model)),
         history,
+        reasons: reasons_of(&record, &model),
         approvals: version.approvals,
         prediction: record,
     })
@@ -118,7 +121,7 @@ async fn from_history(
         known_at: None,
     };
     let mut rows = Vec::new();
-    for view in model.views() {
+    for view in model.views().iter().map(|read| &read.view) {
         let source = &view.definition().source.name;
         let commit = record.commits.get(source).copied();
         let commit = commit.with_context(|| format!("the log does not say which commit of {source} was seen"))?;

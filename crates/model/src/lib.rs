@@ -2,7 +2,7 @@
 //!
 //! Invariant: never trains, never links LightGBM's library, never touches a file or the network: callers hand bytes in and out.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod error;
 mod explain;

@@ -5,6 +5,8 @@ use karat_serving::ServingError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::observe::Failed;
+
 /// An error as it leaves: RFC 9457 problem details.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Problem {
@@ -19,11 +21,17 @@ pub struct Problem {
     /// The field of the request at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
+    /// Seconds, for the header `retry-after`.
+    #[serde(skip)]
+    retry_after: Option<u64>,
+    /// What the detail hides.
+    #[serde(skip)]
+    hidden: Option<String>,
 }
 
 impl Problem {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Problem {
-        Problem { status: status.as_u16(), code, detail: detail.into(), field: None }
+        Problem { status: status.as_u16(), code, detail: detail.into(), field: None, retry_after: None, hidden: None }
     }
 
     pub fn malformed(detail: impl Into<String>) -> Problem {
@@ -34,10 +42,29 @@ impl Problem {
         let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail);
         Problem { field: Some(field.to_owned()), ..problem }
     }
+
+    /// A defect, or damage: the log says what, the answer does not.
+    pub fn internal(hidden: impl Into<String>) -> Problem {
+        let detail = "something went wrong here; the server's log says what";
+        let problem = Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail);
+        Problem { hidden: Some(hidden.into()), ..problem }
+    }
 }
 
 impl From<ServingError> for Problem {
     fn from(error: ServingError) -> Problem {
+        let detail = error.to_string();
+        match &error {
+            ServingError::Malformed(_) => return Problem::malformed(detail),
+            ServingError::TooMany { .. } => {
+                return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail);
+            }
+            ServingError::Busy { retry_after, .. } => {
+                let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "busy", detail);
+                return Problem { retry_after: Some(retry_after.as_secs().max(1)), ..problem };
+            }
+            _ => {}
+        }
         let kind = error.kind();
         let code = match kind {
             ErrorKind::Invalid => "invalid",
@@ -45,16 +72,10 @@ impl From<ServingError> for Problem {
             ErrorKind::Conflict => "conflict",
             ErrorKind::Refused => "refused",
             ErrorKind::Unavailable => "unavailable",
-            ErrorKind::Corrupt | ErrorKind::Internal => "internal",
+            ErrorKind::Corrupt | ErrorKind::Internal => return Problem::internal(detail),
         };
-        let detail = match kind {
-            ErrorKind::Corrupt | ErrorKind::Internal => {
-                tracing::error!(%error, "a request failed");
-                "something went wrong here; the server's log says what".to_owned()
-            }
-            _ => error.to_string(),
-        };
-        Problem { status: kind.http_status(), code, detail, field: error.field().map(ToOwned::to_owned) }
+        let status = StatusCode::from_u16(kind.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Problem { field: error.field().map(ToOwned::to_owned), ..Problem::new(status, code, detail) }
     }
 }
 
@@ -63,6 +84,13 @@ impl IntoResponse for Problem {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let json = HeaderValue::from_static("application/problem+json");
-        (status, [(header::CONTENT_TYPE, json)], body).into_response()
+        let mut response = (status, [(header::CONTENT_TYPE, json)], body).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(hidden) = self.hidden {
+            response.extensions_mut().insert(Failed(hidden));
+        }
+        response
     }
 }

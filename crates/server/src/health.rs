@@ -19,12 +19,15 @@ pub async fn live() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// Every endpoint has a model version to answer with.
+/// Every endpoint has a model version to answer with, and the server was not told to stop.
 #[utoipa::path(
     get, path = "/health/ready", tag = "health",
     responses((status = OK, body = Health), (status = SERVICE_UNAVAILABLE, body = Problem))
 )]
 pub async fn ready(State(state): State<AppState>) -> Result<Json<Health>, Problem> {
+    if state.is_draining() {
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the server is about to stop"));
+    }
     let served = state.deployment.served();
     let waiting = served.endpoints.values().filter_map(|endpoint| endpoint.model().err());
     let waiting: Vec<String> = waiting.map(|error| error.to_string()).collect();

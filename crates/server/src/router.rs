@@ -1,11 +1,7 @@
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn;
+use axum::middleware::from_fn_with_state;
 use axum::response::Redirect;
 use axum::routing::get;
-use tower::ServiceBuilder;
-use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -13,8 +9,6 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use crate::error::Problem;
 use crate::{AppState, health, native, observe};
-
-const MOST_BODY_BYTES: usize = 4 << 20;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -49,12 +43,6 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 
 pub fn router(state: AppState) -> Router {
     let (routes, document) = routes().split_for_parts();
-    let layers = ServiceBuilder::new()
-        .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
-        .layer(PropagateRequestIdLayer::x_request_id())
-        .layer(from_fn(observe::count))
-        .layer(CatchPanicLayer::new())
-        .layer(DefaultBodyLimit::max(MOST_BODY_BYTES));
     routes
         .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
         .route("/", get(|| async { Redirect::temporary("/docs/") }))
@@ -72,6 +60,6 @@ pub fn router(state: AppState) -> Router {
                 format!("{} does not take this method: /docs lists what it takes", uri.path()),
             )
         })
-        .layer(layers)
+        .layer(from_fn_with_state(state.clone(), observe::request))
         .with_state(state)
 }

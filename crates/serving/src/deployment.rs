@@ -2,11 +2,10 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use indexmap::IndexMap;
-use karat_core::{Clock, Column, Digest, Instant, Name, OnlineStore, Value, nearest};
-use karat_features::{CompiledView, FeatureRow};
+use karat_core::{Clock, Column, Instant, Name, OnlineStore, Value, nearest};
+use karat_features::FeatureRow;
 
-use crate::endpoint::read_view;
-use crate::{Endpoint, ServingError};
+use crate::{Endpoint, ReadView, ServingError};
 
 /// Everything a server answers from. What it holds is replaced as a whole when a release or an alias changes;
 /// requests under way finish with what they began with.
@@ -31,8 +30,7 @@ pub struct Served {
 pub struct ServedView {
     pub name: Name,
     pub key: Column,
-    pub digest: Digest,
-    pub view: CompiledView,
+    pub read: ReadView,
 }
 
 /// The features of one key.
@@ -73,7 +71,9 @@ impl Deployment {
             message: format!("`{}`: {e}", view.key.name),
         })?;
         let as_of = as_of.unwrap_or_else(|| self.clock.now());
-        let (row, commit) = read_view(self.online.as_ref(), &view.view, &view.digest, &key, as_of)?
+        let (row, commit) = view
+            .read
+            .read(self.online.as_ref(), &key, as_of)?
             .ok_or_else(|| ServingError::NotMaterialized { view: view.name.to_string() })?;
         Ok(ViewAnswer { view, key, as_of, commit, row })
     }

@@ -1,4 +1,6 @@
-use karat_core::{ErrorKind, OnlineError};
+use std::time::Duration;
+
+use karat_core::{ErrorKind, OnlineError, Window};
 use karat_features::FeatureError;
 use karat_history::HistoryError;
 use karat_model::ModelError;
@@ -6,6 +8,9 @@ use karat_model::ModelError;
 /// Why an endpoint gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ServingError {
+    /// The body is no JSON, or not clear; the message says where.
+    #[error("{0}")]
+    Malformed(String),
     /// One field of the request is wrong; the message says what to write instead.
     #[error("{message}")]
     Field { field: String, message: String },
@@ -19,6 +24,14 @@ pub enum ServingError {
     NoVersion { model: String, alias: String },
     #[error("the online store has no state for view {view}: run `karat features materialize`")]
     NotMaterialized { view: String },
+    /// Trying again after `retry_after` may help: others were there first.
+    #[error("{problem}: try again in {} s", .retry_after.as_secs().max(1))]
+    Busy { problem: String, retry_after: Duration },
+    /// More was asked for than fits into the time for one request.
+    #[error(
+        "{decided} of {asked} were decided in the {deadline} an answer may take (`limits.deadline`): send fewer at once"
+    )]
+    TooMany { decided: usize, asked: usize, deadline: Window },
     #[error("what is stored for this endpoint does not fit together: {0}")]
     Inconsistent(String),
     #[error(transparent)]
@@ -34,7 +47,10 @@ pub enum ServingError {
 impl ServingError {
     pub fn kind(&self) -> ErrorKind {
         match self {
-            ServingError::Field { .. } => ErrorKind::Invalid,
+            ServingError::Malformed(_) | ServingError::Field { .. } | ServingError::TooMany { .. } => {
+                ErrorKind::Invalid
+            }
+            ServingError::Busy { .. } => ErrorKind::Unavailable,
             ServingError::NotFound { .. } | ServingError::UnknownKey { .. } => ErrorKind::NotFound,
             ServingError::NoVersion { .. } | ServingError::NotMaterialized { .. } => ErrorKind::Unavailable,
             ServingError::Inconsistent(_) => ErrorKind::Corrupt,

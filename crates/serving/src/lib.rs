@@ -3,23 +3,32 @@
 //!
 //! Invariant: knows no HTTP, and no query engine stands in a request's path.
 
-mod answer;
+mod decision;
 mod deployment;
 mod endpoint;
 mod error;
+mod gate;
+mod model;
 mod note;
 mod pinned;
 mod quality;
+mod read;
+mod reasons;
 mod record;
 mod replay;
 mod request;
 
-pub use answer::{Answer, ModelName, QaFailure, Reason};
+pub use decision::{Decided, DecisionView};
 pub use deployment::{Deployment, Served, ServedView, ViewAnswer};
-pub use endpoint::{Endpoint, EndpointParts, ServingModel, VersionName, read_view};
+pub use endpoint::{Asked, Endpoint, EndpointParts};
 pub use error::ServingError;
+pub use gate::Turn;
+pub use model::{ServingModel, VersionName};
 pub use note::StateNote;
-pub use pinned::{Input, InputOrigin, Pinned, PinnedView};
+pub use pinned::{Input, InputOrigin, Pinned, PinnedView, ReasonGroup};
+pub use quality::QaFailure;
+pub use read::{ReadView, read_view};
+pub use reasons::{Explained, Reason, ReasonText, ReasonValue, ReasonView, Which};
 pub use record::{PredictionEncoder, PredictionRecord, prediction_columns};
-pub use replay::{Difference, arithmetic, history};
+pub use replay::{Difference, arithmetic, history, reasons_of};
 pub use request::{Body, Subject};

@@ -1,3 +1,6 @@
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
 use karat_core::{Instant, Window};
 use serde::{Deserialize, Serialize};
 
@@ -25,5 +28,24 @@ impl StateNote {
 
     pub fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("a note serialises to JSON")
+    }
+}
+
+/// The note that stood beside a view's state last time: it changes with a materialization, and is read with every key.
+#[derive(Debug, Default)]
+pub struct LastNote(ArcSwapOption<(Box<[u8]>, StateNote)>);
+
+impl LastNote {
+    /// The commit the note names; parsed only where the note is another than last time.
+    pub(crate) fn commit(&self, bytes: &[u8]) -> Result<u64, ServingError> {
+        if let Some(last) = self.0.load().as_deref()
+            && *last.0 == *bytes
+        {
+            return Ok(last.1.commit);
+        }
+        let note = StateNote::parse(bytes)?;
+        let commit = note.commit;
+        self.0.store(Some(Arc::new((bytes.into(), note))));
+        Ok(commit)
     }
 }

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 /// The artifact's file that holds a [`Pinned`].
 pub const FILE: &str = "features.json";
 
-const FORMAT_VERSION: u32 = 1;
+/// Format 2 has groups of reasons; what has none is written as format 1, which older Karats read.
+const FORMAT_VERSION: u32 = 2;
 
 /// A model's inputs in the order of its signature, and the views they are computed by.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +22,20 @@ pub struct Pinned {
     pub key: Column,
     pub views: Vec<PinnedView>,
     pub inputs: Vec<Input>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<ReasonGroup>,
+}
+
+/// Inputs whose contributions are one reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReasonGroup {
+    pub name: String,
+    /// What reasons call it.
+    pub words: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Places among [`Pinned::inputs`].
+    pub inputs: Vec<usize>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,7 +75,12 @@ pub enum InputOrigin {
 
 impl Pinned {
     pub fn new(entity: Name, key: Column, views: Vec<PinnedView>, inputs: Vec<Input>) -> Pinned {
-        Pinned { format_version: FORMAT_VERSION, entity, key, views, inputs }
+        Pinned { format_version: 1, entity, key, views, inputs, groups: Vec::new() }
+    }
+
+    pub fn with_groups(self, groups: Vec<ReasonGroup>) -> Pinned {
+        let format_version = if groups.is_empty() { 1 } else { FORMAT_VERSION };
+        Pinned { format_version, groups, ..self }
     }
 
     pub fn to_file(&self) -> Vec<u8> {

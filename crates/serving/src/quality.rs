@@ -3,8 +3,18 @@
 use karat_core::{Instant, Value, Zone};
 use karat_features::FeatureRow;
 use karat_project::spec::FeatureCheck;
+use serde::{Deserialize, Serialize};
 
-use crate::{Pinned, PinnedView, QaFailure};
+use crate::{Pinned, PinnedView};
+
+/// Something about a value that a person should know before trusting the decision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct QaFailure {
+    pub feature: String,
+    pub value: serde_json::Value,
+    /// What was not met, in words: `range 18..100`, `not_null`, `stale_after 70 days`, `job_start_date 3021-09-18 nulled by range`.
+    pub check: String,
+}
 
 /// `rows` are the views' rows, in the order of [`Pinned::views`]; `values` the inputs, in theirs.
 pub(crate) fn failures(pinned: &Pinned, rows: &[FeatureRow], values: &[Value], as_of: Instant) -> Vec<QaFailure> {
@@ -41,7 +51,11 @@ fn passes(check: &FeatureCheck, value: &Value) -> bool {
             // A NaN is within no range.
             min.is_none_or(|min| number >= min) && max.is_none_or(|max| number <= max)
         }
-        FeatureCheck::Allowed { values } => value.is_null() || values.contains(&value.to_json()),
+        FeatureCheck::Allowed { values } => match value {
+            Value::Null => true,
+            Value::Text(text) => values.iter().any(|allowed| allowed.as_str() == Some(text.as_ref())),
+            value => values.contains(&value.to_json()),
+        },
     }
 }
 

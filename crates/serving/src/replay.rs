@@ -3,8 +3,9 @@
 use karat_core::Value;
 use serde::Serialize;
 
+use crate::reasons::{Explained, ReasonView, Which, because};
 use crate::record::LoggedValue;
-use crate::{PredictionRecord, ServingModel};
+use crate::{PredictionRecord, Reason, ServingModel};
 
 /// One thing that differs between the log and what was computed again.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -80,19 +81,19 @@ fn reason_differences(
     row: &[f64],
     values: &[Value],
 ) -> Vec<Difference> {
-    let recomputed = model.model.reasons(row, record.reasons.len());
+    let most = u8::try_from(record.reasons.len()).unwrap_or(u8::MAX);
+    let explained = record.explained.unwrap_or(Explained { which: Which::All, most });
+    let recomputed: Vec<Reason> = reasons(model, row, values, explained);
     let mut differences = Vec::new();
-    for (place, logged) in record.reasons.iter().enumerate() {
-        let Some(again) = recomputed.get(place) else {
-            differences.push(difference(
-                format!("reason {}", logged.feature),
-                logged.contribution.into(),
-                "none".into(),
-            ));
+    for place in 0..record.reasons.len().max(recomputed.len()) {
+        let (logged, again) = (record.reasons.get(place), recomputed.get(place));
+        let (Some(logged), Some(again)) = (logged, again) else {
+            let none = || serde_json::Value::from("none");
+            let named = |reason: Option<&Reason>| reason.map_or_else(none, |reason| reason.feature.as_str().into());
+            differences.push(difference(format!("reason {}", place + 1), named(logged), named(again)));
             continue;
         };
-        let name = &model.pinned.inputs[again.feature].name;
-        let value = values[again.feature].to_json();
+        let name = &again.feature;
         if *name != logged.feature {
             let what = format!("reason {}", place + 1);
             differences.push(difference(what, logged.feature.as_str().into(), name.as_str().into()));
@@ -102,11 +103,32 @@ fn reason_differences(
                 logged.contribution.into(),
                 again.contribution.into(),
             ));
-        } else if value != logged.value {
-            differences.push(difference(format!("feature {name} as its reason has it"), logged.value.clone(), value));
+        } else if again.value != logged.value {
+            let what = format!("feature {name} as its reason has it");
+            differences.push(difference(what, logged.value.clone(), again.value.clone()));
         }
     }
     differences
+}
+
+fn reasons(model: &ServingModel, row: &[f64], values: &[Value], explained: Explained) -> Vec<Reason> {
+    let because = because(model, row, explained).into_iter();
+    because.map(|because| ReasonView::new(model, values, because).into()).collect()
+}
+
+/// The reasons of a logged decision: those the answer carried; made now from the logged features where it carried none,
+/// bit for bit as they would have been then.
+pub fn reasons_of(record: &PredictionRecord, model: &ServingModel) -> Vec<Reason> {
+    if !record.reasons.is_empty() {
+        return record.reasons.clone();
+    }
+    let Ok(values) = logged_values(record, model) else { return Vec::new() };
+    let mut row = vec![0.0; values.len()];
+    if model.model.encode_into(&values, &mut row).is_err() {
+        return Vec::new();
+    }
+    let most = record.explained.map_or(0, |explained| explained.most);
+    reasons(model, &row, &values, Explained { which: Which::All, most: most.max(4) })
 }
 
 /// Compares the logged features with those computed again from history as of then, by name, bit for bit.

@@ -3,6 +3,8 @@
 //! Invariant: a development dependency only; it never ships.
 
 pub mod console;
+#[expect(clippy::unwrap_used, reason = "test helpers fail the test they help")]
+pub mod large;
 pub mod markdown;
 mod places;
 #[expect(clippy::unwrap_used, reason = "test helpers fail the test they help")]

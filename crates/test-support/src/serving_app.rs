@@ -12,8 +12,8 @@ use karat_model::Model;
 use karat_online::{LmdbOptions, LmdbStore};
 use karat_project::spec::{self, Entity, FeatureCheck, FeatureView, UnknownKey};
 use karat_serving::{
-    Endpoint, EndpointParts, Input, InputOrigin, Pinned, PinnedView, PredictionEncoder, PredictionRecord, ServingModel,
-    StateNote, VersionName,
+    Decided, Endpoint, EndpointParts, Input, InputOrigin, Pinned, PinnedView, PredictionEncoder, PredictionRecord,
+    ReasonGroup, ServingModel, StateNote, VersionName,
 };
 
 pub const NOW: &str = "2021-10-01T00:00:00Z";
@@ -47,52 +47,60 @@ impl App {
     }
 
     pub fn with(unknown_key: UnknownKey) -> App {
-        let app = App::empty(unknown_key);
-        app.materialize();
+        App::serving(spec::Endpoint { unknown_key, ..endpoint() }, serving_model(Vec::new()))
+    }
+
+    pub fn serving(spec: spec::Endpoint, model: ServingModel) -> App {
+        App::over(spec, model, &payments())
+    }
+
+    /// Materialized from the rows of a history.
+    pub fn over(spec: spec::Endpoint, model: ServingModel, history: &RecordBatch) -> App {
+        let app = App::unready(spec, model);
+        app.materialize_from(history);
         app.endpoint.set_model(Some(app.model.clone()));
         app
     }
 
     /// Neither materialized nor with a version.
     pub fn empty(unknown_key: UnknownKey) -> App {
+        App::unready(spec::Endpoint { unknown_key, ..endpoint() }, serving_model(Vec::new()))
+    }
+
+    fn unready(spec: spec::Endpoint, model: ServingModel) -> App {
         let dir = tempfile::tempdir().unwrap();
         let online = Arc::new(LmdbStore::open(dir.path().join("online"), LmdbOptions::default()).unwrap());
         let log = Log::open(dir.path().join("log"), LogOptions::default(), Arc::new(PredictionEncoder)).unwrap();
-        let spec = spec::Endpoint {
-            name: name("risk"),
-            description: None,
-            model: name("default_risk"),
-            alias: name("champion"),
-            unknown_key,
-            reasons: 4,
-            log: spec::Log::default(),
-        };
         let endpoint = Endpoint::new(EndpointParts {
             spec,
             online: online.clone(),
             log: Arc::new(log),
             clock: Arc::new(FixedClock(at(NOW))),
         });
-        App { endpoint: Arc::new(endpoint), online, model: Arc::new(serving_model()), dir }
+        App { endpoint: Arc::new(endpoint), online, model: Arc::new(model), dir }
     }
 
     pub fn materialize(&self) {
-        let view = &self.model.views()[0];
+        self.materialize_from(&payments());
+    }
+
+    fn materialize_from(&self, history: &RecordBatch) {
+        let view = &self.model.views()[0].view;
         let mut builder = StateBuilder::new(view, view.retention(None).unwrap());
-        builder.push(&payments()).unwrap();
+        builder.push(history).unwrap();
         let states = builder.finish();
         let keys = states.len() as u64;
-        let note = StateNote { commit: 1, at: at(NOW), horizon: None, keys, records: 5 };
+        let note = StateNote { commit: 1, at: at(NOW), horizon: None, keys, records: history.num_rows() as u64 };
         self.online.replace(&view.definition().digest(), &note.to_bytes(), &mut states.iter()).unwrap();
     }
 
-    /// One answer to one request.
-    pub fn predict(&self, request: serde_json::Value) -> karat_serving::Answer {
-        self.endpoint.predict(&request).unwrap().0.pop().unwrap()
+    /// The answer to one request.
+    pub fn predict(&self, request: serde_json::Value) -> Decided {
+        self.endpoint.predict(request.to_string().as_bytes()).unwrap()
     }
 
     pub fn refusal(&self, request: serde_json::Value) -> String {
-        self.endpoint.predict(&request).unwrap_err().to_string()
+        self.endpoint.predict(request.to_string().as_bytes()).unwrap_err().to_string()
     }
 
     /// The log as another process reads it.
@@ -102,13 +110,28 @@ impl App {
     }
 }
 
+/// Endpoint `risk`, as its file has it when it says nothing.
+pub fn endpoint() -> spec::Endpoint {
+    spec::Endpoint {
+        name: name("risk"),
+        description: None,
+        model: name("default_risk"),
+        alias: name("champion"),
+        unknown_key: UnknownKey::Score,
+        reasons: spec::Reasons::default(),
+        log: spec::Log::default(),
+        limits: spec::Limits::default(),
+    }
+}
+
 /// The model crate's fixture: share_late, income, late_last_6, job, own_car, age.
 fn model() -> Model {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/tests/fixtures/format-1");
     Model::from_files(&|file| std::fs::read(folder.join(file)).ok()).unwrap()
 }
 
-fn serving_model() -> ServingModel {
+/// The fixture as a version with these groups of reasons.
+pub fn serving_model(groups: Vec<ReasonGroup>) -> ServingModel {
     let definition = definition();
     let view = PinnedView {
         name: name("payment_history"),
@@ -136,6 +159,7 @@ fn serving_model() -> ServingModel {
         input("age", DataType::Float, InputOrigin::Request, vec![range]),
     ];
     let pinned = Pinned::new(name("client"), Column::new("client_id", DataType::Int), vec![view], inputs);
+    let pinned = pinned.with_groups(groups);
     // As endpoints get it: through its file.
     let pinned = Pinned::from_file(&pinned.to_file()).unwrap();
     let version = VersionName { model: name("default_risk"), version: 3, release: 7, release_digest: Digest::of("r") };

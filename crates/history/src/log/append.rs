@@ -1,40 +1,37 @@
-//! The writer: appends under one mutex, shares waits for the disk, hands full segments to the rotating thread.
+//! The log as its one writer sees it: records gather in the open group, and whoever commits writes them all at once.
 
 use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
+use super::group::{Appending, Group, Open, Part};
+use super::keeper::Keeper;
 use super::rotate::Rotator;
+use super::writer::Writer;
 use super::{Durability, LogOptions, MAX_PAYLOAD_BYTES, RecordEncoder, format, segments};
 use crate::HistoryError;
 use crate::durable::Lock;
 
+/// What a group's memory is kept up to, for the next group.
+const SPARE_BYTES: usize = 1 << 20;
+
 /// The one writer of a log. Shared between threads by reference; closing it (drop) waits for a rotation under way.
 pub struct Log {
-    dir: PathBuf,
-    options: LogOptions,
-    state: Mutex<State>,
-    /// Signalled when a wait for the disk is over.
-    synced: Condvar,
-    rotator: Rotator,
-    _lock: Lock,
+    // Dropped first: its thread holds the other field.
+    keeper: Keeper,
+    shared: Arc<Shared>,
 }
 
-struct State {
-    number: u64,
-    file: Arc<File>,
-    /// Of the active segment.
-    length: u64,
-    /// When to seal it: later than the options say after a failure to do so.
-    seal_at: u64,
-    /// Bytes appended since the log was opened, and how many of them are known to be on disk.
-    appended: u64,
-    on_disk: u64,
-    /// A thread is waiting for the disk, for all that was appended before it began.
-    syncing: bool,
-    /// Why nothing may be appended any more.
-    failed: Option<String>,
+/// Locks are taken in this order: sealing, writer, open group.
+pub(super) struct Shared {
+    dir: PathBuf,
+    options: LogOptions,
+    /// Held while the next segment is made, which waits for the disk; records are written meanwhile.
+    sealing: Mutex<()>,
+    writer: Mutex<Writer>,
+    open: Mutex<Open>,
+    rotator: Rotator,
+    _lock: Lock,
 }
 
 impl Log {
@@ -74,146 +71,136 @@ impl Log {
             }
         };
         let rotator = Rotator::start(dir.clone(), encoder, sealed.into_iter().map(|(number, _)| number).collect())?;
-        let state = State {
-            number,
-            file: Arc::new(file),
-            length,
-            seal_at: options.segment_bytes,
-            appended: 0,
-            on_disk: 0,
-            syncing: false,
-            failed: None,
-        };
-        Ok(Log { dir, options, state: Mutex::new(state), synced: Condvar::new(), rotator, _lock: lock })
+        let writer = Mutex::new(Writer::new(&dir, options, number, file, length));
+        let (sealing, open) = (Mutex::default(), Mutex::default());
+        let shared = Arc::new(Shared { dir, options, sealing, writer, open, rotator, _lock: lock });
+        Ok(Log { keeper: Keeper::start(shared.clone())?, shared })
     }
 
     pub fn dir(&self) -> &Path {
-        &self.dir
+        self.shared.dir()
     }
 
     /// Appends one record; once it returns, the record is as durable as the options say. After an error the record is
     /// not there, except that one whose wait for the disk failed may be.
     pub fn append(&self, payload: &[u8]) -> Result<(), HistoryError> {
-        if payload.len() > MAX_PAYLOAD_BYTES {
-            return Err(HistoryError::RecordTooLong { bytes: payload.len(), limit: MAX_PAYLOAD_BYTES });
+        self.append_together([payload])
+    }
+
+    /// As [`Log::append`] for several, which follow each other, and are there all or not at all.
+    pub fn append_together<'p>(&self, payloads: impl IntoIterator<Item = &'p [u8]>) -> Result<(), HistoryError> {
+        let (group, _) = self.shared.gather(payloads)?;
+        if self.shared.commit() {
+            self.shared.seal_or_warn();
         }
-        let record = format::record(payload);
-        let mut state = self.state();
-        self.check(&state)?;
-        if let Err(error) = state.file.write_all_at(&record, state.length) {
-            return Err(self.undo(&mut state, error));
-        }
-        state.length += record.len() as u64;
-        state.appended += record.len() as u64;
-        let position = state.appended;
-        if state.length >= state.seal_at {
-            self.seal_or_warn(&mut state);
-        }
-        match self.options.durability {
-            Durability::Crash => Ok(()),
-            Durability::PowerLoss => self.wait_for_disk(state, position),
-        }
+        group.outcome().expect("what was gathered before a commit is written when it returns")
+    }
+
+    /// As [`Log::append_together`] for tasks: what many of them append meanwhile is one write, and one wait for the disk
+    /// where there is one.
+    pub fn append_all<'p>(&self, payloads: impl IntoIterator<Item = &'p [u8]>) -> Result<Appending<'_>, HistoryError> {
+        let (group, part) = self.shared.gather(payloads)?;
+        Ok(Appending { shared: &self.shared, keeper: &self.keeper, group, part })
     }
 
     /// Turns everything appended so far into Parquet, and waits for it.
     pub fn rotate(&self) -> Result<(), HistoryError> {
-        let mut state = self.state();
-        self.check(&state)?;
-        if state.length > format::HEADER_BYTES as u64 {
-            self.seal(&mut state)?;
-        }
-        drop(state);
-        self.rotator.finish()
+        self.shared.commit();
+        self.shared.writer().check()?;
+        self.shared.seal(|writer| !writer.is_empty())?;
+        self.shared.rotator.finish()
+    }
+}
+
+impl Shared {
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        // A panic elsewhere in this file would be a defect, but none leaves the state half changed.
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    pub(super) fn durability(&self) -> Durability {
+        self.options.durability
     }
 
-    fn check(&self, state: &State) -> Result<(), HistoryError> {
-        match &state.failed {
-            None => Ok(()),
-            Some(problem) => {
-                Err(HistoryError::LogFailed { path: self.dir.display().to_string(), problem: problem.clone() })
+    /// Adds records to the open group; whoever finds it empty leads it.
+    fn gather<'p>(&self, payloads: impl IntoIterator<Item = &'p [u8]>) -> Result<(Arc<Group>, Part), HistoryError> {
+        let mut open = self.open.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let before = open.records.len();
+        let mut some = false;
+        for payload in payloads {
+            if payload.len() > MAX_PAYLOAD_BYTES {
+                open.records.truncate(before);
+                return Err(HistoryError::RecordTooLong { bytes: payload.len(), limit: MAX_PAYLOAD_BYTES });
             }
+            format::push_record(&mut open.records, payload);
+            some = true;
         }
+        if !some {
+            return Ok((Group::of_nothing(), Part::Follows));
+        }
+        Ok((open.group.clone(), if before == 0 { Part::Leads } else { Part::Follows }))
     }
 
-    /// Takes half a record back, so that the next append follows the last whole one.
-    fn undo(&self, state: &mut State, error: std::io::Error) -> HistoryError {
-        if let Err(second) = state.file.set_len(state.length) {
-            state.failed = Some(format!("{error}; then {second}"));
+    /// Writes what has gathered, if anything has; when it returns, whatever had gathered before is written, by this
+    /// call or by another. Whether the segment is full now.
+    pub(super) fn commit(&self) -> bool {
+        let mut writer = self.writer();
+        let spare = std::mem::take(&mut writer.spare);
+        let Open { mut records, group } = {
+            let mut open = self.open.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            if open.records.is_empty() {
+                writer.spare = spare;
+                return writer.is_full();
+            }
+            std::mem::replace(&mut *open, Open { records: spare, group: Arc::default() })
+        };
+        // Told under the lock: who waited for it finds the outcome.
+        group.finish(writer.write(&records));
+        if records.capacity() <= SPARE_BYTES {
+            records.clear();
+            writer.spare = records;
         }
-        HistoryError::io(&segments::segment_path(&self.dir, state.number))(error)
+        let full = writer.is_full();
+        drop(writer);
+        group.wake();
+        full
     }
 
-    /// The record is appended already: that the segment grows on beyond its length is not its caller's trouble.
-    fn seal_or_warn(&self, state: &mut State) {
-        if let Err(error) = self.seal(state) {
-            state.seal_at = state.length + self.options.segment_bytes / 8;
+    /// The records are appended already: that the segment grows on beyond its length is not their caller's trouble.
+    pub(super) fn seal_or_warn(&self) {
+        if let Err(error) = self.seal(Writer::is_full) {
+            self.writer().grow_on();
             tracing::warn!(log = %self.dir.display(), %error, "a full segment could not be closed; it grows on");
         }
     }
 
-    fn seal(&self, state: &mut State) -> Result<(), HistoryError> {
-        let path = segments::segment_path(&self.dir, state.number);
-        if self.options.durability == Durability::PowerLoss {
-            self.sync(state, &path)?;
-        }
-        let next = segments::create(&self.dir, state.number + 1)?;
-        self.rotator.add(state.number);
-        state.number += 1;
-        state.file = Arc::new(next);
-        state.length = format::HEADER_BYTES as u64;
-        state.seal_at = self.options.segment_bytes;
+    /// Goes on in a new segment and hands the active one to the rotating thread, if it is to be sealed.
+    fn seal(&self, is_due: fn(&Writer) -> bool) -> Result<(), HistoryError> {
+        let _sealing = self.sealing.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let number = {
+            let writer = self.writer();
+            if !is_due(&writer) {
+                return Ok(());
+            }
+            writer.number()
+        };
+        // Readers take a segment for complete once a greater number exists. What is written to it until the writer
+        // turns to the next is read all the same: nothing lies in the next before.
+        let next = segments::create(&self.dir, number + 1)?;
+        self.rotator.add(self.writer().go_on_in(next));
         Ok(())
     }
 
-    fn sync(&self, state: &mut State, path: &Path) -> Result<(), HistoryError> {
-        if state.on_disk == state.appended {
-            return Ok(());
-        }
-        let synced = state.file.sync_data();
-        self.note_sync(state, state.appended, &synced);
-        synced.map_err(HistoryError::io(path))
-    }
-
-    /// The first to come waits for the disk on behalf of all that appended before it began; those who come later
-    /// form the next group.
-    fn wait_for_disk<'a>(&'a self, mut state: MutexGuard<'a, State>, position: u64) -> Result<(), HistoryError> {
-        loop {
-            if state.on_disk >= position {
-                return Ok(());
-            }
-            self.check(&state)?;
-            if state.syncing {
-                state = self.synced.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
-                continue;
-            }
-            state.syncing = true;
-            let (file, target) = (state.file.clone(), state.appended);
-            drop(state);
-            let synced = file.sync_data();
-            state = self.state();
-            state.syncing = false;
-            self.note_sync(&mut state, target, &synced);
-            self.synced.notify_all();
-        }
-    }
-
-    /// After a failed sync the kernel may have dropped the pages and would report success next time, so nothing
-    /// that is appended later could be trusted to follow what was before.
-    fn note_sync(&self, state: &mut State, target: u64, synced: &std::io::Result<()>) {
-        match synced {
-            Ok(()) => state.on_disk = state.on_disk.max(target),
-            Err(error) => state.failed = Some(format!("waiting for the disk failed: {error}")),
-        }
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        // A panic elsewhere in this file would be a defect, but none leaves the writer half changed.
+        self.writer.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
 impl std::fmt::Debug for Log {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Log").field("dir", &self.dir).field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("Log")
+            .field("dir", &self.shared.dir)
+            .field("options", &self.shared.options)
+            .finish_non_exhaustive()
     }
 }

@@ -41,13 +41,12 @@ pub(super) fn check_header(bytes: &[u8]) -> Result<(), HeaderProblem> {
     }
 }
 
-/// The payload fits [`MAX_PAYLOAD_BYTES`]: the caller checked.
-pub(super) fn record(payload: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(RECORD_HEAD + payload.len());
+/// Adds a record to `bytes`. The payload fits [`MAX_PAYLOAD_BYTES`]: the caller checked.
+pub(super) fn push_record(bytes: &mut Vec<u8>, payload: &[u8]) {
+    bytes.reserve(RECORD_HEAD + payload.len());
     bytes.extend((payload.len() as u32).to_le_bytes());
     bytes.extend(checksum(payload).to_le_bytes());
-    bytes.extend(payload);
-    bytes
+    bytes.extend_from_slice(payload);
 }
 
 fn checksum(payload: &[u8]) -> u32 {
@@ -173,7 +172,7 @@ mod tests {
 
     fn segment(payloads: &[&[u8]]) -> Vec<u8> {
         payloads.iter().fold(header().to_vec(), |mut bytes, payload| {
-            bytes.extend(record(payload));
+            push_record(&mut bytes, payload);
             bytes
         })
     }

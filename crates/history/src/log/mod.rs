@@ -7,9 +7,12 @@
 
 mod append;
 mod format;
+mod group;
+mod keeper;
 mod read;
 mod rotate;
 mod segments;
+mod writer;
 
 use arrow::array::{BinaryArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
@@ -17,6 +20,7 @@ use std::sync::Arc;
 
 pub use append::Log;
 pub use format::MAX_PAYLOAD_BYTES;
+pub use group::Appending;
 pub use read::{Contents, Payloads, contents, parquet_files, read};
 
 /// The Parquet column that holds the payloads as they were appended.

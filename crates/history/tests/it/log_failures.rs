@@ -183,6 +183,11 @@ fn child_on_a_full_disk() {
         assert!(acknowledged.len() < 100, "the limit holds");
     };
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    // Everyone in a group is told, though one of them wrote for all.
+    let both = [[8; 1000], [9; 1000]].map(|payload| log.append_all([payload.as_slice()]).unwrap());
+    for append in both {
+        assert_eq!(futures::executor::block_on(append).unwrap_err().kind(), ErrorKind::Unavailable);
+    }
     // The half record is gone: what fits still fits, and follows the last whole one.
     log.append(b"small").unwrap();
     acknowledged.push(b"small".to_vec());

@@ -6,6 +6,7 @@ mod artifacts;
 mod killed;
 mod log;
 mod log_failures;
+mod log_groups;
 mod log_readers;
 mod source;
 mod source_failures;

@@ -40,8 +40,23 @@ fn human(replayed: &Replayed) -> String {
             approval.why
         )));
     }
+    lines.push(because(replayed));
     lines.push(verdicts(replayed));
     lines.join("\n")
+}
+
+/// The reasons: as the answer gave them, or made now from what it was decided on.
+fn because(replayed: &Replayed) -> String {
+    let given = if replayed.prediction.reasons.is_empty() {
+        "because (the answer gave no reasons; these are made now, from the logged features)"
+    } else {
+        "because"
+    };
+    let reasons = replayed.reasons.iter().map(|reason| {
+        let code = reason.code.as_ref().map(|code| format!("{code}: ")).unwrap_or_default();
+        format!("\n{}", indent(&format!("{code}{} ({:+.3})", reason.text, reason.contribution)))
+    });
+    format!("{given}{}", reasons.collect::<String>())
 }
 
 fn past(decision: karat_registry::DecisionKind) -> &'static str {

@@ -3,21 +3,17 @@
 use std::future::Future;
 use std::io::ErrorKind;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use karat_jobs::Workspace;
 use karat_jobs::deploy::{self, Deployed};
-use karat_server::AppState;
+use karat_server::{AppState, ListenOptions};
 use serde_json::json;
 use tokio::net::TcpListener;
 
 use super::Context;
 use crate::args::ServeArgs;
 use crate::output::count;
-
-/// How long requests under way may take after the signal to stop.
-const LAST_REQUESTS: Duration = Duration::from_secs(10);
 
 pub async fn run(context: &Context, args: &ServeArgs) -> Result<ExitCode> {
     let workspace = context.workspace().await?;
@@ -64,11 +60,12 @@ pub async fn serve(
     deployed: Deployed,
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
-    let state = AppState { deployment: deployed.deployment.clone(), metrics: karat_server::install_metrics()? };
+    let config = &workspace.project.config().server;
+    let state = AppState::new(deployed.deployment.clone(), karat_server::install_metrics()?, config);
     let log = deployed.log();
     let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
     // A task of its own: taking up a new version may take a second, and connections are accepted meanwhile.
-    let mut server = tokio::spawn(karat_server::serve(listener, state, async {
+    let mut server = tokio::spawn(karat_server::serve(listener, state, ListenOptions::from(config), async {
         // A sender that was dropped means the same.
         stopped.await.ok();
     }));
@@ -82,10 +79,7 @@ pub async fn serve(
     }
     tracing::info!("stopping: requests under way are finished");
     stopping.send(()).ok();
-    match tokio::time::timeout(LAST_REQUESTS, server).await {
-        Ok(ended) => ended.context("the server ended")??,
-        Err(_) => tracing::warn!("requests still under way after {} s were cut off", LAST_REQUESTS.as_secs()),
-    }
+    server.await.context("the server ended")??;
     Deployed::close(&log)
 }
 

@@ -5,6 +5,7 @@
 mod credit_risk;
 mod docs_console;
 mod docs_yaml;
+mod hammered;
 mod journey;
 mod learning;
 mod mistakes;

@@ -81,3 +81,28 @@ impl Explainer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever the processor can do, the bits of a reason are the same: a replay elsewhere must agree.
+    #[test]
+    fn contributions_have_the_same_bits_on_every_processor() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-1/trees.txt");
+        let trees = Trees::parse(&std::fs::read_to_string(folder).unwrap()).unwrap();
+        let explainer = Explainer::new(&trees).unwrap();
+        let mut random = fastrand::Rng::with_seed(5);
+        for _ in 0..500 {
+            let row: Vec<f64> = (0..trees.features())
+                .map(|_| if random.u8(..8) == 0 { f64::NAN } else { random.f64() * 2000.0 * random.f64().powi(9) })
+                .collect();
+            let of = |mut scratch: Scratch| {
+                let mut out = vec![0.0; explainer.width()];
+                explainer.explain(&row, &mut out, &mut scratch);
+                out.into_iter().map(f64::to_bits).collect::<Vec<u64>>()
+            };
+            assert_eq!(of(Scratch::new(&explainer)), of(Scratch::narrow(&explainer)));
+        }
+    }
+}

@@ -19,7 +19,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, WithoutTls};
-use karat_core::{Digest, ErrorKind, OnlineError, OnlineStore, StateEntries, StateNote};
+use karat_core::{Digest, ErrorKind, OnlineError, OnlineStore, StateEntries, StateNote, WithNoted};
 
 use layout::FORMAT_VERSION;
 
@@ -154,6 +154,11 @@ impl OnlineStore for LmdbStore {
     fn read(&self, definition: &Digest, key: &[u8], with: &mut dyn FnMut(&[u8])) -> Result<bool, OnlineError> {
         check_key(key)?;
         self.read_state(definition, key, with)
+    }
+
+    fn read_noted(&self, definition: &Digest, key: &[u8], with: WithNoted<'_>) -> Result<bool, OnlineError> {
+        check_key(key)?;
+        self.read_state_noted(definition, key, with)
     }
 
     fn put(&self, definition: &Digest, note: &StateNote, entries: StateEntries<'_>) -> Result<(), OnlineError> {

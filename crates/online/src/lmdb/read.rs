@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use heed::RoTxn;
-use karat_core::{Digest, OnlineError, StateNote};
+use karat_core::{Digest, OnlineError, StateNote, WithNoted};
 
 use super::layout::{Record, StateKey, own_key};
 use super::{LmdbStore, errors};
@@ -23,14 +23,32 @@ impl LmdbStore {
     ) -> Result<bool, OnlineError> {
         let txn = self.env.read_txn().map_err(|error| self.error(error))?;
         let Some(record) = self.record(&txn, definition)? else { return Ok(false) };
+        let state = self.state(&txn, &record, key)?;
+        state.map(with);
+        Ok(state.is_some())
+    }
+
+    pub(super) fn read_state_noted(
+        &self,
+        definition: &Digest,
+        key: &[u8],
+        with: WithNoted<'_>,
+    ) -> Result<bool, OnlineError> {
+        let txn = self.env.read_txn().map_err(|error| self.error(error))?;
+        let Some(record) = self.record(&txn, definition)? else { return Ok(false) };
+        with(record.note, self.state(&txn, &record, key)?);
+        Ok(true)
+    }
+
+    fn state<'t>(&self, txn: &'t RoTxn, record: &Record<'_>, key: &[u8]) -> Result<Option<&'t [u8]>, OnlineError> {
         for generation in record.overlay.into_iter().chain([record.base]) {
             let key = StateKey::new(generation, key);
-            if let Some(state) = self.tables.states.get(&txn, key.as_bytes()).map_err(|error| self.error(error))? {
-                with(state);
-                return Ok(true);
+            let found = self.tables.states.get(txn, key.as_bytes()).map_err(|error| self.error(error))?;
+            if found.is_some() {
+                return Ok(found);
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     pub(super) fn read_note(&self, definition: &Digest) -> Result<Option<StateNote>, OnlineError> {

@@ -35,6 +35,12 @@ fn read(store: &dyn OnlineStore, definition: &Digest, key: &[u8]) -> Option<Vec<
     let mut found = None;
     let called = ok(store.read(definition, key, &mut |state| found = Some(state.to_vec())));
     assert_eq!(called, found.is_some(), "read says whether it called");
+    let (mut noted, mut calls) = (None, 0);
+    let known = ok(store.read_noted(definition, key, &mut |note, state| {
+        noted = Some((note.to_vec(), state.map(<[u8]>::to_vec)));
+        calls += 1;
+    }));
+    assert_eq!((known, calls), (noted.is_some(), usize::from(known)));
     found
 }
 
@@ -58,6 +64,10 @@ fn assert_holds(store: &dyn OnlineStore, definition: &Digest, note: &[u8], expec
     assert_eq!(ok(store.note(definition)).as_deref(), Some(note), "note");
     assert_eq!(scan(store, definition), expected.clone().into_iter().collect::<Vec<_>>(), "scan");
     for (key, state) in expected {
+        let mut noted = None;
+        ok(store
+            .read_noted(definition, key, &mut |note, state| noted = Some((note.to_vec(), state.map(<[u8]>::to_vec)))));
+        assert_eq!(noted, Some((note.to_vec(), Some(state.clone()))), "read with its note");
         assert_eq!(read(store, definition, key).as_ref(), Some(state), "read of {key:?}");
     }
     let counts: BTreeMap<Digest, u64> = ok(store.definitions()).into_iter().collect();
@@ -189,12 +199,16 @@ fn readers_never_see_half_a_put(store: &dyn OnlineStore) {
     let (done, reads) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
         for start in 0..3 {
-            let (done, reads, version_at) = (&done, &reads, &version_at);
+            let (done, reads, version_at, definition) = (&done, &reads, &version_at, &definition);
             scope.spawn(move || {
                 let (mut newest, mut n) = (0, start);
                 while !done.load(Ordering::Relaxed) {
                     let version = version_at(n % KEYS);
                     assert!(version >= newest, "key {n} is at {version} after another was seen at {newest}");
+                    let one_moment = ok(store.read_noted(definition, &(n % KEYS).to_be_bytes(), &mut |note, state| {
+                        assert_eq!(Some(note), state, "the note is of the moment of the state");
+                    }));
+                    assert!(one_moment);
                     (newest, n) = (version, n + 7);
                     reads.fetch_add(1, Ordering::Relaxed);
                 }

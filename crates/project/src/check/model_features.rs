@@ -40,11 +40,31 @@ pub(super) fn check(scope: &mut Scope<'_>, model: &Model) {
     if inputs.names.is_empty() && !inputs.incomplete && scope.is_sound() {
         scope.at_key("features", "a model needs features, or fields of the request");
     }
-    for (section, names) in
-        [("monotone", model.monotone.keys().collect::<Vec<_>>()), ("reasons", model.reasons.keys().collect())]
-    {
-        for name in names {
-            inputs.check_known(scope, name, section);
+    for name in model.monotone.keys() {
+        inputs.check_known(scope, name, &format!("monotone.{}", key(name)), Aim::Key);
+    }
+    check_reasons(scope, model, &inputs);
+}
+
+/// A reason is a feature's, or a group's under a name that no feature has; a feature is in one group at most.
+fn check_reasons(scope: &mut Scope<'_>, model: &Model, inputs: &Inputs<'_>) {
+    let mut grouped: HashMap<&str, &str> = HashMap::new();
+    for (name, reason) in &model.reasons {
+        let path = format!("reasons.{}", key(name));
+        if reason.features.is_empty() {
+            inputs.check_known(scope, name, &path, Aim::Key);
+            continue;
+        }
+        if inputs.names.contains_key(name) {
+            let message = format!("`{name}` is a feature of the model: a group of features has a name of its own");
+            scope.at_key(&path, message);
+        }
+        for (index, feature) in reason.features.iter().enumerate() {
+            let path = format!("{path}.features[{index}]");
+            inputs.check_known(scope, feature, &path, Aim::Value);
+            if let Some(other) = grouped.insert(feature, name) {
+                scope.at(&path, format!("`{feature}` is in the group `{other}` already: it would count twice"));
+            }
         }
     }
 }
@@ -164,14 +184,18 @@ impl<'a> Inputs<'a> {
         ids.filter(|id| !is_time(id)).find(|id| *id == shown).map(str::to_owned)
     }
 
-    fn check_known(&self, scope: &mut Scope<'_>, name: &str, section: &str) {
+    fn check_known(&self, scope: &mut Scope<'_>, name: &str, path: &str, aim: Aim) {
         if self.incomplete || self.names.contains_key(name) {
             return;
         }
         let help = did_you_mean(name, self.names.keys().map(String::as_str), || {
             "it names features of the model, or fields of its requests".to_owned()
         });
-        scope.at_key_with_help(&format!("{section}.{}", key(name)), format!("the model has no feature `{name}`"), help);
+        let message = format!("the model has no feature `{name}`");
+        match aim {
+            Aim::Key => scope.at_key_with_help(path, message, help),
+            Aim::Value => scope.at_with_help(path, message, help),
+        }
     }
 }
 

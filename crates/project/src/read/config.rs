@@ -1,5 +1,5 @@
 use super::reader::{Fields, Reader};
-use super::scalar::{name, text, whole};
+use super::scalar::{at_least_one, length, name, size, text, whole};
 use crate::spec::{Config, Server, Stores};
 use crate::yaml::Node;
 
@@ -41,8 +41,17 @@ fn uri(reader: &mut Reader<'_>, node: &Node, scheme: &str) -> Option<String> {
 fn server(reader: &mut Reader<'_>, node: &Node) -> Option<Server> {
     let mut fields = Fields::open(reader, node, "`server`")?;
     let default = Server::default();
-    let host = fields.optional(reader, "host", text).unwrap_or(default.host);
-    let port = fields.optional(reader, "port", whole).unwrap_or(default.port);
+    let server = Server {
+        host: fields.optional(reader, "host", text).unwrap_or(default.host),
+        port: fields.optional(reader, "port", whole).unwrap_or(default.port),
+        threads: fields.optional(reader, "threads", at_least_one),
+        connections: fields.optional(reader, "connections", at_least_one).unwrap_or(default.connections),
+        body: fields.optional(reader, "body", size).unwrap_or(default.body),
+        header_timeout: fields.optional(reader, "header_timeout", length).unwrap_or(default.header_timeout),
+        body_timeout: fields.optional(reader, "body_timeout", length).unwrap_or(default.body_timeout),
+        drain_after: fields.optional(reader, "drain_after", length).unwrap_or(default.drain_after),
+        drain_within: fields.optional(reader, "drain_within", length).unwrap_or(default.drain_within),
+    };
     fields.close(reader);
-    Some(Server { host, port })
+    Some(server)
 }

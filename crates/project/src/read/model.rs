@@ -117,10 +117,11 @@ fn reason(reader: &mut Reader<'_>, node: &Node) -> Option<Reason> {
         return reader.wrong_with_help(node, "a mapping", "write `{words: …}`, `{code: …}` or both");
     }
     let mut fields = Fields::open(reader, node, "a reason")?;
+    let features = fields.optional(reader, "features", texts).unwrap_or_default();
     let words = fields.optional(reader, "words", text);
     let code = fields.optional(reader, "code", text);
     fields.close(reader);
-    Some(Reason { words, code })
+    Some(Reason { features, words, code })
 }
 
 fn split(reader: &mut Reader<'_>, node: &Node) -> Option<Split> {

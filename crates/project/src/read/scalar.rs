@@ -6,6 +6,7 @@ use karat_core::{DataType, Name, Window, Zone};
 
 use super::reader::Reader;
 use crate::files::Span;
+use crate::spec::ByteSize;
 use crate::suggest::{nearest, shorten, ticked};
 use crate::yaml::{Node, Scalar, Shape};
 
@@ -86,6 +87,14 @@ pub(crate) fn whole<T: TryFrom<i64> + Bounded>(reader: &mut Reader<'_>, node: &N
     }
 }
 
+/// A whole number that may not be 0.
+pub(crate) fn at_least_one<T: TryFrom<i64> + Bounded>(reader: &mut Reader<'_>, node: &Node) -> Option<T> {
+    match &node.shape {
+        Shape::Scalar(Scalar::Int(..=0)) => reader.wrong(node, "a whole number from 1 up"),
+        _ => whole(reader, node),
+    }
+}
+
 /// The range of a type of whole numbers, as far as files can write it.
 pub(crate) trait Bounded {
     const BOUNDS: (i64, i64);
@@ -130,6 +139,21 @@ pub(crate) fn choice<T: Copy>(reader: &mut Reader<'_>, node: &Node, words: &[(&s
 
 pub(crate) fn window(reader: &mut Reader<'_>, node: &Node) -> Option<Window> {
     parsed(reader, node, "a length of time", "write it like `30 days` or `6 months`")
+}
+
+/// A length of time that a clock measures: no calendar months.
+pub(crate) fn length(reader: &mut Reader<'_>, node: &Node) -> Option<Window> {
+    match parsed(reader, node, "a length of time", "write it like `500 milliseconds` or `10 seconds`")? {
+        Window::Months(_) => reader.wrong_with_help(node, "a length of time", "write it like `10 seconds`"),
+        fixed @ Window::Fixed(_) => Some(fixed),
+    }
+}
+
+pub(crate) fn size(reader: &mut Reader<'_>, node: &Node) -> Option<ByteSize> {
+    match &node.shape {
+        Shape::Scalar(Scalar::Int(bytes @ 0..)) => Some(ByteSize(*bytes as u64)),
+        _ => parsed(reader, node, "a number of bytes", "write it like `4 MiB`"),
+    }
 }
 
 pub(crate) fn zone(reader: &mut Reader<'_>, node: &Node) -> Option<Zone> {

@@ -1,6 +1,8 @@
-use karat_core::Name;
+use karat_core::{Name, Window};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::ByteSize;
 
 /// `karat.yaml`: the project's name and where its state lives.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,25 +32,43 @@ pub struct Stores {
     pub online: Option<String>,
 }
 
+/// Where `karat serve` listens, and what it takes from whom.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Server {
-    #[serde(default = "default_host")]
     pub host: String,
-    #[serde(default = "default_port")]
     pub port: u16,
+    /// Threads that answer. Default: one a core.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threads: Option<u16>,
+    /// Connections open at once; more wait until one ends.
+    pub connections: u32,
+    /// The longest body of a request; a longer one is refused with 413.
+    pub body: ByteSize,
+    /// How long a client may take to send a request's head, counted from the answer before: idle connections end then.
+    pub header_timeout: Window,
+    /// How long a client may take to send a request's body, and to take in an answer.
+    pub body_timeout: Window,
+    /// After the signal to stop: how long to go on as before while `/health/ready` says 503, for balancers to notice.
+    pub drain_after: Window,
+    /// After that: how long requests under way may take.
+    pub drain_within: Window,
 }
 
-fn default_host() -> String {
-    "127.0.0.1".to_owned()
-}
-
-fn default_port() -> u16 {
-    8000
-}
+const SECOND: i64 = 1_000_000;
 
 impl Default for Server {
     fn default() -> Server {
-        Server { host: default_host(), port: default_port() }
+        Server {
+            host: "127.0.0.1".to_owned(),
+            port: 8000,
+            threads: None,
+            connections: 10_000,
+            body: ByteSize(4 << 20),
+            header_timeout: Window::Fixed(30 * SECOND),
+            body_timeout: Window::Fixed(10 * SECOND),
+            drain_after: Window::Fixed(0),
+            drain_within: Window::Fixed(10 * SECOND),
+        }
     }
 }

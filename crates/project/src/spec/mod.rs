@@ -10,15 +10,17 @@ pub(crate) mod entity;
 mod feature_view;
 pub(crate) mod model;
 mod ordered;
+mod size;
 mod source;
 
 pub use config::{Config, Server, Stores};
 pub use contract::{Action, Check, Rule};
-pub use endpoint::{Endpoint, Log, Survives, UnknownKey};
+pub use endpoint::{Endpoint, Limits, Log, ReasonMode, Reasons, Survives, UnknownKey};
 pub use entity::Entity;
 pub use feature_view::{Aggregate, Feature, FeatureCheck, FeatureKind, FeatureView, Rows};
 pub use model::{
     Approval, Direction, Estimator, FeatureList, Goal, LightGbm, Model, ModelFeatures, Reason, Spine, Split, SplitBy,
     SplitPart, Task, Threshold,
 };
+pub use size::ByteSize;
 pub use source::{ColumnSpec, Compression, Csv, Delivery, Format, Origin, Source};

@@ -33,7 +33,8 @@ pub struct Model {
     /// profile no training row has.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub profile: Vec<String>,
-    /// Words and codes of reasons by feature, beyond the words the views declare.
+    /// Words and codes of reasons by feature, beyond the words the views declare; or of a group of features, under a
+    /// name of its own, whose contributions are added up to one reason.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub reasons: IndexMap<String, Reason>,
     /// Conditions such as `auc >= 0.9` or `auc >= champion.auc`, on the test part's measures.
@@ -208,6 +209,9 @@ pub enum Goal {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reason {
+    /// The features of a group; empty where the reason is one feature's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub words: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -64,7 +64,7 @@ pub async fn get(
 
 impl From<ViewAnswer> for Features {
     fn from(answer: ViewAnswer) -> Features {
-        let outputs = answer.view.view.outputs().iter().map(|column| column.name.clone());
+        let outputs = answer.view.read.view.outputs().iter().map(|column| column.name.clone());
         Features {
             view: answer.view.name.to_string(),
             key: answer.key.to_json(),
@@ -72,7 +72,7 @@ impl From<ViewAnswer> for Features {
             features: outputs.zip(answer.row.values.iter().map(karat_core::Value::to_json)).collect(),
             no_history: answer.row.no_history,
             newest_event: answer.row.newest_event.map(|instant| instant.to_string()),
-            definition: answer.view.digest.to_string(),
+            definition: answer.view.read.definition.to_string(),
             commit: answer.commit,
         }
     }

@@ -3,3 +3,4 @@
 pub mod endpoints;
 pub mod features;
 pub mod predict;
+pub mod prediction;

@@ -1,15 +1,24 @@
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use indexmap::IndexMap;
-use karat_serving::Answer;
-use serde::Serialize;
+use karat_serving::{Asked, Decided, Endpoint, Turn};
 use utoipa::ToSchema;
 
-use crate::AppState;
 use crate::error::Problem;
+use crate::native::prediction::{Prediction, Predictions, to_json};
+use crate::observe::RequestId;
+use crate::{AppState, body};
+
+/// What takes longer leaves the thread it came in on, which has other connections to answer.
+const IN_PLACE: Duration = Duration::from_micros(100);
+/// Longer bodies are not even read there.
+const READ_IN_PLACE: usize = 16 << 10;
 
 /// Who is asked about: exactly one of `key`, `keys` and `rows`.
 #[derive(Debug, ToSchema)]
@@ -30,66 +39,9 @@ pub struct PredictRequest {
     /// Request-time fields, where the model declares them.
     #[schema(value_type = Option<Object>)]
     fields: Option<serde_json::Value>,
-}
-
-/// One decision.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Prediction {
-    /// Under this id the decision can be replayed.
-    prediction_id: String,
-    model: Model,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
-    key: Option<serde_json::Value>,
-    #[schema(format = DateTime)]
-    as_of: String,
-    /// The model's inputs by name.
-    #[schema(value_type = Object)]
-    features: IndexMap<String, serde_json::Value>,
-    /// Views in which the key had no visible event.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    no_history: Vec<String>,
-    /// The chance of the second label, 0 to 1.
-    score: f64,
-    label: String,
-    /// Scores from here on get the second label.
-    threshold: f64,
-    reasons: Vec<Reason>,
-    qa_failures: Vec<QaFailure>,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Model {
-    name: String,
-    version: String,
-    digest: String,
-}
-
-/// How much one input moved the score.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Reason {
-    feature: String,
-    #[schema(value_type = Object)]
-    value: serde_json::Value,
-    /// On the model's log-odds scale; positive raises the chance of the second label.
-    contribution: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<String>,
-    text: String,
-}
-
-/// Something about a value that a person should know.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct QaFailure {
-    feature: String,
-    #[schema(value_type = Object)]
-    value: serde_json::Value,
-    check: String,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Predictions {
-    predictions: Vec<Prediction>,
+    /// Which reasons to give: `all`, `adverse` (those that raise the score) or `none`. Default: as the endpoint says.
+    #[schema(value_type = Option<String>, pattern = "^(all|adverse|none)$")]
+    reasons: Option<String>,
 }
 
 /// Decides.
@@ -102,69 +54,62 @@ pub struct Predictions {
     request_body = PredictRequest,
     responses(
         (status = OK, description = "For `key`", body = Prediction),
-        (status = BAD_REQUEST, description = "Not JSON", body = Problem),
+        (status = BAD_REQUEST, description = "Not JSON, or JSON that says something twice", body = Problem),
+        (status = FORBIDDEN, description = "An `as_of` before the time that the online store keeps", body = Problem),
         (status = NOT_FOUND, description = "No such endpoint, or an unknown key where the endpoint refuses those", body = Problem),
-        (status = PAYLOAD_TOO_LARGE, description = "Over 4 MiB", body = Problem),
+        (status = REQUEST_TIMEOUT, description = "The body came too slowly", body = Problem),
+        (status = PAYLOAD_TOO_LARGE, description = "A body over `server.body`, or more keys than fit into `limits.deadline`", body = Problem),
+        (status = UNSUPPORTED_MEDIA_TYPE, description = "A body that says it is not JSON", body = Problem),
         (status = UNPROCESSABLE_ENTITY, description = "A wrong field, named", body = Problem),
+        (status = TOO_MANY_REQUESTS, description = "More requests than the endpoint takes on; `retry-after` says when to try again", body = Problem),
         (status = SERVICE_UNAVAILABLE, description = "No version is approved, or nothing is materialized yet", body = Problem)
     )
 )]
 pub async fn predict(
     State(state): State<AppState>,
-    Path(name): Path<String>,
-    body: Result<Bytes, BytesRejection>,
+    path: Result<Path<String>, PathRejection>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+    body: Body,
 ) -> Result<Response, Problem> {
+    let Path(name) = path.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
     let endpoint = state.deployment.endpoint(&name)?;
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is over 4 MiB: send fewer keys at once")
-        }
-        _ => Problem::malformed(rejection.body_text()),
-    })?;
-    let json = serde_json::from_slice(&body).map_err(|e| Problem::malformed(format!("the body is not JSON: {e}")))?;
-    let (answers, body) = endpoint.predict(&json)?;
-    let mut predictions: Vec<Prediction> = answers.into_iter().map(Prediction::from).collect();
-    let answer = match predictions.pop() {
-        Some(only) if body.single => serde_json::to_vec(&only),
-        last => {
-            predictions.extend(last);
-            serde_json::to_vec(&Predictions { predictions })
-        }
+    let body = body::json(&headers, body, state.body).await?;
+    let turn = endpoint.enter().await?;
+    let asked = match body.len() {
+        ..=READ_IN_PLACE => endpoint.read(&body)?,
+        _ => elsewhere(&endpoint, move |endpoint| endpoint.read(&body)).await?,
     };
-    let answer = answer.expect("answers serialise to JSON");
-    Ok(([(header::CONTENT_TYPE, "application/json")], answer).into_response())
+    let decided = decide(&endpoint, asked, &turn).await?;
+    endpoint.log(&decided, id.as_str()).await?;
+    Ok(answer(&decided))
 }
 
-impl From<Answer> for Prediction {
-    fn from(answer: Answer) -> Prediction {
-        let reasons = answer.reasons.into_iter().map(|reason| Reason {
-            feature: reason.feature,
-            value: reason.value,
-            contribution: reason.contribution,
-            code: reason.code,
-            text: reason.text,
-        });
-        let failures = answer.qa_failures.into_iter().map(|failure| QaFailure {
-            feature: failure.feature,
-            value: failure.value,
-            check: failure.check,
-        });
-        Prediction {
-            prediction_id: answer.prediction_id.to_string(),
-            model: Model {
-                name: answer.model.name.to_string(),
-                version: answer.model.version,
-                digest: answer.model.digest.to_string(),
-            },
-            key: answer.key,
-            as_of: answer.as_of.to_string(),
-            features: answer.features.into_iter().map(|(name, value)| (name, value.to_json())).collect(),
-            no_history: answer.no_history.iter().map(ToString::to_string).collect(),
-            score: answer.score,
-            label: answer.label,
-            threshold: answer.threshold,
-            reasons: reasons.collect(),
-            qa_failures: failures.collect(),
-        }
+async fn decide(endpoint: &Arc<Endpoint>, asked: Asked, turn: &Turn<'_>) -> Result<Decided, Problem> {
+    let until = turn.until();
+    if endpoint.usual_time(&asked) <= IN_PLACE {
+        return Ok(endpoint.decide(asked, until)?);
     }
+    elsewhere(endpoint, move |endpoint| endpoint.decide(asked, until)).await
+}
+
+/// On a thread that may be kept busy.
+async fn elsewhere<T: Send + 'static>(
+    endpoint: &Arc<Endpoint>,
+    work: impl FnOnce(&Endpoint) -> Result<T, karat_serving::ServingError> + Send + 'static,
+) -> Result<T, Problem> {
+    let endpoint = endpoint.clone();
+    match tokio::task::spawn_blocking(move || work(&endpoint)).await {
+        Ok(done) => Ok(done?),
+        Err(failed) => Err(Problem::internal(failed.to_string())),
+    }
+}
+
+fn answer(decided: &Decided) -> Response {
+    let mut answers = decided.iter().map(Prediction::from);
+    let body = match answers.next() {
+        Some(only) if decided.single => to_json(&only),
+        first => to_json(&Predictions { predictions: first.into_iter().chain(answers).collect() }),
+    };
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
 }

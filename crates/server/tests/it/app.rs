@@ -6,8 +6,9 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use karat_core::{Column, DataType, FixedClock};
 use karat_features::CompiledView;
+use karat_project::spec::{self, Server};
 use karat_server::{AppState, install_metrics, router};
-use karat_serving::{Deployment, Served, ServedView};
+use karat_serving::{Deployment, ReadView, Served, ServedView};
 use karat_test_support::serving_app::{self, NOW, at, name};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::Value as Json;
@@ -20,14 +21,19 @@ pub struct App {
 
 impl App {
     pub fn new() -> App {
-        let inner = serving_app::App::new();
+        App::limited(spec::Limits::default())
+    }
+
+    pub fn limited(limits: spec::Limits) -> App {
+        let spec = spec::Endpoint { limits, ..serving_app::endpoint() };
+        let inner = serving_app::App::serving(spec, serving_app::serving_model(Vec::new()));
         let deployment = Deployment::new(inner.online.clone(), Arc::new(FixedClock(at(NOW))));
-        let definition = inner.model.views()[0].definition().clone();
+        let definition = inner.model.views()[0].view.definition().clone();
+        let digest = definition.digest();
         let view = ServedView {
             name: name("payment_history"),
             key: Column::new("client_id", DataType::Int),
-            digest: definition.digest(),
-            view: CompiledView::compile(definition).unwrap(),
+            read: ReadView::new(CompiledView::compile(definition).unwrap(), digest),
         };
         deployment.replace(Served {
             project: "test".to_owned(),
@@ -38,11 +44,26 @@ impl App {
         App { inner, deployment: Arc::new(deployment) }
     }
 
+    pub fn state(&self, server: Server) -> AppState {
+        AppState::new(self.deployment.clone(), metrics(), &server)
+    }
+
     /// Status, content type and body.
     pub async fn ask(&self, method: &str, uri: &str, body: impl Into<Body>) -> (StatusCode, String, Vec<u8>) {
-        let state = AppState { deployment: self.deployment.clone(), metrics: metrics() };
-        let request = Request::builder().method(method).uri(uri).body(body.into()).unwrap();
-        let response = router(state).oneshot(request).await.unwrap();
+        self.send(method, uri, [], body).await
+    }
+
+    pub async fn send<'h>(
+        &self,
+        method: &str,
+        uri: &str,
+        headers: impl IntoIterator<Item = (&'h str, &'h str)>,
+        body: impl Into<Body>,
+    ) -> (StatusCode, String, Vec<u8>) {
+        let request = Request::builder().method(method).uri(uri);
+        let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+        let request = request.body(body.into()).unwrap();
+        let response = router(self.state(Server::default())).oneshot(request).await.unwrap();
         let kind = response.headers().get("content-type").map(|kind| kind.to_str().unwrap().to_owned());
         assert!(response.headers().contains_key("x-request-id"));
         let status = response.status();

@@ -1,5 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "test helpers fail the test they help")]
 
 mod app;
+mod cases;
 mod openapi;
+mod pressure;
 mod routes;

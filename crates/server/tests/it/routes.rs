@@ -102,7 +102,7 @@ async fn health_version_metrics_and_pages() {
     let (status, kind, metrics) = app.ask("GET", "/metrics", Body::empty()).await;
     assert_eq!((status, kind.as_str()), (StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8"));
     let metrics = String::from_utf8(metrics).unwrap();
-    assert!(metrics.contains("http_requests_total"), "{metrics}");
+    assert!(metrics.contains("http_server_request_duration_seconds_bucket{http_request_method=\"POST\""), "{metrics}");
     assert!(metrics.contains("karat_predictions_total"), "{metrics}");
 
     let (status, kind, page) = app.ask("GET", "/docs/", Body::empty()).await;

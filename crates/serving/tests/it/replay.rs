@@ -12,7 +12,7 @@ fn record(app: &App) -> PredictionRecord {
 
 /// The record after someone changed one thing in the log.
 fn tampered(record: &PredictionRecord, change: impl Fn(&mut serde_json::Value)) -> PredictionRecord {
-    let mut json: serde_json::Value = serde_json::from_slice(&record.to_payload()).unwrap();
+    let mut json = serde_json::to_value(record).unwrap();
     change(&mut json);
     PredictionRecord::from_payload(&serde_json::to_vec(&json).unwrap()).unwrap()
 }
@@ -58,7 +58,7 @@ fn a_feature_that_history_does_not_confirm_is_named() {
 #[test]
 fn records_of_a_newer_format_are_refused() {
     let app = App::new();
-    let mut json: serde_json::Value = serde_json::from_slice(&record(&app).to_payload()).unwrap();
+    let mut json = serde_json::to_value(record(&app)).unwrap();
     json["format_version"] = json!(99);
     let error = PredictionRecord::from_payload(&serde_json::to_vec(&json).unwrap()).unwrap_err();
     assert!(error.contains("newer than this Karat's"), "{error}");
@@ -67,7 +67,7 @@ fn records_of_a_newer_format_are_refused() {
 #[test]
 fn the_log_becomes_a_table() {
     let app = App::new();
-    let payload = record(&app).to_payload();
+    let payload = serde_json::to_vec(&record(&app)).unwrap();
     let batch = PredictionEncoder.encode(&[&payload, &payload]).unwrap();
     assert_eq!(batch.schema(), prediction_columns());
     assert_eq!(batch.num_rows(), 2);

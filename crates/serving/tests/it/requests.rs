@@ -31,6 +31,13 @@ fn wrong_fields_are_named() {
             "fields.income",
             "`fields.income`: \"x\" is not a float",
         ),
+        (json!({"key": {"client_id": {"client_id": 1}}}), "key.client_id", "`key.client_id`: an object is not an int"),
+        (json!({"key": [1]}), "key", "`key`: a list is not an int"),
+        (
+            json!({"key": 1, "fields": fields, "reasons": "some"}),
+            "reasons",
+            "`reasons` is \"all\", \"adverse\" or \"none\"",
+        ),
         (json!({"key": 1, "as_of": 5}), "as_of", "`as_of` is text such as \"2021-10-01T00:00:00Z\""),
         (
             json!({"key": 1, "as_of": "2021-10-01"}),
@@ -50,7 +57,7 @@ fn wrong_fields_are_named() {
         (json!({"rows": [{"share": 1}]}), "rows[0].share", "unknown field `rows[0].share`: did you mean `share_late`?"),
     ];
     for (request, field, message) in cases {
-        let error = app.endpoint.predict(&request).unwrap_err();
+        let error = app.endpoint.predict(request.to_string().as_bytes()).unwrap_err();
         assert!(matches!(error, ServingError::Field { .. }), "{request}: {error}");
         assert_eq!(error.to_string(), message, "{request}");
         assert_eq!(error.field(), Some(field), "{request}");
@@ -64,5 +71,6 @@ fn a_key_may_be_an_object_of_its_column() {
     let fields = json!({"income": 1.0, "age": 40});
     let plain = app.predict(json!({"key": 1, "fields": fields}));
     let object = app.predict(json!({"key": {"client_id": 1}, "fields": fields}));
-    assert_eq!(plain.score.to_bits(), object.score.to_bits());
+    let scores = [plain, object].map(|decided| decided.iter().next().unwrap().score().to_bits());
+    assert_eq!(scores[0], scores[1]);
 }

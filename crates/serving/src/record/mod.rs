@@ -1,5 +1,7 @@
 //! A prediction as the log keeps it: enough to say later what was known, what was computed from it, and with what.
 
+mod write;
+
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BinaryArray, Float64Array, RecordBatch, StringArray};
@@ -9,7 +11,9 @@ use karat_core::{DataType, Digest, Instant, Name, PredictionId, Value};
 use karat_history::log::RecordEncoder;
 use serde::{Deserialize, Serialize};
 
+use crate::reasons::Explained;
 use crate::{QaFailure, Reason};
+pub(crate) use write::Records;
 
 /// The newest format written; older ones are still read.
 pub const FORMAT_VERSION: u32 = 1;
@@ -51,6 +55,9 @@ pub struct PredictionRecord {
     pub label: String,
     pub threshold: f64,
     pub reasons: Vec<Reason>,
+    /// Which reasons the answer was to carry; records of before say nothing, and carry all they could.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explained: Option<Explained>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub qa_failures: Vec<QaFailure>,
 }
@@ -80,10 +87,6 @@ impl LoggedValue {
 }
 
 impl PredictionRecord {
-    pub fn to_payload(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("a prediction record serialises to JSON")
-    }
-
     pub fn from_payload(payload: &[u8]) -> Result<PredictionRecord, String> {
         let record: PredictionRecord =
             serde_json::from_slice(payload).map_err(|e| format!("a logged prediction is not readable: {e}"))?;

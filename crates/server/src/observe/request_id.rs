@@ -1,0 +1,61 @@
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+
+pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longer ones are not the client's to put into every line of a log.
+const LONGEST: usize = 128;
+
+/// Names one request in answers and log lines: the client's `x-request-id` where it is printable, else one of ours.
+#[derive(Debug, Clone)]
+pub struct RequestId(Arc<str>);
+
+impl RequestId {
+    pub fn of(headers: &HeaderMap) -> RequestId {
+        let given = headers.get(HEADER).and_then(|id| id.to_str().ok());
+        let given =
+            given.filter(|id| !id.is_empty() && id.len() <= LONGEST && id.bytes().all(|b| b.is_ascii_graphic()));
+        match given {
+            Some(id) => RequestId(id.into()),
+            None => RequestId(new(&mut [0; 32]).into()),
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub fn header(&self) -> HeaderValue {
+        HeaderValue::from_str(&self.0).expect("printable characters make a header")
+    }
+}
+
+/// 128 random bits, which need not be secret, as W3C's trace ids are written.
+fn new(text: &mut [u8; 32]) -> &str {
+    let bits = fastrand::u128(1..);
+    for (place, digit) in text.iter_mut().enumerate() {
+        *digit = b"0123456789abcdef"[(bits >> (124 - 4 * place)) as usize & 15];
+    }
+    std::str::from_utf8(text).expect("hexadecimal digits are text")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn printable_ids_are_kept_and_others_replaced() {
+        let of = |given: &[u8]| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HEADER, HeaderValue::from_bytes(given).unwrap());
+            RequestId::of(&headers).as_str().to_owned()
+        };
+        assert_eq!(of(b"order-17/a"), "order-17/a");
+        for unfit in [b"".as_slice(), b"two words", &[b'x'; 129], b"caf\xc3\xa9"] {
+            let made = of(unfit);
+            assert!(made.len() == 32 && made.bytes().all(|b| b.is_ascii_hexdigit()), "{made}");
+        }
+        assert_ne!(of(b""), of(b""));
+    }
+}

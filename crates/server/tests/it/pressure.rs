@@ -1,0 +1,271 @@
+//! Over a network: more requests than fit, clients that dawdle, an end while requests are under way.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use karat_project::spec::{Limits, Server};
+use karat_server::{AppState, ListenOptions, serve};
+use serde_json::{Value as Json, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::app::App;
+
+const PREDICT: &str = "/v1/endpoints/risk/predict";
+
+/// A server of its own, on a free port.
+struct Running {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<std::io::Result<()>>,
+}
+
+fn milliseconds(number: u64) -> karat_core::Window {
+    format!("{number} milliseconds").parse().unwrap()
+}
+
+/// Quick to lose patience, on one thread.
+fn impatient() -> Server {
+    Server {
+        threads: Some(1),
+        header_timeout: milliseconds(300),
+        body_timeout: milliseconds(300),
+        drain_within: milliseconds(1000),
+        ..Server::default()
+    }
+}
+
+async fn start(app: &App, server: Server) -> Running {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let state: AppState = app.state(server.clone());
+    let served = tokio::spawn(serve(listener, state, ListenOptions::from(&server), async {
+        stopped.await.ok();
+    }));
+    Running { address, stop, served }
+}
+
+impl Running {
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    async fn post(&self, body: &str) -> Answer {
+        let mut stream = self.connect().await;
+        stream.write_all(request(body).as_bytes()).await.unwrap();
+        answer(&mut stream).await.unwrap()
+    }
+}
+
+fn request(body: &str) -> String {
+    format!(
+        "POST {PREDICT} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+fn one() -> String {
+    json!({"key": 1, "fields": {"income": 1200.5, "age": 40}}).to_string()
+}
+
+struct Answer {
+    status: u16,
+    head: String,
+    body: Json,
+}
+
+/// The next answer on a connection; `None` when it ends instead.
+async fn answer(stream: &mut TcpStream) -> Option<Answer> {
+    let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
+    loop {
+        if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+            let head = String::from_utf8(bytes[..end].to_vec()).unwrap().to_lowercase();
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+            let length: usize = length.unwrap_or("0").parse().unwrap();
+            while bytes.len() < end + 4 + length {
+                let read = stream.read(&mut buffer).await.unwrap();
+                assert!(read > 0, "an answer is whole");
+                bytes.extend(&buffer[..read]);
+            }
+            let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+            let body = serde_json::from_slice(&bytes[end + 4..end + 4 + length]).unwrap_or(Json::Null);
+            return Some(Answer { status, head, body });
+        }
+        match stream.read(&mut buffer).await {
+            Ok(0) | Err(_) => return None,
+            Ok(read) => bytes.extend(&buffer[..read]),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beyond_capacity_the_answer_is_429_with_a_time_to_try_again() {
+    let limits = Limits { concurrency: 1, queue: 1, deadline: milliseconds(200), ..Limits::default() };
+    let app = App::limited(limits);
+    let running = start(&app, impatient()).await;
+    assert_eq!(running.post(&one()).await.status, 200);
+    let turn = app.inner.endpoint.enter().await.unwrap();
+    // One waits until its deadline, one more than fit is refused at once.
+    let (begun, body) = (Instant::now(), one());
+    let (waiting, refused) = tokio::join!(running.post(&body), async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let refused = running.post(&one()).await;
+        assert!(begun.elapsed() < Duration::from_millis(190), "{:?}", begun.elapsed());
+        refused
+    });
+    for (answer, words) in [(&waiting, "no turn came within 200 milliseconds"), (&refused, "2 requests are before")] {
+        assert_eq!((answer.status, &answer.body["code"]), (429, &json!("busy")), "{}", answer.body);
+        assert!(answer.body["detail"].as_str().unwrap().starts_with(words), "{}", answer.body);
+        assert!(answer.head.contains("retry-after: 1"), "{}", answer.head);
+    }
+    drop(turn);
+    assert_eq!(running.post(&one()).await.status, 200);
+    assert_eq!(app.inner.logged().len(), 2, "what is refused is no prediction");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_dawdle_are_cut_off() {
+    let app = App::new();
+    let running = start(&app, impatient()).await;
+    let begun = Instant::now();
+    // A head that never ends; a connection on which nothing comes; a body that stops.
+    let mut head = running.connect().await;
+    head.write_all(b"POST /v1 HTTP/1.1\r\nhost: x\r\nx-slow: ").await.unwrap();
+    let mut nothing = running.connect().await;
+    let mut body = running.connect().await;
+    let whole = request(&one());
+    body.write_all(&whole.as_bytes()[..whole.len() - 5]).await.unwrap();
+    assert!(answer(&mut head).await.is_none_or(|answer| answer.status == 408));
+    assert!(answer(&mut nothing).await.is_none_or(|answer| answer.status == 408));
+    let late = answer(&mut body).await.unwrap();
+    assert_eq!((late.status, &late.body["code"]), (408, &json!("too_slow")), "{}", late.body);
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(running.post(&one()).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_are_bounded_whether_or_not_their_length_is_told() {
+    let app = App::new();
+    let running = start(&app, Server { body: "1 KiB".parse().unwrap(), ..impatient() }).await;
+    let told = running.post(&"x".repeat(2000)).await;
+    let mut stream = running.connect().await;
+    let head = format!("POST {PREDICT} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(format!("7d0\r\n{}\r\n", "x".repeat(2000)).as_bytes()).await.unwrap();
+    let untold = answer(&mut stream).await.unwrap();
+    for answer in [told, untold] {
+        assert_eq!(answer.status, 413);
+        assert_eq!(answer.body["detail"], "the body is over 1 KiB (`server.body`): send fewer at once");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_connections_are_open_than_may_be() {
+    let app = App::new();
+    let server = Server { connections: 2, header_timeout: milliseconds(10_000), ..impatient() };
+    let running = start(&app, server).await;
+    let (mut first, mut second) = (running.connect().await, running.connect().await);
+    for stream in [&mut first, &mut second] {
+        stream.write_all(request(&one()).as_bytes()).await.unwrap();
+        assert_eq!(answer(stream).await.unwrap().status, 200);
+    }
+    let mut third = running.connect().await;
+    third.write_all(request(&one()).as_bytes()).await.unwrap();
+    let waiting = tokio::time::timeout(Duration::from_millis(200), answer(&mut third)).await;
+    assert!(waiting.is_err(), "it waits for a place");
+    drop(first);
+    assert_eq!(answer(&mut third).await.unwrap().status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_says_so_finishes_what_runs_and_ends() {
+    let app = App::new();
+    let server = Server {
+        drain_after: milliseconds(300),
+        body_timeout: milliseconds(5_000),
+        header_timeout: milliseconds(5_000),
+        ..impatient()
+    };
+    let running = start(&app, server).await;
+    let mut half = running.connect().await;
+    let whole = request(&one());
+    half.write_all(&whole.as_bytes()[..whole.len() - 5]).await.unwrap();
+    let mut idle = running.connect().await;
+    idle.write_all(b"GET /health/ready HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    assert_eq!(answer(&mut idle).await.unwrap().status, 200);
+
+    let Running { address, stop, served } = running;
+    stop.send(()).unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    // Balancers are told first, and whoever still comes is answered.
+    idle.write_all(b"GET /health/ready HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let told = answer(&mut idle).await.unwrap();
+    assert_eq!(told.status, 503);
+    assert!(told.head.contains("connection: close"), "{}", told.head);
+    let mut late = TcpStream::connect(address).await.unwrap();
+    late.write_all(whole.as_bytes()).await.unwrap();
+    assert_eq!(answer(&mut late).await.unwrap().status, 200);
+
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert!(TcpStream::connect(address).await.is_err(), "no connection is taken any more");
+    half.write_all(&whole.as_bytes()[whole.len() - 5..]).await.unwrap();
+    assert_eq!(answer(&mut half).await.unwrap().status, 200, "what runs is finished");
+    served.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_takes_a_bounded_time() {
+    let app = App::new();
+    let server = Server { body_timeout: milliseconds(60_000), drain_within: milliseconds(300), ..impatient() };
+    let Running { address, stop, served } = start(&app, server).await;
+    let mut half = TcpStream::connect(address).await.unwrap();
+    half.write_all(&request(&one()).as_bytes()[..100]).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let begun = Instant::now();
+    stop.send(()).unwrap();
+    served.await.unwrap().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_change_under_clients_without_a_failed_request() {
+    let app = App::new();
+    let running = start(&app, impatient()).await;
+    let until = Instant::now() + Duration::from_millis(500);
+    let clients = (0..4).map(|_| async {
+        let (mut stream, mut answers) = (running.connect().await, 0);
+        while Instant::now() < until {
+            stream.write_all(request(&one()).as_bytes()).await.unwrap();
+            assert_eq!(answer(&mut stream).await.unwrap().status, 200);
+            answers += 1;
+        }
+        answers
+    });
+    let changes = async {
+        while Instant::now() < until {
+            app.inner.endpoint.set_model(Some(app.inner.model.clone()));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let (answers, ()) = tokio::join!(futures::future::join_all(clients), changes);
+    let answers: usize = answers.iter().sum();
+    assert!(answers > 20, "{answers}");
+    assert_eq!(app.inner.logged().len(), answers);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_request_leaves_its_thread_to_others_and_is_cut_at_the_deadline() {
+    let app = App::limited(Limits { deadline: milliseconds(2), ..Limits::default() });
+    let running = start(&app, impatient()).await;
+    running.post(&one()).await;
+    let keys: Vec<u64> = (0..10_000).collect();
+    let large = json!({"keys": keys, "fields": {"income": 1, "age": 40}}).to_string();
+    let answer = running.post(&large).await;
+    assert_eq!((answer.status, &answer.body["code"]), (413, &json!("too_large")), "{}", answer.body);
+    let detail = answer.body["detail"].as_str().unwrap();
+    assert!(detail.contains("of 10000 were decided in the 2 milliseconds"), "{detail}");
+    assert_eq!(app.inner.logged().len(), 1, "all or none");
+}
