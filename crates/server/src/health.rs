@@ -22,7 +22,7 @@ pub async fn live() -> Json<Health> {
 /// Every endpoint has a model version to answer with, and the server was not told to stop.
 #[utoipa::path(
     get, path = "/health/ready", tag = "health",
-    responses((status = OK, body = Health), (status = SERVICE_UNAVAILABLE, body = Problem))
+    responses((status = OK, body = Health), (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json"))
 )]
 pub async fn ready(State(state): State<AppState>) -> Result<Json<Health>, Problem> {
     if state.is_draining() {

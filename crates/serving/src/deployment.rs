@@ -2,9 +2,10 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use indexmap::IndexMap;
-use karat_core::{Clock, Column, Instant, Name, OnlineStore, Value, nearest};
+use karat_core::{Clock, Column, Instant, Name, OnlineStore, Value, ValueError, nearest};
 use karat_features::FeatureRow;
 
+use crate::request::shorten;
 use crate::{Endpoint, ReadView, ServingError};
 
 /// Everything a server answers from. What it holds is replaced as a whole when a release or an alias changes;
@@ -66,10 +67,11 @@ impl Deployment {
     pub fn features(&self, view: &str, key: &str, as_of: Option<Instant>) -> Result<ViewAnswer, ServingError> {
         let served = self.served.load();
         let view = served.views.get(view).cloned().ok_or_else(|| unknown("feature view", view, served.views.keys()))?;
-        let key = Value::parse(key, view.key.data_type, &karat_core::Zone::utc()).map_err(|e| ServingError::Field {
-            field: view.key.name.clone(),
-            message: format!("`{}`: {e}", view.key.name),
-        })?;
+        let wrong = |error: ValueError| {
+            let shown = ValueError { value: shorten(&error.value), ..error };
+            ServingError::Field { field: view.key.name.clone(), message: format!("`{}`: {shown}", view.key.name) }
+        };
+        let key = Value::parse(key, view.key.data_type, &karat_core::Zone::utc()).map_err(wrong)?;
         let as_of = as_of.unwrap_or_else(|| self.clock.now());
         let (row, commit) = view
             .read
@@ -81,10 +83,11 @@ impl Deployment {
 
 fn unknown<'a>(kind: &'static str, name: &str, known: impl Iterator<Item = &'a Name>) -> ServingError {
     let known: Vec<&str> = known.map(Name::as_str).collect();
+    let name = &shorten(name);
     let hint = match nearest(name, known.iter().copied()) {
         Some(like) => format!("did you mean `{like}`?"),
         None if known.is_empty() => format!("this project has no {kind}"),
         None => format!("there are {}", known.join(", ")),
     };
-    ServingError::NotFound { kind, name: name.to_owned(), hint }
+    ServingError::NotFound { kind, name: name.clone(), hint }
 }

@@ -8,7 +8,7 @@ use arrow::datatypes::{Field, Schema as ArrowSchema};
 use karat_core::{Column, DataType, Digest, FixedClock, Instant, Name, OnlineStore, Schema, Zone, hidden};
 use karat_features::{Definition, Identity, SourceDefinition, StateBuilder};
 use karat_history::log::{self, Log, LogOptions};
-use karat_model::Model;
+use karat_model::{Model, ModelParts};
 use karat_online::{LmdbOptions, LmdbStore};
 use karat_project::spec::{self, Entity, FeatureCheck, FeatureView, UnknownKey};
 use karat_serving::{
@@ -164,6 +164,12 @@ pub fn serving_model(groups: Vec<ReasonGroup>) -> ServingModel {
     let pinned = Pinned::from_file(&pinned.to_file()).unwrap();
     let version = VersionName { model: name("default_risk"), version: 3, release: 7, release_digest: Digest::of("r") };
     ServingModel::new(version, model(), pinned).unwrap()
+}
+
+/// The same version, deciding at another threshold.
+pub fn with_threshold(model: ServingModel, threshold: f64) -> ServingModel {
+    let parts = ModelParts { threshold, ..model.model.parts().clone() };
+    ServingModel::new(model.name.clone(), Model::new(parts).unwrap(), model.pinned.clone()).unwrap()
 }
 
 fn definition() -> Definition {

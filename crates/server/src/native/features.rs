@@ -1,5 +1,5 @@
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use indexmap::IndexMap;
 use karat_core::Instant;
@@ -22,7 +22,7 @@ pub struct AsOf {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Features {
     view: String,
-    #[schema(value_type = Object)]
+    #[schema(value_type = Value)]
     key: serde_json::Value,
     #[schema(format = DateTime)]
     as_of: String,
@@ -45,17 +45,18 @@ pub struct Features {
     params(("view" = String, Path, description = "The feature view's name"), ("key" = String, Path, description = "The entity's key"), AsOf),
     responses(
         (status = OK, body = Features),
-        (status = BAD_REQUEST, description = "An unknown parameter", body = Problem),
-        (status = NOT_FOUND, description = "No such view", body = Problem),
-        (status = UNPROCESSABLE_ENTITY, description = "A key or an instant that is none", body = Problem),
-        (status = SERVICE_UNAVAILABLE, description = "Nothing is materialized yet", body = Problem)
+        (status = BAD_REQUEST, description = "An unknown parameter", body = Problem, content_type = "application/problem+json"),
+        (status = NOT_FOUND, description = "No such view", body = Problem, content_type = "application/problem+json"),
+        (status = UNPROCESSABLE_ENTITY, description = "A key or an instant that is none", body = Problem, content_type = "application/problem+json"),
+        (status = SERVICE_UNAVAILABLE, description = "Nothing is materialized yet", body = Problem, content_type = "application/problem+json")
     )
 )]
 pub async fn get(
     State(state): State<AppState>,
-    Path((view, key)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
     query: Result<Query<AsOf>, QueryRejection>,
 ) -> Result<Json<Features>, Problem> {
+    let Path((view, key)) = path.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
     let Query(query) = query.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
     let as_of = query.as_of.as_deref().map(Instant::parse_with_offset).transpose();
     let as_of = as_of.map_err(|e| Problem::invalid("as_of", format!("`as_of`: {e}")))?;

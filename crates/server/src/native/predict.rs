@@ -26,10 +26,10 @@ const READ_IN_PLACE: usize = 16 << 10;
 #[expect(dead_code, reason = "documents the body; it is read as a tree, so that every wrong field is named")]
 pub struct PredictRequest {
     /// The key of one entity: its value, or an object of the key column.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Value>)]
     key: Option<serde_json::Value>,
     /// Several keys.
-    #[schema(value_type = Option<Vec<Object>>)]
+    #[schema(value_type = Option<Vec<Value>>)]
     keys: Option<Vec<serde_json::Value>>,
     /// Full rows: every input of the model by name, null for none.
     #[schema(value_type = Option<Vec<Object>>)]
@@ -54,15 +54,15 @@ pub struct PredictRequest {
     request_body = PredictRequest,
     responses(
         (status = OK, description = "For `key`", body = Prediction),
-        (status = BAD_REQUEST, description = "Not JSON, or JSON that says something twice", body = Problem),
-        (status = FORBIDDEN, description = "An `as_of` before the time that the online store keeps", body = Problem),
-        (status = NOT_FOUND, description = "No such endpoint, or an unknown key where the endpoint refuses those", body = Problem),
-        (status = REQUEST_TIMEOUT, description = "The body came too slowly", body = Problem),
-        (status = PAYLOAD_TOO_LARGE, description = "A body over `server.body`, or more keys than fit into `limits.deadline`", body = Problem),
-        (status = UNSUPPORTED_MEDIA_TYPE, description = "A body that says it is not JSON", body = Problem),
-        (status = UNPROCESSABLE_ENTITY, description = "A wrong field, named", body = Problem),
-        (status = TOO_MANY_REQUESTS, description = "More requests than the endpoint takes on; `retry-after` says when to try again", body = Problem),
-        (status = SERVICE_UNAVAILABLE, description = "No version is approved, or nothing is materialized yet", body = Problem)
+        (status = BAD_REQUEST, description = "Not JSON, or JSON that says something twice", body = Problem, content_type = "application/problem+json"),
+        (status = FORBIDDEN, description = "An `as_of` before the time that the online store keeps", body = Problem, content_type = "application/problem+json"),
+        (status = NOT_FOUND, description = "No such endpoint, or an unknown key where the endpoint refuses those", body = Problem, content_type = "application/problem+json"),
+        (status = REQUEST_TIMEOUT, description = "The body came too slowly", body = Problem, content_type = "application/problem+json"),
+        (status = PAYLOAD_TOO_LARGE, description = "A body over `server.body`, or more keys than fit into `limits.deadline`", body = Problem, content_type = "application/problem+json"),
+        (status = UNSUPPORTED_MEDIA_TYPE, description = "A body that says it is not JSON", body = Problem, content_type = "application/problem+json"),
+        (status = UNPROCESSABLE_ENTITY, description = "A wrong field, named", body = Problem, content_type = "application/problem+json"),
+        (status = TOO_MANY_REQUESTS, description = "More requests than the endpoint takes on; `retry-after` says when to try again", body = Problem, content_type = "application/problem+json"),
+        (status = SERVICE_UNAVAILABLE, description = "No version is approved, or nothing is materialized yet", body = Problem, content_type = "application/problem+json")
     )
 )]
 pub async fn predict(

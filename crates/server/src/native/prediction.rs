@@ -13,7 +13,7 @@ pub struct Prediction<'d> {
     prediction_id: PredictionId,
     model: Model<'d>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Value>)]
     key: Option<AsJson<'d>>,
     #[schema(value_type = String, format = DateTime)]
     as_of: Instant,
@@ -47,7 +47,7 @@ pub struct Reason<'d> {
     /// The input, or the group.
     feature: &'d str,
     /// Of a group, an object of its inputs' values.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Value)]
     value: ReasonValue<'d>,
     /// On the model's log-odds scale; positive raises the chance of the second label.
     contribution: f64,
@@ -61,7 +61,7 @@ pub struct Reason<'d> {
 #[derive(Serialize, ToSchema)]
 pub struct QaFailure<'d> {
     feature: &'d str,
-    #[schema(value_type = Object)]
+    #[schema(value_type = Value)]
     value: &'d serde_json::Value,
     check: &'d str,
 }

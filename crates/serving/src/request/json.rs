@@ -61,8 +61,8 @@ impl Json<'_> {
     }
 }
 
-/// No value of another type than text is longer, so what is cut is only ever shown.
-pub(super) fn shorten(text: &str) -> String {
+/// Enough of a text for a message. (No value of another type than text is longer, so what is cut is only ever shown.)
+pub(crate) fn shorten(text: &str) -> String {
     const SHOWN: usize = 100;
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]),

@@ -6,6 +6,7 @@ use karat_core::{Column, DataType, Instant, Value, nearest};
 
 use crate::reasons::Which;
 use crate::{Input, InputOrigin, Pinned, ServingError};
+pub(crate) use json::shorten;
 use json::{Json, Object};
 
 /// A whole request: who or what is asked about, and as of when.
@@ -104,7 +105,7 @@ fn field(name: impl Into<String>, message: impl Into<String>) -> ServingError {
 
 /// `within` is where the name stands: `` for the body itself, `fields`, `rows[3]`.
 fn unknown_field<'a>(within: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> ServingError {
-    let name = json::shorten(name);
+    let name = shorten(name);
     let path = if within.is_empty() { name.clone() } else { format!("{within}.{name}") };
     let known: Vec<&str> = known.into_iter().collect();
     let hint = match nearest(&name, known.iter().copied()) {
@@ -181,7 +182,7 @@ fn request_fields(json: Option<&Json<'_>>, pinned: &Pinned) -> Result<Vec<Value>
         let names: Vec<&str> = pinned.request_fields().map(|(_, input)| input.name.as_str()).collect();
         if names.is_empty() {
             return Err(field(
-                format!("fields.{}", json::shorten(unknown)),
+                format!("fields.{}", shorten(unknown)),
                 "this model has no request-time fields: leave `fields` out",
             ));
         }
