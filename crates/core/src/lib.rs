@@ -10,6 +10,7 @@ mod id;
 mod name;
 mod online;
 pub mod time;
+mod time_format;
 mod types;
 mod value;
 
@@ -20,6 +21,7 @@ pub use id::{PredictionId, RunId};
 pub use name::{Name, NameError, nearest};
 pub use online::{OnlineError, OnlineStore, StateEntries, StateNote, WithNoted};
 pub use time::{Instant, TimeError, Window, Zone};
+pub use time_format::{TimeFormat, TimeFormatError};
 pub use types::{Column, DataType, Schema};
 pub use value::{AsJson, Value, ValueError};
 

@@ -147,8 +147,12 @@ fn epoch() -> Date {
     jiff::civil::date(1970, 1, 1)
 }
 
-fn days_of(date: Date) -> i32 {
+pub(crate) fn days_of(date: Date) -> i32 {
     epoch().until(date).expect("days between dates always fit").get_days()
+}
+
+pub(crate) fn micros_of(timestamp: Timestamp) -> Instant {
+    Instant(timestamp.as_microsecond())
 }
 
 /// An IANA time zone.

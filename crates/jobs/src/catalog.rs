@@ -138,7 +138,7 @@ fn origin_digest(
         .map(|rule| &rule.check)
         .collect();
     let upstream: BTreeMap<&Name, &Digest> = needs.iter().map(|need| (need, &done[need].definition.upstream)).collect();
-    Digest::of_json(&json!({
+    let mut origin = json!({
         "schema": schema,
         "columns": source.columns,
         "sql": source.sql,
@@ -149,7 +149,12 @@ fn origin_digest(
         "delivery": source.delivery(),
         "time_zone": source.zone(),
         "upstream": upstream,
-    }))
+    });
+    // How cells are read decides their values. Absent where nothing is said, so that older digests stay.
+    if let (Some(csv), Some(origin)) = (&source.csv, origin.as_object_mut()) {
+        origin.insert("csv".to_owned(), json!(csv));
+    }
+    Digest::of_json(&origin)
 }
 
 fn compile_view(spec: &FeatureView, entity: &Entity, source: &PlannedSource) -> Result<PlannedView, (String, String)> {

@@ -9,6 +9,9 @@ pub enum QueryError {
     File { path: String, problem: String },
     #[error("{path}:{line}: {problem}")]
     Line { path: String, line: u64, problem: String },
+    /// Somebody wrote to it, or took it away, while it was read.
+    #[error("{path}: {problem}")]
+    Changed { path: String, problem: String },
     #[error("{path}: {error}")]
     Io { path: String, error: std::io::Error },
     #[error("{0}")]
@@ -36,6 +39,7 @@ impl QueryError {
             QueryError::Source { .. } | QueryError::File { .. } | QueryError::Line { .. } | QueryError::Sql(_) => {
                 ErrorKind::Invalid
             }
+            QueryError::Changed { .. } => ErrorKind::Conflict,
             QueryError::Io { error, .. } if error.kind() == std::io::ErrorKind::NotFound => ErrorKind::NotFound,
             QueryError::Io { .. } | QueryError::Temporary(_) | QueryError::Memory(_) => ErrorKind::Unavailable,
             QueryError::DuplicateKey { .. } | QueryError::Refused { .. } => ErrorKind::Refused,

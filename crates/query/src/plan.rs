@@ -165,6 +165,7 @@ fn input(source: &Source, root: &Path, upstream: &BTreeMap<Name, Schema>) -> Res
                 file_name: spec.file_name(name).to_owned(),
                 name: name.clone(),
                 data_type: spec.data_type(),
+                format: spec.format().cloned(),
             })
             .collect();
         let schema = Schema::new(columns.iter().map(|column| Column::new(&column.name, column.data_type)).collect());
@@ -184,6 +185,7 @@ fn input(source: &Source, root: &Path, upstream: &BTreeMap<Name, Schema>) -> Res
             file_name: column.name.clone(),
             name: column.name.clone(),
             data_type: column.data_type,
+            format: None,
         })
         .collect();
     Ok((Input::Files { pattern, columns }, schema))

@@ -14,11 +14,13 @@ pub fn repository() -> PathBuf {
     here.ancestors().nth(2).expect("this crate lies two folders under the root").to_owned()
 }
 
-/// A real data file by name, such as `credit_record.csv.zst`: in `KARAT_DATA`, else in an example's `data/` folder.
+/// A real data file by name, such as `credit_record.csv.zst`: in `KARAT_DATA`, else in an example's `data/` folder, else
+/// in the folder `shared/data` beside the repository.
 pub fn shared_data(name: &str) -> Option<PathBuf> {
     let given = std::env::var_os("KARAT_DATA").map(PathBuf::from);
     let examples = std::fs::read_dir(repository().join("examples")).into_iter().flatten().flatten();
-    let folders = given.into_iter().chain(examples.map(|example| example.path().join("data")));
+    let beside = repository().parent().map(|parent| parent.join("shared/data"));
+    let folders = given.into_iter().chain(examples.map(|example| example.path().join("data"))).chain(beside);
     folders.map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 

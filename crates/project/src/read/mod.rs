@@ -2,6 +2,7 @@
 
 mod config;
 mod contract;
+mod csv;
 mod endpoint;
 mod entity;
 mod feature;

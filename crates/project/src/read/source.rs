@@ -1,9 +1,10 @@
 use indexmap::IndexMap;
 
 use super::contract::rule;
+use super::csv::{csv, time_format};
 use super::reader::{Fields, Reader};
-use super::scalar::{boolean, choice, columns, data_type, name, sql, text, texts, window, zone};
-use crate::spec::{ColumnSpec, Compression, Csv, Delivery, Format, Source};
+use super::scalar::{boolean, choice, columns, data_type, name, sql, text, window, zone};
+use crate::spec::{ColumnSpec, Compression, Delivery, Format, Source};
 use crate::yaml::{Node, Shape};
 
 pub(crate) fn source(reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
@@ -74,29 +75,6 @@ fn delivery(reader: &mut Reader<'_>, node: &Node) -> Option<Delivery> {
     choice(reader, node, &words)
 }
 
-fn csv(reader: &mut Reader<'_>, node: &Node) -> Option<Csv> {
-    let mut fields = Fields::open(reader, node, "`csv`")?;
-    let default = Csv::default();
-    let delimiter = fields.optional(reader, "delimiter", one_byte).unwrap_or(default.delimiter);
-    let quote = fields.optional(reader, "quote", one_byte).unwrap_or(default.quote);
-    let header = fields.optional(reader, "header", boolean).unwrap_or(default.header);
-    let null_values = fields.optional(reader, "null_values", texts).unwrap_or(default.null_values);
-    fields.close(reader);
-    if delimiter == quote {
-        reader.problem(node.span, format!("`delimiter` and `quote` are both `{delimiter}`"));
-    }
-    Some(Csv { delimiter, quote, header, null_values })
-}
-
-fn one_byte(reader: &mut Reader<'_>, node: &Node) -> Option<char> {
-    let text = text(reader, node)?;
-    let mut chars = text.chars();
-    match (chars.next(), chars.next()) {
-        (Some(only), None) if only.is_ascii() && !matches!(only, '\n' | '\r') => Some(only),
-        _ => reader.wrong_with_help(node, "one ASCII character", "a tab is written \"\\t\", in double quotes"),
-    }
-}
-
 fn column_specs(reader: &mut Reader<'_>, node: &Node) -> Option<IndexMap<String, ColumnSpec>> {
     let entries = match &node.shape {
         Shape::List(_) => {
@@ -119,9 +97,15 @@ fn full_column(reader: &mut Reader<'_>, node: &Node) -> Option<ColumnSpec> {
     let mut fields = Fields::open(reader, node, "a column")?;
     let data_type = fields.required(reader, "type", data_type);
     let from = fields.optional(reader, "from", text);
+    let format = fields.optional(reader, "format", time_format);
     let description = fields.optional(reader, "description", text);
     fields.close(reader);
-    Some(ColumnSpec::Full { data_type: data_type?, from, description })
+    let data_type = data_type?;
+    if format.is_some() && !data_type.is_time() {
+        let at = node.entry("format").map_or(node.span, |entry| entry.key_span);
+        reader.problem(at, format!("`format` says how times are written, and the column is of type {data_type}"));
+    }
+    Some(ColumnSpec::Full { data_type, from, format, description })
 }
 
 fn prepare(reader: &mut Reader<'_>, node: &Node) -> Option<IndexMap<String, String>> {

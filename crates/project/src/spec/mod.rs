@@ -5,6 +5,7 @@
 
 mod config;
 mod contract;
+mod csv;
 pub(crate) mod endpoint;
 pub(crate) mod entity;
 mod feature_view;
@@ -15,6 +16,7 @@ mod source;
 
 pub use config::{Config, Server, Stores};
 pub use contract::{Action, Check, Rule};
+pub use csv::{Csv, ENCODING_LABELS, encoding_of};
 pub use endpoint::{Endpoint, Limits, Log, ReasonMode, Reasons, Survives, UnknownKey};
 pub use entity::Entity;
 pub use feature_view::{Aggregate, Feature, FeatureCheck, FeatureKind, FeatureView, Rows};
@@ -23,4 +25,4 @@ pub use model::{
     SplitPart, Task, Threshold,
 };
 pub use size::ByteSize;
-pub use source::{ColumnSpec, Compression, Csv, Delivery, Format, Origin, Source};
+pub use source::{ColumnSpec, Compression, Delivery, Format, Origin, Source};

@@ -1,9 +1,9 @@
 use indexmap::IndexMap;
-use karat_core::{DataType, Name, Window, Zone};
+use karat_core::{DataType, Name, TimeFormat, Window, Zone};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Rule;
+use super::{Csv, Rule};
 
 /// Where rows come from, what they mean in time, and what must hold of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -166,39 +166,6 @@ pub enum Compression {
     Zstd,
 }
 
-/// How a CSV file is written.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Csv {
-    #[serde(default = "comma")]
-    pub delimiter: char,
-    #[serde(default = "double_quote")]
-    pub quote: char,
-    #[serde(default = "yes")]
-    pub header: bool,
-    /// Cells that mean null. Default: the empty cell.
-    #[serde(default = "empty_cell")]
-    pub null_values: Vec<String>,
-}
-
-fn comma() -> char {
-    ','
-}
-
-fn double_quote() -> char {
-    '"'
-}
-
-fn empty_cell() -> Vec<String> {
-    vec![String::new()]
-}
-
-impl Default for Csv {
-    fn default() -> Csv {
-        Csv { delimiter: comma(), quote: double_quote(), header: true, null_values: empty_cell() }
-    }
-}
-
 /// A column's type, or its type and the name it has in the file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
@@ -210,6 +177,9 @@ pub enum ColumnSpec {
         /// The column's name in the file.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<String>,
+        /// How the file writes its dates or timestamps, in the words of `strptime`, such as `%d.%m.%Y`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        format: Option<TimeFormat>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         description: Option<String>,
     },
@@ -219,6 +189,14 @@ impl ColumnSpec {
     pub fn data_type(&self) -> DataType {
         match self {
             ColumnSpec::Type(data_type) | ColumnSpec::Full { data_type, .. } => *data_type,
+        }
+    }
+
+    /// How the column's dates or timestamps are written, where it says so itself.
+    pub fn format(&self) -> Option<&TimeFormat> {
+        match self {
+            ColumnSpec::Full { format, .. } => format.as_ref(),
+            ColumnSpec::Type(_) => None,
         }
     }
 

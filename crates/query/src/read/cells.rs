@@ -1,11 +1,46 @@
 //! Cells of text into typed columns, one at a time.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
 };
-use karat_core::{DataType, Value, Zone};
+use karat_core::{DataType, TimeFormat, Value, Zone};
+
+use super::numbers::Numbers;
+
+/// How a column's cells are written.
+#[derive(Debug, Clone)]
+pub(crate) struct Written {
+    pub zone: Zone,
+    pub numbers: Numbers,
+    /// Of its dates or timestamps; as RFC 3339 has them where there is none.
+    pub times: Option<TimeFormat>,
+    /// The encoding's name in messages.
+    pub encoding: &'static str,
+}
+
+impl Written {
+    /// As most programs write them.
+    pub(crate) fn plainly(zone: Zone) -> Written {
+        Written { zone, numbers: Numbers::Plain, times: None, encoding: "UTF-8" }
+    }
+
+    /// Why a cell has no place in its column, as reports say it.
+    pub(crate) fn not_a(&self, data_type: DataType, cell: &[u8]) -> Cow<'static, str> {
+        match (data_type, &self.times, &self.numbers) {
+            (DataType::Text, ..) if cell.contains(&0) => "holds a NUL byte".into(),
+            (DataType::Text, ..) => format!("not {} text", self.encoding).into(),
+            (DataType::Date, Some(format), _) => format!("not a date ({format})").into(),
+            (DataType::Timestamp, Some(format), _) => format!("not a timestamp ({format})").into(),
+            (DataType::Float, _, Numbers::Marked { decimal, .. }) => {
+                format!("not a float (decimal `{decimal}`)").into()
+            }
+            _ => not_a(data_type).into(),
+        }
+    }
+}
 
 pub(crate) enum CellBuilder {
     Bool(BooleanBuilder),
@@ -54,7 +89,7 @@ impl CellBuilder {
     }
 
     /// Appends the cell; where it does not parse, a null, and says false.
-    pub(crate) fn append(&mut self, cell: &[u8], zone: &Zone) -> bool {
+    pub(crate) fn append(&mut self, cell: &[u8], written: &Written) -> bool {
         macro_rules! append {
             ($builder:expr, $value:expr) => {
                 match $value {
@@ -70,29 +105,36 @@ impl CellBuilder {
             };
         }
         match self {
-            CellBuilder::Text(builder) => append!(builder, std::str::from_utf8(cell).ok()),
-            CellBuilder::Int(builder) => append!(builder, trimmed(cell).and_then(|text| text.parse().ok())),
-            CellBuilder::Float(builder) => append!(builder, trimmed(cell).and_then(|text| text.parse().ok())),
+            CellBuilder::Text(builder) => append!(builder, text(cell)),
+            CellBuilder::Int(builder) => append!(builder, written.numbers.int(cell)),
+            CellBuilder::Float(builder) => append!(builder, written.numbers.float(cell)),
             CellBuilder::Date(builder) => append!(
                 builder,
-                plain_date(cell).or_else(|| match parse(cell, DataType::Date, zone) {
-                    Some(Value::Date(days)) => Some(days),
-                    _ => None,
-                })
+                match &written.times {
+                    Some(format) => trimmed(cell).and_then(|text| format.date(text)),
+                    None => plain_date(cell).or_else(|| match parse(cell, DataType::Date, &written.zone) {
+                        Some(Value::Date(days)) => Some(days),
+                        _ => None,
+                    }),
+                }
             ),
             CellBuilder::Bool(builder) => append!(
                 builder,
-                match parse(cell, DataType::Bool, zone) {
+                match parse(cell, DataType::Bool, &written.zone) {
                     Some(Value::Bool(value)) => Some(value),
                     _ => None,
                 }
             ),
             CellBuilder::Timestamp(builder) => append!(
                 builder,
-                match parse(cell, DataType::Timestamp, zone) {
-                    Some(Value::Timestamp(instant)) => Some(instant.micros()),
-                    _ => None,
+                match &written.times {
+                    Some(format) => trimmed(cell).and_then(|text| format.instant(text, &written.zone)),
+                    None => match parse(cell, DataType::Timestamp, &written.zone) {
+                        Some(Value::Timestamp(instant)) => Some(instant),
+                        _ => None,
+                    },
                 }
+                .map(karat_core::Instant::micros)
             ),
         }
     }
@@ -109,7 +151,12 @@ impl CellBuilder {
     }
 }
 
-fn trimmed(cell: &[u8]) -> Option<&str> {
+/// NUL ends a text in much of the world's software: what comes after it would be lost there.
+fn text(cell: &[u8]) -> Option<&str> {
+    std::str::from_utf8(cell).ok().filter(|text| !text.as_bytes().contains(&0))
+}
+
+pub(super) fn trimmed(cell: &[u8]) -> Option<&str> {
     std::str::from_utf8(cell.trim_ascii()).ok()
 }
 

@@ -9,7 +9,7 @@ use arrow::util::display::FormatOptions;
 use karat_core::time::MICROS_PER_SECOND;
 use karat_core::{DataType, Zone};
 
-use super::cells::CellBuilder;
+use super::cells::{CellBuilder, Written};
 use crate::Result;
 
 pub(crate) struct Conformed {
@@ -59,10 +59,11 @@ fn cast(array: &ArrayRef, to: &ArrowType) -> Result<ArrayRef> {
 
 fn parse(array: &ArrayRef, wanted: DataType, zone: &Zone) -> ArrayRef {
     let mut builder = CellBuilder::new(wanted);
+    let written = Written::plainly(zone.clone());
     for text in array.as_string::<i32>() {
         match text {
             Some(text) => {
-                builder.append(text.as_bytes(), zone);
+                builder.append(text.as_bytes(), &written);
             }
             None => builder.append_null(),
         }

@@ -1,29 +1,33 @@
 use arrow::array::{BooleanArray, Int64Array, RecordBatch};
 use arrow::compute::filter_record_batch;
-use karat_core::nearest;
+use karat_core::{DataType, nearest};
 
-use super::cells::{CellBuilder, not_a};
-use super::files::OpenFile;
+use super::cells::{CellBuilder, Written};
+use super::files::{OpenFile, unreadable};
+use super::numbers::Numbers;
 use super::records::{MAX_RECORD, Record, RecordError, Records};
+use super::text::as_utf8;
 use super::{BATCH_ROWS, BadRow, FileNote, FileRead, Place, ReadBatch, Sink, WantedColumn};
 use crate::{Progress, QueryError, Result};
 
 pub(super) fn read(read: &FileRead, place: &Place, progress: &dyn Progress, sink: &mut Sink) -> Result<FileNote> {
     let label = &place.file.label;
-    let io_error = |error| QueryError::Io { path: label.clone(), error };
-    let mut open = OpenFile::open(place.file, progress).map_err(io_error)?;
+    let mut open = OpenFile::open(place.file, progress)?;
     let rows = {
-        let mut records = Records::new(&mut open.text, &read.csv);
-        records.skip_byte_order_mark().map_err(io_error)?;
-        read_records(read, place, progress, &mut records, sink)?
+        let wrong = |error| unreadable(label, error);
+        let (text, encoding) = as_utf8(Box::new(&mut open.text), read.csv.encoding()).map_err(wrong)?;
+        let mut records = Records::new(text, &read.csv);
+        records.begin().map_err(wrong)?;
+        read_records(read, place, encoding.name(), progress, &mut records, sink)?
     };
-    let (digest, bytes) = open.finish().map_err(io_error)?;
+    let (digest, bytes) = open.finish()?;
     Ok(FileNote { path: label.clone(), digest, rows, bytes })
 }
 
 fn read_records<R: std::io::Read>(
     read: &FileRead,
     place: &Place,
+    encoding: &'static str,
     progress: &dyn Progress,
     records: &mut Records<R>,
     sink: &mut Sink,
@@ -35,12 +39,12 @@ fn read_records<R: std::io::Read>(
             let problem = "the file is empty: expected a line of column names".to_owned();
             return Err(QueryError::File { path: place.file.label.clone(), problem });
         }
-        record.cells().map(|cell| String::from_utf8_lossy(cell).trim().to_owned()).collect()
+        header_of(&place.file.label, &record, encoding)?
     } else {
         read.columns.iter().map(|column| column.file_name.clone()).collect()
     };
     let columns = locate(&place.file.label, &header, &read.columns, record.line.max(1))?;
-    let mut batch = Batch::new(read, place, header, columns);
+    let mut batch = Batch::new(read, place, encoding, header, columns);
     let mut rows = 0;
     while records.read(&mut record).map_err(explain)? {
         rows += 1;
@@ -55,9 +59,36 @@ fn read_records<R: std::io::Read>(
     Ok(rows)
 }
 
+fn header_of(label: &str, record: &Record, encoding: &str) -> Result<Vec<String>> {
+    let at_header =
+        |problem: &str| QueryError::Line { path: label.to_owned(), line: record.line, problem: problem.into() };
+    if record.cells().any(|cell| cell.contains(&0)) {
+        let problem = "the line of column names holds NUL bytes; say `csv: {encoding: utf-16le}` if the file is UTF-16";
+        return Err(at_header(problem));
+    }
+    if record.misquoted {
+        return Err(at_header(MISQUOTED));
+    }
+    let name = |cell| match std::str::from_utf8(cell) {
+        Ok(name) => Ok(name.trim().to_owned()),
+        Err(_) => {
+            let shown = String::from_utf8_lossy(cell);
+            let problem = format!("the column name `{shown}` is not {encoding} text; say `csv: {{encoding: …}}`");
+            Err(at_header(&problem))
+        }
+    };
+    record.cells().map(name).collect()
+}
+
+const MISQUOTED: &str = "text stands after a closing quote; a quote within a quoted cell is written twice";
+
 fn explain(label: &str, error: RecordError) -> QueryError {
     match error {
-        RecordError::Io(error) => QueryError::Io { path: label.to_owned(), error },
+        RecordError::Io(error) => unreadable(label, error),
+        RecordError::OpenQuote { line } => {
+            let problem = "a quote opened in the record that begins here is never closed".to_owned();
+            QueryError::Line { path: label.to_owned(), line, problem }
+        }
         RecordError::TooLong { line } => {
             let problem = format!("a record of more than {} MiB begins here; is a quote left open?", MAX_RECORD >> 20);
             QueryError::Line { path: label.to_owned(), line, problem }
@@ -102,6 +133,7 @@ struct Batch<'a> {
     places: Vec<usize>,
     schema: arrow::datatypes::SchemaRef,
     builders: Vec<CellBuilder>,
+    written: Vec<Written>,
     lines: Vec<i64>,
     numbers: Vec<i64>,
     /// Per row in the builders: every cell was read.
@@ -111,7 +143,13 @@ struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    fn new(read: &'a FileRead, place: &Place, header: Vec<String>, places: Vec<usize>) -> Batch<'a> {
+    fn new(
+        read: &'a FileRead,
+        place: &Place,
+        encoding: &'static str,
+        header: Vec<String>,
+        places: Vec<usize>,
+    ) -> Batch<'a> {
         Batch {
             read,
             file: place.index,
@@ -120,6 +158,7 @@ impl<'a> Batch<'a> {
             places,
             schema: read.schema().arrow(),
             builders: read.columns.iter().map(|column| CellBuilder::new(column.data_type)).collect(),
+            written: read.columns.iter().map(|column| written(read, column, encoding)).collect(),
             lines: Vec::new(),
             numbers: Vec::new(),
             good: Vec::new(),
@@ -139,16 +178,21 @@ impl<'a> Batch<'a> {
             self.reject(record, None, None, reason);
             return;
         }
+        if record.misquoted {
+            self.reject(record, None, None, MISQUOTED.to_owned());
+            return;
+        }
         let mut good = true;
         for index in 0..self.builders.len() {
             let cell = record.cell(self.places[index]);
-            if self.read.csv.null_values.iter().any(|null| null.as_bytes() == cell) {
+            let column = &self.read.columns[index];
+            if is_null(cell, column.data_type, &self.read.csv.null_values) {
                 self.builders[index].append_null();
-            } else if !self.builders[index].append(cell, &self.read.zone) && good {
+            } else if !self.builders[index].append(cell, &self.written[index]) && good {
                 good = false;
-                let column = &self.read.columns[index];
                 let value = String::from_utf8_lossy(cell).into_owned();
-                self.reject(record, Some(column.name.clone()), Some(value), not_a(column.data_type).to_owned());
+                let reason = self.written[index].not_a(column.data_type, cell).into_owned();
+                self.reject(record, Some(column.name.clone()), Some(value), reason);
             }
         }
         self.lines.push(record.line as i64);
@@ -172,6 +216,29 @@ impl<'a> Batch<'a> {
         let batch = ReadBatch { rows, file: self.file, lines, numbers, rows_before: self.rows_before, bad };
         if good.true_count() == good.len() { Ok(batch) } else { batch.filter(&good) }
     }
+}
+
+fn written(read: &FileRead, column: &WantedColumn, encoding: &'static str) -> Written {
+    let times = match column.data_type {
+        DataType::Date => column.format.as_ref().or(read.csv.date_format.as_ref()),
+        DataType::Timestamp => column.format.as_ref().or(read.csv.timestamp_format.as_ref()),
+        _ => None,
+    };
+    Written {
+        zone: read.zone.clone(),
+        numbers: Numbers::new(read.csv.decimal, read.csv.thousands),
+        times: times.cloned(),
+        encoding,
+    }
+}
+
+/// Text is taken to the letter. Around anything else blanks mean nothing, and nothing but blanks is no value.
+fn is_null(cell: &[u8], data_type: DataType, null_values: &[String]) -> bool {
+    if data_type == DataType::Text {
+        return null_values.iter().any(|null| null.as_bytes() == cell);
+    }
+    let trimmed = cell.trim_ascii();
+    trimmed.is_empty() || null_values.iter().any(|null| null.as_bytes() == cell || null.as_bytes() == trimmed)
 }
 
 impl ReadBatch {

@@ -2,10 +2,12 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use karat_core::{Digest, DigestWriter, nearest};
 use karat_project::spec::{Compression, Format};
 
+use super::compression::decompress;
 use crate::{Progress, QueryError, Result};
 
 /// An input file, found and told apart by its name.
@@ -105,6 +107,9 @@ fn missing(path: &Path, label: &str, error: &io::Error) -> Option<QueryError> {
 pub(crate) struct OpenFile<'a> {
     pub text: Box<dyn Read + 'a>,
     raw: Arc<Mutex<Raw<'a>>>,
+    label: &'a str,
+    /// Length and time of change when it was opened.
+    look: (u64, Option<SystemTime>),
 }
 
 struct Raw<'a> {
@@ -128,22 +133,47 @@ impl Read for RawReader<'_> {
 }
 
 impl<'a> OpenFile<'a> {
-    pub(crate) fn open(file: &FoundFile, progress: &'a dyn Progress) -> io::Result<OpenFile<'a>> {
-        let raw = Raw { file: File::open(&file.path)?, digest: DigestWriter::new(), bytes: 0, progress };
+    pub(crate) fn open(file: &'a FoundFile, progress: &'a dyn Progress) -> Result<OpenFile<'a>> {
+        let label = file.label.as_str();
+        let handle = File::open(&file.path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                let problem = "was there when reading began, and is gone; run it again".to_owned();
+                QueryError::Changed { path: label.to_owned(), problem }
+            }
+            _ => unreadable(label, error),
+        })?;
+        let look = look(&handle).map_err(|error| unreadable(label, error))?;
+        let raw = Raw { file: handle, digest: DigestWriter::new(), bytes: 0, progress };
         let raw = Arc::new(Mutex::new(raw));
         let reader = BufReader::with_capacity(1 << 17, RawReader(raw.clone()));
-        let text: Box<dyn Read + 'a> = match file.compression {
-            Compression::None => Box::new(reader),
-            Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(reader)),
-            Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(reader)?),
-        };
-        Ok(OpenFile { text, raw })
+        let text = decompress(reader, file.compression).map_err(|error| unreadable(label, error))?;
+        Ok(OpenFile { text, raw, label, look })
     }
 
-    /// The digest and length of the file's bytes, whatever the decoder left unread.
-    pub(crate) fn finish(self) -> io::Result<(Digest, u64)> {
-        io::copy(&mut RawReader(self.raw.clone()), &mut io::sink())?;
+    /// The digest and length of the file's bytes, whatever the decoder left unread. A file that somebody wrote to
+    /// meanwhile is an error: what was read may be half of one state and half of another.
+    pub(crate) fn finish(self) -> Result<(Digest, u64)> {
+        let label = self.label;
+        let wrong = |error| unreadable(label, error);
+        io::copy(&mut RawReader(self.raw.clone()), &mut io::sink()).map_err(wrong)?;
         let raw = self.raw.lock().expect("no reader panics while it holds the file");
+        if look(&raw.file).map_err(wrong)? != self.look || raw.bytes != self.look.0 {
+            let problem = "changed while it was read; run it again once it is written".to_owned();
+            return Err(QueryError::Changed { path: label.to_owned(), problem });
+        }
         Ok((raw.digest.clone().finish(), raw.bytes))
+    }
+}
+
+fn look(file: &File) -> io::Result<(u64, Option<SystemTime>)> {
+    let metadata = file.metadata()?;
+    Ok((metadata.len(), metadata.modified().ok()))
+}
+
+/// What went wrong while reading: the file's content, or the disk below it.
+pub(crate) fn unreadable(label: &str, error: io::Error) -> QueryError {
+    match error.kind() {
+        io::ErrorKind::InvalidData => QueryError::File { path: label.to_owned(), problem: error.to_string() },
+        _ => QueryError::Io { path: label.to_owned(), error },
     }
 }

@@ -1,14 +1,18 @@
 //! Reads a source's files: streaming, every row with its place, a bad row set apart and never in the way of the others.
 
 mod cells;
+mod compression;
 mod conform;
 mod csv;
 mod files;
+mod numbers;
 mod parquet;
+mod quoting;
 mod records;
+mod text;
 
 use arrow::array::{Int64Array, RecordBatch};
-use karat_core::{DataType, Digest, Schema, Zone};
+use karat_core::{DataType, Digest, Schema, TimeFormat, Zone};
 use karat_project::spec::{Csv, Format};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +31,8 @@ pub(crate) struct WantedColumn {
     pub file_name: String,
     pub name: String,
     pub data_type: DataType,
+    /// How its dates or timestamps are written, where it says so itself.
+    pub format: Option<TimeFormat>,
 }
 
 #[derive(Debug, Clone)]

@@ -67,8 +67,7 @@ pub(super) fn read(read: &FileRead, place: &Place, progress: &dyn Progress, sink
         sink(read_batch)?;
     }
     // Parquet is read out of order, so its bytes are digested in a pass of their own.
-    let io_error = |error| QueryError::Io { path: file.label.clone(), error };
-    let (digest, bytes) = OpenFile::open(file, &NoProgress).and_then(OpenFile::finish).map_err(io_error)?;
+    let (digest, bytes) = OpenFile::open(file, &NoProgress).and_then(OpenFile::finish)?;
     progress.bytes(bytes);
     Ok(FileNote { path: file.label.clone(), digest, rows, bytes })
 }

@@ -5,6 +5,11 @@ use std::io::{self, Read};
 use csv_core::ReadRecordResult;
 use karat_project::spec::Csv;
 
+use super::quoting::Quoting;
+
+/// Enough of a file to see how it ends its lines.
+const HEAD: usize = 1 << 14;
+
 /// A longer record is a quote left open, not data.
 pub(crate) const MAX_RECORD: usize = 16 << 20;
 
@@ -14,6 +19,17 @@ pub(crate) struct Records<R> {
     start: usize,
     end: usize,
     core: csv_core::Reader,
+    quoting: Quoting,
+    line_ends: LineEnds,
+}
+
+/// How the file ends its lines.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LineEnds {
+    /// With a line feed, whatever stands before it.
+    Feeds,
+    /// With a carriage return alone, as on the first Macintoshes: read as line feeds.
+    Returns,
 }
 
 /// One record; its memory is used again for the next.
@@ -23,6 +39,8 @@ pub(crate) struct Record {
     cells: usize,
     /// The line it begins on; 1 is the file's first.
     pub line: u64,
+    /// A cell in it has text after its closing quote.
+    pub misquoted: bool,
 }
 
 #[derive(Debug)]
@@ -32,11 +50,15 @@ pub(crate) enum RecordError {
     TooLong {
         line: u64,
     },
+    /// The file ends inside a quoted cell of the record that begins here.
+    OpenQuote {
+        line: u64,
+    },
 }
 
 impl Record {
     pub(crate) fn new() -> Record {
-        Record { text: vec![0; 1 << 12], ends: vec![0; 64], cells: 0, line: 0 }
+        Record { text: vec![0; 1 << 12], ends: vec![0; 64], cells: 0, line: 0, misquoted: false }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -57,7 +79,15 @@ impl<R: Read> Records<R> {
     /// `dialect` is validated: its delimiter and quote are ASCII.
     pub(crate) fn new(input: R, dialect: &Csv) -> Records<R> {
         let core = csv_core::ReaderBuilder::new().delimiter(dialect.delimiter as u8).quote(dialect.quote as u8).build();
-        Records { input, buffer: vec![0; 1 << 18], start: 0, end: 0, core }
+        Records {
+            input,
+            buffer: vec![0; 1 << 18],
+            start: 0,
+            end: 0,
+            core,
+            quoting: Quoting::new(dialect.quote as u8, dialect.delimiter as u8),
+            line_ends: LineEnds::Feeds,
+        }
     }
 
     /// Reads the next record; false at the end of the input. Empty lines are no records.
@@ -66,11 +96,13 @@ impl<R: Read> Records<R> {
             return Ok(false);
         }
         record.line = self.core.line();
+        self.quoting.begin();
         let (mut written, mut ended) = (0, 0);
         loop {
             let input = &self.buffer[self.start..self.end];
             let (result, read, wrote, ends) =
                 self.core.read_record(input, &mut record.text[written..], &mut record.ends[ended..]);
+            self.quoting.pass(&input[..read]);
             self.start += read;
             written += wrote;
             ended += ends;
@@ -83,8 +115,12 @@ impl<R: Read> Records<R> {
                 }
                 ReadRecordResult::OutputFull => record.text.resize(record.text.len() * 2, 0),
                 ReadRecordResult::OutputEndsFull => record.ends.resize(record.ends.len() * 2, 0),
+                ReadRecordResult::Record if self.quoting.is_open() => {
+                    return Err(RecordError::OpenQuote { line: record.line });
+                }
                 ReadRecordResult::Record => {
                     record.cells = ended;
+                    record.misquoted = self.quoting.is_misquoted();
                     return Ok(true);
                 }
                 ReadRecordResult::End => return Ok(false),
@@ -116,6 +152,7 @@ impl<R: Read> Records<R> {
             match self.input.read(&mut self.buffer) {
                 Ok(read) => {
                     self.end = read;
+                    self.feed_lines();
                     return Ok(read > 0);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -124,14 +161,26 @@ impl<R: Read> Records<R> {
         }
     }
 
-    /// Takes off a byte order mark; call it first.
-    pub(crate) fn skip_byte_order_mark(&mut self) -> io::Result<()> {
-        while self.end < 3 {
+    fn feed_lines(&mut self) {
+        if self.line_ends == LineEnds::Returns {
+            self.buffer[..self.end].iter_mut().filter(|byte| **byte == b'\r').for_each(|byte| *byte = b'\n');
+        }
+    }
+
+    /// Looks at the file's beginning: takes off a byte order mark, sees how lines end. Call it first.
+    pub(crate) fn begin(&mut self) -> io::Result<()> {
+        while self.end < HEAD {
             let read = self.input.read(&mut self.buffer[self.end..])?;
             if read == 0 {
                 break;
             }
             self.end += read;
+        }
+        let head = &self.buffer[..self.end];
+        let first_end = head.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+        if first_end.is_some_and(|at| head[at] == b'\r' && head.get(at + 1).is_some_and(|next| *next != b'\n')) {
+            self.line_ends = LineEnds::Returns;
+            self.feed_lines();
         }
         if self.buffer[..self.end].starts_with(b"\xef\xbb\xbf") {
             self.start = 3;
@@ -146,7 +195,7 @@ mod tests {
 
     fn read(text: &str) -> Vec<(u64, Vec<String>)> {
         let mut records = Records::new(text.as_bytes(), &Csv::default());
-        records.skip_byte_order_mark().unwrap();
+        records.begin().unwrap();
         let mut record = Record::new();
         let mut all = Vec::new();
         while records.read(&mut record).unwrap() {
@@ -169,6 +218,33 @@ mod tests {
             .map(|(line, cells)| (line, cells.into_iter().map(|c| c.replace('\n', "\r\n")).collect()))
             .collect();
         assert_eq!(read(&windows), wanted);
+    }
+
+    #[test]
+    fn carriage_returns_alone_end_lines_too() {
+        let wanted: Vec<(u64, Vec<String>)> =
+            [(1, "a"), (2, "1"), (4, "2")].map(|(line, cell)| (line, vec![cell.to_owned()])).into();
+        assert_eq!(read("a\r1\r\r2\r"), wanted);
+    }
+
+    #[test]
+    fn text_after_a_closing_quote_is_noticed() {
+        let text = "\"a\"b,c\n\"a\"\"\",\"c\"\na\"b,c\n";
+        let mut records = Records::new(text.as_bytes(), &Csv::default());
+        let mut record = Record::new();
+        let mut found = Vec::new();
+        while records.read(&mut record).unwrap() {
+            found.push(record.misquoted);
+        }
+        assert_eq!(found, [true, false, false]);
+    }
+
+    #[test]
+    fn a_quote_open_at_the_end_is_an_error_with_its_line() {
+        let mut records = Records::new("a,b\n1,\"2\n3,4\n".as_bytes(), &Csv::default());
+        let mut record = Record::new();
+        assert!(records.read(&mut record).unwrap());
+        assert!(matches!(records.read(&mut record), Err(RecordError::OpenQuote { line: 2 })));
     }
 
     #[test]

@@ -1,9 +1,12 @@
 use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use karat_core::ErrorKind;
+use karat_query::{Progress, stage};
 use serde_json::json;
 
-use crate::world::{World, accepted, quarantined, raw_rows, source};
+use crate::world::{World, accepted, day, quarantined, raw_rows, source};
 
 fn people(path: &str) -> karat_project::spec::Source {
     source(json!({
@@ -121,6 +124,102 @@ async fn errors_name_the_file_the_line_and_the_nearest_name() {
     assert!(error("cut.csv.zst").await.to_string().starts_with("cut.csv.zst: "));
     assert_eq!(error("people.csv").await.kind(), ErrorKind::Invalid);
     assert_eq!(world.stage(&people("only_header.csv")).await.report.read, 0);
+}
+
+/// Does something to the file the first time it hears of it.
+struct Meddler {
+    opened: bool,
+    done: AtomicBool,
+    meddle: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Meddler {
+    fn once(&self) {
+        if !self.done.swap(true, Ordering::SeqCst) {
+            (self.meddle)();
+        }
+    }
+}
+
+impl Progress for Meddler {
+    fn expect_bytes(&self, _: u64) {
+        if !self.opened {
+            self.once();
+        }
+    }
+
+    fn bytes(&self, _: u64) {
+        self.once();
+    }
+
+    fn rows(&self, _: u64) {}
+}
+
+#[tokio::test]
+async fn a_file_that_vanishes_or_changes_while_it_is_read_is_refused() {
+    let world = World::new().await;
+    let path = world.write("people.csv", format!("{HEADER}{}", "1,a,,,,\n".repeat(200_000)));
+    let plan = world.plan(&people("people.csv")).unwrap();
+    let read = |opened: bool, meddle: Box<dyn Fn() + Send + Sync>| {
+        let (world, plan) = (&world, &plan);
+        async move {
+            let meddler = Arc::new(Meddler { opened, done: AtomicBool::new(false), meddle });
+            stage(&world.engine, plan, &world.tables, meddler).await
+        }
+    };
+    let file = path.clone();
+    let grown = move || {
+        let mut file = std::fs::OpenOptions::new().append(true).open(&file).unwrap();
+        file.write_all(b"2,b,,,,\n").unwrap();
+    };
+    let error = read(true, Box::new(grown)).await.err().unwrap();
+    assert_eq!(error.to_string(), "people.csv: changed while it was read; run it again once it is written");
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    // One put in its place leaves the one being read as it was.
+    let file = path.clone();
+    let replaced = move || {
+        let new = file.with_extension("new");
+        std::fs::write(&new, HEADER).unwrap();
+        std::fs::rename(new, &file).unwrap();
+    };
+    assert_eq!(read(true, Box::new(replaced)).await.unwrap().report.read, 200_001);
+    let file = path.clone();
+    let error = read(false, Box::new(move || std::fs::remove_file(&file).unwrap())).await.err().unwrap();
+    assert_eq!(error.to_string(), "people.csv: was there when reading began, and is gone; run it again");
+}
+
+/// A bank's export with semicolons, MacRoman, decimal commas and amounts of ` -   `.
+#[tokio::test]
+async fn the_brazilian_sample_loads() {
+    let Some(path) = karat_test_support::shared_data("brazil/mibolsillo.csv") else {
+        eprintln!(
+            "SKIPPED the_brazilian_sample_loads: no brazil/mibolsillo.csv (set KARAT_DATA to the folder with it)"
+        );
+        return;
+    };
+    let mut world = World::new().await;
+    let sample = source(json!({
+        "name": "cards", "path": path, "delivery": "append",
+        "csv": {
+            "encoding": "macroman", "delimiter": ";", "decimal": ",", "thousands": ".",
+            "null_values": ["", "-"], "date_format": "%d.%m.%Y",
+        },
+        "columns": [
+            ["account", {"type": "float", "from": "id"}], ["opened", {"type": "int", "from": "safra_abertura"}],
+            ["city", {"type": "text", "from": "cidade"}], ["age", {"type": "int", "from": "idade"}],
+            ["limit", {"type": "float", "from": "limite_total"}], ["left", {"type": "float", "from": "limite_disp"}],
+            ["day", {"type": "date", "from": "data"}], ["amount", {"type": "float", "from": "valor"}],
+            ["category", {"type": "text", "from": "grupo_estabelecimento"}],
+        ],
+    }));
+    let delivered = world.ingest(&sample, day(20_000)).await;
+    assert_eq!((delivered.counts.read, delivered.counts.accepted), (4_955, 4_955));
+    world.publish(&sample).await;
+    let all = "SELECT count(*), count(*) - count(amount), count(DISTINCT category), min(day), max(day), \
+               round(sum(amount), 2) FROM cards";
+    assert_eq!(world.query(all, &world.tables).await, ["4955|13|22|2019-04-01|2020-05-07|581974.13"]);
+    let services = "SELECT count(*) FROM cards WHERE category = 'SERVIÇO'";
+    assert_eq!(world.query(services, &world.tables).await, ["1782"]);
 }
 
 #[tokio::test]
