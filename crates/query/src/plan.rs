@@ -61,7 +61,7 @@ pub(crate) struct Parts {
 }
 
 pub(crate) enum Input {
-    Files { pattern: String, columns: Vec<WantedColumn> },
+    Files { columns: Vec<WantedColumn> },
     Sql(String),
 }
 
@@ -115,10 +115,9 @@ impl SourcePlan {
 
     /// The files it reads now, sorted; none for an SQL source.
     pub fn files(&self) -> Result<Vec<PathBuf>> {
-        let Input::Files { pattern, .. } = &self.0.input else { return Ok(Vec::new()) };
-        let source = &self.0.source;
-        let found = find(&self.0.root, pattern, source.format, source.compression)?;
-        Ok(found.into_iter().map(|file| file.path).collect())
+        let Input::Files { .. } = &self.0.input else { return Ok(Vec::new()) };
+        let found = find(&self.0.root, &self.0.source)?;
+        Ok(found.into_iter().map(|file| file.location.path().to_owned()).collect())
     }
 
     pub fn source(&self) -> &Source {
@@ -149,14 +148,11 @@ impl SourcePlan {
 }
 
 fn input(source: &Source, root: &Path, upstream: &BTreeMap<Name, Schema>) -> Result<(Input, Schema)> {
-    let pattern = match source.origin() {
-        Origin::Sql(sql) => {
-            let schema =
-                plan_sql(sql, upstream).map_err(|error| QueryError::source(&source.name, "sql", error.to_string()))?;
-            return Ok((Input::Sql(sql.to_owned()), schema));
-        }
-        Origin::Path(pattern) => pattern.to_owned(),
-    };
+    if let Origin::Sql(sql) = source.origin() {
+        let schema =
+            plan_sql(sql, upstream).map_err(|error| QueryError::source(&source.name, "sql", error.to_string()))?;
+        return Ok((Input::Sql(sql.to_owned()), schema));
+    }
     if !source.columns.is_empty() {
         let columns: Vec<WantedColumn> = source
             .columns
@@ -169,12 +165,12 @@ fn input(source: &Source, root: &Path, upstream: &BTreeMap<Name, Schema>) -> Res
             })
             .collect();
         let schema = Schema::new(columns.iter().map(|column| Column::new(&column.name, column.data_type)).collect());
-        return Ok((Input::Files { pattern, columns }, schema));
+        return Ok((Input::Files { columns }, schema));
     }
-    let files = find(root, &pattern, source.format, source.compression)?;
+    let files = find(root, source)?;
     let first = files.first().expect("a pattern without files is an error of its own");
-    if first.format == Format::Csv {
-        let problem = "a CSV file's columns are declared: `columns: {id: int, name: text}`";
+    if first.format != Format::Parquet {
+        let problem = "columns are declared, unless of Parquet files: `columns: {id: int, name: text}`";
         return Err(QueryError::source(&source.name, "columns", problem));
     }
     let schema = columns_of(first)?;
@@ -188,7 +184,7 @@ fn input(source: &Source, root: &Path, upstream: &BTreeMap<Name, Schema>) -> Res
             format: None,
         })
         .collect();
-    Ok((Input::Files { pattern, columns }, schema))
+    Ok((Input::Files { columns }, schema))
 }
 
 fn identity(source: &Source, schema: &Schema) -> Result<Identity> {

@@ -114,8 +114,10 @@ fn rename_help(section: &str, name: &str) -> String {
 /// A CSV file has no types of its own.
 pub(super) fn check_declared(scope: &mut Scope<'_>, source: &Source) {
     let has_none = source.columns.is_empty() && scope.is_sound();
-    if source.sql.is_none() && source.file_format() == Some(Format::Csv) && has_none {
-        let message = "a CSV source declares its columns: missing key `columns`";
+    let format = source.file_format().filter(|_| source.sql.is_none());
+    if let (Some(format @ (Format::Csv | Format::Json)), true) = (format, has_none) {
+        let word = if format == Format::Csv { "CSV" } else { "JSON" };
+        let message = format!("a {word} source declares its columns: missing key `columns`");
         scope.at_key_with_help("path", message, "write a line `name: type` for each column to read");
     }
 }
@@ -136,7 +138,7 @@ pub(super) fn check_origin(scope: &mut Scope<'_>, source: &Source) {
         _ => {}
     }
     if let Origin::Sql(_) = source.origin() {
-        for key in ["columns", "csv", "format", "compression"] {
+        for key in ["columns", "csv", "format", "compression", "member"] {
             if scope.has_key(key) {
                 scope.at_key(key, format!("`{key}` is about files; a source with `sql` has the query's columns"));
             }

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use super::columns::{Columns, Reading, check_declared, check_names, check_origin};
 use super::scope::Scope;
-use crate::spec::{Compression, Delivery, Format, Source};
+use crate::spec::{Compression, Delivery, Format, Source, Told};
 
 /// Where rows come from, what identifies them, and the columns they have.
 pub(super) fn check(scope: &mut Scope<'_>, source: &Source) {
@@ -32,34 +32,49 @@ fn check_list(scope: &mut Scope<'_>, columns: &Columns<'_>, names: &[String], li
 }
 
 fn check_file(scope: &mut Scope<'_>, source: &Source) {
-    let (Some(path), None) = (&source.path, &source.sql) else { return };
+    let (Some(paths), None) = (&source.path, &source.sql) else { return };
+    let several = paths.iter().count() > 1;
+    for (index, path) in paths.iter().enumerate() {
+        let at = if several { format!("path[{index}]") } else { "path".to_owned() };
+        check_path(scope, source, path, &at);
+    }
+    if source.member.is_some() && !source.reads_archives() {
+        scope.at_key_with_help(
+            "member",
+            "`member` names a file in a zip archive, and `path` names none",
+            "say `compression: zip` if its name does not tell",
+        );
+    }
+    let format = source.file_format();
+    if source.csv.is_some() && !matches!(format, None | Some(Format::Csv)) {
+        let found = if format == Some(Format::Json) { "JSON" } else { "Parquet" };
+        scope.at_key("csv", format!("`csv` says how a CSV file is written, and this source reads {found}"));
+    }
+    if format == Some(Format::Parquet) && source.is_compressed() && !source.reads_archives() {
+        let at = if source.compression.is_some() { "compression" } else { "path" };
+        scope.at(at, "Parquet files are compressed inside, not as a whole");
+    }
+}
+
+fn check_path(scope: &mut Scope<'_>, source: &Source, path: &str, at: &str) {
     if path.trim().is_empty() {
-        scope.at("path", "`path` is empty: write a file or a glob, relative to the project folder");
+        scope.at(at, "`path` is empty: write a file or a glob, relative to the project folder");
         return;
     }
     if path.contains("://") {
-        scope.at("path", "this version of Karat reads local files: write a path relative to the project folder");
+        scope.at(at, "this version of Karat reads local files: write a path relative to the project folder");
         return;
     }
-    match source.file_format() {
-        None if scope.has_key("format") => {}
-        None => {
-            let message = match source.file_extension() {
-                Some(extension) => format!("cannot tell the format of a `.{extension}` file"),
-                None => format!("cannot tell the format of `{path}`"),
-            };
-            scope.at_with_help("path", message, "say `format: csv` or `format: parquet`");
-        }
-        Some(Format::Csv) => {}
-        Some(Format::Parquet) => {
-            if source.csv.is_some() {
-                scope.at_key("csv", "`csv` says how a CSV file is written, and this source reads Parquet");
-            }
-            if source.file_compression() != Compression::None {
-                let at = if source.compression.is_some() { "compression" } else { "path" };
-                scope.at(at, "Parquet files are compressed inside, not as a whole");
-            }
-        }
+    let told = Told::by(path);
+    let archive = told.compression == Compression::Zip || source.compression == Some(Compression::Zip);
+    // Of an archive whose members nobody names, what is found in it tells.
+    let by_member = archive && source.member.as_deref().is_none_or(|member| Told::by(member).format.is_some());
+    if source.format.is_none() && told.format.is_none() && !by_member && !scope.has_key("format") {
+        let message = match told.extension {
+            Some(extension) => format!("cannot tell the format of a `.{extension}` file"),
+            None => format!("cannot tell the format of `{path}`"),
+        };
+        scope.at_with_help(at, message, "say `format: csv`, `format: json` or `format: parquet`");
     }
 }
 

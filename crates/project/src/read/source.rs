@@ -3,9 +3,9 @@ use indexmap::IndexMap;
 use super::contract::rule;
 use super::csv::{csv, time_format};
 use super::reader::{Fields, Reader};
-use super::scalar::{boolean, choice, columns, data_type, name, sql, text, window, zone};
-use crate::spec::{ColumnSpec, Compression, Delivery, Format, Source};
-use crate::yaml::{Node, Shape};
+use super::scalar::{boolean, choice, columns, data_type, name, sql, text, texts, window, zone};
+use crate::spec::{ColumnSpec, Compression, Delivery, Format, Paths, Source};
+use crate::yaml::{Node, Scalar, Shape};
 
 pub(crate) fn source(reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
     let mut fields = Fields::open(reader, node, "a source")?;
@@ -13,7 +13,8 @@ pub(crate) fn source(reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
     let name = fields.required(reader, "name", name);
     let description = fields.optional(reader, "description", text);
     let owner = fields.optional(reader, "owner", text);
-    let path = fields.optional(reader, "path", text);
+    let path = fields.optional(reader, "path", paths);
+    let member = fields.optional(reader, "member", text);
     let format = fields.optional(reader, "format", format);
     let compression = fields.optional(reader, "compression", compression);
     let csv = fields.optional(reader, "csv", csv);
@@ -39,6 +40,7 @@ pub(crate) fn source(reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
         description,
         owner,
         path,
+        member,
         format,
         compression,
         csv,
@@ -62,11 +64,31 @@ pub(crate) fn source(reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
 }
 
 fn format(reader: &mut Reader<'_>, node: &Node) -> Option<Format> {
-    choice(reader, node, &[("csv", Format::Csv), ("parquet", Format::Parquet)])
+    let words = [("csv", Format::Csv), ("json", Format::Json), ("parquet", Format::Parquet)];
+    match &node.shape {
+        Shape::Scalar(Scalar::Text(text)) if matches!(text.as_str(), "jsonl" | "ndjson" | "json_lines") => {
+            reader.wrong_with_help(node, "one of `csv`, `json`, `parquet`", "write `json`, which is lines of it too")
+        }
+        _ => choice(reader, node, &words),
+    }
+}
+
+/// One path, or a list of them.
+fn paths(reader: &mut Reader<'_>, node: &Node) -> Option<Paths> {
+    match &node.shape {
+        Shape::List(items) if items.is_empty() => reader.wrong_with_help(node, "a file or a glob", "name one"),
+        Shape::List(_) => Paths::new(texts(reader, node)?),
+        _ => text(reader, node).map(|path| Paths::from(path.as_str())),
+    }
 }
 
 fn compression(reader: &mut Reader<'_>, node: &Node) -> Option<Compression> {
-    let words = [("none", Compression::None), ("gzip", Compression::Gzip), ("zstd", Compression::Zstd)];
+    let words = [
+        ("none", Compression::None),
+        ("gzip", Compression::Gzip),
+        ("zstd", Compression::Zstd),
+        ("zip", Compression::Zip),
+    ];
     choice(reader, node, &words)
 }
 

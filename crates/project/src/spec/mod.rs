@@ -12,6 +12,7 @@ mod feature_view;
 pub(crate) mod model;
 mod ordered;
 mod size;
+mod paths;
 mod source;
 
 pub use config::{Config, Server, Stores};
@@ -25,4 +26,5 @@ pub use model::{
     SplitPart, Task, Threshold,
 };
 pub use size::ByteSize;
-pub use source::{ColumnSpec, Compression, Delivery, Format, Origin, Source};
+pub use paths::Paths;
+pub use source::{ColumnSpec, Compression, Delivery, Format, Origin, Source, Told};

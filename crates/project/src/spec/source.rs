@@ -3,7 +3,7 @@ use karat_core::{DataType, Name, TimeFormat, Window, Zone};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Csv, Rule};
+use super::{Csv, Paths, Rule};
 
 /// Where rows come from, what they mean in time, and what must hold of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -15,10 +15,13 @@ pub struct Source {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
 
-    /// A file or a glob, relative to the project folder. Exactly one of `path` and `sql` is given.
+    /// A file or a glob, or a list of them, relative to the project folder. Exactly one of `path` and `sql` is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub path: Option<String>,
-    /// Told by the file's name when left out (`.csv`, `.parquet`; `.gz` and `.zst` after it).
+    pub path: Option<Paths>,
+    /// Of zip archives: the file in them, or a glob of several. Default: the only one there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
+    /// Told by the file's name when left out (`.csv`, `.jsonl`, `.json`, `.parquet`; `.gz`, `.zst` or `.zip` after it).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -86,7 +89,7 @@ fn yes() -> bool {
 /// Where a source's rows come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin<'a> {
-    Path(&'a str),
+    Path(&'a Paths),
     Sql(&'a str),
 }
 
@@ -100,31 +103,37 @@ impl Source {
         }
     }
 
-    /// As declared, else told by the file's name; `None` where neither tells it, and for SQL.
+    /// As declared, else told by the file's name, or by that of the member of an archive; `None` where neither tells
+    /// it, where several paths tell different ones, and for SQL.
     pub fn file_format(&self) -> Option<Format> {
-        self.format.or_else(|| match self.file_extension()? {
-            "csv" => Some(Format::Csv),
-            "parquet" => Some(Format::Parquet),
-            _ => None,
-        })
-    }
-
-    /// As declared, else told by the file's name.
-    pub fn file_compression(&self) -> Compression {
-        let by_name = || match self.path.as_deref() {
-            Some(path) if path.ends_with(".gz") => Compression::Gzip,
-            Some(path) if path.ends_with(".zst") => Compression::Zstd,
-            _ => Compression::None,
+        if self.format.is_some() {
+            return self.format;
+        }
+        let names: Vec<&str> = match (&self.member, &self.path) {
+            (Some(member), _) => vec![member],
+            (None, Some(paths)) => paths.iter().map(String::as_str).collect(),
+            (None, None) => return None,
         };
-        self.compression.unwrap_or_else(by_name)
+        let mut formats = names.into_iter().map(|name| Told::by(name).format);
+        let first = formats.next()??;
+        formats.all(|other| other == Some(first)).then_some(first)
     }
 
-    /// The extension of `path`, before that of its compression.
-    pub(crate) fn file_extension(&self) -> Option<&str> {
-        let path = self.path.as_deref()?;
-        let inner = path.strip_suffix(".gz").or_else(|| path.strip_suffix(".zst")).unwrap_or(path);
-        let file = inner.rsplit('/').next().unwrap_or(inner);
-        file.rsplit_once('.').map(|(_, extension)| extension)
+    /// Whether archives are read; a member may be compressed in them once more.
+    pub fn reads_archives(&self) -> bool {
+        self.compression == Some(Compression::Zip) || self.told().any(|told| told.compression == Compression::Zip)
+    }
+
+    /// As declared, else whether any path's name tells of one.
+    pub(crate) fn is_compressed(&self) -> bool {
+        match self.compression {
+            Some(compression) => compression != Compression::None,
+            None => self.told().any(|told| told.compression != Compression::None),
+        }
+    }
+
+    fn told(&self) -> impl Iterator<Item = Told<'_>> {
+        self.path.iter().flat_map(Paths::iter).map(|path| Told::by(path))
     }
 
     pub fn delivery(&self) -> Delivery {
@@ -155,6 +164,8 @@ pub enum Delivery {
 #[serde(rename_all = "snake_case")]
 pub enum Format {
     Csv,
+    /// An object a line, or one array of objects.
+    Json,
     Parquet,
 }
 
@@ -164,6 +175,45 @@ pub enum Compression {
     None,
     Gzip,
     Zstd,
+    /// An archive: its members are the files.
+    Zip,
+}
+
+/// What a file's name tells of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Told<'a> {
+    pub format: Option<Format>,
+    pub compression: Compression,
+    /// The last extension, before that of a compression.
+    pub extension: Option<&'a str>,
+}
+
+impl<'a> Told<'a> {
+    pub fn by(name: &'a str) -> Told<'a> {
+        let file = name.rsplit('/').next().unwrap_or(name);
+        let ending = |file: &'a str| file.rsplit_once('.').map(|(stem, extension)| (stem, extension));
+        let compression_of = |extension: &str| match extension.to_ascii_lowercase().as_str() {
+            "gz" | "gzip" => Some(Compression::Gzip),
+            "zst" | "zstd" => Some(Compression::Zstd),
+            "zip" => Some(Compression::Zip),
+            _ => None,
+        };
+        let (stem, compression) = match ending(file) {
+            Some((stem, extension)) => match compression_of(extension) {
+                Some(compression) => (stem, compression),
+                None => (file, Compression::None),
+            },
+            None => (file, Compression::None),
+        };
+        let extension = ending(stem).map(|(_, extension)| extension);
+        let format = match extension.map(str::to_ascii_lowercase).as_deref() {
+            Some("csv" | "tsv" | "txt") => Some(Format::Csv),
+            Some("json" | "jsonl" | "ndjson") => Some(Format::Json),
+            Some("parquet" | "pq") => Some(Format::Parquet),
+            _ => None,
+        };
+        Told { format, compression, extension }
+    }
 }
 
 /// A column's type, or its type and the name it has in the file.
@@ -174,7 +224,7 @@ pub enum ColumnSpec {
     Full {
         #[serde(rename = "type")]
         data_type: DataType,
-        /// The column's name in the file.
+        /// The column's name in the file; in JSON a path, such as `customer.address.city` or `items.0.price`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<String>,
         /// How the file writes its dates or timestamps, in the words of `strptime`, such as `%d.%m.%Y`.

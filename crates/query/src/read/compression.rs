@@ -6,7 +6,8 @@ use karat_project::spec::Compression;
 
 pub(super) fn decompress<'a>(reader: impl BufRead + 'a, compression: Compression) -> io::Result<Box<dyn Read + 'a>> {
     let name = match compression {
-        Compression::None => return Ok(Box::new(reader)),
+        // An archive's member was taken out of it already.
+        Compression::None | Compression::Zip => return Ok(Box::new(reader)),
         Compression::Gzip => "gzip",
         Compression::Zstd => "zstd",
     };

@@ -3,8 +3,8 @@ use arrow::compute::filter_record_batch;
 use karat_core::{DataType, nearest};
 
 use super::cells::{CellBuilder, Written};
-use super::files::{OpenFile, unreadable};
 use super::numbers::Numbers;
+use super::open::{OpenFile, unreadable};
 use super::records::{MAX_RECORD, Record, RecordError, Records};
 use super::text::as_utf8;
 use super::{BATCH_ROWS, BadRow, FileNote, FileRead, Place, ReadBatch, Sink, WantedColumn};

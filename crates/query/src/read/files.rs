@@ -1,19 +1,19 @@
-use std::fs::File;
-use std::io::{self, BufReader, Read};
+//! The files of a source, found and told apart by their names.
+
+use std::collections::HashSet;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
-use std::time::SystemTime;
 
-use karat_core::{Digest, DigestWriter, nearest};
-use karat_project::spec::{Compression, Format};
+use karat_core::nearest;
+use karat_project::spec::{Compression, Format, Paths, Source, Told};
 
-use super::compression::decompress;
-use crate::{Progress, QueryError, Result};
+use super::archive::{self, Member};
+use crate::{QueryError, Result};
 
 /// An input file, found and told apart by its name.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct FoundFile {
-    pub path: PathBuf,
+    pub location: Location,
     /// As reports name it: relative to the project folder where it is inside.
     pub label: String,
     pub format: Format,
@@ -21,17 +21,39 @@ pub(crate) struct FoundFile {
     pub bytes: u64,
 }
 
-/// The files of `pattern` (a path or a glob, relative to `root`), sorted by path.
-pub(crate) fn find(
-    root: &Path,
-    pattern: &str,
-    format: Option<Format>,
-    compression: Option<Compression>,
-) -> Result<Vec<FoundFile>> {
-    let whole = root.join(pattern);
-    let mut paths = if pattern.contains(['*', '?', '[']) { matching(root, pattern)? } else { vec![whole] };
-    paths.sort();
-    paths.into_iter().map(|path| found(root, path, format, compression)).collect()
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Location {
+    Local(PathBuf),
+    Member { archive: PathBuf, member: Member },
+}
+
+impl Location {
+    /// The file on disk.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Location::Local(path) => path,
+            Location::Member { archive, .. } => archive,
+        }
+    }
+}
+
+/// The files of a source's `path` (relative to `root`), each once: by pattern, then by path.
+pub(crate) fn find(root: &Path, source: &Source) -> Result<Vec<FoundFile>> {
+    let mut files: Vec<FoundFile> = Vec::new();
+    let mut labels = HashSet::new();
+    for pattern in source.path.iter().flat_map(Paths::iter) {
+        let whole = root.join(pattern);
+        let mut paths = if pattern.contains(['*', '?', '[']) { matching(root, pattern)? } else { vec![whole] };
+        paths.sort();
+        for path in paths {
+            for file in found(root, path, source)? {
+                if labels.insert(file.label.clone()) {
+                    files.push(file);
+                }
+            }
+        }
+    }
+    Ok(files)
 }
 
 fn matching(root: &Path, pattern: &str) -> Result<Vec<PathBuf>> {
@@ -53,7 +75,7 @@ fn matching(root: &Path, pattern: &str) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn found(root: &Path, path: PathBuf, format: Option<Format>, compression: Option<Compression>) -> Result<FoundFile> {
+fn found(root: &Path, path: PathBuf, source: &Source) -> Result<Vec<FoundFile>> {
     let label = path.strip_prefix(root).unwrap_or(&path).display().to_string();
     let metadata = std::fs::metadata(&path).map_err(|error| match missing(&path, &label, &error) {
         Some(explained) => explained,
@@ -63,28 +85,44 @@ fn found(root: &Path, path: PathBuf, format: Option<Format>, compression: Option
         let problem = format!("is a folder; write `{label}/*.csv` for the files in it");
         return Err(QueryError::File { path: label, problem });
     }
-    let name = label.to_ascii_lowercase();
-    let (told_compression, stem) = match name.rsplit_once('.') {
-        Some((stem, "gz" | "gzip")) => (Compression::Gzip, stem),
-        Some((stem, "zst" | "zstd")) => (Compression::Zstd, stem),
-        _ => (Compression::None, name.as_str()),
-    };
-    let told_format = match stem.rsplit_once('.') {
-        Some((_, "csv" | "tsv" | "txt")) => Some(Format::Csv),
-        Some((_, "parquet" | "pq")) => Some(Format::Parquet),
-        _ => None,
-    };
-    let Some(format) = format.or(told_format) else {
-        let problem =
-            "its name does not tell its format; say `format: csv` or `format: parquet` in the source".to_owned();
-        return Err(QueryError::File { path: label, problem });
-    };
-    let compression = compression.unwrap_or(told_compression);
-    if format == Format::Parquet && compression != Compression::None {
-        let problem = "Parquet compresses inside; a compressed Parquet file cannot be read".to_owned();
-        return Err(QueryError::File { path: label, problem });
+    let told = Told::by(&label);
+    let compression = source.compression.unwrap_or(told.compression);
+    if compression != Compression::Zip {
+        let format = format_of(source, &[told], &label)?;
+        let bytes = metadata.len();
+        return Ok(vec![checked(FoundFile { location: Location::Local(path), label, format, compression, bytes })?]);
     }
-    Ok(FoundFile { path, label, format, compression, bytes: metadata.len() })
+    let members = archive::members(&path, &label, source.member.as_deref())?;
+    let file = |member: Member| {
+        let inner = Told::by(&member.name);
+        let label = format!("{label}/{}", member.name);
+        let format = format_of(source, &[inner, told], &label)?;
+        let (compression, bytes) = (inner.compression, member.bytes);
+        let location = Location::Member { archive: path.clone(), member };
+        checked(FoundFile { location, label, format, compression, bytes })
+    };
+    members.into_iter().map(file).collect()
+}
+
+/// As declared, else by the first of the names that tells it.
+fn format_of(source: &Source, names: &[Told], label: &str) -> Result<Format> {
+    source.format.or_else(|| names.iter().find_map(|told| told.format)).ok_or_else(|| {
+        let problem = "its name does not tell its format; say `format: csv`, `format: json` or `format: parquet` in \
+                       the source";
+        QueryError::File { path: label.to_owned(), problem: problem.to_owned() }
+    })
+}
+
+fn checked(file: FoundFile) -> Result<FoundFile> {
+    let problem = match (&file.location, file.format, file.compression) {
+        (Location::Member { .. }, _, Compression::Zip) => "is an archive in an archive: unpack one of them",
+        (Location::Member { .. }, Format::Parquet, _) => "Parquet is read from files of its own, not from archives",
+        (_, Format::Parquet, compression) if compression != Compression::None => {
+            "Parquet compresses inside; a compressed Parquet file cannot be read"
+        }
+        _ => return Ok(file),
+    };
+    Err(QueryError::File { path: file.label, problem: problem.to_owned() })
 }
 
 fn missing(path: &Path, label: &str, error: &io::Error) -> Option<QueryError> {
@@ -101,79 +139,4 @@ fn missing(path: &Path, label: &str, error: &io::Error) -> Option<QueryError> {
         path: label.to_owned(),
         problem: format!("there is no such file; did you mean `{nearest}`?"),
     })
-}
-
-/// A file opened for reading through its compression, its raw bytes counted and digested on the way.
-pub(crate) struct OpenFile<'a> {
-    pub text: Box<dyn Read + 'a>,
-    raw: Arc<Mutex<Raw<'a>>>,
-    label: &'a str,
-    /// Length and time of change when it was opened.
-    look: (u64, Option<SystemTime>),
-}
-
-struct Raw<'a> {
-    file: File,
-    digest: DigestWriter,
-    bytes: u64,
-    progress: &'a dyn Progress,
-}
-
-struct RawReader<'a>(Arc<Mutex<Raw<'a>>>);
-
-impl Read for RawReader<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut raw = self.0.lock().expect("no reader panics while it holds the file");
-        let read = raw.file.read(buffer)?;
-        raw.digest.update(&buffer[..read]);
-        raw.bytes += read as u64;
-        raw.progress.bytes(read as u64);
-        Ok(read)
-    }
-}
-
-impl<'a> OpenFile<'a> {
-    pub(crate) fn open(file: &'a FoundFile, progress: &'a dyn Progress) -> Result<OpenFile<'a>> {
-        let label = file.label.as_str();
-        let handle = File::open(&file.path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => {
-                let problem = "was there when reading began, and is gone; run it again".to_owned();
-                QueryError::Changed { path: label.to_owned(), problem }
-            }
-            _ => unreadable(label, error),
-        })?;
-        let look = look(&handle).map_err(|error| unreadable(label, error))?;
-        let raw = Raw { file: handle, digest: DigestWriter::new(), bytes: 0, progress };
-        let raw = Arc::new(Mutex::new(raw));
-        let reader = BufReader::with_capacity(1 << 17, RawReader(raw.clone()));
-        let text = decompress(reader, file.compression).map_err(|error| unreadable(label, error))?;
-        Ok(OpenFile { text, raw, label, look })
-    }
-
-    /// The digest and length of the file's bytes, whatever the decoder left unread. A file that somebody wrote to
-    /// meanwhile is an error: what was read may be half of one state and half of another.
-    pub(crate) fn finish(self) -> Result<(Digest, u64)> {
-        let label = self.label;
-        let wrong = |error| unreadable(label, error);
-        io::copy(&mut RawReader(self.raw.clone()), &mut io::sink()).map_err(wrong)?;
-        let raw = self.raw.lock().expect("no reader panics while it holds the file");
-        if look(&raw.file).map_err(wrong)? != self.look || raw.bytes != self.look.0 {
-            let problem = "changed while it was read; run it again once it is written".to_owned();
-            return Err(QueryError::Changed { path: label.to_owned(), problem });
-        }
-        Ok((raw.digest.clone().finish(), raw.bytes))
-    }
-}
-
-fn look(file: &File) -> io::Result<(u64, Option<SystemTime>)> {
-    let metadata = file.metadata()?;
-    Ok((metadata.len(), metadata.modified().ok()))
-}
-
-/// What went wrong while reading: the file's content, or the disk below it.
-pub(crate) fn unreadable(label: &str, error: io::Error) -> QueryError {
-    match error.kind() {
-        io::ErrorKind::InvalidData => QueryError::File { path: label.to_owned(), problem: error.to_string() },
-        _ => QueryError::Io { path: label.to_owned(), error },
-    }
 }

@@ -1,11 +1,15 @@
 //! Reads a source's files: streaming, every row with its place, a bad row set apart and never in the way of the others.
 
+mod archive;
 mod cells;
 mod compression;
 mod conform;
 mod csv;
 mod files;
+mod json;
+mod json_values;
 mod numbers;
+mod open;
 mod parquet;
 mod quoting;
 mod records;
@@ -95,15 +99,18 @@ pub(crate) fn read_files(read: &FileRead, progress: &dyn Progress, sink: &mut Si
     progress.expect_bytes(read.files.iter().map(|file| file.bytes).sum());
     let mut notes = Vec::with_capacity(read.files.len());
     let mut rows_before = 0;
+    let mut paths = json::PathsSeen::new(&read.columns);
     for (index, file) in read.files.iter().enumerate() {
         let place = Place { index: index as u32, file, rows_before };
         let note = match file.format {
             Format::Csv => csv::read(read, &place, progress, sink)?,
+            Format::Json => json::read(read, &place, progress, &mut paths, sink)?,
             Format::Parquet => parquet::read(read, &place, progress, sink)?,
         };
         rows_before += note.rows;
         notes.push(note);
     }
+    paths.check()?;
     Ok(notes)
 }
 

@@ -9,7 +9,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::cells::not_a;
 use super::conform::{can_become, conform};
-use super::files::OpenFile;
+use super::open::OpenFile;
 use super::{BATCH_ROWS, BadRow, FileNote, FileRead, FoundFile, Place, ReadBatch, Sink, WantedColumn};
 use crate::{NoProgress, Progress, QueryError, Result};
 
@@ -36,7 +36,8 @@ pub(crate) fn columns_of(file: &FoundFile) -> Result<Schema> {
 }
 
 fn open(file: &FoundFile) -> Result<ParquetRecordBatchReaderBuilder<File>> {
-    let handle = File::open(&file.path).map_err(|error| QueryError::Io { path: file.label.clone(), error })?;
+    let handle =
+        File::open(file.location.path()).map_err(|error| QueryError::Io { path: file.label.clone(), error })?;
     ParquetRecordBatchReaderBuilder::try_new(handle).map_err(|error| unreadable(file, &error.to_string()))
 }
 

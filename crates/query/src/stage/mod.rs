@@ -122,9 +122,9 @@ async fn read_delivery(
 ) -> Result<Delivery> {
     let plan = plan.clone();
     let reading = move || {
-        let Input::Files { pattern, columns } = &plan.0.input else { unreachable!("only files are read here") };
+        let Input::Files { columns } = &plan.0.input else { unreachable!("only files are read here") };
         let source = &plan.0.source;
-        let files = find(&plan.0.root, pattern, source.format, source.compression)?;
+        let files = find(&plan.0.root, source)?;
         labels.set(files.iter().map(|file| file.label.clone()).collect());
         let csv = source.csv.clone().unwrap_or_default();
         let read = FileRead { files, columns: columns.clone(), csv, zone: source.zone() };

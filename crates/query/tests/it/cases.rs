@@ -8,6 +8,7 @@
 //! #bytes FILE                                   … are the file's bytes: `\xNN`, `\r`, `\t`, `\\` as in Rust,
 //!                                               a line that ends in `\` goes on in the next without a line end
 //! #gzip FILE | FILE                             the second compressed; #zstd, and #zip with many, likewise
+//! #flip FILE | N                                the bits of its byte N are turned over
 //! #cut FILE | N                                 the file's last N bytes are taken away
 //! #repeat FILE | N | TEXT                       TEXT appended N times
 //! #folder NAME
@@ -125,6 +126,19 @@ fn lay_out(world: &World, case: &str) {
             }
             ("zstd", [path, from]) => {
                 let bytes = zstd::encode_all(take(world, from).as_slice(), 3).unwrap();
+                world.write(path, bytes);
+            }
+            ("zip", [path, members]) => {
+                let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+                for member in members.split(' ') {
+                    zip.start_file(member, zip::write::SimpleFileOptions::default()).unwrap();
+                    zip.write_all(&take(world, member)).unwrap();
+                }
+                world.write(path, zip.finish().unwrap().into_inner());
+            }
+            ("flip", [path, at]) => {
+                let mut bytes = take(world, path);
+                bytes[at.parse::<usize>().unwrap()] ^= 0xff;
                 world.write(path, bytes);
             }
             ("cut", [path, count]) => {

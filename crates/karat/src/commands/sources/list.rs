@@ -35,7 +35,7 @@ pub async fn run(context: &Context, workspace: &Workspace) -> Result<ExitCode> {
             name: source.name.to_string(),
             description: source.description.clone(),
             from: match source.origin() {
-                Origin::Path(path) => path.to_owned(),
+                Origin::Path(paths) => paths.to_string(),
                 Origin::Sql(_) => {
                     let read: Vec<String> =
                         workspace.project.upstream(source).iter().map(ToString::to_string).collect();
