@@ -39,7 +39,7 @@ pub struct Global {
     #[arg(long, global = true, env = "KARAT_PROJECT", value_name = "DIR")]
     pub project: Option<PathBuf>,
     /// Lay environments/NAME.yaml over karat.yaml
-    #[arg(long, global = true, env = "KARAT_ENVIRONMENT", value_name = "NAME")]
+    #[arg(long = "env", alias = "environment", global = true, env = "KARAT_ENVIRONMENT", value_name = "NAME")]
     pub environment: Option<String>,
     /// What goes to stdout; everything else goes to stderr
     #[arg(long, global = true, value_enum, default_value_t = Format::Human)]

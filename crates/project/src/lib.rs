@@ -16,6 +16,7 @@ pub mod spec;
 mod sql;
 mod suggest;
 mod upstream;
+mod variables;
 mod yaml;
 
 pub use kind::{Kind, ResourceRef};
@@ -24,3 +25,4 @@ pub use problem::{Place, Problem, Problems};
 pub use project::Project;
 pub use schema::{SCHEMA_KINDS, schema_of};
 pub use sql::{TableName, sql_tables};
+pub use variables::{VariableError, expand, has_variables};

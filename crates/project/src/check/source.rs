@@ -3,6 +3,7 @@ use std::collections::HashSet;
 use super::columns::{Columns, Reading, check_declared, check_names, check_origin};
 use super::scope::Scope;
 use crate::spec::{Compression, Delivery, Format, Source, Told};
+use crate::variables::has_variables;
 
 /// Where rows come from, what identifies them, and the columns they have.
 pub(super) fn check(scope: &mut Scope<'_>, source: &Source) {
@@ -63,6 +64,10 @@ fn check_path(scope: &mut Scope<'_>, source: &Source, path: &str, at: &str) {
     }
     if path.contains("://") {
         scope.at(at, "this version of Karat reads local files: write a path relative to the project folder");
+        return;
+    }
+    if has_variables(path) {
+        // What it is called is known where it is read.
         return;
     }
     let told = Told::by(path);

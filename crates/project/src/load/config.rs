@@ -21,10 +21,25 @@ pub(super) fn load(draft: &mut Draft, root: &Path, environment: Option<&str>) {
     if let Some(environment) = environment {
         overlay(draft, root, environment, &mut node);
     }
+    let unset = fill_in(draft, &mut node);
     let mut problems = std::mem::take(&mut draft.problems);
     draft.config = config(&mut Reader::new(&draft.files, &mut problems), &node);
+    // What a store's URI lacks says nothing about how it is written.
+    problems.retain(|problem| !unset.iter().any(|other| other.place == problem.place));
+    problems.extend(unset);
     draft.problems = problems;
     draft.config_node = Some(node);
+}
+
+/// Variables are for where the project runs: its name and description are recorded, and stay as they are written.
+fn fill_in(draft: &Draft, node: &mut Node) -> Vec<Problem> {
+    let mut unset = Vec::new();
+    if let Shape::Map(entries) = &mut node.shape {
+        for entry in entries.iter_mut().filter(|entry| matches!(entry.key.as_str(), "stores" | "server")) {
+            entry.value.fill_in(&mut |span, error| unset.push(draft.files.problem(span, error.to_string())));
+        }
+    }
+    unset
 }
 
 fn overlay(draft: &mut Draft, root: &Path, environment: &str, node: &mut Node) {

@@ -24,14 +24,6 @@ fn stores(reader: &mut Reader<'_>, node: &Node) -> Option<Stores> {
 
 fn uri(reader: &mut Reader<'_>, node: &Node, scheme: &str) -> Option<String> {
     let uri = text(reader, node)?;
-    if uri.contains("${") {
-        reader.problem_with_help(
-            node.span,
-            "`${…}` is not filled in yet",
-            "write the value here, or in `environments/NAME.yaml`",
-        );
-        return None;
-    }
     match uri.split_once("://") {
         Some((found, path)) if found == scheme && !path.is_empty() => Some(uri),
         _ => reader.wrong_with_help(node, &format!("a `{scheme}://PATH`"), "other stores come in a later version"),

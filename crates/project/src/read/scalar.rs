@@ -8,6 +8,7 @@ use super::reader::Reader;
 use crate::files::Span;
 use crate::spec::ByteSize;
 use crate::suggest::{nearest, shorten, ticked};
+use crate::variables::expand;
 use crate::yaml::{Node, Scalar, Shape};
 
 pub(crate) fn text(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
@@ -17,6 +18,18 @@ pub(crate) fn text(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
             reader.wrong_with_help(node, "text", "put it in quotes")
         }
         Shape::Scalar(Scalar::Null) | Shape::List(_) | Shape::Map(_) => reader.wrong(node, "text"),
+    }
+}
+
+/// A text that may refer to variables: kept as it is written, once all of them are there.
+pub(crate) fn variable_text(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
+    let text = text(reader, node)?;
+    match expand(&text) {
+        Ok(_) => Some(text),
+        Err(error) => {
+            reader.problem(node.span, error.to_string());
+            None
+        }
     }
 }
 

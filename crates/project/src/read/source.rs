@@ -3,7 +3,7 @@ use indexmap::IndexMap;
 use super::contract::rule;
 use super::csv::{csv, time_format};
 use super::reader::{Fields, Reader};
-use super::scalar::{boolean, choice, columns, data_type, name, sql, text, texts, window, zone};
+use super::scalar::{boolean, choice, columns, data_type, name, sql, text, variable_text, window, zone};
 use crate::spec::{ColumnSpec, Compression, Delivery, Format, Paths, Source};
 use crate::yaml::{Node, Scalar, Shape};
 
@@ -14,7 +14,7 @@ pub(crate) fn source(reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
     let description = fields.optional(reader, "description", text);
     let owner = fields.optional(reader, "owner", text);
     let path = fields.optional(reader, "path", paths);
-    let member = fields.optional(reader, "member", text);
+    let member = fields.optional(reader, "member", variable_text);
     let format = fields.optional(reader, "format", format);
     let compression = fields.optional(reader, "compression", compression);
     let csv = fields.optional(reader, "csv", csv);
@@ -77,8 +77,8 @@ fn format(reader: &mut Reader<'_>, node: &Node) -> Option<Format> {
 fn paths(reader: &mut Reader<'_>, node: &Node) -> Option<Paths> {
     match &node.shape {
         Shape::List(items) if items.is_empty() => reader.wrong_with_help(node, "a file or a glob", "name one"),
-        Shape::List(_) => Paths::new(texts(reader, node)?),
-        _ => text(reader, node).map(|path| Paths::from(path.as_str())),
+        Shape::List(_) => Paths::new(reader.list(node, "a list of files or globs", variable_text)?),
+        _ => variable_text(reader, node).map(|path| Paths::from(path.as_str())),
     }
 }
 

@@ -2,11 +2,14 @@ use std::collections::HashSet;
 
 use crate::files::Span;
 use crate::suggest::shorten;
+use crate::variables::{VariableError, expand, has_variables};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub(crate) span: Span,
     pub(crate) shape: Shape,
+    /// The text that stands in the file, where variables in it were filled in: messages show it, never the value.
+    pub(crate) written: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -48,6 +51,9 @@ impl Node {
 
     /// What stands here, as messages call it: `the number 3`, `a list`.
     pub(crate) fn describe(&self) -> String {
+        if let Some(written) = &self.written {
+            return format!("what `{}` stands for", shorten(written));
+        }
         match &self.shape {
             Shape::Scalar(Scalar::Null) => "nothing".to_owned(),
             Shape::Scalar(Scalar::Bool(b)) => format!("`{b}`"),
@@ -72,6 +78,29 @@ impl Node {
         }
     }
 
+    /// Fills in the variables of every text below; reports those that cannot be. A text that is one reference and
+    /// nothing else may stand for a number.
+    pub(crate) fn fill_in(&mut self, report: &mut impl FnMut(Span, VariableError)) {
+        match &mut self.shape {
+            Shape::Scalar(Scalar::Text(text)) if has_variables(text) => match expand(text) {
+                Ok(filled) => {
+                    let number = match Scalar::plain(&filled) {
+                        Scalar::Int(int) if text.starts_with("${") && text.find('}') == Some(text.len() - 1) => {
+                            Some(int)
+                        }
+                        _ => None,
+                    };
+                    self.written = Some(std::mem::take(text));
+                    self.shape = Shape::Scalar(number.map_or(Scalar::Text(filled), Scalar::Int));
+                }
+                Err(error) => report(self.span, error),
+            },
+            Shape::Scalar(_) => {}
+            Shape::List(items) => items.iter_mut().for_each(|item| item.fill_in(report)),
+            Shape::Map(entries) => entries.iter_mut().for_each(|entry| entry.value.fill_in(report)),
+        }
+    }
+
     /// `over` laid over this: mappings merge key by key, everything else is replaced.
     pub(crate) fn overlay(&mut self, over: Node) {
         match (&mut self.shape, over.shape) {
@@ -86,6 +115,7 @@ impl Node {
             (shape, other) => {
                 *shape = other;
                 self.span = over.span;
+                self.written = over.written;
             }
         }
     }

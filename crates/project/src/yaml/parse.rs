@@ -88,7 +88,7 @@ impl Builder<'_> {
                     ScalarStyle::Plain => Scalar::plain(&text),
                     _ => Scalar::Text(text.into_owned()),
                 };
-                self.place(Node { span, shape: Shape::Scalar(scalar) });
+                self.place(Node { span, shape: Shape::Scalar(scalar), written: None });
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.refuse_properties(anchor, tag.is_some(), span);
@@ -108,7 +108,7 @@ impl Builder<'_> {
             }
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
                 self.refuse(span, "an alias (`*name`) has no place in a resource file", "write the value out here");
-                self.place(Node { span, shape: Shape::Scalar(Scalar::Null) });
+                self.place(Node { span, shape: Shape::Scalar(Scalar::Null), written: None });
             }
             _ => {}
         }
@@ -142,7 +142,7 @@ impl Builder<'_> {
             OpenShape::List(items) => Shape::List(items),
             OpenShape::Map { entries, .. } => Shape::Map(entries),
         };
-        self.place(Node { span: open.span, shape });
+        self.place(Node { span: open.span, shape, written: None });
     }
 
     /// Puts a finished node where it belongs: an item, a key, a value, or a document.

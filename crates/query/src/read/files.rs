@@ -42,6 +42,7 @@ pub(crate) fn find(root: &Path, source: &Source) -> Result<Vec<FoundFile>> {
     let mut files: Vec<FoundFile> = Vec::new();
     let mut labels = HashSet::new();
     for pattern in source.path.iter().flat_map(Paths::iter) {
+        let pattern = &filled_in(source, "path", pattern)?;
         let whole = root.join(pattern);
         let mut paths = if pattern.contains(['*', '?', '[']) { matching(root, pattern)? } else { vec![whole] };
         paths.sort();
@@ -54,6 +55,11 @@ pub(crate) fn find(root: &Path, source: &Source) -> Result<Vec<FoundFile>> {
         }
     }
     Ok(files)
+}
+
+/// The text with its variables, which are looked up only here: specs and Releases hold what they are called.
+fn filled_in(source: &Source, at: &str, text: &str) -> Result<String> {
+    karat_project::expand(text).map_err(|error| QueryError::source(&source.name, at, error.to_string()))
 }
 
 fn matching(root: &Path, pattern: &str) -> Result<Vec<PathBuf>> {
@@ -92,7 +98,8 @@ fn found(root: &Path, path: PathBuf, source: &Source) -> Result<Vec<FoundFile>> 
         let bytes = metadata.len();
         return Ok(vec![checked(FoundFile { location: Location::Local(path), label, format, compression, bytes })?]);
     }
-    let members = archive::members(&path, &label, source.member.as_deref())?;
+    let member = source.member.as_ref().map(|member| filled_in(source, "member", member)).transpose()?;
+    let members = archive::members(&path, &label, member.as_deref())?;
     let file = |member: Member| {
         let inner = Told::by(&member.name);
         let label = format!("{label}/{}", member.name);
