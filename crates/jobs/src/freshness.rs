@@ -19,19 +19,16 @@ use crate::catalog::PlannedSource;
 pub struct Look {
     definition: Digest,
     contract: Digest,
-    files: BTreeMap<String, (u64, i128)>,
+    /// Names, and what changes when their content does; `None` where only reading tells.
+    files: Option<BTreeMap<String, String>>,
     upstream: BTreeMap<Name, u64>,
 }
 
 pub async fn look(workspace: &Workspace, planned: &PlannedSource) -> Result<Look> {
     let source = planned.plan.source();
-    let mut files = BTreeMap::new();
-    for path in planned.plan.files()? {
-        let metadata = std::fs::metadata(&path).with_context(|| format!("{} cannot be read", path.display()))?;
-        let changed =
-            metadata.modified()?.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128);
-        files.insert(path.display().to_string(), (metadata.len(), changed));
-    }
+    let plan = planned.plan.clone();
+    // Stores far away are asked, so not on a thread that others wait for.
+    let files = tokio::task::spawn_blocking(move || plan.looks()).await.context("looking at files")??;
     let mut upstream = BTreeMap::new();
     for name in &planned.upstream {
         if let Some(snapshot) = workspace.history.snapshot(name, None).await? {
@@ -53,7 +50,7 @@ pub async fn is_current(workspace: &Workspace, planned: &PlannedSource) -> Resul
     }
     let Ok(bytes) = std::fs::read(note(workspace, name)) else { return Ok(false) };
     let Ok(seen) = serde_json::from_slice::<Look>(&bytes) else { return Ok(false) };
-    Ok(seen == look(workspace, planned).await?)
+    Ok(seen.files.is_some() && seen == look(workspace, planned).await?)
 }
 
 pub fn remember(workspace: &Workspace, name: &Name, seen: &Look) -> Result<()> {

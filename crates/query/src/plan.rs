@@ -113,11 +113,12 @@ impl SourcePlan {
         Ok(SourcePlan(Arc::new(Parts { source, root, input, read, prepare, prepared, kept, shape, rules, deleted })))
     }
 
-    /// The files it reads now, sorted; none for an SQL source.
-    pub fn files(&self) -> Result<Vec<PathBuf>> {
-        let Input::Files { .. } = &self.0.input else { return Ok(Vec::new()) };
-        let found = find(&self.0.root, &self.0.source)?;
-        Ok(found.into_iter().map(|file| file.location.path().to_owned()).collect())
+    /// What it reads, as it looks now: names, and what changes when their content does. Nothing for an SQL source;
+    /// `None` where only reading tells.
+    pub fn looks(&self) -> Result<Option<BTreeMap<String, String>>> {
+        let Input::Files { columns } = &self.0.input else { return Ok(Some(BTreeMap::new())) };
+        let found = find(&self.0.root, &self.0.source, columns)?;
+        found.iter().map(|file| file.location.look()).collect()
     }
 
     pub fn source(&self) -> &Source {
@@ -167,7 +168,7 @@ fn input(source: &Source, root: &Path, upstream: &BTreeMap<Name, Schema>) -> Res
         let schema = Schema::new(columns.iter().map(|column| Column::new(&column.name, column.data_type)).collect());
         return Ok((Input::Files { columns }, schema));
     }
-    let files = find(root, source)?;
+    let files = find(root, source, &[])?;
     let first = files.first().expect("a pattern without files is an error of its own");
     if first.format != Format::Parquet {
         let problem = "columns are declared, unless of Parquet files: `columns: {id: int, name: text}`";
@@ -194,7 +195,7 @@ fn identity(source: &Source, schema: &Schema) -> Result<Identity> {
                 require(source, schema, event_id, "event_id")?;
                 Ok(Identity::Columns(vec![event_id.clone()]))
             }
-            None if source.sql.is_some() => {
+            None if !matches!(source.origin(), Origin::Path(_)) => {
                 let problem = "rows of a query have no identity of their own: name `keys`, or an `event_id`";
                 Err(QueryError::source(&source.name, "delivery", problem))
             }

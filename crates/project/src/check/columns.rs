@@ -36,7 +36,7 @@ impl<'a> Columns<'a> {
         for name in keys_in(node, "prepare") {
             types.insert(name, None);
         }
-        let from_file = source.path.is_some() && source.sql.is_none();
+        let from_file = source.sql.is_none();
         Columns { source, types, complete: from_file && declared }
     }
 
@@ -116,32 +116,54 @@ pub(super) fn check_declared(scope: &mut Scope<'_>, source: &Source) {
     let has_none = source.columns.is_empty() && scope.is_sound();
     let format = source.file_format().filter(|_| source.sql.is_none());
     if let (Some(format @ (Format::Csv | Format::Json)), true) = (format, has_none) {
-        let word = if format == Format::Csv { "CSV" } else { "JSON" };
+        let (word, key) = match (source.origin(), format) {
+            (Origin::Postgres(_), _) => ("PostgreSQL", "postgres"),
+            (Origin::Command(_), _) => ("`command`", "command"),
+            (_, Format::Csv) => ("CSV", "path"),
+            _ => ("JSON", "path"),
+        };
         let message = format!("a {word} source declares its columns: missing key `columns`");
-        scope.at_key_with_help("path", message, "write a line `name: type` for each column to read");
+        scope.at_key_with_help(key, message, "write a line `name: type` for each column to read");
     }
 }
 
-/// Keys that only one of `path` and `sql` goes with.
+/// Keys that only some origins go with.
 pub(super) fn check_origin(scope: &mut Scope<'_>, source: &Source) {
-    match (&source.path, &source.sql) {
-        (Some(_), Some(_)) => {
-            scope.at_key("sql", "a source has `path` or `sql`, not both");
-            return;
-        }
-        (None, None) => {
+    let given = [
+        ("path", source.path.is_some()),
+        ("postgres", source.postgres.is_some()),
+        ("command", source.command.is_some()),
+        ("sql", source.sql.is_some()),
+    ];
+    let given: Vec<&str> = given.into_iter().filter(|(_, given)| *given).map(|(key, _)| key).collect();
+    match given.as_slice() {
+        [] => {
             if scope.is_sound() {
-                scope.at_key("name", "a source needs `path` (files) or `sql` (a query over other sources)");
+                let message =
+                    "a source needs `path` (files), `postgres`, `command` or `sql` (a query over other sources)";
+                scope.at_key("name", message);
             }
             return;
         }
-        _ => {}
-    }
-    if let Origin::Sql(_) = source.origin() {
-        for key in ["columns", "csv", "format", "compression", "member"] {
-            if scope.has_key(key) {
-                scope.at_key(key, format!("`{key}` is about files; a source with `sql` has the query's columns"));
+        [_] => {}
+        [first, others @ ..] => {
+            for other in others {
+                scope.at_key(other, format!("a source has `{first}` or `{other}`, not both"));
             }
+            return;
+        }
+    }
+    let (foreign, of): (&[&str], &str) = match source.origin() {
+        Origin::Path(_) => return,
+        Origin::Sql(_) => {
+            (&["columns", "csv", "format", "compression", "member"], "a source with `sql` has the query's columns")
+        }
+        Origin::Postgres(_) => (&["csv", "format", "compression", "member"], "a database has its own"),
+        Origin::Command(_) => (&["compression", "member"], "what a command prints is read as it comes"),
+    };
+    for key in foreign {
+        if scope.has_key(key) {
+            scope.at_key(key, format!("`{key}` is about files; {of}"));
         }
     }
 }

@@ -57,14 +57,27 @@ fn check_file(scope: &mut Scope<'_>, source: &Source) {
     }
 }
 
+/// Where objects are kept, beside files.
+const SCHEMES: [&str; 3] = ["s3", "gs", "az"];
+
 fn check_path(scope: &mut Scope<'_>, source: &Source, path: &str, at: &str) {
     if path.trim().is_empty() {
         scope.at(at, "`path` is empty: write a file or a glob, relative to the project folder");
         return;
     }
-    if path.contains("://") {
-        scope.at(at, "this version of Karat reads local files: write a path relative to the project folder");
-        return;
+    if let Some((scheme, rest)) = path.split_once("://")
+        && !has_variables(scheme)
+    {
+        if !SCHEMES.contains(&scheme) {
+            let help = "write `s3://BUCKET/KEY`, `gs://…`, `az://…`, or a path relative to the project folder; `command:` \
+                        reads whatever else there is";
+            scope.at_with_help(at, format!("`{scheme}://` is not read here"), help);
+            return;
+        }
+        if !rest.contains('/') && !has_variables(rest) {
+            scope.at_with_help(at, format!("`{path}` names no file in its bucket"), format!("write `{path}/*.csv`"));
+            return;
+        }
     }
     if has_variables(path) {
         // What it is called is known where it is read.
@@ -85,6 +98,17 @@ fn check_path(scope: &mut Scope<'_>, source: &Source, path: &str, at: &str) {
 
 fn check_delivery(scope: &mut Scope<'_>, source: &Source) {
     let by_sql = source.sql.is_some() && source.path.is_none();
+    let streamed = source.postgres.is_some() || source.command.is_some();
+    if streamed && source.keep && source.keys.is_empty() && source.event_id.is_none() && scope.is_sound() {
+        let at = if source.postgres.is_some() { "postgres" } else { "command" };
+        scope.at_key_with_help(
+            at,
+            format!(
+                "a source with `{at}` needs `keys`, or an `event_id`: its rows stand in no file that tells them apart"
+            ),
+            "name the columns that identify a row: `keys: [id]`",
+        );
+    }
     if by_sql && let Some(delivery @ (Delivery::Changes | Delivery::Append)) = source.delivery {
         let word = word(delivery);
         scope.at_with_help(

@@ -8,6 +8,7 @@ mod entity;
 mod feature;
 mod feature_view;
 mod model;
+mod origin;
 mod reader;
 mod scalar;
 mod source;

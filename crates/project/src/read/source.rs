@@ -2,9 +2,10 @@ use indexmap::IndexMap;
 
 use super::contract::rule;
 use super::csv::{csv, time_format};
+use super::origin::{command, paths, postgres};
 use super::reader::{Fields, Reader};
 use super::scalar::{boolean, choice, columns, data_type, name, sql, text, variable_text, window, zone};
-use crate::spec::{ColumnSpec, Compression, Delivery, Format, Paths, Source};
+use crate::spec::{ColumnSpec, Compression, Delivery, Format, Source};
 use crate::yaml::{Node, Scalar, Shape};
 
 pub(crate) fn source(reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
@@ -18,6 +19,8 @@ pub(crate) fn source(reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
     let format = fields.optional(reader, "format", format);
     let compression = fields.optional(reader, "compression", compression);
     let csv = fields.optional(reader, "csv", csv);
+    let postgres = fields.optional(reader, "postgres", postgres);
+    let command = fields.optional(reader, "command", command);
     let query = fields.optional(reader, "sql", sql);
     let column_specs = fields.optional(reader, "columns", column_specs).unwrap_or_default();
     let prepare = fields.optional(reader, "prepare", prepare).unwrap_or_default();
@@ -44,6 +47,8 @@ pub(crate) fn source(reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
         format,
         compression,
         csv,
+        postgres,
+        command,
         sql: query,
         columns: column_specs,
         prepare,
@@ -70,15 +75,6 @@ fn format(reader: &mut Reader<'_>, node: &Node) -> Option<Format> {
             reader.wrong_with_help(node, "one of `csv`, `json`, `parquet`", "write `json`, which is lines of it too")
         }
         _ => choice(reader, node, &words),
-    }
-}
-
-/// One path, or a list of them.
-fn paths(reader: &mut Reader<'_>, node: &Node) -> Option<Paths> {
-    match &node.shape {
-        Shape::List(items) if items.is_empty() => reader.wrong_with_help(node, "a file or a glob", "name one"),
-        Shape::List(_) => Paths::new(reader.list(node, "a list of files or globs", variable_text)?),
-        _ => variable_text(reader, node).map(|path| Paths::from(path.as_str())),
     }
 }
 

@@ -12,6 +12,7 @@ mod feature_view;
 pub(crate) mod model;
 mod ordered;
 mod size;
+mod origin;
 mod paths;
 mod source;
 
@@ -26,5 +27,6 @@ pub use model::{
     SplitPart, Task, Threshold,
 };
 pub use size::ByteSize;
+pub use origin::{Command, Origin, Postgres, Stderr};
 pub use paths::Paths;
-pub use source::{ColumnSpec, Compression, Delivery, Format, Origin, Source, Told};
+pub use source::{ColumnSpec, Compression, Delivery, Format, Source, Told};

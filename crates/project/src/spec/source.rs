@@ -3,7 +3,7 @@ use karat_core::{DataType, Name, TimeFormat, Window, Zone};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Csv, Paths, Rule};
+use super::{Command, Csv, Origin, Paths, Postgres, Rule};
 
 /// Where rows come from, what they mean in time, and what must hold of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -15,7 +15,8 @@ pub struct Source {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
 
-    /// A file or a glob, or a list of them, relative to the project folder. Exactly one of `path` and `sql` is given.
+    /// A file or a glob, or a list of them: relative to the project folder, or `s3://`, `gs://`, `az://` and a bucket.
+    /// Exactly one of `path`, `postgres`, `command` and `sql` is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<Paths>,
     /// Of zip archives: the file in them, or a glob of several. Default: the only one there is.
@@ -28,12 +29,17 @@ pub struct Source {
     pub compression: Option<Compression>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub csv: Option<Csv>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postgres: Option<Postgres>,
+    /// A program and its arguments: what it prints is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Command>,
     /// A query over other sources' current rows. What an inner join leaves out is counted and reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sql: Option<String>,
 
-    /// The columns read, in order, with their types. Required with `path` for CSV; optional for Parquet (all columns);
-    /// not used with `sql`, whose columns are planned.
+    /// The columns read, in order, with their types. Optional for Parquet files (all columns); not used with `sql`, whose
+    /// columns are planned.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty", with = "super::ordered")]
     #[schemars(with = "IndexMap<String, ColumnSpec>")]
     pub columns: IndexMap<String, ColumnSpec>,
@@ -86,28 +92,26 @@ fn yes() -> bool {
     true
 }
 
-/// Where a source's rows come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin<'a> {
-    Path(&'a Paths),
-    Sql(&'a str),
-}
-
 impl Source {
     /// Validation has made sure that there is exactly one.
     pub fn origin(&self) -> Origin<'_> {
-        match (&self.path, &self.sql) {
-            (Some(path), _) => Origin::Path(path),
-            (None, Some(sql)) => Origin::Sql(sql),
-            (None, None) => unreachable!("a validated source has a path or sql"),
+        match (&self.path, &self.postgres, &self.command, &self.sql) {
+            (Some(paths), ..) => Origin::Path(paths),
+            (_, Some(postgres), ..) => Origin::Postgres(postgres),
+            (.., Some(command), _) => Origin::Command(command),
+            (.., Some(sql)) => Origin::Sql(sql),
+            (None, None, None, None) => unreachable!("a validated source has an origin"),
         }
     }
 
     /// As declared, else told by the file's name, or by that of the member of an archive; `None` where neither tells
-    /// it, where several paths tell different ones, and for SQL.
+    /// it, where several paths tell different ones, and for SQL. What databases and commands give is CSV.
     pub fn file_format(&self) -> Option<Format> {
         if self.format.is_some() {
             return self.format;
+        }
+        if self.postgres.is_some() || self.command.is_some() {
+            return Some(Format::Csv);
         }
         let names: Vec<&str> = match (&self.member, &self.path) {
             (Some(member), _) => vec![member],

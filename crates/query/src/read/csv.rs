@@ -2,7 +2,9 @@ use arrow::array::{BooleanArray, Int64Array, RecordBatch};
 use arrow::compute::filter_record_batch;
 use karat_core::{DataType, nearest};
 
+use super::arrow_stream;
 use super::cells::{CellBuilder, Written};
+use super::files::Location;
 use super::numbers::Numbers;
 use super::open::{OpenFile, unreadable};
 use super::records::{MAX_RECORD, Record, RecordError, Records};
@@ -13,6 +15,9 @@ use crate::{Progress, QueryError, Result};
 pub(super) fn read(read: &FileRead, place: &Place, progress: &dyn Progress, sink: &mut Sink) -> Result<FileNote> {
     let label = &place.file.label;
     let mut open = OpenFile::open(place.file, progress)?;
+    if matches!(place.file.location, Location::Command(_)) && open.peek(4)? == arrow_stream::MARKER {
+        return arrow_stream::read(read, place, open, progress, sink);
+    }
     let rows = {
         let wrong = |error| unreadable(label, error);
         let (text, encoding) = as_utf8(Box::new(&mut open.text), read.csv.encoding()).map_err(wrong)?;

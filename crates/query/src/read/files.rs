@@ -5,13 +5,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use karat_core::nearest;
-use karat_project::spec::{Compression, Format, Paths, Source, Told};
+use karat_project::spec::{Compression, Format, Origin, Paths, Source, Told};
 
+use super::WantedColumn;
 use super::archive::{self, Member};
+use super::command::{Run, timeout};
+use super::postgres::Copy;
+use super::remote::{Object, is_remote, objects};
 use crate::{QueryError, Result};
 
 /// An input file, found and told apart by its name.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct FoundFile {
     pub location: Location,
     /// As reports name it: relative to the project folder where it is inside.
@@ -21,28 +25,81 @@ pub(crate) struct FoundFile {
     pub bytes: u64,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) enum Location {
     Local(PathBuf),
     Member { archive: PathBuf, member: Member },
+    Remote(Object),
+    Postgres(Copy),
+    Command(Run),
 }
 
 impl Location {
-    /// The file on disk.
-    pub(crate) fn path(&self) -> &Path {
-        match self {
-            Location::Local(path) => path,
-            Location::Member { archive, .. } => archive,
-        }
+    /// What it looks like without being read: its name and what changes when it does. `None` of what has no looks.
+    pub(crate) fn look(&self) -> Result<Option<(String, String)>> {
+        let path = match self {
+            Location::Local(path) | Location::Member { archive: path, .. } => path,
+            Location::Remote(object) => return Ok(Some((object.url.clone(), object.state()))),
+            Location::Postgres(_) | Location::Command(_) => return Ok(None),
+        };
+        let wrong = |error| QueryError::Io { path: path.display().to_string(), error };
+        let metadata = std::fs::metadata(path).map_err(wrong)?;
+        let since = metadata.modified().map_err(wrong)?.duration_since(std::time::UNIX_EPOCH);
+        let changed = since.map_or(0, |since| since.as_nanos());
+        Ok(Some((path.display().to_string(), format!("{} {changed}", metadata.len()))))
     }
 }
 
-/// The files of a source's `path` (relative to `root`), each once: by pattern, then by path.
-pub(crate) fn find(root: &Path, source: &Source) -> Result<Vec<FoundFile>> {
+/// What a source reads: the files of its `path` (relative to `root`), each once, by pattern, then by path; or the one
+/// stream of its database or command.
+pub(crate) fn find(root: &Path, source: &Source, columns: &[WantedColumn]) -> Result<Vec<FoundFile>> {
+    match source.origin() {
+        Origin::Path(paths) => find_files(root, source, paths),
+        Origin::Postgres(postgres) => {
+            let wrong = |problem: String| QueryError::source(&source.name, "postgres", problem);
+            let url = filled_in(source, "postgres.url", &postgres.url)?;
+            let table = postgres.table.as_ref().map(|table| filled_in(source, "postgres.table", table)).transpose()?;
+            let copy = Copy::new(postgres, &url, table.as_deref(), columns).map_err(wrong)?;
+            let label = match &postgres.table {
+                Some(table) => format!("PostgreSQL table {table}"),
+                None => "PostgreSQL query".to_owned(),
+            };
+            Ok(vec![stream(Location::Postgres(copy), label, Format::Csv)])
+        }
+        Origin::Command(command) => {
+            let fill_in = |word: &String| filled_in(source, "command", word);
+            let words = command.run.iter().map(fill_in).collect::<Result<Vec<String>>>()?;
+            let label = command.run.join(" ");
+            let label = match label.char_indices().nth(60) {
+                Some((at, _)) => format!("`{}…`", &label[..at]),
+                None => format!("`{label}`"),
+            };
+            let (timeout, stderr) = (timeout(command.timeout), command.stderr);
+            let run = Run { words, label: label.clone(), folder: root.to_owned(), timeout, stderr };
+            Ok(vec![stream(Location::Command(run), label, source.format.unwrap_or(Format::Csv))])
+        }
+        Origin::Sql(_) => Ok(Vec::new()),
+    }
+}
+
+fn stream(location: Location, label: String, format: Format) -> FoundFile {
+    FoundFile { location, label, format, compression: Compression::None, bytes: 0 }
+}
+
+fn find_files(root: &Path, source: &Source, patterns: &Paths) -> Result<Vec<FoundFile>> {
     let mut files: Vec<FoundFile> = Vec::new();
     let mut labels = HashSet::new();
-    for pattern in source.path.iter().flat_map(Paths::iter) {
+    for pattern in patterns.iter() {
         let pattern = &filled_in(source, "path", pattern)?;
+        if is_remote(pattern) {
+            for object in objects(pattern)? {
+                let file = remote(source, object)?;
+                if labels.insert(file.label.clone()) {
+                    files.push(file);
+                }
+            }
+            continue;
+        }
         let whole = root.join(pattern);
         let mut paths = if pattern.contains(['*', '?', '[']) { matching(root, pattern)? } else { vec![whole] };
         paths.sort();
@@ -109,6 +166,19 @@ fn found(root: &Path, path: PathBuf, source: &Source) -> Result<Vec<FoundFile>> 
         checked(FoundFile { location, label, format, compression, bytes })
     };
     members.into_iter().map(file).collect()
+}
+
+fn remote(source: &Source, object: Object) -> Result<FoundFile> {
+    let (label, bytes) = (object.url.clone(), object.bytes());
+    let told = Told::by(&label);
+    let compression = source.compression.unwrap_or(told.compression);
+    if compression == Compression::Zip {
+        let problem =
+            "zip archives are read from local files: fetch it with a `command:`, or store its members".to_owned();
+        return Err(QueryError::File { path: label, problem });
+    }
+    let format = format_of(source, &[told], &label)?;
+    checked(FoundFile { location: Location::Remote(object), label, format, compression, bytes })
 }
 
 /// As declared, else by the first of the names that tells it.

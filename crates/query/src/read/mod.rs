@@ -1,7 +1,10 @@
 //! Reads a source's files: streaming, every row with its place, a bad row set apart and never in the way of the others.
 
 mod archive;
+mod arrow_stream;
+mod background;
 mod cells;
+mod command;
 mod compression;
 mod conform;
 mod csv;
@@ -11,8 +14,10 @@ mod json_values;
 mod numbers;
 mod open;
 mod parquet;
+mod postgres;
 mod quoting;
 mod records;
+mod remote;
 mod text;
 
 use arrow::array::{Int64Array, RecordBatch};
@@ -25,6 +30,7 @@ use crate::{Progress, Result};
 pub(crate) use conform::conform;
 pub(crate) use files::{FoundFile, find};
 pub(crate) use parquet::{columns_of, failures, printed, raw_row};
+pub(crate) use postgres::dialect as postgres_dialect;
 
 /// Rows a batch.
 pub(crate) const BATCH_ROWS: usize = 8192;

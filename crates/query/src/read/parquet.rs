@@ -1,4 +1,5 @@
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions};
@@ -9,13 +10,15 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::cells::not_a;
 use super::conform::{can_become, conform};
-use super::open::OpenFile;
+use super::files::Location;
+use super::open::{OpenFile, unreadable as io_error};
 use super::{BATCH_ROWS, BadRow, FileNote, FileRead, FoundFile, Place, ReadBatch, Sink, WantedColumn};
 use crate::{NoProgress, Progress, QueryError, Result};
 
 /// The columns of a Parquet file in Karat's types.
 pub(crate) fn columns_of(file: &FoundFile) -> Result<Schema> {
-    let builder = open(file)?;
+    let local = local(file)?;
+    let builder = open(file, &local)?;
     let mut columns = Vec::new();
     for field in builder.schema().fields() {
         let Some(data_type) = DataType::of_arrow(field.data_type()) else {
@@ -35,9 +38,28 @@ pub(crate) fn columns_of(file: &FoundFile) -> Result<Schema> {
     Ok(Schema::new(columns))
 }
 
-fn open(file: &FoundFile) -> Result<ParquetRecordBatchReaderBuilder<File>> {
-    let handle =
-        File::open(file.location.path()).map_err(|error| QueryError::Io { path: file.label.clone(), error })?;
+/// The file, or its copy on this machine, gone with the value.
+fn local(file: &FoundFile) -> Result<Local> {
+    match &file.location {
+        Location::Local(path) => Ok(Local::There(path.clone())),
+        Location::Remote(object) => Ok(Local::Copy(object.download().map_err(|error| io_error(&file.label, error))?)),
+        Location::Member { .. } | Location::Postgres(_) | Location::Command(_) => {
+            unreachable!("Parquet is read from files of its own only")
+        }
+    }
+}
+
+enum Local {
+    There(PathBuf),
+    Copy(tempfile::NamedTempFile),
+}
+
+fn open(file: &FoundFile, local: &Local) -> Result<ParquetRecordBatchReaderBuilder<File>> {
+    let path = match local {
+        Local::There(path) => path,
+        Local::Copy(copy) => copy.path(),
+    };
+    let handle = File::open(path).map_err(|error| QueryError::Io { path: file.label.clone(), error })?;
     ParquetRecordBatchReaderBuilder::try_new(handle).map_err(|error| unreadable(file, &error.to_string()))
 }
 
@@ -47,7 +69,8 @@ fn unreadable(file: &FoundFile, problem: &str) -> QueryError {
 
 pub(super) fn read(read: &FileRead, place: &Place, progress: &dyn Progress, sink: &mut Sink) -> Result<FileNote> {
     let file = place.file;
-    let builder = open(file)?;
+    let local = local(file)?;
+    let builder = open(file, &local)?;
     let schema = builder.schema().clone();
     let mut places = Vec::new();
     for column in &read.columns {
@@ -68,12 +91,16 @@ pub(super) fn read(read: &FileRead, place: &Place, progress: &dyn Progress, sink
         sink(read_batch)?;
     }
     // Parquet is read out of order, so its bytes are digested in a pass of their own.
-    let (digest, bytes) = OpenFile::open(file, &NoProgress).and_then(OpenFile::finish)?;
+    let read_again = match &local {
+        Local::There(_) => file.clone(),
+        Local::Copy(copy) => FoundFile { location: Location::Local(copy.path().to_owned()), ..file.clone() },
+    };
+    let (digest, bytes) = OpenFile::open(&read_again, &NoProgress).and_then(OpenFile::finish)?;
     progress.bytes(bytes);
     Ok(FileNote { path: file.label.clone(), digest, rows, bytes })
 }
 
-fn locate(file: &FoundFile, schema: &arrow::datatypes::Schema, column: &WantedColumn) -> Result<usize> {
+pub(super) fn locate(file: &FoundFile, schema: &arrow::datatypes::Schema, column: &WantedColumn) -> Result<usize> {
     let problem = match schema.column_with_name(&column.file_name) {
         Some((index, field)) if can_become(field.data_type(), column.data_type) => return Ok(index),
         Some((_, field)) => {
@@ -88,7 +115,7 @@ fn locate(file: &FoundFile, schema: &arrow::datatypes::Schema, column: &WantedCo
 }
 
 /// The batch in the wanted types; rows with a cell that has no value there are set apart.
-fn typed(read: &FileRead, place: &Place, batch: &RecordBatch, rows_before: u64) -> Result<ReadBatch> {
+pub(super) fn typed(read: &FileRead, place: &Place, batch: &RecordBatch, rows_before: u64) -> Result<ReadBatch> {
     let first = rows_before as i64 + 1;
     let lines = Int64Array::from_iter_values(first..first + batch.num_rows() as i64);
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(read.columns.len());

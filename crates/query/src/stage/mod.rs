@@ -16,11 +16,12 @@ use arrow::array::RecordBatch;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use karat_core::{Digest, DigestWriter};
+use karat_project::spec::Origin;
 use tokio::sync::mpsc;
 
 use crate::engine::{Engine, Tables};
 use crate::plan::{Input, SourcePlan};
-use crate::read::{FileNote, FileRead, ReadBatch, find, read_files};
+use crate::read::{FileNote, FileRead, ReadBatch, find, postgres_dialect, read_files};
 use crate::spool::Spool;
 use crate::{Progress, QueryError, Result, sql};
 
@@ -124,9 +125,12 @@ async fn read_delivery(
     let reading = move || {
         let Input::Files { columns } = &plan.0.input else { unreachable!("only files are read here") };
         let source = &plan.0.source;
-        let files = find(&plan.0.root, source)?;
+        let files = find(&plan.0.root, source, columns)?;
         labels.set(files.iter().map(|file| file.label.clone()).collect());
-        let csv = source.csv.clone().unwrap_or_default();
+        let csv = match source.origin() {
+            Origin::Postgres(_) => postgres_dialect(),
+            _ => source.csv.clone().unwrap_or_default(),
+        };
         let read = FileRead { files, columns: columns.clone(), csv, zone: source.zone() };
         read_files(&read, progress.as_ref(), &mut |batch| sender.blocking_send(batch).map_err(|_| stopped()))
     };

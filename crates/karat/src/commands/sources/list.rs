@@ -36,6 +36,11 @@ pub async fn run(context: &Context, workspace: &Workspace) -> Result<ExitCode> {
             description: source.description.clone(),
             from: match source.origin() {
                 Origin::Path(paths) => paths.to_string(),
+                Origin::Postgres(postgres) => match &postgres.table {
+                    Some(table) => format!("PostgreSQL table {table}"),
+                    None => "PostgreSQL query".to_owned(),
+                },
+                Origin::Command(command) => command.run.join(" "),
                 Origin::Sql(_) => {
                     let read: Vec<String> =
                         workspace.project.upstream(source).iter().map(ToString::to_string).collect();
