@@ -6,7 +6,7 @@ use std::time::Instant as Stopwatch;
 
 use anyhow::{Context, Result, bail};
 use karat_core::{Name, nearest};
-use karat_query::{ContractReport, DeliveryCounts, Staged, Table, Tables, deliver, stage};
+use karat_query::{ContractReport, DeliveryCounts, Occasion, Staged, Table, Tables, deliver, stage};
 use karat_registry::Release;
 use serde::Serialize;
 
@@ -114,7 +114,17 @@ async fn staged(workspace: &Workspace, catalog: &Catalog, planned: &PlannedSourc
     let tables = tables(workspace, catalog, planned).await?;
     let reading = workspace.observer.begin(&format!("reading {name}"), 0, Unit::Bytes);
     let progress = Arc::new(Reading(reading));
-    stage(&workspace.engine, &planned.plan, &tables, progress).await.with_context(|| format!("source {name}"))
+    let occasion = Occasion { at: workspace.clock.now(), earlier: earlier(workspace, name).await? };
+    stage(&workspace.engine, &planned.plan, &tables, occasion, progress).await.with_context(|| format!("source {name}"))
+}
+
+/// How many rows of each delivery that made a commit were not quarantined.
+async fn earlier(workspace: &Workspace, name: &Name) -> Result<Vec<u64>> {
+    let commits = workspace.history.commits(name).await?;
+    let rows = |counts: serde_json::Value| {
+        serde_json::from_value(counts).map(|counts: DeliveryCounts| counts.read - counts.quarantined)
+    };
+    Ok(commits.into_iter().map(|commit| rows(commit.counts)).collect::<Result<Vec<u64>, _>>()?)
 }
 
 /// The current rows of the sources that this one reads.

@@ -21,7 +21,7 @@ pub use plan::{Identity, Shape, SourcePlan};
 pub use progress::{NoProgress, Progress};
 pub use read::FileNote;
 pub use sql::{LeftOut, LeftOutBy, plan_sql};
-pub use stage::{ContractReport, Example, Quarantine, RuleReport, Staged, stage};
+pub use stage::{ContractReport, Example, Occasion, Quarantine, RuleReport, Staged, stage};
 
 /// What this crate's calls return.
 pub type Result<T> = std::result::Result<T, QueryError>;

@@ -29,7 +29,7 @@ impl Read {
 }
 
 /// The visible events in their order: of each identity's visible records the one with the greatest
-/// (known time, commit, not removed), unless that one removes it.
+/// (known time, commit, event time, not removed), unless that one removes it.
 pub(crate) fn select(events: &KeyEvents, plan: &Plan, read: Read, best: &mut Vec<u32>, rows: &mut Vec<u32>) {
     rows.clear();
     let happened = read.happened(events, plan);
@@ -42,7 +42,8 @@ pub(crate) fn select(events: &KeyEvents, plan: &Plan, read: Read, best: &mut Vec
     let rank = |row: u32| {
         let row = row as usize;
         // Between records alike in all this, the later in the order of events.
-        (events.known_time[row], events.commit[row], !events.removed[row], row)
+        let happened = if plan.timed { events.event_time[row] } else { 0 };
+        (events.known_time[row], events.commit[row], happened, !events.removed[row], row)
     };
     for row in (0..happened as u32).filter(|row| read.knows(events, *row as usize)) {
         let winner = &mut best[events.identity[row as usize] as usize];

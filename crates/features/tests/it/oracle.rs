@@ -72,7 +72,8 @@ pub fn visible<'a>(records: &'a [Record], rules: &Rules, reader: Reader) -> Vec<
     let ids: HashSet<i64> = seen.iter().map(|record| record.id).collect();
     for id in ids {
         let mut of_id: Vec<&&Record> = seen.iter().filter(|record| record.id == id).collect();
-        of_id.sort_by_key(|record| (record.known, record.commit, !record.removed));
+        let happened = |record: &Record| if rules.timed { record.event_time } else { 0 };
+        of_id.sort_by_key(|record| (record.known, record.commit, happened(record), !record.removed));
         let winner = of_id.last().unwrap();
         if !winner.removed {
             rows.push(winner);

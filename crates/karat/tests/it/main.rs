@@ -10,5 +10,6 @@ mod journey;
 mod learning;
 mod mistakes;
 mod small;
+mod sources;
 mod support;
 mod tampering;

@@ -4,7 +4,7 @@ use regex::Regex;
 use super::columns::{Columns, Reading};
 use super::scope::Scope;
 use crate::kind::Kind;
-use crate::spec::{Action, Check, Rule, Source};
+use crate::spec::{Action, Check, Moment, Rule, Source};
 use crate::yaml::Aim;
 
 pub(super) fn check(scope: &mut Scope<'_>, source: &Source) {
@@ -40,15 +40,15 @@ fn check_columns(scope: &mut Scope<'_>, columns: &Columns<'_>, check: &Check, pa
 fn check_action(scope: &mut Scope<'_>, source: &Source, rule: &Rule, path: &str) {
     let check = rule.check.name();
     let action = format!("{path}.action");
-    if matches!(rule.check, Check::RowCount { .. }) {
+    if rule.check.is_whole() {
         if !matches!(rule.action, Action::Warn | Action::Fail) {
-            let message = "a `row_count` check is about the whole delivery: it can only `warn` or `fail`";
+            let message = format!("a `{check}` check is about the whole delivery: it can only `warn` or `fail`");
             scope.at_with_help(&action, message, "write `action: fail` or `action: warn`");
         }
         if rule.fail_above.is_some() {
             scope.at_key(
                 &format!("{path}.fail_above"),
-                "`fail_above` is a share of rows, and `row_count` is about none in particular",
+                format!("`fail_above` is a share of rows, and `{check}` is about none in particular"),
             );
         }
     }
@@ -72,7 +72,7 @@ fn check_action(scope: &mut Scope<'_>, source: &Source, rule: &Rule, path: &str)
 }
 
 fn check_set_null(scope: &mut Scope<'_>, source: &Source, rule: &Rule, path: &str, check: &str) {
-    if matches!(rule.check, Check::RowCount { .. }) {
+    if rule.check.is_whole() {
         return; // Reported already.
     }
     if matches!(rule.check, Check::NotNull { .. }) {
@@ -134,8 +134,39 @@ fn check_content(scope: &mut Scope<'_>, columns: &Columns<'_>, source: &Source, 
             }
             _ => {}
         },
-        Check::Relation { column, source: other, references } => {
+        Check::Relation { column, source: other, references, tolerance } => {
             check_relation(scope, source, column, other, references.as_deref(), path);
+            check_tolerance(scope, *tolerance, path);
+        }
+        Check::Length { column, min, max } => {
+            if let Some(data_type) = type_of(column).filter(|data_type| *data_type != DataType::Text) {
+                let message = format!("a `length` is of text, and `{column}` is of type {data_type}");
+                scope.at(&format!("{path}.column"), message);
+            }
+            match (min, max) {
+                (None, None) => require_bounds(scope, "length", path),
+                (Some(min), Some(max)) if min > max => {
+                    scope.at(&format!("{path}.max"), format!("`max` {max} is less than `min` {min}"));
+                }
+                _ => {}
+            }
+        }
+        Check::Freshness { column, .. } => {
+            if let Some(data_type) = type_of(column).filter(|data_type| !data_type.is_time()) {
+                let message = format!("`freshness` is of a date or timestamp, and `{column}` is of type {data_type}");
+                scope.at(&format!("{path}.column"), message);
+            }
+        }
+        Check::Volume { last, tolerance } => {
+            if *last == 0 {
+                scope.at(
+                    &format!("{path}.last"),
+                    "a `volume` check needs a delivery to compare with: `last: 1` or more",
+                );
+            }
+            if *tolerance < 0.0 {
+                scope.at(&format!("{path}.tolerance"), format!("`tolerance` is a share of the mean, not {tolerance}"));
+            }
         }
         Check::NotNull { .. } | Check::Unique { .. } | Check::Expression { .. } => {}
     }
@@ -170,6 +201,13 @@ fn check_range(
     }
 }
 
+fn check_tolerance(scope: &mut Scope<'_>, tolerance: Option<f64>, path: &str) {
+    if let Some(share) = tolerance.filter(|share| !(0.0..=1.0).contains(share)) {
+        let message = format!("`tolerance` is a share of rows, from 0 to 1, not {share}");
+        scope.at_with_help(&format!("{path}.tolerance"), message, "write 0.01 for 1 %");
+    }
+}
+
 fn require_bounds(scope: &mut Scope<'_>, check: &str, path: &str) {
     // One that is there and could not be read has been reported.
     if !scope.is_written(&format!("{path}.min")) && !scope.is_written(&format!("{path}.max")) {
@@ -186,6 +224,9 @@ fn check_value(
     path: &str,
 ) -> Option<Value> {
     let data_type = data_type?;
+    if data_type.is_time() && value.as_str().and_then(Moment::parse).is_some() {
+        return None;
+    }
     // Any number bounds an int: `min: 0.5` is as good as `min: 1`.
     let read = match (data_type, value) {
         (DataType::Int, serde_json::Value::Number(_)) => Value::from_json(value, DataType::Float),
@@ -196,8 +237,8 @@ fn check_value(
         Err(_) => {
             let help = match data_type {
                 DataType::Text => format!("put it in quotes: \"{value}\""),
-                DataType::Date => "write it like 2021-10-01".to_owned(),
-                DataType::Timestamp => "write it like 2021-10-01T00:00:00Z".to_owned(),
+                DataType::Date => "write it like 2021-10-01, `now` or \"-10 years\"".to_owned(),
+                DataType::Timestamp => "write it like 2021-10-01T00:00:00Z, `now` or \"-10 years\"".to_owned(),
                 DataType::Bool => "write `true` or `false`".to_owned(),
                 DataType::Int | DataType::Float => "write a number, without quotes".to_owned(),
             };

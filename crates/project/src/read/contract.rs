@@ -1,6 +1,6 @@
 use super::reader::{Fields, Reader};
-use super::scalar::{choice, columns, json, jsons, name, number, sql, text, whole};
-use crate::spec::{Action, Check, Rule};
+use super::scalar::{choice, columns, json, jsons, name, number, sql, text, whole, window};
+use crate::spec::{Action, Check, LAST_DELIVERIES, Rule};
 use crate::yaml::Node;
 
 /// A check's name as files write it, before its own keys are read.
@@ -12,18 +12,24 @@ enum CheckName {
     Range,
     Pattern,
     RowCount,
+    Length,
     Relation,
+    Freshness,
+    Volume,
     Expression,
 }
 
-const CHECKS: [(&str, CheckName); 8] = [
+const CHECKS: [(&str, CheckName); 11] = [
     ("not_null", CheckName::NotNull),
     ("unique", CheckName::Unique),
     ("allowed", CheckName::Allowed),
     ("range", CheckName::Range),
     ("pattern", CheckName::Pattern),
     ("row_count", CheckName::RowCount),
+    ("length", CheckName::Length),
     ("relation", CheckName::Relation),
+    ("freshness", CheckName::Freshness),
+    ("volume", CheckName::Volume),
     ("expression", CheckName::Expression),
 ];
 
@@ -52,7 +58,10 @@ fn words(check: CheckName) -> &'static str {
         CheckName::Range => "a `range` check",
         CheckName::Pattern => "a `pattern` check",
         CheckName::RowCount => "a `row_count` check",
+        CheckName::Length => "a `length` check",
         CheckName::Relation => "a `relation` check",
+        CheckName::Freshness => "a `freshness` check",
+        CheckName::Volume => "a `volume` check",
         CheckName::Expression => "an `expression` check",
     }
 }
@@ -86,7 +95,24 @@ fn keys_of(reader: &mut Reader<'_>, fields: &mut Fields<'_>, node: &Node, check:
             let column = fields.required(reader, "column", text);
             let source = fields.required(reader, "source", name);
             let references = fields.optional(reader, "references", text);
-            Check::Relation { column: column?, source: source?, references }
+            let tolerance = fields.optional(reader, "tolerance", number);
+            Check::Relation { column: column?, source: source?, references, tolerance }
+        }
+        CheckName::Length => {
+            let column = fields.required(reader, "column", text);
+            let min = fields.optional(reader, "min", whole);
+            let max = fields.optional(reader, "max", whole);
+            Check::Length { column: column?, min, max }
+        }
+        CheckName::Freshness => {
+            let column = fields.required(reader, "column", text);
+            let within = fields.required(reader, "within", window);
+            Check::Freshness { column: column?, within: within? }
+        }
+        CheckName::Volume => {
+            let last = fields.optional(reader, "last", whole).unwrap_or(LAST_DELIVERIES);
+            let tolerance = fields.required(reader, "tolerance", number);
+            Check::Volume { last, tolerance: tolerance? }
         }
         CheckName::Expression => Check::Expression { sql: fields.required(reader, "sql", sql)? },
     })

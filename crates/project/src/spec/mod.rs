@@ -17,7 +17,7 @@ mod paths;
 mod source;
 
 pub use config::{Config, Server, Stores};
-pub use contract::{Action, Check, Rule};
+pub use contract::{Action, Check, LAST_DELIVERIES, Moment, Rule};
 pub use csv::{Csv, ENCODING_LABELS, encoding_of};
 pub use endpoint::{Endpoint, Limits, Log, ReasonMode, Reasons, Survives, UnknownKey};
 pub use entity::Entity;

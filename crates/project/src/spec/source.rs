@@ -195,7 +195,7 @@ pub struct Told<'a> {
 impl<'a> Told<'a> {
     pub fn by(name: &'a str) -> Told<'a> {
         let file = name.rsplit('/').next().unwrap_or(name);
-        let ending = |file: &'a str| file.rsplit_once('.').map(|(stem, extension)| (stem, extension));
+        let ending = |file: &'a str| file.rsplit_once('.');
         let compression_of = |extension: &str| match extension.to_ascii_lowercase().as_str() {
             "gz" | "gzip" => Some(Compression::Gzip),
             "zst" | "zstd" => Some(Compression::Zstd),

@@ -104,3 +104,32 @@ fn what_is_no_manifest_is_refused() {
     );
     assert!(Project::from_manifest(&serde_json::json!([])).is_err());
 }
+
+/// What a variable holds may be a secret: the Release keeps what it is called.
+#[test]
+fn variables_stay_references() {
+    let folder = Folder::lending();
+    let home = std::env::var("PATH").expect("every process has a PATH");
+    folder.write(
+        "sources/bureau.yaml",
+        "kind: Source\nname: bureau\npostgres: {url: \"${PATH}\", table: a}\nkeys: [id]\ncolumns: {id: int}\n",
+    );
+    folder.write(
+        "sources/files.yaml",
+        "kind: Source\nname: files\npath: [\"${PATH}/a.csv\", b.csv]\ncolumns: {id: int}\n",
+    );
+    folder.write(
+        "sources/printed.yaml",
+        "kind: Source\nname: printed\ncommand: [echo, \"${PATH}\"]\nkeys: [id]\ncolumns: {id: int}\n",
+    );
+    let project = Project::load(folder.path(), None).unwrap();
+    let manifest = project.manifest().to_string();
+    assert_eq!(manifest.matches("${PATH}").count(), 3);
+    assert!(!manifest.contains(&home));
+    let rebuilt = Project::from_manifest(&project.manifest()).unwrap();
+    assert_eq!(rebuilt.sources(), project.sources());
+    // Where a store's URI is wrong, the message shows the reference too.
+    folder.edit("karat.yaml", "sqlite://.karat/metadata.db", "${PATH}");
+    let problems = Project::load(folder.path(), None).unwrap_err().lines();
+    assert!(problems.contains("found what `${PATH}` stands for") && !problems.contains(&home), "{problems}");
+}

@@ -154,6 +154,7 @@ impl<'a> Sides<'a> {
             there: side(there, |side, row| Rank {
                 known: side.known.value(row),
                 commit: side.commit.value(row),
+                event: event(&side.event, row),
                 stays: !side.removed.value(row),
                 row,
             })?,
@@ -180,7 +181,7 @@ impl<'a> Sides<'a> {
         }
     }
 
-    /// The versions among an identity's records: of one known time and commit, the row that stays, else a removal.
+    /// The versions among an identity's records: of one known time and commit, the rows that stay, else a removal.
     fn versions(&self, group: &[usize]) -> Vec<Version> {
         let side = &self.there;
         let mut versions: Vec<Version> = Vec::new();
@@ -192,9 +193,11 @@ impl<'a> Sides<'a> {
                 of = Some((known, commit));
             }
             if !side.removed.value(row) {
-                let version = versions.last_mut().expect("one was just pushed");
-                *version =
-                    Version { known, event: event(&side.event, row), row: Some(RowRef::There(row)), fresh: false };
+                if versions.last().is_some_and(|version| version.row.is_none()) {
+                    versions.pop();
+                }
+                let (event, row) = (event(&side.event, row), Some(RowRef::There(row)));
+                versions.push(Version { known, event, row, fresh: false });
             }
         }
         versions
@@ -324,6 +327,7 @@ fn event(times: &Int64Array, row: usize) -> i64 {
 struct Rank {
     known: i64,
     commit: i64,
+    event: i64,
     stays: bool,
     row: usize,
 }

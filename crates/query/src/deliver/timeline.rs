@@ -65,37 +65,79 @@ impl Timeline {
     /// What the fresh versions need written, in the order of known times, of one known time the row that stays last.
     ///
     /// A late version must also be retracted by older ones that win over it. That retraction is of this commit, so the
-    /// row it makes way for is written again beside it. Where versions of one known time came by several commits, the
-    /// last of them stands for all.
+    /// rows it makes way for are written again beside it.
     pub(super) fn records(&self) -> Vec<Record> {
         let mut records = Vec::new();
+        let mut start = 0;
         for group in self.versions.chunk_by(|a, b| a.known == b.known) {
-            let winning = group.last().expect("groups are not empty");
-            let end = self.after(winning.known) - 1;
-            let start = end + 1 - group.len();
-            let mut retracts_fresh = false;
-            for (index, lost) in self.versions[..end].iter().enumerate() {
-                let Some(row) = lost.row.filter(|_| winning.fresh || lost.fresh) else { continue };
-                let both_visible = lost.event.max(winning.event);
-                if self.retracted_between(index, if lost.fresh { start } else { end }, both_visible) {
-                    continue;
+            let standing = self.standing(start, start + group.len());
+            let before = records.len();
+            self.retract_late(start, &standing, &mut records);
+            let again = records.len() > before;
+            self.retract_lost(standing.last().copied().expect("the last of a known time stands"), &mut records);
+            for (place, &index) in standing.iter().enumerate() {
+                let Version { known, event, row, fresh } = self.versions[index];
+                let Some(row) = row.filter(|_| fresh || again) else { continue };
+                // Written again, it has to make way again for those that win over it once they are visible.
+                if let (Some(next), false) = (standing.get(place + 1), fresh) {
+                    let by = &self.versions[*next];
+                    if !by.fresh {
+                        records.push(Record { row, event: by.event, known, removed: true });
+                    }
                 }
-                let event = if winning.row.is_some() { winning.event } else { lost.event };
-                records.push(Record { row, event, known: winning.known, removed: true });
-                retracts_fresh |= lost.fresh;
+                records.push(Record { row, event, known, removed: false });
             }
-            if let Some(row) = winning.row.filter(|_| winning.fresh || retracts_fresh) {
-                records.push(Record { row, event: winning.event, known: winning.known, removed: false });
-            }
+            start += group.len();
         }
         records
     }
 
-    /// Whether a version between two, visible from `event` on, retracts the first already: those in history retracted
-    /// all before them, while a fresh one is retracted by the last of each known time only.
-    fn retracted_between(&self, lost: usize, end: usize, event: i64) -> bool {
-        let last_of_its_time = |index: usize| self.after(self.versions[index].known) == index + 1;
-        (lost + 1..end)
-            .any(|index| self.versions[index].event <= event && (!self.versions[lost].fresh || last_of_its_time(index)))
+    /// Of the versions of one known time, those that win for some reader: each but the last happened before all after it,
+    /// so that it is what a reader sees who sees none of them yet. A removal holds always.
+    fn standing(&self, start: usize, end: usize) -> Vec<usize> {
+        let mut standing: Vec<usize> = Vec::new();
+        for index in (start..end).rev() {
+            if standing.last().is_none_or(|after| self.versions[index].event < self.versions[*after].event) {
+                standing.push(index);
+            }
+        }
+        standing.reverse();
+        standing
+    }
+
+    /// Fresh versions known earlier make way for the first that stands here: whoever sees any of these sees that one.
+    fn retract_late(&self, start: usize, standing: &[usize], records: &mut Vec<Record>) {
+        let by = &self.versions[standing[0]];
+        for (index, lost) in self.versions[..start].iter().enumerate() {
+            let Some(row) = lost.row.filter(|_| lost.fresh) else { continue };
+            let both_visible = lost.event.max(by.event);
+            if self.versions[index + 1..start].iter().any(|between| between.event <= both_visible) {
+                continue;
+            }
+            let event = match (by.row, standing.get(1)) {
+                (Some(_), _) => by.event,
+                // A removal holds wherever what it removes does; beside rows that come later it must not outlive them.
+                (None, Some(next)) => lost.event.min(self.versions[*next].event),
+                (None, None) => lost.event,
+            };
+            records.push(Record { row, event, known: by.known, removed: true });
+        }
+    }
+
+    /// A fresh version takes away all that history had before it, unless another in between did so already.
+    fn retract_lost(&self, winning: usize, records: &mut Vec<Record>) {
+        let by = &self.versions[winning];
+        if !by.fresh {
+            return;
+        }
+        for (index, lost) in self.versions[..winning].iter().enumerate() {
+            let Some(row) = lost.row.filter(|_| !lost.fresh) else { continue };
+            let both_visible = lost.event.max(by.event);
+            if self.versions[index + 1..winning].iter().any(|between| between.event <= both_visible) {
+                continue;
+            }
+            let event = if by.row.is_some() { by.event } else { lost.event };
+            records.push(Record { row, event, known: by.known, removed: true });
+        }
     }
 }

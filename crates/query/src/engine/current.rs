@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Int64Type, SchemaRef};
 use arrow::row::{RowConverter, Rows, SortField};
@@ -158,12 +158,12 @@ fn show(batch: &RecordBatch, shown: &SchemaRef) -> DataFusionResult<RecordBatch>
 }
 
 /// Of the records of a partition, the current rows: per identity the record of the greatest
-/// (known_time, commit, not removed), unless it is a removal.
+/// (known_time, commit, event time, not removed), unless it is a removal.
 fn winners(shape: &Shape, records: Vec<RecordBatch>) -> DataFusionResult<Vec<RecordBatch>> {
     struct Winner {
         batch: usize,
         row: usize,
-        rank: (i64, i64, bool),
+        rank: (i64, i64, i64, bool),
     }
     let Some(first) = records.first() else { return Ok(Vec::new()) };
     let identity = shape.identity_columns();
@@ -193,7 +193,7 @@ fn winners(shape: &Shape, records: Vec<RecordBatch>) -> DataFusionResult<Vec<Rec
     }
     let mut keep: Vec<Vec<bool>> = records.iter().map(|records| vec![false; records.num_rows()]).collect();
     for winner in &table {
-        keep[winner.batch][winner.row] = winner.rank.2;
+        keep[winner.batch][winner.row] = winner.rank.3;
     }
     let filtered =
         records.iter().zip(keep).map(|(records, keep)| filter_record_batch(records, &BooleanArray::from(keep)));
@@ -203,6 +203,7 @@ fn winners(shape: &Shape, records: Vec<RecordBatch>) -> DataFusionResult<Vec<Rec
 struct Ranks<'a> {
     known: &'a [i64],
     commit: &'a [i64],
+    event: &'a Int64Array,
     removed: &'a BooleanArray,
 }
 
@@ -212,12 +213,14 @@ impl<'a> Ranks<'a> {
         Ranks {
             known: column(hidden::KNOWN_TIME).as_primitive::<Int64Type>().values(),
             commit: column(hidden::COMMIT).as_primitive::<Int64Type>().values(),
+            event: column(hidden::EVENT_TIME).as_primitive::<Int64Type>(),
             removed: column(hidden::REMOVED).as_boolean(),
         }
     }
 
-    fn of(&self, row: usize) -> (i64, i64, bool) {
-        (self.known[row], self.commit[row], !self.removed.value(row))
+    fn of(&self, row: usize) -> (i64, i64, i64, bool) {
+        let event = if self.event.is_null(row) { i64::MIN } else { self.event.value(row) };
+        (self.known[row], self.commit[row], event, !self.removed.value(row))
     }
 }
 

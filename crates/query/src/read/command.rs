@@ -14,8 +14,6 @@ use karat_project::spec::Stderr;
 pub(crate) struct Run {
     /// With variables filled in: never shown.
     pub words: Vec<String>,
-    /// As the source has it, for messages.
-    pub label: String,
     pub folder: PathBuf,
     pub timeout: Duration,
     pub stderr: Stderr,

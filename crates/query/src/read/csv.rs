@@ -110,6 +110,10 @@ fn locate(label: &str, header: &[String], wanted: &[WantedColumn], line: u64) ->
             header.iter().enumerate().filter(|(_, name)| **name == column.file_name).map(|(index, _)| index);
         let Some(index) = found.next() else {
             let hint = match nearest(&column.file_name, header.iter().map(String::as_str)) {
+                _ if other_delimiter(header).is_some() => {
+                    let mark = other_delimiter(header).unwrap_or_default();
+                    format!("its first line is one cell; is it written with `csv: {{delimiter: \"{mark}\"}}`?")
+                }
                 Some(name) => format!("did you mean `{name}`?"),
                 None => format!("it has {}", listed(header)),
             };
@@ -121,6 +125,15 @@ fn locate(label: &str, header: &[String], wanted: &[WantedColumn], line: u64) ->
         places.push(index);
     }
     Ok(places)
+}
+
+/// What most likely separates the cells of a header that came out as one.
+fn other_delimiter(header: &[String]) -> Option<&'static str> {
+    let [only] = header else { return None };
+    [(';', ";"), ('\t', "\\t"), ('|', "|"), (',', ",")]
+        .into_iter()
+        .find(|(mark, _)| only.contains(*mark))
+        .map(|(_, name)| name)
 }
 
 fn listed(header: &[String]) -> String {

@@ -30,7 +30,7 @@ pub(crate) enum Location {
     Local(PathBuf),
     Member { archive: PathBuf, member: Member },
     Remote(Object),
-    Postgres(Copy),
+    Postgres(Box<Copy>),
     Command(Run),
 }
 
@@ -64,7 +64,7 @@ pub(crate) fn find(root: &Path, source: &Source, columns: &[WantedColumn]) -> Re
                 Some(table) => format!("PostgreSQL table {table}"),
                 None => "PostgreSQL query".to_owned(),
             };
-            Ok(vec![stream(Location::Postgres(copy), label, Format::Csv)])
+            Ok(vec![stream(Location::Postgres(Box::new(copy)), label, Format::Csv)])
         }
         Origin::Command(command) => {
             let fill_in = |word: &String| filled_in(source, "command", word);
@@ -75,7 +75,7 @@ pub(crate) fn find(root: &Path, source: &Source, columns: &[WantedColumn]) -> Re
                 None => format!("`{label}`"),
             };
             let (timeout, stderr) = (timeout(command.timeout), command.stderr);
-            let run = Run { words, label: label.clone(), folder: root.to_owned(), timeout, stderr };
+            let run = Run { words, folder: root.to_owned(), timeout, stderr };
             Ok(vec![stream(Location::Command(run), label, source.format.unwrap_or(Format::Csv))])
         }
         Origin::Sql(_) => Ok(Vec::new()),

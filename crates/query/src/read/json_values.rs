@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn an_array_that_is_none_is_an_error_with_its_line() {
-        for (text, line) in [("[1,\n2", 2), ("[1,\n", 2), ("[1]\n[2]", 2), ("[{\n}", 2), ("[{", 1)] {
+        for (text, line) in [("[1,\n2", 2), ("[1,\n", 2), ("[1]\n[2]", 2), ("[{\n}", 1), ("[{", 1)] {
             assert!(matches!(values(text), Err(ValuesError::Broken(at, _)) if at == line), "{text}");
         }
     }

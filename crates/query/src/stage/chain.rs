@@ -6,7 +6,7 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringAr
 use arrow::compute::{filter_record_batch, nullif};
 use arrow::datatypes::{Int64Type, UInt32Type};
 use karat_core::hidden::NulledCell;
-use karat_core::{DataType, Digest, Value};
+use karat_core::{DataType, Digest, Value, Zone};
 use karat_project::spec::Action;
 
 use super::accept::AcceptWriter;
@@ -16,16 +16,19 @@ use super::relation::Related;
 use super::report::{ContractReport, EXAMPLES, Example, RuleReport};
 use super::rules::{CompiledRule, Test};
 use super::unique::{Unique, Verdict};
-use super::{Labels, Staged};
+use super::whole::{self, newest};
+use super::{Labels, Occasion, Staged};
 use crate::Result;
 use crate::engine::Engine;
 use crate::plan::{Parts, SourcePlan};
 use crate::read::{BadRow, ReadBatch};
+use crate::spool::SpoolWriter;
 
 pub(super) struct Chain {
     parts: Arc<Parts>,
     layout: Layout,
     related: Related,
+    occasion: Occasion,
     labels: Labels,
     rules: Vec<RuleState>,
     quarantine: QuarantineWriter,
@@ -43,12 +46,24 @@ pub(super) struct Chain {
 struct RuleState {
     examined: u64,
     failed: u64,
+    /// Of the failed, those that did not go on.
+    kept_apart: u64,
     examples: Vec<Example>,
     unique: Option<Unique>,
+    /// Rows that wait for the share that fails to be known, and which of them, by number, do.
+    waiting: Option<(SpoolWriter, Vec<u64>)>,
+    /// Of a `freshness` check.
+    newest: Option<i64>,
 }
 
 impl Chain {
-    pub(super) fn new(engine: &Engine, plan: &SourcePlan, related: Related, labels: Labels) -> Chain {
+    pub(super) fn new(
+        engine: &Engine,
+        plan: &SourcePlan,
+        related: Related,
+        occasion: Occasion,
+        labels: Labels,
+    ) -> Chain {
         let parts = plan.0.clone();
         let layout = Layout::new(&parts);
         let (temp_dir, budget) = (engine.temp_dir(), engine.memory_bytes());
@@ -59,6 +74,7 @@ impl Chain {
             parts,
             layout,
             related,
+            occasion,
             labels,
             rules,
             quarantine,
@@ -108,13 +124,22 @@ impl Chain {
                 return Ok(());
             }
             let failing = match &rule.test {
-                Test::RowCount { .. } => Vec::new(),
+                Test::RowCount { .. } | Test::Volume { .. } => Vec::new(),
+                Test::Freshness { place, .. } => {
+                    let newest = newest(batch.column(*place), &parts.source.zone());
+                    let state = &mut self.rules[index];
+                    state.newest = state.newest.max(newest);
+                    Vec::new()
+                }
                 Test::Unique(columns) => match self.repeated(index, columns, &batch)? {
                     Verdict::Failing(rows) => rows,
                     Verdict::Waits => return Ok(()),
                 },
-                _ => rule.failing(&batch, &parts.prepared, &self.related)?,
+                _ => rule.failing(&batch, &parts, &self.related, &self.occasion)?,
             };
+            if rule.waits() {
+                return self.wait(index, batch, failing);
+            }
             batch = self.act(rule, batch, failing)?;
         }
         let incomplete = self.accept.push(&parts, &self.layout, &batch)?;
@@ -133,8 +158,27 @@ impl Chain {
         unique.push(batch, &self.layout.schema)
     }
 
+    /// Sets the batch aside until the share that fails is known.
+    fn wait(&mut self, index: usize, batch: RecordBatch, failing: Vec<usize>) -> Result<()> {
+        let spool = || SpoolWriter::new(self.layout.schema.clone(), &self.temp_dir, self.budget / 8);
+        let (rows, numbers) = self.rules[index].waiting.get_or_insert_with(|| (spool(), Vec::new()));
+        let first = rows.rows();
+        numbers.extend(failing.into_iter().map(|row| first + row as u64));
+        rows.push(batch)
+    }
+
     /// Counts the failing rows and does with them what the rule says; gives the batch that goes on.
     fn act(&mut self, rule: &CompiledRule, batch: RecordBatch, failing: Vec<usize>) -> Result<RecordBatch> {
+        self.act_as(rule, rule.action, batch, failing)
+    }
+
+    fn act_as(
+        &mut self,
+        rule: &CompiledRule,
+        action: Action,
+        batch: RecordBatch,
+        failing: Vec<usize>,
+    ) -> Result<RecordBatch> {
         let state = &mut self.rules[rule.index];
         state.examined += batch.num_rows() as u64;
         if failing.is_empty() {
@@ -148,7 +192,10 @@ impl Chain {
             let value = rule.value(&batch, row);
             state.examples.push(Example { file, line: lines.value(row), value, reason: None });
         }
-        match rule.action {
+        if action == Action::Quarantine {
+            state.kept_apart += failing.len() as u64;
+        }
+        match action {
             Action::Warn | Action::Fail => Ok(batch),
             Action::SetNull => set_null(rule, batch, &failing, self.layout.nulled),
             Action::Quarantine => {
@@ -173,6 +220,7 @@ impl Chain {
     pub(super) fn finish(mut self) -> Result<Staged> {
         let parts = self.parts.clone();
         for (index, rule) in parts.rules.iter().enumerate() {
+            self.finish_waiting(rule)?;
             let waited = match &mut self.rules[index].unique {
                 Some(unique) => unique.finish()?,
                 None => None,
@@ -191,7 +239,10 @@ impl Chain {
         // A count of rows looks at what came to its place in the contract: what the rule before let go on.
         let counts = self.rows_before_each_rule();
         let rules = parts.rules.iter().zip(self.rules).zip(counts);
-        let rules: Vec<RuleReport> = rules.map(|((rule, state), count)| report(rule, state, count)).collect();
+        let occasion = &self.occasion;
+        let zone = parts.source.zone();
+        let rules: Vec<RuleReport> =
+            rules.map(|((rule, state), count)| report(rule, state, count, occasion, &zone)).collect();
         let quarantined = self.quarantine.rows();
         let accepted = self.accept.finish()?;
         let report = ContractReport {
@@ -212,6 +263,26 @@ impl Chain {
         Ok(Staged { report, quarantine, delivery: Digest::of(""), accepted, labels })
     }
 
+    /// Rows that waited go on; whether those that fail do is told by how many they are.
+    fn finish_waiting(&mut self, rule: &CompiledRule) -> Result<()> {
+        let Some((rows, failing)) = self.rules[rule.index].waiting.take() else { return Ok(()) };
+        let rows = rows.finish()?;
+        let borne = failing.len() as f64 <= rule.tolerance().unwrap_or(0.0) * rows.rows() as f64;
+        let action = if borne { Action::Warn } else { rule.action };
+        let (mut first, mut next) = (0, 0);
+        for batch in rows.batches()? {
+            let batch = batch?;
+            let end = first + batch.num_rows() as u64;
+            let here = failing[next..].iter().take_while(|row| **row < end);
+            let here: Vec<usize> = here.map(|row| (row - first) as usize).collect();
+            next += here.len();
+            first = end;
+            let batch = self.act_as(rule, action, batch, here)?;
+            self.push(batch, rule.index + 1)?;
+        }
+        Ok(())
+    }
+
     fn rows_before_each_rule(&self) -> Vec<u64> {
         let mut rows = self.read - self.unreadable - self.unprepared;
         let parts = &self.parts;
@@ -222,7 +293,7 @@ impl Chain {
             .map(|(rule, state)| {
                 let before = rows;
                 if rule.action == Action::Quarantine {
-                    rows -= state.failed;
+                    rows -= state.kept_apart;
                 }
                 before
             })
@@ -230,16 +301,19 @@ impl Chain {
     }
 }
 
-fn report(rule: &CompiledRule, state: RuleState, rows: u64) -> RuleReport {
-    let failed = match rule.test {
-        Test::RowCount { min, max } => u64::from(!(min..=max).contains(&rows)),
-        _ => state.failed,
+fn report(rule: &CompiledRule, state: RuleState, rows: u64, occasion: &Occasion, zone: &Zone) -> RuleReport {
+    let whole = match &rule.test {
+        Test::RowCount { min, max } => Some((!(*min..=*max).contains(&rows), rule.reason.clone())),
+        Test::Freshness { within, .. } => Some(whole::freshness(state.newest, *within, occasion, zone)),
+        Test::Volume { last, tolerance } => Some(whole::volume(rows, *last, *tolerance, occasion)),
+        _ => None,
     };
-    let share = match rule.test {
-        Test::RowCount { .. } => failed as f64,
-        _ if rows == 0 => 0.0,
-        _ => failed as f64 / rows as f64,
+    let (failed, share, reason) = match whole {
+        Some((failed, reason)) => (u64::from(failed), f64::from(u8::from(failed)), reason),
+        None if rows == 0 => (state.failed, 0.0, rule.reason.clone()),
+        None => (state.failed, state.failed as f64 / rows as f64, rule.reason.clone()),
     };
+    let tolerance = rule.tolerance().unwrap_or(0.0);
     RuleReport {
         index: rule.index,
         check: rule.check.to_owned(),
@@ -250,8 +324,8 @@ fn report(rule: &CompiledRule, state: RuleState, rows: u64) -> RuleReport {
         failed,
         share,
         fail_above: rule.fail_above,
-        fired: rule.fail_above.is_some_and(|allowed| share > allowed),
-        reason: rule.reason.clone(),
+        fired: rule.fail_above.is_some_and(|allowed| share > allowed.max(tolerance)),
+        reason,
         examples: state.examples,
     }
 }

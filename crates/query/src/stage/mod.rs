@@ -9,13 +9,14 @@ mod relation;
 mod report;
 mod rules;
 mod unique;
+mod whole;
 
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
-use karat_core::{Digest, DigestWriter};
+use karat_core::{Digest, DigestWriter, Instant};
 use karat_project::spec::Origin;
 use tokio::sync::mpsc;
 
@@ -43,6 +44,21 @@ pub struct Staged {
     pub(crate) labels: Vec<String>,
 }
 
+/// When a delivery comes, and what came before it.
+#[derive(Debug, Clone)]
+pub struct Occasion {
+    pub at: Instant,
+    /// The rows that earlier deliveries brought to their contracts' ends, the last one last.
+    pub earlier: Vec<u64>,
+}
+
+impl Occasion {
+    /// A delivery that nothing is known of before.
+    pub fn first(at: Instant) -> Occasion {
+        Occasion { at, earlier: Vec::new() }
+    }
+}
+
 /// Batches under way between reading and checking.
 const IN_FLIGHT: usize = 4;
 
@@ -54,16 +70,23 @@ pub fn stage<'a>(
     engine: &'a Engine,
     plan: &'a SourcePlan,
     tables: &'a Tables,
+    occasion: Occasion,
     progress: Arc<dyn Progress>,
 ) -> BoxFuture<'a, Result<Staged>> {
-    run(engine, plan, tables, progress).boxed()
+    run(engine, plan, tables, occasion, progress).boxed()
 }
 
-async fn run(engine: &Engine, plan: &SourcePlan, tables: &Tables, progress: Arc<dyn Progress>) -> Result<Staged> {
+async fn run(
+    engine: &Engine,
+    plan: &SourcePlan,
+    tables: &Tables,
+    occasion: Occasion,
+    progress: Arc<dyn Progress>,
+) -> Result<Staged> {
     let related = relation::load(engine, plan, tables).await?;
     let (sender, receiver) = mpsc::channel(IN_FLIGHT);
     let labels = Labels::default();
-    let chain = Chain::new(engine, plan, related, labels.clone());
+    let chain = Chain::new(engine, plan, related, occasion, labels.clone());
     let checking = tokio::task::spawn_blocking(move || check(chain, receiver));
     let read = match &plan.0.input {
         Input::Files { .. } => read_delivery(plan, progress, labels, sender).await,

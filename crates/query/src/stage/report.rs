@@ -42,7 +42,7 @@ pub struct RuleReport {
     pub action: Action,
     /// Rows it looked at: those that no earlier rule quarantined.
     pub examined: u64,
-    /// Rows that failed; for `row_count` 1 or 0.
+    /// Rows that failed; for checks of the whole delivery 1 or 0.
     pub failed: u64,
     /// `failed / examined`.
     pub share: f64,
@@ -86,6 +86,9 @@ impl RuleReport {
         let head = format!("{}{on} (rule {})", self.check, self.index + 1);
         if self.check == "row_count" {
             return format!("{head}: {} rows, {}", self.examined, self.reason);
+        }
+        if matches!(self.check.as_str(), "freshness" | "volume") {
+            return format!("{head}: {}", self.reason);
         }
         let allowed = self.fail_above.unwrap_or(0.0);
         format!("{head}: {} of {} rows {}, where a share of {allowed} may", self.failed, self.examined, self.reason)

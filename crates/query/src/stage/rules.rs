@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, HashSet};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
-use karat_core::{DataType, Name, Schema, Value};
+use karat_core::{DataType, Instant, Name, Schema, Value, Window, Zone};
 use karat_features::Expression;
-use karat_project::spec::{Action, Check, Rule};
+use karat_project::spec::{Action, Check, Moment, Rule};
 use regex::Regex;
 
+use super::Occasion;
 use super::prepare::holds;
 use super::relation::{Related, converter};
-use crate::plan::{compile_condition, find_column};
+use crate::plan::{Parts, compile_condition, find_column};
 use crate::{QueryError, Result};
 
 pub(crate) struct CompiledRule {
@@ -33,11 +34,50 @@ pub(crate) enum Test {
     NotNull(usize),
     Unique(Vec<(usize, DataType)>),
     Allowed(usize, Allowed),
-    Range { place: usize, min: Value, max: Value },
+    Range { place: usize, data_type: DataType, min: Bound, max: Bound },
+    Length { place: usize, min: u64, max: u64 },
     Pattern(usize, Regex),
     RowCount { min: u64, max: u64 },
-    Relation { place: usize, source: Name, references: String, data_type: DataType },
+    Relation { place: usize, source: Name, references: String, data_type: DataType, tolerance: Option<f64> },
+    Freshness { place: usize, within: Window },
+    Volume { last: usize, tolerance: f64 },
     Expression(Expression),
+}
+
+/// An end of a range; null where it is open.
+pub(crate) enum Bound {
+    Fixed(Value),
+    Moving(Moment),
+}
+
+impl Bound {
+    /// What it is for a delivery.
+    fn value(&self, data_type: DataType, occasion: &Occasion, zone: &Zone) -> Value {
+        match self {
+            Bound::Fixed(value) => value.clone(),
+            Bound::Moving(moment) => {
+                let instant = moment.at(occasion.at, zone);
+                match data_type {
+                    DataType::Date => Value::Date(day_of(instant, zone)),
+                    _ => Value::Timestamp(instant),
+                }
+            }
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self, Bound::Fixed(Value::Null))
+    }
+}
+
+/// The calendar day of an instant; of one beyond the calendar the nearest there is.
+fn day_of(instant: Instant, zone: &Zone) -> i32 {
+    let text = zone.civil(instant).map(|civil| civil.date().to_string());
+    match text.and_then(|text| karat_core::time::civil_date(&text)) {
+        Some(day) => day,
+        None if instant.micros() < 0 => i32::MIN,
+        None => i32::MAX,
+    }
 }
 
 pub(crate) enum Allowed {
@@ -87,19 +127,48 @@ impl CompiledRule {
             Check::Range { column, min, max } => {
                 let (place, data_type) = place(column, "column")?;
                 let bound = |json: &Option<serde_json::Value>, field| match json {
-                    Some(json) => parse(json, data_type, field),
-                    None => Ok(Value::Null),
+                    Some(json) => match json.as_str().filter(|_| data_type.is_time()).and_then(Moment::parse) {
+                        Some(moment) => Ok((Bound::Moving(moment), json.as_str().unwrap_or_default().to_owned())),
+                        None => {
+                            parse(json, data_type, field).map(|value| (Bound::Fixed(value.clone()), value.to_string()))
+                        }
+                    },
+                    None => Ok((Bound::Fixed(Value::Null), String::new())),
                 };
-                let (min, max) = (bound(min, "min")?, bound(max, "max")?);
-                let reason = match (&min, &max) {
-                    (Value::Null, Value::Null) => {
-                        return Err(problem("min", "say `min`, `max` or both".to_owned()));
-                    }
-                    (min, Value::Null) => format!("below {min}"),
-                    (Value::Null, max) => format!("above {max}"),
-                    (min, max) => format!("outside {min} to {max}"),
+                let ((min, low), (max, high)) = (bound(min, "min")?, bound(max, "max")?);
+                let reason = match (min.is_open(), max.is_open()) {
+                    (true, true) => return Err(problem("min", "say `min`, `max` or both".to_owned())),
+                    (false, true) => format!("below {low}"),
+                    (true, false) => format!("above {high}"),
+                    (false, false) => format!("outside {low} to {high}"),
                 };
-                (Test::Range { place, min, max }, reason)
+                (Test::Range { place, data_type, min, max }, reason)
+            }
+            Check::Length { column, min, max } => {
+                let (place, data_type) = place(column, "column")?;
+                if data_type != DataType::Text {
+                    return Err(problem("column", format!("`{column}` is {data_type}; lengths are of text")));
+                }
+                let reason = match (min, max) {
+                    (Some(min), Some(max)) if min == max => format!("not of {min} characters"),
+                    (Some(min), Some(max)) => format!("not of {min} to {max} characters"),
+                    (Some(min), None) => format!("shorter than {min} characters"),
+                    (None, Some(max)) => format!("longer than {max} characters"),
+                    (None, None) => return Err(problem("min", "say `min`, `max` or both".to_owned())),
+                };
+                (Test::Length { place, min: min.unwrap_or(0), max: max.unwrap_or(u64::MAX) }, reason)
+            }
+            Check::Freshness { column, within } => {
+                let (place, data_type) = place(column, "column")?;
+                if !data_type.is_time() {
+                    let text = format!("`{column}` is {data_type}, where a date or timestamp is needed");
+                    return Err(problem("column", text));
+                }
+                (Test::Freshness { place, within: *within }, format!("nothing newer than {within} before the delivery"))
+            }
+            Check::Volume { last, tolerance } => {
+                let reason = format!("within {} % of the last deliveries' mean", tolerance * 100.0);
+                (Test::Volume { last: *last as usize, tolerance: *tolerance }, reason)
             }
             Check::Pattern { column, pattern } => {
                 let (place, data_type) = place(column, "column")?;
@@ -116,13 +185,9 @@ impl CompiledRule {
                     (None, Some(max)) => format!("expected at most {max}"),
                     (None, None) => return Err(problem("min", "say `min`, `max` or both".to_owned())),
                 };
-                if !matches!(rule.action, Action::Warn | Action::Fail) {
-                    let text = "a count of rows is about no one row: its action is `warn` or `fail`";
-                    return Err(problem("action", text.to_owned()));
-                }
                 (Test::RowCount { min: min.unwrap_or(0), max: max.unwrap_or(u64::MAX) }, reason)
             }
-            Check::Relation { column, source: other, references } => {
+            Check::Relation { column, source: other, references, tolerance } => {
                 let (place, data_type) = place(column, "column")?;
                 let references = references.as_ref().unwrap_or(column);
                 let Some(schema) = upstream.get(other) else {
@@ -135,13 +200,17 @@ impl CompiledRule {
                 }
                 let reason = format!("not in {other}.{references}");
                 let (source, references) = (other.clone(), references.clone());
-                (Test::Relation { place, source, references, data_type }, reason)
+                (Test::Relation { place, source, references, data_type, tolerance: *tolerance }, reason)
             }
             Check::Expression { sql } => {
                 let condition = compile_condition(source, &format!("{at}.sql"), sql, columns)?;
                 (Test::Expression(condition), format!("`{sql}` is not true"))
             }
         };
+        if rule.check.is_whole() && !matches!(rule.action, Action::Warn | Action::Fail) {
+            let text = "a check of the whole delivery is about no one row: its action is `warn` or `fail`";
+            return Err(problem("action", text.to_owned()));
+        }
         let column = rule.check.column().map(str::to_owned);
         if rule.action == Action::SetNull && (column.is_none() || matches!(test, Test::Unique(_))) {
             let text = "`set_null` needs a check on the values of one column";
@@ -166,15 +235,29 @@ impl CompiledRule {
         Ok(CompiledRule { index, check, column, description, action: rule.action, fail_above, reason, shown, test })
     }
 
-    /// The rows that fail, in order. `Unique` and `RowCount` look further than one batch and are not asked here.
-    pub(super) fn failing(&self, batch: &RecordBatch, columns: &Schema, related: &Related) -> Result<Vec<usize>> {
+    /// The rows that fail, in order. Tests that look further than one batch are not asked here.
+    pub(super) fn failing(
+        &self,
+        batch: &RecordBatch,
+        parts: &Parts,
+        related: &Related,
+        occasion: &Occasion,
+    ) -> Result<Vec<usize>> {
         Ok(match &self.test {
             Test::NotNull(place) => {
                 let array = batch.column(*place);
                 rows(array.len(), |row| array.is_null(row))
             }
             Test::Allowed(place, allowed) => not_allowed(batch.column(*place), allowed),
-            Test::Range { place, min, max } => outside(batch.column(*place), min, max),
+            Test::Range { place, data_type, min, max } => {
+                let value = |bound: &Bound| bound.value(*data_type, occasion, &parts.source.zone());
+                outside(batch.column(*place), &value(min), &value(max))
+            }
+            Test::Length { place, min, max } => {
+                let texts = batch.column(*place).as_string::<i32>();
+                let fits = |text: &str| (*min..=*max).contains(&(text.chars().count() as u64));
+                rows(texts.len(), |row| texts.is_valid(row) && !fits(texts.value(row)))
+            }
             Test::Pattern(place, regex) => {
                 let texts = batch.column(*place).as_string::<i32>();
                 rows(texts.len(), |row| texts.is_valid(row) && !regex.is_match(texts.value(row)))
@@ -186,12 +269,27 @@ impl CompiledRule {
                 rows(array.len(), |row| array.is_valid(row) && !known.contains(keys.row(row).as_ref()))
             }
             Test::Expression(condition) => {
-                let places: Vec<usize> = (0..columns.columns().len()).collect();
+                let places: Vec<usize> = (0..parts.prepared.columns().len()).collect();
                 let holds = holds(condition, &batch.project(&places)?)?;
                 rows(holds.len(), |row| !holds.value(row))
             }
-            Test::Unique(_) | Test::RowCount { .. } => unreachable!("these look further than one batch"),
+            Test::Unique(_) | Test::RowCount { .. } | Test::Freshness { .. } | Test::Volume { .. } => {
+                unreachable!("these look further than one batch")
+            }
         })
+    }
+
+    /// The share of rows that may fail without anything being done about them.
+    pub(super) fn tolerance(&self) -> Option<f64> {
+        match &self.test {
+            Test::Relation { tolerance, .. } => *tolerance,
+            _ => None,
+        }
+    }
+
+    /// Whether rows wait until the share that fails is known.
+    pub(super) fn waits(&self) -> bool {
+        self.tolerance().is_some() && matches!(self.action, Action::Quarantine | Action::SetNull)
     }
 
     /// The value at fault, printed.

@@ -1,5 +1,5 @@
 use karat_core::ErrorKind;
-use karat_query::Table;
+use karat_query::{Occasion, Table};
 use serde_json::{Value as Json, json};
 
 use crate::world::{World, accepted, day, quarantined, raw_rows, source};
@@ -232,4 +232,118 @@ async fn quarantine_becomes_a_parquet_file() {
         crate::world::printed(&batches),
         [r#"loans.csv|2|amount|x|read|not a float|{"id":"1","amount":"x","status":"ok","day":""}"#]
     );
+}
+
+#[tokio::test]
+async fn bounds_of_times_may_move_with_the_delivery() {
+    let world = World::new().await;
+    // Day 20,000 is 2024-10-04.
+    world.write(
+        "b.csv",
+        "id,born,seen\n1,2014-10-04,2024-10-04 00:00:00\n2,2014-10-03,2024-10-04 00:00:01\n3,2024-10-05,\n4,,\n",
+    );
+    let source = source(json!({
+        "name": "b", "path": "b.csv", "keys": ["id"], "columns": [["id", "int"], ["born", "date"], ["seen", "timestamp"]],
+        "contract": [
+            {"check": "range", "column": "born", "min": "-10 years", "max": "now"},
+            {"check": "range", "column": "seen", "max": "now", "action": "warn"},
+        ],
+    }));
+    let staged = world.stage(&source).await;
+    assert_eq!(
+        quarantined(&staged),
+        [
+            "b.csv:3 born=2014-10-03 range: outside -10 years to now",
+            "b.csv:4 born=2024-10-05 range: outside -10 years to now"
+        ]
+    );
+    assert_eq!(staged.report.rules[1].failed, 0);
+    let later = world.try_stage_on(&source, Occasion::first(day(20_001))).await.unwrap();
+    assert_eq!(quarantined(&later)[0], "b.csv:2 born=2014-10-04 range: outside -10 years to now");
+}
+
+#[tokio::test]
+async fn a_delivery_is_fresh_and_of_the_usual_volume() {
+    let world = World::new().await;
+    world.write("f.csv", "id,day\n1,2024-10-01\n2,2024-10-02\n3,\n");
+    let checked = |contract: serde_json::Value, earlier: Vec<u64>| {
+        let world = &world;
+        async move {
+            let source = source(json!({
+                "name": "f", "path": "f.csv", "keys": ["id"], "time_zone": "Europe/Prague",
+                "columns": [["id", "int"], ["day", "date"]], "contract": [contract],
+            }));
+            let report = world.try_stage_on(&source, Occasion { at: day(20_000), earlier }).await.unwrap().report;
+            (report.rules[0].failed, report.refusal().unwrap_or_else(|| report.rules[0].reason.clone()))
+        }
+    };
+    let fresh = |within: &str| {
+        checked(json!({"check": "freshness", "column": "day", "within": within, "action": "fail"}), vec![])
+    };
+    assert_eq!(fresh("51 hours").await, (0, "the newest value is 2024-10-01T22:00:00Z".to_owned()));
+    assert_eq!(
+        fresh("2 days").await,
+        (1, "freshness on day (rule 1): the newest value, 2024-10-01T22:00:00Z, is older than 2 days before 2024-10-04T00:00:00Z".to_owned())
+    );
+    let volume = |earlier: Vec<u64>| {
+        checked(json!({"check": "volume", "last": 2, "tolerance": 0.25, "action": "fail"}), earlier)
+    };
+    assert_eq!(volume(vec![]).await, (0, "there is no delivery to compare with yet".to_owned()));
+    assert_eq!(volume(vec![4]).await, (0, "3 rows, where the delivery before had 4 on average".to_owned()));
+    assert_eq!(volume(vec![1000, 3, 4]).await.0, 0, "the oldest of three is not looked at");
+    assert_eq!(
+        volume(vec![5, 5]).await,
+        (
+            1,
+            "volume (rule 1): 3 rows, where the 2 deliveries before had 5 on average: off by more than 25 %".to_owned()
+        )
+    );
+    world.write("f.csv", "id,day\n1,\n");
+    assert_eq!(fresh("51 hours").await.0, 1);
+}
+
+#[tokio::test]
+async fn lengths_count_characters() {
+    let world = World::new().await;
+    world.write("l.csv", "id,code\n1,ab\n2,čřž\n3,abcd\n4,\n5,a\n");
+    let source = source(json!({
+        "name": "l", "path": "l.csv", "keys": ["id"], "columns": [["id", "int"], ["code", "text"]],
+        "contract": [{"check": "length", "column": "code", "min": 2, "max": 3, "action": "set_null"}],
+    }));
+    let staged = world.stage(&source).await;
+    assert_eq!(accepted(&staged), ["1|ab|1", "2|čřž|2", "3|null|3", "4|null|4", "5|null|5"]);
+    assert_eq!(staged.report.rules[0].reason, "not of 2 to 3 characters");
+}
+
+#[tokio::test]
+async fn a_relation_bears_a_share_of_misses() {
+    let mut world = World::new().await;
+    world.write("words.csv", "word\nok\n");
+    let words = source(json!({"name": "words", "path": "words.csv", "keys": ["word"], "columns": [["word", "text"]]}));
+    world.ingest(&words, day(1)).await;
+    world.publish(&words).await;
+    let rows: String = (0..20_000).map(|id| format!("{id},{}\n", if id % 100 == 0 { "new" } else { "ok" })).collect();
+    world.write("rows.csv", format!("id,word\n{rows}"));
+    for (tolerance, action, kept, refused) in [
+        (0.01, "quarantine", 20_000, false),
+        (0.009, "quarantine", 19_800, false),
+        (0.009, "set_null", 20_000, false),
+        (0.01, "fail", 20_000, false),
+        (0.009, "fail", 20_000, true),
+    ] {
+        let source = source(json!({
+            "name": "rows", "path": "rows.csv", "keys": ["id"], "columns": [["id", "int"], ["word", "text"]],
+            "contract": [
+                {"check": "relation", "column": "word", "source": "words", "tolerance": tolerance, "action": action},
+                {"check": "not_null", "column": "word", "action": "warn"},
+            ],
+        }));
+        let staged = world.stage(&source).await;
+        let report = &staged.report;
+        assert_eq!((report.accepted, report.refusal().is_some()), (kept, refused), "{tolerance} {action}");
+        assert_eq!((report.rules[0].failed, report.rules[0].examined), (200, 20_000));
+        assert_eq!(report.rules[1].failed, if action == "set_null" { 200 } else { 0 });
+        assert_eq!(report.rules[1].examined, kept);
+        assert_eq!(report.rules[0].examples[1].line, 102);
+    }
 }

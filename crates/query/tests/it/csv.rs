@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use karat_core::ErrorKind;
-use karat_query::{Progress, stage};
+use karat_query::{Occasion, Progress, stage};
 use serde_json::json;
 
 use crate::world::{World, accepted, day, quarantined, raw_rows, source};
@@ -164,7 +164,7 @@ async fn a_file_that_vanishes_or_changes_while_it_is_read_is_refused() {
         let (world, plan) = (&world, &plan);
         async move {
             let meddler = Arc::new(Meddler { opened, done: AtomicBool::new(false), meddle });
-            stage(&world.engine, plan, &world.tables, meddler).await
+            stage(&world.engine, plan, &world.tables, Occasion::first(day(0)), meddler).await
         }
     };
     let file = path.clone();

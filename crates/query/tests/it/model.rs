@@ -144,7 +144,7 @@ pub fn visible_by_entity(records: &[HistoryRecord], as_of: i64, known_at: i64) -
     for entity in entities {
         let mut winners: BTreeMap<u8, &HistoryRecord> = BTreeMap::new();
         for record in records.iter().filter(|r| r.row.entity == entity && r.event < as_of && r.known <= known_at) {
-            let rank = |r: &HistoryRecord| (r.known, r.commit, !r.removed);
+            let rank = |r: &HistoryRecord| (r.known, r.commit, r.event, !r.removed);
             winners
                 .entry(record.key)
                 .and_modify(|winner| {

@@ -12,7 +12,8 @@ use karat_history::{History, Snapshot};
 use karat_metadata::Metadata;
 use karat_project::spec::Source;
 use karat_query::{
-    Delivered, Engine, EngineOptions, NoProgress, QueryError, SourcePlan, Staged, Table, Tables, deliver, stage,
+    Delivered, Engine, EngineOptions, NoProgress, Occasion, QueryError, SourcePlan, Staged, Table, Tables, deliver,
+    stage,
 };
 use serde_json::Value as Json;
 use tempfile::TempDir;
@@ -68,8 +69,12 @@ impl World {
     }
 
     pub async fn try_stage(&self, source: &Source) -> Result<Staged, QueryError> {
+        self.try_stage_on(source, Occasion::first(day(20_000))).await
+    }
+
+    pub async fn try_stage_on(&self, source: &Source, occasion: Occasion) -> Result<Staged, QueryError> {
         let plan = self.plan(source)?;
-        stage(&self.engine, &plan, &self.tables, Arc::new(NoProgress)).await
+        stage(&self.engine, &plan, &self.tables, occasion, Arc::new(NoProgress)).await
     }
 
     pub async fn stage(&self, source: &Source) -> Staged {

@@ -46,7 +46,11 @@ const EXPRESSION_CRATES: [&str; 7] = [
 const OWNED: [(&[&str], &[&str], &str); 5] = [
     (&["lightgbm3-sys"], &["karat-training"], "LightGBM's library is for training; scoring is ours (ADR 0004)"),
     (&["axum", "axum-core", "axum-extra", "utoipa-axum"], &["karat-server"], "only the server answers HTTP"),
-    (&["sqlx", "rusqlite"], &["karat-metadata", "karat-registry"], "SQL on metadata stays beside its nouns (ADR 0005)"),
+    (
+        &["sqlx", "rusqlite"],
+        &["karat-metadata", "karat-registry", "karat-query"],
+        "SQL on metadata stays beside its nouns (ADR 0005); sources read others' databases (ADR 0013)",
+    ),
     (&["heed"], &["karat-online"], "LMDB is one back end of online state (ADR 0006)"),
     (&["object_store"], &["karat-history", "karat-query"], "files and object stores are reached through history"),
 ];

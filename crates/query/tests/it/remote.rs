@@ -1,0 +1,351 @@
+//! What comes from elsewhere: object stores, a database, commands. Each test brings its own server, or says why not.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use karat_core::ErrorKind;
+use serde_json::{Value as Json, json};
+
+use crate::world::{World, accepted, day, quarantined, source};
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Ends with the test.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn wait_for(port: u16, what: &str) {
+    let begun = Instant::now();
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{what} does not come up");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Runs this very test again, alone, with variables set: a process's environment is not changed while others run.
+fn again_with(test: &str, variables: &[(&str, &str)]) {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .envs(variables.iter().copied())
+        .env("KARAT_TEST_INNER", "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+fn is_inner() -> bool {
+    std::env::var_os("KARAT_TEST_INNER").is_some()
+}
+
+fn people(path: Json) -> karat_project::spec::Source {
+    source(json!({"name": "people", "path": path, "keys": ["id"], "columns": [["id", "int"], ["name", "text"]]}))
+}
+
+#[test]
+fn objects_are_read_as_files_are() {
+    if is_inner() {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(objects());
+        return;
+    }
+    let test = "remote::objects_are_read_as_files_are";
+    let Some(python) = karat_test_support::test_python() else {
+        eprintln!("SKIPPED {test}: no KARAT_TEST_PYTHON (`scripts/setup tests` makes it)");
+        return;
+    };
+    let has_moto = Command::new(&python).args(["-c", "import moto.server"]).stderr(Stdio::null()).status().unwrap();
+    if !has_moto.success() {
+        eprintln!("SKIPPED {test}: {} has no moto (`scripts/setup tests` installs it)", python.display());
+        return;
+    }
+    let port = free_port();
+    let server = "from moto.server import main; import sys; main(sys.argv[1:])";
+    let mut command = Command::new(&python);
+    command
+        .args(["-c", server, "-H", "127.0.0.1", "-p", &port.to_string()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let _server = Server(command.spawn().unwrap());
+    wait_for(port, "moto");
+    let endpoint = format!("http://127.0.0.1:{port}");
+    let variables = [
+        ("AWS_ENDPOINT_URL", endpoint.as_str()),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "secret-of-the-test"),
+        ("AWS_REGION", "us-east-1"),
+    ];
+    let fill = "
+import boto3, gzip, io, os, pyarrow as pa, pyarrow.parquet as pq
+s3 = boto3.client('s3', endpoint_url=os.environ['AWS_ENDPOINT_URL'])
+s3.create_bucket(Bucket='lake')
+put = lambda key, body: s3.put_object(Bucket='lake', Key=key, Body=body)
+put('in/2021/a.csv', b'id,name\\n1,Ann\\nx,Bob\\n')
+put('in/2021/b.csv.gz', gzip.compress(b'id,name\\n2,Cy\\n'))
+put('in/2021/notes.md', b'none of it')
+put('in/2022/c.csv', b'id,name\\n3,Di\\n')
+put('big.csv', b'id,name\\n' + b''.join(b'%d,somebody\\n' % n for n in range(300000)))
+out = io.BytesIO()
+pq.write_table(pa.table({'id': [7], 'name': ['Eve']}), out)
+put('p.parquet', out.getvalue())
+";
+    let filled = Command::new(&python).args(["-c", fill]).envs(variables).output().unwrap();
+    assert!(filled.status.success(), "{}", String::from_utf8_lossy(&filled.stderr));
+    again_with(test, &variables);
+}
+
+async fn objects() {
+    let world = World::new().await;
+    let staged = world.stage(&people(json!("s3://lake/in/*/*.csv*"))).await;
+    assert_eq!(accepted(&staged), ["1|Ann|1", "2|Cy|3", "3|Di|4"]);
+    assert_eq!(quarantined(&staged), ["s3://lake/in/2021/a.csv:3 id=x read: not an int"]);
+    assert_eq!(staged.report.files[1].path, "s3://lake/in/2021/b.csv.gz");
+    let one_folder = world.stage(&people(json!(["s3://lake/in/2021/*.csv", "s3://lake/in/2021/a.csv"]))).await;
+    assert_eq!(one_folder.report.read, 2, "a glob's star ends at a slash, and no object is read twice");
+    assert_eq!(world.stage(&people(json!("s3://lake/big.csv"))).await.report.accepted, 300_000);
+    let parquet = source(json!({"name": "p", "path": "s3://lake/p.parquet", "keys": ["id"]}));
+    assert_eq!(accepted(&world.stage(&parquet).await), ["7|Eve|1"]);
+    let looks = world.plan(&people(json!("s3://lake/in/*/*.csv"))).unwrap().looks().unwrap().unwrap();
+    assert_eq!(looks.keys().collect::<Vec<_>>(), ["s3://lake/in/2021/a.csv", "s3://lake/in/2022/c.csv"]);
+    for (path, message) in [
+        (
+            "s3://lake/in/2021/aa.csv",
+            "s3://lake/in/2021/aa.csv: there is no such object; did you mean `in/2021/a.csv`?",
+        ),
+        ("s3://lake/out/*.csv", "s3://lake/out/*.csv: no object matches"),
+        ("s3://lake/in/2021/a.zip", "s3://lake/in/2021/a.zip: there is no such object; did you mean `in/2021/a.csv`?"),
+    ] {
+        assert_eq!(world.try_stage(&people(json!(path))).await.err().unwrap().to_string(), message);
+    }
+    let error = world.try_stage(&people(json!("s3://pond/a.csv"))).await.err().unwrap().to_string();
+    assert!(error.starts_with("s3://pond/a.csv: ") && !error.contains("secret"), "{error}");
+}
+
+/// Debian's PostgreSQL, with a cluster of the test's own.
+struct Database {
+    programs: PathBuf,
+    folder: PathBuf,
+    port: u16,
+}
+
+impl Database {
+    fn start(folder: &Path) -> Result<Database, String> {
+        let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|version| version.path().join("bin"))
+            .filter(|programs| programs.join("initdb").exists())
+            .collect();
+        found.sort();
+        let programs = found.pop().ok_or("no PostgreSQL in /usr/lib/postgresql (`scripts/setup tests` installs it)")?;
+        let database = Database { programs, folder: folder.join("cluster"), port: free_port() };
+        let data = database.folder.display().to_string();
+        if is_root() {
+            // A server refuses to run as root; Debian's package brings an account for it.
+            let owned = Command::new("chown").args(["-R", "postgres"]).arg(folder).status();
+            if !owned.is_ok_and(|status| status.success()) {
+                return Err("tests run as root, and there is no account `postgres`".to_owned());
+            }
+        }
+        database
+            .run("initdb", &["-D", &data, "-A", "trust", "-U", "karat", "-E", "UTF8", "--locale=C", "--no-sync"])?;
+        let options = format!("-p {} -k {data} -c listen_addresses=127.0.0.1 -c fsync=off", database.port);
+        database.run("pg_ctl", &["-D", &data, "-o", &options, "-l", &format!("{data}/log"), "-w", "start"])?;
+        Ok(database)
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> Result<String, String> {
+        let path = self.programs.join(program);
+        let mut command = if is_root() {
+            let mut command = Command::new("runuser");
+            command.args(["-u", "postgres", "--"]).arg(path);
+            command
+        } else {
+            Command::new(path)
+        };
+        // `pg_ctl` leaves its output to the server it starts: nobody waits for the end of that.
+        command.args(arguments).current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        match command.status() {
+            Ok(status) if status.success() => Ok(String::new()),
+            outcome => Err(format!("{program} failed: {outcome:?}")),
+        }
+    }
+
+    fn sql(&self, sql: &str) {
+        let port = self.port.to_string();
+        self.run(
+            "psql",
+            &["-h", "127.0.0.1", "-p", &port, "-U", "karat", "-d", "postgres", "-v", "ON_ERROR_STOP=1", "-qc", sql],
+        )
+        .unwrap();
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let data = self.folder.display().to_string();
+        let _ = self.run("pg_ctl", &["-D", &data, "-m", "immediate", "stop"]);
+    }
+}
+
+fn is_root() -> bool {
+    let output = Command::new("id").arg("-u").output().unwrap();
+    output.stdout.trim_ascii() == b"0"
+}
+
+#[tokio::test]
+async fn tables_and_queries_of_postgresql_are_read() {
+    let mut world = World::new().await;
+    let database = match Database::start(&karat_test_support::temp_dir().keep()) {
+        Ok(database) => database,
+        Err(why) => {
+            eprintln!("SKIPPED remote::tables_and_queries_of_postgresql_are_read: {why}");
+            return;
+        }
+    };
+    database.sql(
+        r#"CREATE SCHEMA lending; CREATE TABLE lending.loans (id bigint PRIMARY KEY, "Name" text, amount numeric(12,2), late bool,
+           day date, at timestamptz, naive timestamp, extra jsonb);
+           INSERT INTO lending.loans VALUES
+           (1, 'Ann, "A"', 10.50, true, '2021-10-01', '2021-10-01 02:00:00+02', '2021-10-01 02:00', '{}'),
+           (2, '', NULL, false, NULL, NULL, NULL, NULL), (3, NULL, 'NaN', NULL, '3021-09-18', NULL, NULL, '[1]'),
+           (4, E'two\nlines \\N', -0.01, NULL, 'infinity', NULL, NULL, NULL);
+           INSERT INTO lending.loans (id, "Name") SELECT n, 'x' FROM generate_series(1000, 100999) n;"#,
+    );
+    let url = format!("postgres://karat:unguessable@127.0.0.1:{}/postgres", database.port);
+    let loans = |postgres: Json| {
+        source(json!({
+            "name": "loans", "postgres": postgres, "keys": ["id"], "time_zone": "Europe/Prague",
+            "columns": [["id", "int"], ["name", {"type": "text", "from": "Name"}], ["amount", "float"], ["late", "bool"], ["day", "date"],
+                ["at", "timestamp"], ["naive", "timestamp"]],
+            "contract": [{"check": "range", "column": "id", "max": 999}],
+        }))
+    };
+    let table = loans(json!({"url": url, "table": "lending.loans"}));
+    let staged = world.stage(&table).await;
+    let rows = [
+        "1|Ann, \"A\"|10.5|true|2021-10-01|2021-10-01T00:00:00Z|2021-10-01T00:00:00Z|1",
+        "2||null|false|null|null|null|2",
+        "3|null|NaN|null|3021-09-18|null|null|3",
+    ];
+    assert_eq!(accepted(&staged), rows);
+    let bad = quarantined(&staged);
+    assert_eq!(bad[0], "PostgreSQL table lending.loans:5 day=infinity read: not a date (YYYY-MM-DD)");
+    assert_eq!((bad.len(), staged.report.read), (100_001, 100_004));
+    assert_eq!(world.plan(&table).unwrap().looks().unwrap(), None, "only reading tells what is new");
+    assert_eq!(world.ingest(&table, day(20_000)).await.counts.new, 3);
+    assert_eq!(world.ingest(&table, day(20_001)).await.commit, None);
+    world.publish(&table).await;
+    assert_eq!(world.query("SELECT count(*) FROM loans WHERE name = ''", &world.tables).await, ["1"]);
+
+    let query = loans(json!({"url": url, "query": "SELECT *, 1 AS more FROM lending.loans WHERE id = 1;"}));
+    assert_eq!(world.stage(&query).await.report.accepted, 1);
+    let error = |postgres: Json| {
+        let (world, source) = (&world, loans(postgres));
+        async move { world.try_stage(&source).await.err().unwrap() }
+    };
+    let missing = error(json!({"url": url, "table": "lending.loan"})).await;
+    assert_eq!(missing.to_string(), "PostgreSQL table lending.loan: relation \"lending.loan\" does not exist");
+    let fewer = error(json!({"url": url, "query": "SELECT id, \"Name\" AS nam FROM lending.loans"})).await;
+    assert_eq!(fewer.to_string(), "PostgreSQL query:1: the file has no column `Name`; did you mean `nam`?");
+    let wrong =
+        error(json!({"url": url, "query": "SELECT id, 1 / (id - 2) AS x FROM lending.loans ORDER BY id"})).await;
+    assert!(wrong.to_string().contains("has no column") || wrong.to_string().ends_with("division by zero"), "{wrong}");
+    let writing = error(json!({"url": url, "query": "DELETE FROM lending.loans RETURNING *"})).await;
+    assert!(writing.to_string().contains("read-only transaction"), "{writing}");
+    let closed = url.replace(&database.port.to_string(), &free_port().to_string());
+    let away = error(json!({"url": closed, "table": "lending.loans"})).await;
+    assert!(away.to_string().starts_with("PostgreSQL table lending.loans: cannot connect: "), "{away}");
+    assert!(!away.to_string().contains("unguessable"), "{away}");
+    assert_eq!(away.kind(), ErrorKind::Unavailable);
+    let nonsense = error(json!({"url": "unguessable", "table": "lending.loans"})).await.to_string();
+    assert!(nonsense.starts_with("source `loans`, postgres: ") && !nonsense.contains("unguessable"), "{nonsense}");
+}
+
+fn printed(command: Json) -> karat_project::spec::Source {
+    source(json!({"name": "printed", "command": command, "keys": ["id"], "columns": [["id", "int"], ["name", "text"]]}))
+}
+
+#[tokio::test]
+async fn the_output_of_a_command_counts_if_it_ends_well() {
+    let world = World::new().await;
+    world.write("extract.sh", "#!/bin/sh\nprintf 'id,name\\n1,%s\\nx,Bob\\n' \"$1\"\n");
+    let chmod = Command::new("chmod").arg("+x").arg(world.root().join("extract.sh")).status().unwrap();
+    assert!(chmod.success());
+    let staged = world.stage(&printed(json!(["./extract.sh", "Ann; $HOME"]))).await;
+    assert_eq!(accepted(&staged), ["1|Ann; $HOME|1"]);
+    assert_eq!(quarantined(&staged), ["`./extract.sh Ann; $HOME`:3 id=x read: not an int"]);
+}
+
+#[tokio::test]
+async fn a_command_that_fails_says_why_and_nothing_is_ingested() {
+    let world = World::new().await;
+    let error = |command: Json| {
+        let (world, source) = (&world, printed(command));
+        async move { world.try_ingest(&source, day(1)).await.err().unwrap().to_string() }
+    };
+    let shell = |script: &str| json!(["sh", "-c", script]);
+    assert_eq!(
+        error(shell("echo id,name; echo 1,Ann; echo no such table >&2; exit 3")).await,
+        "`sh -c echo id,name; echo 1,Ann; echo no such table >&2; exit…`: the command ended with exit code 3; it says: no such table"
+    );
+    assert_eq!(
+        error(shell("echo id,name; echo slow >&2")).await,
+        "`sh -c echo id,name; echo slow >&2`: the command ended well, and wrote to its standard error: slow; say \
+         `stderr: ignore` if it means nothing"
+    );
+    assert_eq!(error(shell("kill -9 $$")).await, "`sh -c kill -9 $$`: the command was ended by a signal");
+    assert_eq!(
+        error(json!(["no-such-program"])).await,
+        "`no-such-program`: there is no such program here: is it installed, and in PATH?"
+    );
+    let begun = Instant::now();
+    assert_eq!(
+        error(json!({"run": ["sh", "-c", "echo id,name; sleep 60"], "timeout": "1 second"})).await,
+        "`sh -c echo id,name; sleep 60`: the command did not end within 1 seconds (`timeout`), and was stopped"
+    );
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    let source =
+        printed(json!({"run": ["sh", "-c", "echo progress >&2; echo id,name; echo 1,Ann"], "stderr": "ignore"}));
+    assert_eq!(world.ingest(&source, day(1)).await.counts.new, 1);
+    assert_eq!(
+        error(shell("echo id,nmae")).await,
+        "`sh -c echo id,nmae`:1: the file has no column `name`; did you mean `nmae`?"
+    );
+    assert!(error(json!(["echo", "${KARAT_TEST_NOT_SET}"])).await.contains("`KARAT_TEST_NOT_SET` is not set"));
+}
+
+#[tokio::test]
+async fn a_command_may_print_json_or_an_arrow_stream() {
+    let world = World::new().await;
+    let mut lines = printed(json!(["printf", r#"{"id": 1, "name": "Ann"}\n{"id": "x", "name": ""}\n"#]));
+    lines.format = Some(karat_project::spec::Format::Json);
+    let staged = world.stage(&lines).await;
+    assert_eq!((accepted(&staged), quarantined(&staged).len()), (vec!["1|Ann|1".to_owned()], 1));
+
+    let columns: Vec<(&str, arrow::array::ArrayRef)> = vec![
+        ("name", std::sync::Arc::new(arrow::array::StringArray::from(vec![Some("Ann"), None]))),
+        ("id", std::sync::Arc::new(arrow::array::StringArray::from(vec!["1", "y"]))),
+    ];
+    let batch = arrow::array::RecordBatch::try_from_iter(columns).unwrap();
+    let mut writer = arrow::ipc::writer::StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+    writer.write(&batch).unwrap();
+    writer.finish().unwrap();
+    let bytes = writer.into_inner().unwrap();
+    world.write("batches.arrow", &bytes);
+    let staged = world.stage(&printed(json!(["cat", "batches.arrow"]))).await;
+    assert_eq!(accepted(&staged), ["1|Ann|1"]);
+    assert_eq!(quarantined(&staged), ["`cat batches.arrow`:2 id=y read: not an int"]);
+    world.write("cut.arrow", &bytes[..bytes.len() - 100]);
+    let error = world.try_stage(&printed(json!(["cat", "cut.arrow"]))).await.err().unwrap().to_string();
+    assert!(error.starts_with("`cat cut.arrow`: "), "{error}");
+}
