@@ -11,9 +11,9 @@ pub(crate) mod entity;
 mod feature_view;
 pub(crate) mod model;
 mod ordered;
-mod size;
 mod origin;
 mod paths;
+mod size;
 mod source;
 
 pub use config::{Config, Server, Stores};
@@ -26,7 +26,7 @@ pub use model::{
     Approval, Direction, Estimator, FeatureList, Goal, LightGbm, Model, ModelFeatures, Reason, Spine, Split, SplitBy,
     SplitPart, Task, Threshold,
 };
-pub use size::ByteSize;
 pub use origin::{Command, Origin, Postgres, Stderr};
 pub use paths::Paths;
+pub use size::ByteSize;
 pub use source::{ColumnSpec, Compression, Delivery, Format, Source, Told};
