@@ -10,6 +10,5 @@ mod journey;
 mod learning;
 mod mistakes;
 mod small;
-mod sources;
 mod support;
 mod tampering;
