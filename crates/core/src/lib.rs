@@ -9,6 +9,7 @@ pub mod hidden;
 mod id;
 mod name;
 mod online;
+pub mod profile;
 pub mod time;
 mod time_format;
 mod types;

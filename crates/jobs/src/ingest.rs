@@ -46,12 +46,7 @@ pub async fn check(workspace: &Workspace, names: &[String]) -> Result<Vec<Checke
     let mut checked = Vec::new();
     for planned in chosen(&catalog, names)? {
         let begun = Stopwatch::now();
-        for upstream in &planned.upstream {
-            let upstream_plan = &catalog.sources[upstream];
-            if upstream_plan.plan.source().keep && workspace.history.snapshot(upstream, None).await?.is_none() {
-                ingest_one(workspace, &catalog, upstream_plan).await?;
-            }
-        }
+        upstream(workspace, &catalog, planned).await?;
         let staged = staged(workspace, &catalog, planned).await?;
         checked.push(Checked {
             source: planned.plan.source().name.clone(),
@@ -61,6 +56,17 @@ pub async fn check(workspace: &Workspace, names: &[String]) -> Result<Vec<Checke
         });
     }
     Ok(checked)
+}
+
+/// Ingests what a source reads, where that never was.
+pub(crate) async fn upstream(workspace: &Workspace, catalog: &Catalog, planned: &PlannedSource) -> Result<()> {
+    for upstream in &planned.upstream {
+        let upstream_plan = &catalog.sources[upstream];
+        if upstream_plan.plan.source().keep && workspace.history.snapshot(upstream, None).await?.is_none() {
+            ingest_one(workspace, catalog, upstream_plan).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Applies the folder, then ingests sources (all, when none is named), each after those it reads. A refused delivery
@@ -128,7 +134,7 @@ async fn earlier(workspace: &Workspace, name: &Name) -> Result<Vec<u64>> {
 }
 
 /// The current rows of the sources that this one reads.
-async fn tables(workspace: &Workspace, catalog: &Catalog, planned: &PlannedSource) -> Result<Tables> {
+pub(crate) async fn tables(workspace: &Workspace, catalog: &Catalog, planned: &PlannedSource) -> Result<Tables> {
     let mut tables = Tables::new();
     for upstream in &planned.upstream {
         let upstream_plan = &catalog.sources[upstream];

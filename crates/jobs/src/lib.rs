@@ -5,6 +5,7 @@
 
 pub mod apply;
 pub mod artifact;
+pub mod card;
 pub mod catalog;
 pub mod deploy;
 mod failure;
@@ -13,7 +14,9 @@ mod freshness;
 pub mod ingest;
 pub mod materialize;
 mod observer;
+pub mod pages;
 mod pinned;
+pub mod profile;
 pub mod query;
 pub mod replay;
 pub mod reproduce;

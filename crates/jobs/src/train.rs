@@ -1,6 +1,6 @@
 //! A training from spine to registered version, recorded as a run.
 
-mod champion;
+pub(crate) mod champion;
 mod metrics;
 mod record;
 
@@ -64,8 +64,10 @@ pub async fn run(workspace: &Workspace, model: &str) -> Result<Trial> {
     let finished = async {
         let trained = fit(workspace, model, &set)?;
         let metrics = metrics::of(&trained);
-        let gates = gates(workspace, model, &set, &trained, &metrics).await?;
-        record::finish(workspace, model, &run, &set, &trained, &metrics, assembled).await?;
+        let comparison = champion::compare(workspace, model, &set, &trained).await?;
+        let gates = gates(model, &comparison, &metrics)?;
+        let learned = record::Learned { set: &set, trained: &trained, metrics: &metrics, comparison: &comparison };
+        record::finish(workspace, model, &run, &learned, assembled).await?;
         let (version, registered) = register(workspace, model, &run, &set, &trained, &gates).await?;
         anyhow::Ok((trained, metrics, gates, version, registered))
     }
@@ -117,18 +119,15 @@ pub(crate) fn fit(workspace: &Workspace, model: &spec::Model, set: &TrainingSet)
 }
 
 /// Gates on numbers are measured on the test part, gates on the champion on the rows after both models' last label.
-async fn gates(
-    workspace: &Workspace,
+fn gates(
     model: &spec::Model,
-    set: &TrainingSet,
-    trained: &Trained,
+    comparison: &champion::Comparison,
     metrics: &BTreeMap<String, f64>,
 ) -> Result<Vec<GateResult>> {
-    let comparison = champion::compare(workspace, model, set, trained).await?;
     let mut results = Vec::with_capacity(model.gates.len());
     for text in &model.gates {
         let gate = [Gate::parse(text)?];
-        let measured = match (&gate[0].required, &comparison) {
+        let measured = match (&gate[0].required, comparison) {
             (Required::OfChampion { .. }, champion::Comparison::On { challenger, .. }) => challenger,
             _ => metrics,
         };

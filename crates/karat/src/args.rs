@@ -178,6 +178,21 @@ pub enum SourcesCommand {
         /// Sources by name [default: all]
         names: Vec<String>,
     },
+    /// Look at a source's rows: one page with types, missing and distinct values, quantiles, histograms, repeats, change over
+    /// time, what the contract found, and a model's label by bin (training rows only)
+    ///
+    /// Reads the source as `karat sources check` does and ingests nothing of it. With --format json the figures go to
+    /// stdout, and a page is written only where --output says so.
+    Profile {
+        /// The source's name
+        name: String,
+        /// The HTML file to write [default: .karat/reports/source-NAME.html]
+        #[arg(long, value_name = "FILE.html")]
+        output: Option<PathBuf>,
+        /// The model whose label is looked at [default: the first whose spine this source is]
+        #[arg(long, value_name = "MODEL")]
+        model: Option<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -257,6 +272,20 @@ pub enum ModelsCommand {
     Show {
         /// NAME, NAME/VERSION or NAME@ALIAS
         model: String,
+    },
+    /// Write a version's card: one page to decide on, with measures, curves, lineage, gates, approvals, and one decision
+    /// taken apart
+    ///
+    /// With --format json the figures go to stdout, and a page is written only where --output says so.
+    Card {
+        /// NAME (its champion, else its newest version), NAME/VERSION or NAME@ALIAS
+        model: String,
+        /// The HTML file to write [default: .karat/reports/model-NAME-VERSION.html]
+        #[arg(long, value_name = "FILE.html")]
+        output: Option<PathBuf>,
+        /// The decision to take apart and replay [default: the newest that the version made]
+        #[arg(long, value_name = "ID")]
+        prediction: Option<String>,
     },
     /// Permit a version; with --as, move an alias to it in the same transaction
     Approve {

@@ -1,3 +1,15 @@
-//! Self-contained pages: figures in, one HTML file out, with its charts drawn as SVG inside and nothing loaded from a network.
+//! Self-contained pages: plain figures in, one HTML file out, its charts drawn as SVG inside, nothing loaded from a network,
+//! nothing that needs a script to be read.
 //!
-//! Invariant: no I/O, and no arithmetic beyond what a picture needs.
+//! Invariant: no I/O, opens no store, and no arithmetic beyond what a picture needs.
+
+pub mod card;
+mod chart;
+mod document;
+pub mod profile;
+mod words;
+
+/// A figure that a page cannot be made of.
+#[derive(Debug, thiserror::Error)]
+#[error("the page cannot be written: {0}")]
+pub struct ReportError(#[from] askama::Error);

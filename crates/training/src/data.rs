@@ -77,7 +77,7 @@ impl TrainingData {
     }
 }
 
-fn read_labels(label: &ArrayRef) -> Result<Vec<Option<bool>>, TrainingError> {
+pub(crate) fn read_labels(label: &ArrayRef) -> Result<Vec<Option<bool>>, TrainingError> {
     let number = |row: usize, value: f64| match value {
         0.0 => Ok(Some(false)),
         1.0 => Ok(Some(true)),

@@ -16,5 +16,8 @@ mod threshold;
 pub use data::TrainingData;
 pub use error::{LightGbmError, TrainingError};
 pub use evaluation::{Evaluation, PartEvaluation};
-pub use fit::{Durations, FitOptions, Importance, Progress, Round, Trained, threads_from_environment, train};
+pub use fit::{
+    Durations, Explanation, FeatureWeight, FitOptions, Importance, Progress, Round, Trained, threads_from_environment,
+    train,
+};
 pub use threshold::choose_threshold;

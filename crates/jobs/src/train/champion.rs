@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use arrow::array::RecordBatch;
-use karat_core::{Instant, Value};
+use karat_core::{Digest, Instant, Value};
 use karat_model::Model;
 use karat_project::spec;
 use karat_registry::gates::Champion;
-use karat_training::Trained;
-use karat_training::measures::{Measures, Scored};
+use karat_training::measures::Scored;
 use karat_training::split::{Part, SplitReport, assign};
+use karat_training::{PartEvaluation, Trained};
+use serde::{Deserialize, Serialize};
 
 use super::metrics::named;
 use crate::training_set::{TrainingSet, assemble_pinned};
@@ -23,7 +24,27 @@ pub enum Comparison {
     On {
         challenger: BTreeMap<String, f64>,
         champion: BTreeMap<String, f64>,
+        /// Both in full, as the run keeps them; `None` where those rows do not hold both labels.
+        recorded: Option<Box<Compared>>,
     },
+}
+
+pub const COMPARISON_FILE: &str = "comparison.json";
+
+const COMPARISON_FORMAT: u32 = 1;
+
+/// A run's `comparison.json`: challenger and champion on rows that neither has learned from.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Compared {
+    pub format_version: u32,
+    /// `credit_default/1`
+    pub champion: String,
+    pub champion_digest: Digest,
+    /// Test rows from this as_of on.
+    pub from: Instant,
+    pub rows: u64,
+    pub challenger_evaluation: PartEvaluation,
+    pub champion_evaluation: PartEvaluation,
 }
 
 impl Comparison {
@@ -32,6 +53,14 @@ impl Comparison {
             Comparison::NoChampion => Champion::Absent,
             Comparison::IsChampion => Champion::Itself,
             Comparison::On { champion, .. } => Champion::Measured(champion),
+        }
+    }
+
+    /// What the run keeps of it.
+    pub fn recorded(&self) -> Option<&Compared> {
+        match self {
+            Comparison::On { recorded, .. } => recorded.as_deref(),
+            Comparison::NoChampion | Comparison::IsChampion => None,
         }
     }
 }
@@ -70,9 +99,23 @@ pub async fn compare(
         .into_iter()
         .filter(|row| Instant::from_micros(set.data.as_of.value(*row)) >= fair_from)
         .collect();
+    let ours = measure(&trained.model, &set.data.features, set, &rows)?;
+    let its = measure(&champion.model, its_features, set, &rows)?;
+    let by_name = |part: &Option<PartEvaluation>| part.as_ref().map(prefixed).unwrap_or_default();
     Ok(Comparison::On {
-        challenger: measure(&trained.model, &set.data.features, set, &rows)?,
-        champion: measure(&champion.model, its_features, set, &rows)?,
+        challenger: by_name(&ours),
+        champion: by_name(&its),
+        recorded: ours.zip(its).map(|(challenger_evaluation, champion_evaluation)| {
+            Box::new(Compared {
+                format_version: COMPARISON_FORMAT,
+                champion: version.label(),
+                champion_digest: champion.model.digest().clone(),
+                from: fair_from,
+                rows: rows.len() as u64,
+                challenger_evaluation,
+                champion_evaluation,
+            })
+        }),
     })
 }
 
@@ -81,8 +124,8 @@ pub fn last_label_time(split: &SplitReport) -> Option<Instant> {
     [split.train.last_label_time, split.validation.last_label_time].into_iter().flatten().max()
 }
 
-/// Empty where the rows do not hold both labels: then nothing can be said, and a gate that asks fails.
-fn measure(model: &Model, features: &RecordBatch, set: &TrainingSet, rows: &[usize]) -> Result<BTreeMap<String, f64>> {
+/// `None` where the rows do not hold both labels: then nothing can be said, and a gate that asks fails.
+fn measure(model: &Model, features: &RecordBatch, set: &TrainingSet, rows: &[usize]) -> Result<Option<PartEvaluation>> {
     let mut scores = Vec::with_capacity(rows.len());
     let mut labels = Vec::with_capacity(rows.len());
     let mut values = vec![0.0; features.num_columns()];
@@ -93,11 +136,14 @@ fn measure(model: &Model, features: &RecordBatch, set: &TrainingSet, rows: &[usi
         scores.push(model.score(&values));
         labels.push(label(set, row).context("a test row has a label")?);
     }
-    let Ok(scored) = Scored::new(&scores, &labels) else { return Ok(BTreeMap::new()) };
-    let measures = Measures::of(&scored, model.threshold());
-    let plain = named(&measures).map(|(name, value)| (name.to_owned(), value));
-    let prefixed = named(&measures).map(|(name, value)| (format!("test.{name}"), value));
-    Ok(plain.chain(prefixed).collect())
+    let Ok(scored) = Scored::new(&scores, &labels) else { return Ok(None) };
+    Ok(Some(PartEvaluation::of(&scored, model.threshold())))
+}
+
+fn prefixed(part: &PartEvaluation) -> BTreeMap<String, f64> {
+    let plain = named(&part.measures).map(|(name, value)| (name.to_owned(), value));
+    let prefixed = named(&part.measures).map(|(name, value)| (format!("test.{name}"), value));
+    plain.chain(prefixed).collect()
 }
 
 fn label(set: &TrainingSet, row: usize) -> Option<bool> {

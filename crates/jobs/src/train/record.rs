@@ -11,6 +11,7 @@ use karat_registry::{DatasetInput, Metric, RunDraft};
 use karat_training::{Round, Trained};
 use serde_json::json;
 
+use super::champion::{COMPARISON_FILE, Comparison};
 use crate::Workspace;
 use crate::training_set::TrainingSet;
 
@@ -56,20 +57,31 @@ pub async fn start(workspace: &Workspace, model: &spec::Model, release: u64, set
     Ok(run_id)
 }
 
+/// What a training came to.
+pub struct Learned<'a> {
+    pub set: &'a TrainingSet,
+    pub trained: &'a Trained,
+    pub metrics: &'a BTreeMap<String, f64>,
+    pub comparison: &'a Comparison,
+}
+
 pub async fn finish(
     workspace: &Workspace,
     model: &spec::Model,
     run: &RunId,
-    set: &TrainingSet,
-    trained: &Trained,
-    metrics: &BTreeMap<String, f64>,
+    learned: &Learned<'_>,
     assembled: Duration,
 ) -> Result<()> {
+    let Learned { set, trained, metrics, comparison } = learned;
     workspace.registry.log_params(run, &params(model, set, trained)).await?;
     workspace.registry.log_metrics(run, &measured(workspace, trained, metrics, assembled)).await?;
     let mut files = trained.model.to_files();
     files.insert("evaluation.json".to_owned(), serde_json::to_vec_pretty(&trained.evaluation)?);
     files.insert("importance.json".to_owned(), serde_json::to_vec_pretty(&trained.importance)?);
+    files.insert("explanation.json".to_owned(), serde_json::to_vec_pretty(&trained.explanation)?);
+    if let Some(compared) = comparison.recorded() {
+        files.insert(COMPARISON_FILE.to_owned(), serde_json::to_vec_pretty(compared)?);
+    }
     files.insert("split.json".to_owned(), serde_json::to_vec_pretty(&trained.split)?);
     files.insert("features.json".to_owned(), set.pinned.to_file());
     files.insert("model.spec.json".to_owned(), serde_json::to_vec_pretty(model)?);

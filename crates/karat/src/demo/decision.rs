@@ -11,9 +11,9 @@ use karat_jobs::{Workspace, deploy, materialize, query, replay};
 use serde_json::{Value as Json, json};
 use tokio::net::TcpListener;
 
-use super::http;
 use super::place::{ENDPOINT, Found};
 use super::story::Story;
+use super::{http, report};
 use crate::commands::{features, replay as replaying, serve};
 use crate::output::{duration, indent, percent, quoted, table};
 
@@ -107,6 +107,7 @@ async fn one_decision(
     story.keep("prediction", &answer);
     story.keep("replay", json!({"arithmetic": replayed.arithmetic, "history": replayed.history}));
     story.end_step();
+    report::tell(workspace, prediction, story).await?;
     close(found, address, &body, ending, story);
     Ok(replayed.holds())
 }

@@ -5,6 +5,7 @@ mod decision;
 mod http;
 mod model;
 mod place;
+mod report;
 mod story;
 
 use std::process::ExitCode;

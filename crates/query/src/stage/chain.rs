@@ -17,7 +17,7 @@ use super::report::{ContractReport, EXAMPLES, Example, RuleReport};
 use super::rules::{CompiledRule, Test};
 use super::unique::{Unique, Verdict};
 use super::whole::{self, newest};
-use super::{Labels, Occasion, Staged};
+use super::{Labels, Occasion, Seen, Staged, Tap};
 use crate::Result;
 use crate::engine::Engine;
 use crate::plan::{Parts, SourcePlan};
@@ -30,6 +30,7 @@ pub(super) struct Chain {
     related: Related,
     occasion: Occasion,
     labels: Labels,
+    tap: Tap,
     rules: Vec<RuleState>,
     quarantine: QuarantineWriter,
     accept: AcceptWriter,
@@ -63,6 +64,7 @@ impl Chain {
         related: Related,
         occasion: Occasion,
         labels: Labels,
+        tap: Tap,
     ) -> Chain {
         let parts = plan.0.clone();
         let layout = Layout::new(&parts);
@@ -76,6 +78,7 @@ impl Chain {
             related,
             occasion,
             labels,
+            tap,
             rules,
             quarantine,
             accept,
@@ -96,7 +99,9 @@ impl Chain {
         for row in &bad {
             self.set_apart("read", row)?;
         }
+        (self.tap)(Seen::Read(&batch.rows))?;
         let (staged, failed) = prepare(&self.parts, &self.layout, batch)?;
+        (self.tap)(Seen::Prepared(&staged))?;
         self.unprepared += failed.len() as u64;
         for row in &failed {
             self.set_apart("prepare", row)?;

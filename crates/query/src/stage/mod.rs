@@ -8,7 +8,7 @@ mod quarantine;
 mod relation;
 mod report;
 mod rules;
-mod unique;
+pub(crate) mod unique;
 mod whole;
 
 use std::sync::Arc;
@@ -62,6 +62,16 @@ impl Occasion {
 /// Batches under way between reading and checking.
 const IN_FLIGHT: usize = 4;
 
+/// Shown every batch on its way: for a profile, which looks and changes nothing.
+pub(crate) type Tap = Box<dyn FnMut(Seen<'_>) -> Result<()> + Send>;
+
+pub(crate) enum Seen<'a> {
+    /// Rows in the source's own columns.
+    Read(&'a RecordBatch),
+    /// The same once prepared, less those where `prepare` failed; hidden columns follow the prepared ones.
+    Prepared(&'a RecordBatch),
+}
+
 /// Reads a source's files (or evaluates its query over `tables`), prepares the rows and applies the contract.
 ///
 /// A contract that refuses the delivery is no error here: [`ContractReport::refusal`] says so, and [`crate::deliver`]
@@ -73,7 +83,19 @@ pub fn stage<'a>(
     occasion: Occasion,
     progress: Arc<dyn Progress>,
 ) -> BoxFuture<'a, Result<Staged>> {
-    run(engine, plan, tables, occasion, progress).boxed()
+    stage_tapped(engine, plan, tables, occasion, progress, Box::new(|_| Ok(())))
+}
+
+/// As [`stage`], with somebody looking on.
+pub(crate) fn stage_tapped<'a>(
+    engine: &'a Engine,
+    plan: &'a SourcePlan,
+    tables: &'a Tables,
+    occasion: Occasion,
+    progress: Arc<dyn Progress>,
+    tap: Tap,
+) -> BoxFuture<'a, Result<Staged>> {
+    run(engine, plan, tables, occasion, progress, tap).boxed()
 }
 
 async fn run(
@@ -82,11 +104,12 @@ async fn run(
     tables: &Tables,
     occasion: Occasion,
     progress: Arc<dyn Progress>,
+    tap: Tap,
 ) -> Result<Staged> {
     let related = relation::load(engine, plan, tables).await?;
     let (sender, receiver) = mpsc::channel(IN_FLIGHT);
     let labels = Labels::default();
-    let chain = Chain::new(engine, plan, related, occasion, labels.clone());
+    let chain = Chain::new(engine, plan, related, occasion, labels.clone(), tap);
     let checking = tokio::task::spawn_blocking(move || check(chain, receiver));
     let read = match &plan.0.input {
         Input::Files { .. } => read_delivery(plan, progress, labels, sender).await,

@@ -75,7 +75,7 @@ impl Unique {
         if self.seen.bytes() > self.budget {
             let mut keys = Partitions::new(&self.temp_dir, 1)?;
             for key in std::mem::take(&mut self.seen).iter() {
-                keys.push(WENT_ON, key)?;
+                keys.push_seen(key)?;
             }
             let rows = SpoolWriter::new(schema.clone(), &self.temp_dir, self.budget);
             self.spilled = Some(Spilled { rows, keys });
@@ -88,44 +88,59 @@ impl Unique {
         self.seen = KeySet::default();
         let Some(spilled) = self.spilled.take() else { return Ok(None) };
         let rows = spilled.rows.finish()?;
-        let mut failing = Marked(vec![0; rows.rows().div_ceil(64) as usize]);
+        let mut failing = Marked::new(rows.rows());
         spilled.keys.find_repeated(&self.temp_dir, self.budget, &mut failing)?;
         Ok(Some((rows, failing)))
     }
 }
 
 /// A set of row numbers.
-pub(super) struct Marked(Vec<u64>);
+pub(crate) struct Marked(Vec<u64>);
 
 impl Marked {
+    /// None of so many rows.
+    pub(crate) fn new(rows: u64) -> Marked {
+        Marked(vec![0; rows.div_ceil(64) as usize])
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.0.iter().map(|word| u64::from(word.count_ones())).sum()
+    }
+
     fn mark(&mut self, row: u64) {
         self.0[(row / 64) as usize] |= 1 << (row % 64);
     }
 
-    pub(super) fn contains(&self, row: u64) -> bool {
+    pub(crate) fn contains(&self, row: u64) -> bool {
         self.0[(row / 64) as usize] & (1 << (row % 64)) != 0
     }
 }
 
 /// Keys by hash in temporary files, each file in the order pushed.
-struct Partitions {
+pub(crate) struct Partitions {
     files: Vec<BufWriter<File>>,
     depth: u64,
 }
 
 impl Partitions {
-    fn new(temp_dir: &Path, depth: u64) -> Result<Partitions> {
+    pub(crate) fn new(temp_dir: &Path, depth: u64) -> Result<Partitions> {
         let open = |_| tempfile::tempfile_in(temp_dir).map(|file| BufWriter::with_capacity(1 << 15, file));
         let files = (0..PARTITIONS).map(open).collect::<io::Result<_>>().map_err(QueryError::Temporary)?;
         Ok(Partitions { files, depth })
     }
 
-    fn push(&mut self, row: u64, key: &[u8]) -> Result<()> {
+    /// A key of a row that is judged already.
+    pub(crate) fn push_seen(&mut self, key: &[u8]) -> Result<()> {
+        self.push(WENT_ON, key)
+    }
+
+    pub(crate) fn push(&mut self, row: u64, key: &[u8]) -> Result<()> {
         let partition = stable_hash(key, self.depth) as usize % PARTITIONS;
         write_entry(&mut self.files[partition], row, key).map_err(QueryError::Temporary)
     }
 
-    fn find_repeated(self, temp_dir: &Path, budget: usize, failing: &mut Marked) -> Result<()> {
+    /// Marks the rows whose key stands before them.
+    pub(crate) fn find_repeated(self, temp_dir: &Path, budget: usize, failing: &mut Marked) -> Result<()> {
         for file in self.files {
             let mut file = file.into_inner().map_err(|error| QueryError::Temporary(error.into_error()))?;
             if let Some(split) = look_through(&mut file, temp_dir, self.depth, budget, failing)? {

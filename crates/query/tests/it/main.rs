@@ -7,6 +7,7 @@ mod csv;
 mod deliver;
 mod model;
 mod parquet;
+mod profile;
 mod remote;
 mod sql;
 mod unique;

@@ -6,7 +6,7 @@ use crate::cargo::{Package, metadata, repository, tree};
 
 /// The crates from the ground up: a crate may use those before it. Crates that have nothing to hold yet have their
 /// place already.
-const ORDER: [&str; 20] = [
+const ORDER: [&str; 21] = [
     "karat-core",
     "karat-project",
     "karat-model",
@@ -20,6 +20,7 @@ const ORDER: [&str; 20] = [
     "karat-registry",
     "karat-serving",
     "karat-monitoring",
+    "karat-report",
     "karat-jobs",
     "karat-pipelines",
     "karat-server",

@@ -2,6 +2,7 @@
 
 mod boosting;
 mod checks;
+mod explanation;
 mod parameters;
 mod scoring;
 mod signature;
@@ -17,6 +18,7 @@ use crate::split::{self, Assigned, Part, SplitReport};
 use crate::{Evaluation, PartEvaluation, TrainingData, TrainingError, choose_threshold};
 
 pub use boosting::Round;
+pub use explanation::{Explanation, FeatureWeight};
 pub use scoring::threads_from_environment;
 
 /// How to train, as opposed to what: nothing here changes the result.
@@ -51,6 +53,7 @@ pub struct Trained {
     pub best_iteration: u32,
     /// By feature, in signature order.
     pub importance: Vec<Importance>,
+    pub explanation: Explanation,
     /// LightGBM's parameters under its own names, without the number of threads, which changes nothing.
     pub parameters: Vec<(String, String)>,
     pub threads: usize,
@@ -59,7 +62,7 @@ pub struct Trained {
     pub durations: Durations,
 }
 
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Importance {
     pub feature: String,
     /// How many splits use the feature.
@@ -139,6 +142,7 @@ pub fn train(data: &TrainingData, spec: &spec::Model, options: &FitOptions<'_>) 
         test_unseen,
     };
     let model = Model::new(ModelParts { threshold, ..scorer.parts().clone() })?;
+    let explanation = explanation::explain(&model, &encoded, &rows.test, threads);
     durations.evaluate = clock.elapsed();
 
     Ok(Trained {
@@ -150,6 +154,7 @@ pub fn train(data: &TrainingData, spec: &spec::Model, options: &FitOptions<'_>) 
         rounds: boosted.rounds,
         best_iteration: boosted.best_iteration,
         importance: boosted.importance,
+        explanation,
         parameters: parameters.pairs().to_vec(),
         threads,
         warnings,

@@ -3,6 +3,7 @@
 //! Splits by time look only at as_of and label_time, the others only at hashes of keys or groups, so the order of rows
 //! never matters, and a row keeps its part while others come and go.
 
+mod dealer;
 mod hashed;
 mod time;
 
@@ -14,6 +15,8 @@ use karat_project::spec::{self, SplitBy, SplitPart};
 use serde::{Deserialize, Serialize};
 
 use crate::{TrainingData, TrainingError};
+
+pub use dealer::{Dealer, SpineBatch};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

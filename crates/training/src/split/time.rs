@@ -6,39 +6,72 @@ use karat_core::{Instant, Window, Zone};
 use crate::TrainingData;
 use crate::split::{Assignment, Part};
 
-/// Only labelled rows count, for where the calendar ends too. A row of an earlier part is purged when its label was not
-/// yet known at the next part's first as_of.
+/// Where the calendar is cut. Only labelled rows count, for where it ends too.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cuts {
+    validation: i64,
+    test: i64,
+    /// The first as_of of a row in each part.
+    first_validation: Option<i64>,
+    first_test: Option<i64>,
+}
+
+impl Cuts {
+    /// `last` is the latest as_of.
+    pub(super) fn new(last: i64, validation: Window, test: Window) -> Cuts {
+        let test = start(Instant::from_micros(last), test).micros();
+        let validation = start(Instant::from_micros(test.saturating_sub(1)), validation).micros();
+        Cuts { validation, test, first_validation: None, first_test: None }
+    }
+
+    fn part(&self, as_of: i64) -> Part {
+        match as_of {
+            as_of if as_of >= self.test => Part::Test,
+            as_of if as_of >= self.validation => Part::Validation,
+            _ => Part::Train,
+        }
+    }
+
+    /// To be shown the as_of of every row before any is assigned.
+    pub(super) fn show(&mut self, as_of: i64) {
+        let first = match self.part(as_of) {
+            Part::Train => return,
+            Part::Validation => &mut self.first_validation,
+            Part::Test => &mut self.first_test,
+        };
+        *first = Some(first.map_or(as_of, |first| first.min(as_of)));
+    }
+
+    /// A row of an earlier part is purged when its label was not yet known at the next part's first as_of.
+    pub(super) fn assign(&self, as_of: i64, known: Option<i64>) -> Assignment {
+        let first_test = self.first_test.unwrap_or(self.test);
+        let first_validation = self.first_validation.unwrap_or(first_test);
+        let known = known.unwrap_or(i64::MAX);
+        match self.part(as_of) {
+            Part::Train if known > first_validation => Assignment::Purged(Part::Train),
+            Part::Validation if known > first_test => Assignment::Purged(Part::Validation),
+            part => Assignment::In(part),
+        }
+    }
+}
+
 pub(super) fn assign(
     data: &TrainingData,
     labels: &[Option<bool>],
     validation: Window,
     test: Window,
 ) -> Vec<Assignment> {
-    let labelled = || (0..labels.len()).filter(|row| labels[*row].is_some());
-    let Some(last) = labelled().map(|row| data.as_of.value(row)).max() else {
+    let labelled = || (0..labels.len()).filter(|row| labels[*row].is_some()).map(|row| data.as_of.value(row));
+    let Some(last) = labelled().max() else {
         return vec![Assignment::Unlabelled; labels.len()];
     };
-    let test_start = start(Instant::from_micros(last), test).micros();
-    let validation_start = start(Instant::from_micros(test_start.saturating_sub(1)), validation).micros();
-    let part = |row: usize| match data.as_of.value(row) {
-        as_of if as_of >= test_start => Part::Test,
-        as_of if as_of >= validation_start => Part::Validation,
-        _ => Part::Train,
-    };
-    let first = |wanted: Part| labelled().filter(|row| part(*row) == wanted).map(|row| data.as_of.value(row)).min();
-    let first_test = first(Part::Test).unwrap_or(test_start);
-    let first_validation = first(Part::Validation).unwrap_or(first_test);
+    let mut cuts = Cuts::new(last, validation, test);
+    labelled().for_each(|as_of| cuts.show(as_of));
+    let known = |row: usize| data.label_time.is_valid(row).then(|| data.label_time.value(row));
     (0..labels.len())
-        .map(|row| {
-            if labels[row].is_none() {
-                return Assignment::Unlabelled;
-            }
-            let known = if data.label_time.is_null(row) { i64::MAX } else { data.label_time.value(row) };
-            match part(row) {
-                Part::Train if known > first_validation => Assignment::Purged(Part::Train),
-                Part::Validation if known > first_test => Assignment::Purged(Part::Validation),
-                part => Assignment::In(part),
-            }
+        .map(|row| match labels[row] {
+            None => Assignment::Unlabelled,
+            Some(_) => cuts.assign(data.as_of.value(row), known(row)),
         })
         .collect()
 }

@@ -6,7 +6,7 @@ use arrow::compute::take_record_batch;
 use karat_core::{Instant, Zone};
 use karat_project::spec;
 use karat_training::TrainingData;
-use karat_training::split::{Assigned, Assignment, Part, assign};
+use karat_training::split::{Assigned, Assignment, Dealer, Part, SpineBatch, assign};
 use proptest::prelude::*;
 
 use crate::data::{at, data, monthly};
@@ -214,6 +214,48 @@ proptest! {
             if let Assignment::In(part) = assignment {
                 prop_assert_eq!(*parts.entry(groups.value(row)).or_insert(*part), *part);
             }
+        }
+    }
+}
+
+/// A dealer is shown batches of any size and knows no more of the rows than their split.
+#[test]
+fn rows_dealt_out_by_batches_go_where_all_of_them_at_once_go() {
+    let data = monthly(1_500, 11);
+    let label: BooleanArray = (0..1_500).map(|row| (row % 7 != 3).then_some(row % 5 == 0)).collect();
+    let label_time: Int64Array = (0..1_500)
+        .map(|row| (row % 11 != 5).then(|| data.as_of.value(row) + (row as i64 % 3) * 3_000_000_000_000))
+        .collect();
+    let data = TrainingData { label: Arc::new(label), label_time, ..data };
+    let splits = [
+        by_time("2 months", "3 months"),
+        by_time("20 days", "40 days"),
+        split(serde_json::json!({"by": "random", "validation": 0.2, "test": 0.3})),
+        split(serde_json::json!({"by": "group", "validation": 0.2, "test": 0.3})),
+    ];
+    for split in splits {
+        let expected = assign(&data, &split, 42).unwrap().rows;
+        for size in [1, 97, 2_000] {
+            let batches: Vec<SpineBatch> = (0..1_500)
+                .step_by(size)
+                .map(|from| {
+                    let count = size.min(1_500 - from);
+                    SpineBatch {
+                        label: data.label.slice(from, count),
+                        as_of: data.as_of.slice(from, count),
+                        label_time: data.label_time.slice(from, count),
+                        keys: data.keys.iter().map(|key| key.slice(from, count)).collect(),
+                        groups: Vec::new(),
+                    }
+                })
+                .collect();
+            let mut dealer = Dealer::new(&split, 42);
+            for round in 0..dealer.rounds() {
+                batches.iter().for_each(|batch| dealer.show(round, batch).unwrap());
+            }
+            let dealt = batches.iter().flat_map(|batch| dealer.deal(batch).unwrap());
+            let dealt: Vec<Assignment> = dealt.map(|(assignment, _)| assignment).collect();
+            assert_eq!(dealt, expected, "{split:?} by {size}");
         }
     }
 }

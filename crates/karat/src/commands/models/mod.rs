@@ -1,6 +1,7 @@
 //! `karat models`: versions, who permitted them, and which one answers.
 
 mod approve;
+mod card;
 mod moves;
 mod show;
 
@@ -24,6 +25,9 @@ pub async fn run(context: &Context, command: ModelsCommand) -> Result<ExitCode> 
             Ok(ExitCode::SUCCESS)
         }
         ModelsCommand::Show { model } => show::run(context, &workspace, &model).await,
+        ModelsCommand::Card { model, output, prediction } => {
+            card::run(context, &workspace, &model, output.as_deref(), prediction.as_deref()).await
+        }
         ModelsCommand::Approve { model, alias, why } => {
             approve::run(context, &workspace, &model, alias.as_deref(), why.as_deref()).await
         }

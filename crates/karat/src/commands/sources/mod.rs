@@ -1,6 +1,7 @@
 //! `karat sources`: contracts and history.
 
 mod list;
+mod profile;
 mod report;
 
 use std::path::Path;
@@ -25,6 +26,9 @@ pub async fn run(context: &Context, command: SourcesCommand) -> Result<ExitCode>
                 .output
                 .print(&checked, |checked| checked.iter().map(human_checked).collect::<Vec<_>>().join("\n\n"))?;
             Ok(exit(checked.iter().all(|one| one.refused.is_none())))
+        }
+        SourcesCommand::Profile { name, output, model } => {
+            profile::run(context, &workspace, &name, output.as_deref(), model.as_deref()).await
         }
         SourcesCommand::Ingest { names } => {
             let ingested = ingest::run(&workspace, &names).await?;
@@ -83,6 +87,6 @@ fn human_ingested(ingested: &Ingested, root: &Path) -> String {
 }
 
 /// A path as one types it in the project folder.
-fn relative(path: &Path, root: &Path) -> String {
+pub fn relative(path: &Path, root: &Path) -> String {
     path.strip_prefix(root).unwrap_or(path).display().to_string()
 }

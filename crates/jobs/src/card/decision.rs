@@ -1,0 +1,127 @@
+//! One logged decision: every input's contribution, and both verdicts of its replay.
+
+use anyhow::{Context, Result, bail};
+use karat_core::Value;
+use karat_history::log;
+use karat_registry::ModelVersion;
+use karat_report::card::{Contribution, Explained, Verdict};
+use karat_serving::PredictionRecord;
+
+use super::Shown;
+use crate::artifact::Loaded;
+use crate::{Usage, Workspace, replay};
+
+pub async fn explain(
+    workspace: &Workspace,
+    version: &ModelVersion,
+    loaded: &Loaded,
+    shown: Shown<'_>,
+    missing: &mut Vec<String>,
+) -> Result<Option<Explained>> {
+    let id = match shown {
+        Shown::Prediction(id) => id.to_owned(),
+        Shown::Newest => match newest(workspace, version)? {
+            Some(record) => record.prediction_id.to_string(),
+            None => return Ok(None),
+        },
+    };
+    let replayed = match (replay::run(workspace, &id).await, shown) {
+        (Ok(replayed), _) => replayed,
+        (Err(error), Shown::Prediction(_)) => return Err(error),
+        (Err(error), Shown::Newest) => {
+            missing.push(format!("The newest decision, {id}, cannot be shown: {error:#}."));
+            return Ok(None);
+        }
+    };
+    let record = &replayed.prediction;
+    if (record.model.as_str(), record.version) != (version.model.as_str(), version.version) {
+        bail!(Usage(format!(
+            "prediction {id} was made by {}/{}: ask for that version's card",
+            record.model, record.version
+        )));
+    }
+    let inputs = &loaded.pinned.inputs;
+    let mut values = Vec::with_capacity(inputs.len());
+    for input in inputs {
+        let logged = record.features.get(&input.name);
+        let logged = logged.with_context(|| format!("prediction {id} was logged without {}", input.name))?;
+        values.push(logged.value().map_err(anyhow::Error::new)?);
+    }
+    let mut row = vec![0.0; values.len()];
+    loaded.model.encode_into(&values, &mut row)?;
+    let mut contributions = vec![0.0; values.len() + 1];
+    loaded.model.contributions(&row, &mut contributions);
+    let contribution = |((input, value), contribution): ((&karat_serving::Input, &Value), &f64)| Contribution {
+        feature: input.name.clone(),
+        words: input.words.clone(),
+        code: input.code.clone(),
+        value: told(value),
+        contribution: *contribution,
+    };
+    let key = record.key.as_ref().map(|key| key.as_str().map_or_else(|| key.to_string(), ToOwned::to_owned));
+    Ok(Some(Explained {
+        prediction_id: id,
+        at: record.at,
+        as_of: record.as_of,
+        endpoint: record.endpoint.to_string(),
+        key: match key {
+            Some(key) => format!("{} {key}", loaded.pinned.entity),
+            None => "features sent by the caller".to_owned(),
+        },
+        score: record.score,
+        label: record.label.clone(),
+        threshold: record.threshold,
+        expected: contributions[inputs.len()],
+        contributions: inputs.iter().zip(&values).zip(&contributions).map(contribution).collect(),
+        findings: record.qa_failures.iter().map(|finding| format!("{}: {}", finding.feature, finding.check)).collect(),
+        arithmetic: verdict(&replayed.arithmetic),
+        history: verdict(&replayed.history),
+        release: record.release,
+    }))
+}
+
+/// Floats in about six digits: a reader compares them, nobody computes with them.
+fn told(value: &Value) -> String {
+    match value {
+        Value::Null => "missing".to_owned(),
+        Value::Float(float) if float.is_finite() && *float != 0.0 => {
+            let places = (5 - float.abs().log10().floor() as i32).clamp(0, 9) as usize;
+            let text = format!("{float:.places$}");
+            if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+        }
+        other => other.to_string(),
+    }
+}
+
+/// The last decision in the log that the version made.
+fn newest(workspace: &Workspace, version: &ModelVersion) -> Result<Option<PredictionRecord>> {
+    let mut found = None;
+    if !workspace.predictions().exists() {
+        return Ok(None);
+    }
+    let digest = version.digest.as_ref().map(|digest| digest.as_str().to_owned()).unwrap_or_default();
+    for payload in log::read(workspace.predictions())? {
+        let payload = payload?;
+        // The digest stands in the payload as text: payloads of other versions need not be parsed, nor all of this one's.
+        if payload.windows(digest.len().max(1)).any(|window| window == digest.as_bytes()) {
+            found = Some(payload);
+        }
+    }
+    let Some(payload) = found else { return Ok(None) };
+    let record = PredictionRecord::from_payload(&payload).map_err(anyhow::Error::msg)?;
+    // Another version may have the same digest, under other definitions.
+    Ok((record.version == version.version && record.model.as_str() == version.model).then_some(record))
+}
+
+fn verdict(verdict: &replay::Verdict) -> Verdict {
+    match verdict {
+        replay::Verdict::Same => Verdict::Same,
+        replay::Verdict::Different { differences } => Verdict::Different {
+            what: differences
+                .iter()
+                .map(|one| format!("{}: logged {}, computed again {}", one.what, one.logged, one.recomputed))
+                .collect(),
+        },
+        replay::Verdict::NotApplicable { why } => Verdict::NotApplicable { why: why.clone() },
+    }
+}

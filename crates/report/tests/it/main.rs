@@ -1,0 +1,5 @@
+#![expect(clippy::unwrap_used, reason = "helpers of tests; clippy sees only what is marked #[test]")]
+
+mod card;
+mod page;
+mod profile;
