@@ -53,6 +53,8 @@ pub(crate) enum Block {
     },
     /// Side by side where there is room.
     Columns(Vec<Block>),
+    /// Under each other, where one block is asked for.
+    Stack(Vec<Block>),
     /// Behind a line that opens it; open on paper.
     Folded {
         title: String,

@@ -41,6 +41,11 @@ pub fn signed(value: f64) -> String {
     signs(format!("{value:+.3}"))
 }
 
+/// A difference of two shares, in percentage points.
+pub fn points(difference: f64) -> String {
+    if difference.is_finite() { signs(format!("{:+.2} pp", difference * 100.0)) } else { "–".to_owned() }
+}
+
 /// A number of any size in about four digits.
 pub fn number(value: f64) -> String {
     let size = value.abs();
@@ -49,7 +54,7 @@ pub fn number(value: f64) -> String {
         _ if value.is_infinite() => if value > 0.0 { "∞" } else { "-∞" }.to_owned(),
         0.0 => "0".to_owned(),
         big if big >= 1e15 => format!("{value:.3e}"),
-        big if big >= 10_000.0 => {
+        big if big >= 1_000.0 => {
             let grouped = thousands(size.round() as u64);
             if value < 0.0 { format!("-{grouped}") } else { grouped }
         }
@@ -111,8 +116,8 @@ mod tests {
 
     #[test]
     fn numbers_keep_what_says_something() {
-        let numbers = [0.0, 0.5, 118.24, 1234.5, 36_457.0, -0.012_345, 1e-7, f64::INFINITY, 45.0, 1e18].map(number);
-        assert_eq!(numbers, ["0", "0.5", "118.2", "1234", "36,457", "−0.01235", "1.00e-7", "∞", "45", "1.000e18"]);
+        let numbers = [0.0, 0.5, 118.24, 1234.6, 36_457.0, -0.012_345, 1e-7, f64::INFINITY, 45.0, 1e18].map(number);
+        assert_eq!(numbers, ["0", "0.5", "118.2", "1,235", "36,457", "−0.01235", "1.00e-7", "∞", "45", "1.000e18"]);
         assert_eq!(
             [0.0, 0.000_107, 0.014_88, 0.172, 1.0].map(percent),
             ["0 %", "0.011 %", "1.49 %", "17.2 %", "100.0 %"]

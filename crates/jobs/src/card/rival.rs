@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use karat_registry::{CHAMPION, ModelVersion, RegisteredModel, Run};
-use karat_report::card::{Evaluation, Part, Rival, Split};
+use karat_report::card::{Evaluation, Measured, Part, Rival, Split};
 use serde::Deserialize;
 
 use super::Traces;
@@ -41,29 +41,24 @@ pub async fn find(
     let mut unsaid = Vec::new();
     let (ours, theirs) =
         (Traces::find(workspace, version, &mut unsaid).await?, Traces::find(workspace, &other, &mut unsaid).await?);
-    let rival = |this: Option<Part>, part: Part, rows: String| Rival {
+    let rival = |this: Option<Part>, part: Part, measured: Measured| Rival {
         label: other.label(),
         role: role.to_owned(),
         standing: other.standing.to_string(),
         this,
         other: part,
-        rows,
+        measured,
     };
-    let fair = |compared: &Compared| {
-        format!(
-            "Both on the same {} test rows from {} on, from which neither has learned.",
-            compared.rows, compared.from
-        )
-    };
+    let fair = |compared: &Compared| Measured::NewToBoth { rows: compared.rows, from: compared.from };
     let is = |digest: &str, version: &ModelVersion| version.digest.as_ref().is_some_and(|own| own.as_str() == digest);
     let comparison = async |run: &Traces| run.optional::<Compared>(workspace, COMPARISON_FILE).await.ok().flatten();
     if let Some(compared) = comparison(&ours).await.filter(|compared| is(&compared.champion_digest, &other)) {
-        let rows = fair(&compared);
-        return Ok(Some(rival(Some(compared.challenger_evaluation), compared.champion_evaluation, rows)));
+        let measured = fair(&compared);
+        return Ok(Some(rival(Some(compared.challenger_evaluation), compared.champion_evaluation, measured)));
     }
     if let Some(compared) = comparison(&theirs).await.filter(|compared| is(&compared.champion_digest, version)) {
-        let rows = fair(&compared);
-        return Ok(Some(rival(Some(compared.champion_evaluation), compared.challenger_evaluation, rows)));
+        let measured = fair(&compared);
+        return Ok(Some(rival(Some(compared.champion_evaluation), compared.challenger_evaluation, measured)));
     }
     let evaluation = theirs.optional::<Evaluation>(workspace, "evaluation.json").await.ok().flatten();
     let Some(evaluation) = evaluation else { return Ok(None) };
@@ -84,10 +79,9 @@ pub async fn find(
         _ => false,
     };
     if let (Some(own), true) = (own, same_test && same_commits) {
-        let rows = "Both on the same test part.".to_owned();
-        return Ok(Some(rival(Some(own.test.clone()), evaluation.test, rows)));
+        return Ok(Some(rival(Some(own.test.clone()), evaluation.test, Measured::SameTestPart)));
     }
-    Ok(Some(rival(None, evaluation.test, "Each on its own test part.".to_owned())))
+    Ok(Some(rival(None, evaluation.test, Measured::OwnTestParts)))
 }
 
 /// What a run read, by source.

@@ -40,6 +40,8 @@ fn whole_example_demo_training_set_and_digests() {
     let project = folder.path().join("credit-risk");
     trained_alike_on_any_number_of_threads(&project);
     same_as_pandas(&project);
+    profiled_as_pandas_does(&project);
+    reported(&story, &project);
     let verified = json(&project, &["features", "verify", "--pairs", "50000"]);
     assert!(verified.as_array().unwrap().iter().all(|view| view["different"] == 0), "{verified}");
 
@@ -70,18 +72,38 @@ fn trained_alike_on_any_number_of_threads(project: &Path) {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "what is skipped is skipped visibly")]
 fn same_as_pandas(project: &Path) {
     json(project, &["features", "training-set", "credit_default", "--output", "training.parquet"]);
+    agrees_with("credit_risk.py", project, "training.parquet");
+}
+
+fn profiled_as_pandas_does(project: &Path) {
+    let profile = karat(project, &["sources", "profile", "loans", "--format", "json"]).ok().stdout;
+    std::fs::write(project.join("profile.json"), profile).unwrap();
+    agrees_with("profile.py", project, "profile.json");
+}
+
+/// The demo's last page holds the decision it told of.
+fn reported(story: &str, project: &Path) {
+    let page = std::fs::read_to_string(project.join(".karat/reports/report.html")).unwrap();
+    assert!(story.contains(".karat/reports/report.html"), "{story}");
+    for part in ["credit_default/1", "champion", "mean |SHAP|", "the same, bit for bit", "nulled by range", "0.9"] {
+        assert!(page.contains(part), "no `{part}` in the report");
+    }
+}
+
+/// What a script of the oracles' folder says of a file that Karat wrote.
+#[expect(clippy::print_stdout, reason = "what is skipped is skipped visibly")]
+fn agrees_with(oracle: &str, project: &Path, written: &str) {
     let Some(python) = test_python() else {
         assert!(std::env::var_os("CI").is_none(), "CI sets Python up: scripts/setup tests");
         println!("SKIPPED: no Python with pandas; `scripts/setup tests` installs one");
         return;
     };
     let output = Command::new(python)
-        .arg(repository().join("crates/karat/tests/oracles/credit_risk.py"))
+        .arg(repository().join("crates/karat/tests/oracles").join(oracle))
         .arg(project.join("data"))
-        .arg(project.join("training.parquet"))
+        .arg(project.join(written))
         .output()
         .unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json as value};
 
 use crate::small::{self, CLIENTS, MONTHS};
 use crate::support::{Server, command, json, karat, run_command};
-use crate::tampering;
+use crate::{pages, tampering};
 
 const AS_OF: &str = "2022-01-01T00:00:00Z";
 
@@ -24,6 +24,7 @@ fn a_project_from_check_to_replay() {
     governed(folder, &digest);
     reproduced(folder, &run);
     replayed(folder, &prediction);
+    pages::a_card_and_a_profile_say_what_was(folder, &prediction);
     audited(folder);
 }
 

@@ -9,6 +9,7 @@ mod hammered;
 mod journey;
 mod learning;
 mod mistakes;
+mod pages;
 mod small;
 mod support;
 mod tampering;

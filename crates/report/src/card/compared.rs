@@ -2,9 +2,9 @@
 
 use super::curves::roc;
 use super::worth::measures_table;
-use super::{Card, section};
+use super::{Card, Measured, section};
 use crate::document::{Block, Figure, Section};
-use crate::words::measure;
+use crate::words::{measure, moment, thousands};
 
 impl Card {
     pub(super) fn compared(&self) -> Option<Section> {
@@ -14,8 +14,17 @@ impl Card {
             "" => String::new(),
             role => format!(", the {role}"),
         };
-        let mut section =
-            section("compared", "Beside the other version", format!("{}{role}. {}", rival.label, rival.rows));
+        let measured = match &rival.measured {
+            Measured::NewToBoth { rows, from } => format!(
+                "Both on the same {} test rows from {} on, from which neither has learned.",
+                thousands(*rows),
+                moment(*from)
+            ),
+            Measured::SameTestPart => "Both on the same test part.".to_owned(),
+            Measured::OwnTestParts => "Each on its own test part.".to_owned(),
+        };
+        let lead = format!("{}{role}. {measured}", rival.label);
+        let mut section = section("compared", "Beside the other version", lead);
         let (own, other) = (self.label(), rival.label.clone());
         let figures = [(own.as_str(), &this.measures), (other.as_str(), &rival.other.measures)];
         let parts = [(own.clone(), "first", this), (other.clone(), "second", &rival.other)];

@@ -3,7 +3,7 @@
 use super::{Card, Evaluation, Part, section};
 use crate::chart::{Axis, Bar, Bars, Lines, Mark, Overlay, Series};
 use crate::document::{Block, Cell, Figure, Section, Table};
-use crate::words::{measure, number, percent, thousands};
+use crate::words::{measure, number, percent, points, thousands};
 
 const SIZE: (f64, f64) = (500.0, 340.0);
 
@@ -55,15 +55,15 @@ impl Card {
         let test = &evaluation.test;
         let mut section = section(
             "deciles",
-            "Tenths by score",
-            "The test rows by score, the highest tenth first; rows that share a score stay together.",
+            "Deciles",
+            "The test rows in tenths by score, the highest first; rows that share a score stay together.",
         );
         let positive = &self.labels[1];
         let bars = test.deciles.iter().map(|decile| Bar {
             label: decile.decile.to_string(),
             value: decile.rate * 100.0,
             tip: format!(
-                "tenth {}: {} of {} rows {positive} ({}), lift {:.2}",
+                "decile {}: {} of {} rows {positive} ({}), lift {:.2}",
                 decile.decile,
                 thousands(decile.positives),
                 thousands(decile.rows),
@@ -73,9 +73,9 @@ impl Card {
             style: "first",
         });
         let chart = Bars {
-            title: format!("Share {positive} by tenth of score"),
+            title: format!("Share {positive} by decile of score"),
             size: (500.0, 320.0),
-            x_label: "tenth by score, the highest first".to_owned(),
+            x_label: "decile by score, the highest first".to_owned(),
             y_label: format!("{positive}, %"),
             bars: bars.collect(),
             overlay: Some(Overlay {
@@ -87,7 +87,7 @@ impl Card {
             Block::Figure(Figure {
                 svg: chart.draw(),
                 caption: format!(
-                    "Bars: share {positive} in each tenth. Line: share of all {positive} captured so far (right axis)."
+                    "Bars: share {positive} in each decile. Line: share of all {positive} captured so far (right axis)."
                 ),
             }),
             Block::Table(decile_table(test)),
@@ -107,15 +107,12 @@ fn decile_table(part: &Part) -> Table {
             percent(decile.rate).into(),
             format!("{:.2}", decile.lift).into(),
             Cell::bar(percent(decile.captured), decile.captured),
-            measure(decile.ks).into(),
         ]
     });
     Table {
         caption: String::new(),
-        header: ["tenth", "rows", "positives", "lowest score", "rate", "lift", "captured", "KS"]
-            .map(str::to_owned)
-            .to_vec(),
-        numbers: (0..8).collect(),
+        header: ["decile", "rows", "positives", "lowest score", "rate", "lift", "captured"].map(str::to_owned).to_vec(),
+        numbers: (0..7).collect(),
         rows: rows.collect(),
     }
 }
@@ -127,12 +124,12 @@ fn calibration_table(part: &Part) -> Table {
             thousands(bin.rows).into(),
             percent(bin.mean_score).into(),
             percent(bin.observed).into(),
-            number(bin.observed - bin.mean_score).into(),
+            points(bin.observed - bin.mean_score).into(),
         ]
     });
     Table {
         caption: "Calibration of the test part, the lowest scores first".to_owned(),
-        header: ["tenth", "rows", "mean score", "came true", "difference"].map(str::to_owned).to_vec(),
+        header: ["decile", "rows", "mean score", "came true", "difference"].map(str::to_owned).to_vec(),
         numbers: (0..5).collect(),
         rows: rows.collect(),
     }
@@ -282,7 +279,7 @@ fn calibration(part: &Part) -> String {
     let lines = Lines {
         title: "Calibration chart".to_owned(),
         size: SIZE,
-        x: Axis::at("mean score of the tenth", 0.0, end, ticks.clone()),
+        x: Axis::at("mean score of the decile", 0.0, end, ticks.clone()),
         y: Axis::at("share that came true", 0.0, end, ticks),
         series: vec![Series {
             name: "test".to_owned(),
@@ -293,7 +290,7 @@ fn calibration(part: &Part) -> String {
                 .iter()
                 .map(|bin| {
                     format!(
-                        "tenth {}: {} rows, mean score {}, came true {}",
+                        "decile {}: {} rows, mean score {}, came true {}",
                         bin.bin,
                         thousands(bin.rows),
                         percent(bin.mean_score),

@@ -56,11 +56,14 @@ impl Card {
             ("answered".to_owned(), moment(decision.at)),
             ("endpoint".to_owned(), format!("{}, release {}", decision.endpoint, decision.release)),
         ];
-        section.blocks.push(Block::Columns(vec![Block::Table(contributions(&sorted)), Block::Facts(facts)]));
-        section.blocks.push(Block::Table(verdicts));
-        for finding in &decision.findings {
-            section.blocks.push(Block::Note { text: format!("To be known before trusting it: {finding}"), style: "" });
-        }
+        let mut beside = vec![Block::Facts(facts), Block::Table(verdicts)];
+        beside.extend(
+            decision
+                .findings
+                .iter()
+                .map(|finding| Block::Note { text: format!("To be known before trusting it: {finding}"), style: "" }),
+        );
+        section.blocks.push(Block::Columns(vec![Block::Table(contributions(&sorted)), Block::Stack(beside)]));
         Some(section)
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// The newest form of a card's JSON.
 pub const FORMAT_VERSION: u32 = 1;
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Card {
     pub format_version: u32,
     pub project: String,
@@ -51,7 +51,7 @@ pub struct Card {
 }
 
 /// A commit of a source that was learned from.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SourceRead {
     pub source: String,
     pub commit: u64,
@@ -62,7 +62,7 @@ pub struct SourceRead {
 }
 
 /// One input of the model.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct InputLine {
     pub name: String,
     #[serde(rename = "type")]
@@ -78,7 +78,7 @@ pub struct InputLine {
     pub monotone: Option<String>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Gate {
     pub gate: String,
     pub measured: Option<f64>,
@@ -88,7 +88,7 @@ pub struct Gate {
 }
 
 /// A person's decision about the version.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Decided {
     pub at: Instant,
     /// `approved`, `rejected`.
@@ -194,13 +194,13 @@ pub struct CurvePoint {
 }
 
 /// How much each input weighs, and by which measure.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Importance {
     pub measure: ImportanceMeasure,
     pub features: Vec<FeatureImportance>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ImportanceMeasure {
     /// Mean of the contributions' sizes (SHAP, log odds) over rows of a part.
@@ -209,14 +209,14 @@ pub enum ImportanceMeasure {
     Gain,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FeatureImportance {
     pub feature: String,
     pub value: f64,
 }
 
 /// The other version worth seeing beside this one.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Rival {
     pub label: String,
     /// `champion`, `challenger`, or nothing.
@@ -226,12 +226,24 @@ pub struct Rival {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub this: Option<Part>,
     pub other: Part,
-    /// Which rows the figures are from, in words.
-    pub rows: String,
+    pub measured: Measured,
+}
+
+/// Which rows two versions were measured on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "on", rename_all = "snake_case")]
+pub enum Measured {
+    /// Test rows from an as_of on, from which neither has learned.
+    NewToBoth {
+        rows: u64,
+        from: Instant,
+    },
+    SameTestPart,
+    OwnTestParts,
 }
 
 /// A logged decision taken apart.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Explained {
     pub prediction_id: String,
     pub at: Instant,
@@ -252,7 +264,7 @@ pub struct Explained {
     pub release: u64,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Contribution {
     pub feature: String,
     pub words: String,
@@ -263,7 +275,7 @@ pub struct Contribution {
 }
 
 /// What a replay found.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
 pub enum Verdict {
     Same,

@@ -3,7 +3,7 @@
 use karat_core::Instant;
 
 use super::{Card, SplitPart, section};
-use crate::chart::{Span, timeline};
+use crate::chart::{Span, Tick, timeline};
 use crate::document::{Block, Cell, Figure, Section, Table};
 use crate::words::{moment, percent, short, thousands};
 
@@ -62,7 +62,8 @@ impl Card {
             before.to = before.to.min(next.max(before.from));
         }
         if spans.len() == parts.len() {
-            let svg = timeline("The parts over time", 1040.0, &spans);
+            let ticks = years(spans[0].from, spans[spans.len() - 1].to);
+            let svg = timeline("The parts over time", 1040.0, &spans, &ticks);
             section.blocks.push(Block::Figure(Figure { svg, caption: String::new() }));
         }
         let rows = parts.iter().map(|(name, part)| {
@@ -129,12 +130,19 @@ fn span(name: &str, part: &SplitPart, style: &'static str) -> Option<Span> {
     let (first, last) = (part.first_as_of?, part.last_as_of?);
     let micros = |at: Instant| at.micros() as f64;
     Some(Span {
-        name: format!("{name}: {}", thousands(part.rows)),
+        name: name.to_owned(),
         from: micros(first),
         // As-of is a month's or a day's beginning: the stretch ends after it.
         to: micros(last) + 28.0 * DAY,
-        text: format!("{name}: {} rows", thousands(part.rows)),
-        ends: (moment(first), moment(last)),
+        tip: format!("{name}: {} rows, {} to {}", thousands(part.rows), moment(first), moment(last)),
         style,
     })
+}
+
+/// The years that begin between two instants.
+fn years(low: f64, high: f64) -> Vec<Tick> {
+    let begin = |year: i32| karat_core::time::civil_date(&format!("{year:04}-01-01")).map(Instant::midnight);
+    let all =
+        (1900..2200).filter_map(|year| Some(Tick { value: begin(year)?.micros() as f64, text: year.to_string() }));
+    all.filter(|tick| (low..=high).contains(&tick.value)).collect()
 }

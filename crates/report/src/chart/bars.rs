@@ -35,7 +35,7 @@ impl Bars {
         let texts: Vec<String> = ticks.iter().map(|value| words::number(*value)).collect();
         let widest = texts.iter().map(|text| width_of(text)).fold(0.0, f64::max);
         let left = widest + 28.0;
-        let right = width - if self.overlay.is_some() { 58.0 } else { 10.0 };
+        let right = width - if self.overlay.is_some() { 64.0 } else { 10.0 };
         let (top, bottom) = (12.0, height - 44.0);
         let y = Scale::new((0.0, end), (bottom, top));
         let mut svg = Svg::new(width, height, &self.title);
@@ -80,7 +80,12 @@ impl Overlay {
         let end = round_end(most).min(1.0).max(most);
         let y = Scale::new((0.0, end), (bottom, top));
         for tick in round_values(0.0, end, 4) {
-            svg.text((right + 6.0, y.at(tick) + 4.0), Anchor::Start, "tick second-text", &words::percent(tick));
+            svg.text(
+                (right + 6.0, y.at(tick) + 4.0),
+                Anchor::Start,
+                "tick second-text",
+                &format!("{:.0} %", tick * 100.0),
+            );
         }
         let place = |index: usize| left + slot * (index as f64 + 0.5);
         let points: Vec<(f64, f64)> = self

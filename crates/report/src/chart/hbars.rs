@@ -18,7 +18,7 @@ const ROW: f64 = 24.0;
 
 impl HorizontalBars {
     pub(crate) fn draw(&self) -> String {
-        let left = self.width * 0.46;
+        let left = self.width * 0.52;
         let room = self.width - left - 64.0;
         let most = self.bars.iter().map(|bar| bar.value).fold(f64::MIN_POSITIVE, f64::max);
         let mut svg = Svg::new(self.width, ROW * self.bars.len() as f64 + 4.0, &self.title);

@@ -73,7 +73,7 @@ impl Lines {
         let (width, height) = self.size;
         let y_ticks = self.y.ticks(5);
         let widest = y_ticks.iter().map(|tick| width_of(&tick.text)).fold(0.0, f64::max);
-        let (left, right, bottom) = (widest + 26.0, width - 14.0, height - 42.0);
+        let (left, right, bottom) = (widest + 26.0, width - 24.0, height - 42.0);
         let top = if self.series.len() > 1 { 30.0 } else { 12.0 };
         let x = Scale::new((self.x.from, self.x.to), (left, right));
         let y = Scale::new((self.y.from, self.y.to), (bottom, top));
@@ -91,7 +91,9 @@ impl Lines {
         svg.upright_text((11.0, (top + bottom) / 2.0), "label", &self.y.label);
         if let Some(words) = self.diagonal {
             svg.line((left, bottom), (right, top), "diagonal");
-            let place = (x.at(self.x.to * 0.97), y.at(self.y.to * 0.86));
+            // Under the diagonal as far as the words reach.
+            let reach = 1.0 - (width_of(words) + 12.0) / (right - left);
+            let place = (right - 4.0, bottom - (bottom - top) * reach.min(0.9) * 0.94);
             svg.text(place, Anchor::End, "tick", words);
         }
         self.draw_series(&mut svg, &x, &y, left);

@@ -108,9 +108,9 @@ pub(crate) fn width_of(text: &str) -> f64 {
     text.chars().count() as f64 * 6.2
 }
 
-/// Cut where it would be wider than `width`.
+/// Cut where it would be wider than `width`. The widest fonts that a page may be shown in take about 7 a letter.
 pub(crate) fn fitted(text: &str, width: f64) -> String {
-    let most = (width / 6.2) as usize;
+    let most = (width / 7.0) as usize;
     if text.chars().count() <= most {
         return text.to_owned();
     }

@@ -125,7 +125,7 @@ fn card() -> Card {
             standing: "undecided".to_owned(),
             this: None,
             other: part(0.9),
-            rows: "Each on its own test part.".to_owned(),
+            measured: Measured::OwnTestParts,
         }),
         decision: Some(Explained {
             prediction_id: "0190".to_owned(),
