@@ -7,7 +7,7 @@ pub mod card;
 mod chart;
 mod document;
 pub mod profile;
-mod words;
+pub mod words;
 
 /// A figure that a page cannot be made of.
 #[derive(Debug, thiserror::Error)]

@@ -3,6 +3,7 @@ use karat_core::VERSION;
 use karat_project::spec::{Action, Origin};
 use karat_query::{ContractReport, Example, LeftOut, LeftOutBy, RuleReport};
 use karat_report::profile::{Contract, FileLine, Page, RuleLine};
+use karat_report::words::thousands;
 
 use super::Profiled;
 use crate::Workspace;
@@ -86,12 +87,12 @@ fn place(example: &Example) -> String {
 }
 
 fn left_out(left: &LeftOut) -> String {
-    let rows = format!("{} of {} rows of {} are left out", left.rows, left.of_rows, left.side);
+    let rows = format!("{} of {} rows of {} are left out", thousands(left.rows), thousands(left.of_rows), left.side);
     match left.by {
         LeftOutBy::Filter => format!("{rows}: not {}.", left.condition),
         LeftOutBy::Join => {
             let other = left.without.as_deref().map_or("a match".to_owned(), |other| format!("a match in {other}"));
-            format!("{rows}: {} keys ({}) without {other}.", left.keys, left.key_columns.join(", "))
+            format!("{rows}: {} keys ({}) without {other}.", thousands(left.keys), left.key_columns.join(", "))
         }
     }
 }

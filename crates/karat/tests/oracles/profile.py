@@ -107,7 +107,8 @@ def compare(name: str, series: pd.Series, table: pd.DataFrame, found: dict) -> N
     rates(name, series, table, found["label"], text)
     months = table["month"].dt.strftime("%Y-%m")
     nulls = series.isna().groupby(months).sum()
-    require([month["nulls"] for month in found["months"]] == nulls.tolist(), f"{name}: nulls by month")
+    if found.get("months"):
+        require([month["nulls"] for month in found["months"]] == nulls.tolist(), f"{name}: nulls by month")
 
 
 def rates(name: str, series: pd.Series, table: pd.DataFrame, label: dict, text: bool) -> None:

@@ -163,15 +163,18 @@ impl Profiling {
             let as_read = parts.read.index_of(&column.name).map(|place| self.read[place].summary());
             let summary = accepted[index].summary();
             let tally = &tallies[index];
+            let roles = roles(parts, &column.name, is_label);
+            // How times change over time says nothing.
+            let is_clock = roles.iter().any(|role| role == "event_time" || role == "known_time");
             profiled.push(ColumnProfile {
                 name: column.name.clone(),
                 data_type: column.data_type,
-                roles: roles(parts, &column.name, is_label),
+                roles,
                 // What a label is in the other parts must not show.
                 as_read: as_read.map(|summary| if is_label { counts_only(summary) } else { summary }),
                 histogram: if is_label { Vec::new() } else { tally.histogram() },
                 label: (described.is_some() && !is_label).then(|| tally.label()),
-                months: if is_label { Vec::new() } else { tally.months() },
+                months: if is_label || is_clock { Vec::new() } else { tally.months() },
                 accepted: Some(if is_label { counts_only(summary) } else { summary }),
             });
         }

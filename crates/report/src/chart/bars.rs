@@ -68,7 +68,8 @@ impl Bars {
             svg.rect((x, 12.0), (slot, bottom - 12.0), "touch", &bar.tip);
             if place % every == 0 {
                 let text = fitted(&bar.label, (slot * every as f64 - 6.0).max(24.0));
-                svg.text((x + slot / 2.0, bottom + 16.0), Anchor::Middle, "tick", &text);
+                let middle = (x + slot / 2.0).min(self.size.0 - width_of(&text) / 2.0 - 2.0);
+                svg.text((middle, bottom + 16.0), Anchor::Middle, "tick", &text);
             }
         }
     }

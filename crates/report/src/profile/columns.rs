@@ -46,12 +46,12 @@ impl Page<'_> {
             );
             pictures.push(figure(rates(column, label, whose), caption));
         }
-        if pictures.len() == 1 {
-            pictures.push(Block::Facts(facts(column, summary)));
+        if column.months.len() > 1 {
+            pictures.extend(self.months(column));
+        }
+        blocks.push(Block::Facts(facts(column, summary)));
+        if !pictures.is_empty() {
             blocks.push(Block::Columns(pictures));
-        } else {
-            blocks.push(Block::Columns(pictures));
-            blocks.push(Block::Facts(facts(column, summary)));
         }
         let mut tables = Vec::new();
         if !summary.quantiles.is_empty() {
@@ -72,13 +72,10 @@ impl Page<'_> {
                 blocks: vec![Block::Columns(tables)],
             });
         }
-        if column.months.len() > 1 {
-            blocks.push(self.months(column));
-        }
         blocks
     }
 
-    fn months(&self, column: &ColumnProfile) -> Block {
+    fn months(&self, column: &ColumnProfile) -> Vec<Block> {
         let months = &self.profile.months;
         let last = (months.len() - 1).max(1) as f64;
         let every = (months.len() / 6).max(1);
@@ -136,10 +133,10 @@ impl Page<'_> {
         let points = column.months.iter().enumerate().map(|(place, month)| (place as f64, month.psi)).collect();
         let second = line("PSI", Axis::round("PSI", 0.0, most * 1.1, number), points, psi_tips);
         let what = if means.len() > 1 { "The mean" } else { "The share missing" };
-        Block::Columns(vec![
+        vec![
             figure(first, format!("{what} by month.")),
             figure(second, "PSI of each month against all rows; above 0.25 is a shift.".to_owned()),
-        ])
+        ]
     }
 }
 

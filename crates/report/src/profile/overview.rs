@@ -12,15 +12,15 @@ impl Page<'_> {
     pub(super) fn overview(&self) -> Section {
         let has_label = self.profile.label.is_some();
         let has_months = self.profile.months.len() > 1;
-        let mut header = vec!["column", "type", "missing", "distinct", "least", "median", "greatest", "shape"];
-        let mut numbers = vec![3, 4, 5, 6];
+        let mut header = vec!["column", "type", "missing", "distinct", "least … greatest", "typical", "shape"];
+        let mut numbers = vec![3];
         if has_label {
             numbers.push(header.len());
-            header.push("information value");
+            header.push("inform. value");
         }
         if has_months {
             numbers.push(header.len());
-            header.push("greatest PSI");
+            header.push("max PSI");
         }
         let rows = self.profile.columns.iter().map(|column| {
             let mut cells = column_cells(column);
@@ -58,7 +58,9 @@ impl Page<'_> {
         Section {
             id: "columns".to_owned(),
             title: "Columns at a glance".to_owned(),
-            lead: "Accepted rows, after prepare and the contract. Each name leads to its details.".to_owned(),
+            lead: "Accepted rows, after prepare and the contract; typical is the median, of texts and flags the most frequent \
+                   value. Each name leads to its details."
+                .to_owned(),
             blocks,
         }
     }
@@ -155,8 +157,16 @@ fn column_cells(column: &ColumnProfile) -> Vec<Cell> {
     let Some(summary) = shown(column) else { return cells };
     cells.push(Cell::bar(percent(summary.null_share()), summary.null_share()));
     cells.push(distinct(summary).into());
-    let median = summary.quantile(0.5).map(|value| short_plain(value, 20)).unwrap_or_default();
-    cells.extend([short_plain(&summary.min, 20).into(), median.into(), short_plain(&summary.max, 20).into()]);
+    let is_ordered = !summary.quantiles.is_empty();
+    cells.push(match is_ordered {
+        true => format!("{} … {}", short_plain(&summary.min, 19), short_plain(&summary.max, 19)).into(),
+        false => Cell::default(),
+    });
+    let typical = match summary.quantile(0.5) {
+        Some(median) => short_plain(median, 19),
+        None => summary.top.first().map(|top| short_plain(&top.value, 19)).unwrap_or_default(),
+    };
+    cells.push(typical.into());
     let bars: Vec<(f64, String)> = column
         .histogram
         .iter()
@@ -180,7 +190,7 @@ fn worst_shift(column: &ColumnProfile, page: &Page<'_>) -> Cell {
     match worst {
         Some((shift, month)) => {
             let style = if shift.psi > 0.25 { "bad" } else { "" };
-            Cell::styled(format!("{:.3} ({})", shift.psi, month.month), style)
+            Cell::styled(format!("{:.3} in {}", shift.psi, month.month), style)
         }
         None => Cell::default(),
     }

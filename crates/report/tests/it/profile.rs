@@ -67,7 +67,7 @@ fn a_profile_is_one_page_that_says_what_it_was_given() {
         "outside 0..100",
         "≈ 90",
         "tell late almost alone",
-        "0.300 (2021-01)",
+        "0.300 in 2021-01",
         "training rows only",
         "only counts are told",
     ] {
