@@ -73,7 +73,8 @@ fn waterfall(decision: &Explained, sorted: &[&Contribution]) -> String {
     let mut steps: Vec<Step> = sorted[..drawn]
         .iter()
         .map(|one| Step {
-            label: format!("{}: {}", one.words, one.value),
+            label: one.words.clone(),
+            value: one.value.clone(),
             size: one.contribution,
             tip: format!("{} = {}: {}", one.feature, one.value, signed(one.contribution)),
         })
@@ -81,14 +82,14 @@ fn waterfall(decision: &Explained, sorted: &[&Contribution]) -> String {
     let rest: f64 = sorted[drawn..].iter().map(|one| one.contribution).sum();
     if drawn < sorted.len() {
         let label = format!("{} more inputs together", sorted.len() - drawn);
-        steps.push(Step { tip: format!("{label}: {}", signed(rest)), label, size: rest });
+        steps.push(Step { tip: format!("{label}: {}", signed(rest)), label, value: String::new(), size: rest });
     }
     let to = decision.expected + sorted.iter().map(|one| one.contribution).sum::<f64>();
     let chance = |raw: f64| 1.0 / (1.0 + (-raw).exp());
     let inside = decision.threshold > 0.0 && decision.threshold < 1.0;
     let picture = Waterfall {
         title: format!("How the score of prediction {} comes about", decision.prediction_id),
-        width: 860.0,
+        width: 1040.0,
         from: decision.expected,
         from_text: percent(chance(decision.expected)),
         steps,

@@ -39,11 +39,15 @@ pub(crate) fn round_values(low: f64, high: f64, wanted: usize) -> Vec<f64> {
     (first..=last.min(first + 50)).map(|number| number as f64 * step).collect()
 }
 
-/// The next of 1, 2, 5, 10… that is no smaller.
-pub(crate) fn round_step(step: f64) -> f64 {
+/// The nearest of 1, 2, 5, 10…
+fn round_step(step: f64) -> f64 {
     let power = 10f64.powf(step.log10().floor());
-    let digits = step / power;
-    let round = [1.0, 2.0, 5.0, 10.0].into_iter().find(|round| digits <= round + 1e-9).unwrap_or(10.0);
+    let round = match step / power {
+        digits if digits <= 1.5 => 1.0,
+        digits if digits <= 3.0 => 2.0,
+        digits if digits <= 7.0 => 5.0,
+        _ => 10.0,
+    };
     round * power
 }
 

@@ -17,6 +17,8 @@ pub(crate) struct Waterfall {
 
 pub(crate) struct Step {
     pub label: String,
+    /// Stands after the label, whatever room that takes; empty: none.
+    pub value: String,
     pub size: f64,
     pub tip: String,
 }
@@ -28,7 +30,7 @@ const CHANCES: [f64; 17] =
 
 impl Waterfall {
     pub(crate) fn draw(&self) -> String {
-        let left = self.width * 0.44;
+        let left = self.width * 0.4;
         let right = self.width - 58.0;
         let mut places = vec![self.from];
         for step in &self.steps {
@@ -46,7 +48,10 @@ impl Waterfall {
             let y = ROW * (place + 1) as f64 + 4.0;
             let (from, to) = (x.at(places[place]), x.at(places[place + 1]));
             let style = if step.size >= 0.0 { "bar worse" } else { "bar better" };
-            svg.text((left - 8.0, y + 13.0), Anchor::End, "row", &fitted(&step.label, left - 12.0));
+            let value =
+                if step.value.is_empty() { String::new() } else { format!(": {}", fitted(&step.value, left * 0.4)) };
+            let label = fitted(&step.label, left - 16.0 - 7.0 * value.chars().count() as f64);
+            svg.text((left - 8.0, y + 13.0), Anchor::End, "row", &format!("{label}{value}"));
             svg.rect((from.min(to), y), ((to - from).abs().max(1.0), ROW - 9.0), style, &step.tip);
             svg.line((to, y), (to, y + ROW), "step");
             svg.text((from.max(to) + 5.0, y + 13.0), Anchor::Start, "value", &words::signed(step.size));
@@ -57,7 +62,9 @@ impl Waterfall {
 
     fn draw_axis(&self, svg: &mut Svg, x: &Scale, (left, right): (f64, f64), ends: (f64, f64), bottom: f64) {
         let mut last = f64::NEG_INFINITY;
-        let ticks = CHANCES.into_iter().map(|chance| Tick { value: logit(chance), text: words::percent(chance) });
+        let ticks = CHANCES
+            .into_iter()
+            .map(|chance| Tick { value: logit(chance), text: format!("{} %", words::number(chance * 100.0)) });
         for tick in ticks.filter(|tick| (ends.0..=ends.1).contains(&tick.value)) {
             svg.line((x.at(tick.value), 0.0), (x.at(tick.value), bottom), "grid");
             if x.at(tick.value) - last > 48.0 {

@@ -177,7 +177,7 @@ impl Page<'_> {
                 ),
             ));
             facts.push((
-                "information value".to_owned(),
+                "information value (IV)".to_owned(),
                 "How much a column's bins tell of the label (Siddiqi): below 0.02 nothing, to 0.1 little, to 0.3 some, to 0.5 \
                  much; above, ask whether it was known in time."
                     .to_owned(),

@@ -16,7 +16,7 @@ impl Page<'_> {
         let mut numbers = vec![3];
         if has_label {
             numbers.push(header.len());
-            header.push("inform. value");
+            header.push("IV");
         }
         if has_months {
             numbers.push(header.len());
