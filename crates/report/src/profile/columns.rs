@@ -1,7 +1,7 @@
 //! Every column by itself.
 
 use karat_core::DataType;
-use karat_core::profile::{ColumnLabel, ColumnProfile, Label, Summary};
+use karat_core::profile::{Bin, ColumnLabel, ColumnProfile, Label, Summary};
 
 use super::Page;
 use super::overview::{anchor, distinct, plain, short_plain, shown};
@@ -10,6 +10,8 @@ use crate::document::{Block, Cell, Figure, Section, Table};
 use crate::words::{number, percent, thousands};
 
 const SIZE: (f64, f64) = (500.0, 250.0);
+/// What a profile calls the last bin of a text column that has more values than bins.
+const OTHERS: &str = "all others";
 
 impl Page<'_> {
     pub(super) fn columns(&self) -> Section {
@@ -37,7 +39,11 @@ impl Page<'_> {
         }
         let mut pictures = Vec::new();
         if !column.histogram.is_empty() {
-            pictures.push(figure(histogram(column), "How often each value stands.".to_owned()));
+            let caption = match others(column) {
+                0 => "How often each value stands.".to_owned(),
+                rows => format!("How often the most frequent values stand; all others: {} rows.", thousands(rows)),
+            };
+            pictures.push(figure(histogram(column), caption));
         }
         if let (Some(label), Some(whose)) = (&column.label, &self.profile.label) {
             let caption = format!(
@@ -144,9 +150,24 @@ fn figure(svg: String, caption: String) -> Block {
     Block::Figure(Figure { svg, caption })
 }
 
+/// The bins to draw: what all rare values have together would dwarf the others.
+pub(super) fn drawn(column: &ColumnProfile) -> impl Iterator<Item = &Bin> {
+    column.histogram.iter().filter(|bin| !is_rest(column, bin))
+}
+
+/// The rows of values that have no bin of their own.
+fn others(column: &ColumnProfile) -> u64 {
+    column.histogram.iter().filter(|bin| is_rest(column, bin)).map(|bin| bin.rows).sum()
+}
+
+fn is_rest(column: &ColumnProfile, bin: &Bin) -> bool {
+    let is_last = column.histogram.last().is_some_and(|last| std::ptr::eq(last, bin));
+    column.data_type == DataType::Text && is_last && bin.name == OTHERS
+}
+
 fn histogram(column: &ColumnProfile) -> String {
     let total: u64 = column.histogram.iter().map(|bin| bin.rows).sum();
-    let bars = column.histogram.iter().map(|bin| Bar {
+    let bars = drawn(column).map(|bin| Bar {
         label: label_of(&bin.name, &bin.from),
         value: bin.rows as f64,
         tip: format!("{}: {} rows ({})", bin.name, thousands(bin.rows), percent(bin.rows as f64 / total.max(1) as f64)),

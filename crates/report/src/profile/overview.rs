@@ -4,6 +4,7 @@ use karat_core::profile::{ColumnProfile, Summary};
 use serde_json::Value as Json;
 
 use super::Page;
+use super::columns::drawn;
 use crate::chart::{Bar, Bars, spark_bars};
 use crate::document::{Block, Cell, Figure, Section, Table};
 use crate::words::{number, percent, thousands};
@@ -167,11 +168,8 @@ fn column_cells(column: &ColumnProfile) -> Vec<Cell> {
         None => summary.top.first().map(|top| short_plain(&top.value, 19)).unwrap_or_default(),
     };
     cells.push(typical.into());
-    let bars: Vec<(f64, String)> = column
-        .histogram
-        .iter()
-        .map(|bin| (bin.rows as f64, format!("{}: {}", bin.name, thousands(bin.rows))))
-        .collect();
+    let bars = drawn(column).map(|bin| (bin.rows as f64, format!("{}: {}", bin.name, thousands(bin.rows))));
+    let bars: Vec<(f64, String)> = bars.collect();
     cells.push(Cell {
         svg: if bars.is_empty() { String::new() } else { spark_bars(&format!("Shape of {}", column.name), &bars) },
         ..Cell::default()
