@@ -120,8 +120,12 @@ async fn staged(workspace: &Workspace, catalog: &Catalog, planned: &PlannedSourc
     let tables = tables(workspace, catalog, planned).await?;
     let reading = workspace.observer.begin(&format!("reading {name}"), 0, Unit::Bytes);
     let progress = Arc::new(Reading(reading));
-    let occasion = Occasion { at: workspace.clock.now(), earlier: earlier(workspace, name).await? };
+    let occasion = occasion(workspace, name).await?;
     stage(&workspace.engine, &planned.plan, &tables, occasion, progress).await.with_context(|| format!("source {name}"))
+}
+
+pub(crate) async fn occasion(workspace: &Workspace, name: &Name) -> Result<Occasion> {
+    Ok(Occasion { at: workspace.clock.now(), earlier: earlier(workspace, name).await? })
 }
 
 /// How many rows of each delivery that made a commit were not quarantined.

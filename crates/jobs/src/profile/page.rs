@@ -16,7 +16,12 @@ pub fn html(workspace: &Workspace, profiled: &Profiled) -> Result<String> {
             let upstream = workspace.project.upstream(source);
             format!("SQL over {}", upstream.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
         }
-        Origin::Path(path) => path.to_owned(),
+        Origin::Path(paths) => paths.to_string(),
+        Origin::Postgres(postgres) => match &postgres.table {
+            Some(table) => format!("PostgreSQL table {table}"),
+            None => "a PostgreSQL query".to_owned(),
+        },
+        Origin::Command(command) => format!("the output of {}", command.run.join(" ")),
     };
     let page = Page {
         project: workspace.project.config().name.to_string(),

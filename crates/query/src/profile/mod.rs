@@ -26,7 +26,7 @@ use karat_core::{Schema, hidden};
 use crate::engine::{Engine, Tables};
 use crate::hash::stable_row_hashes;
 use crate::plan::{Parts, SourcePlan};
-use crate::stage::{Seen, stage_tapped, visible_columns};
+use crate::stage::{Occasion, Seen, stage_tapped, visible_columns};
 use crate::{Progress, QueryError, Result, Staged};
 
 use column::Column;
@@ -80,6 +80,7 @@ pub fn profile<'a>(
     engine: &'a Engine,
     plan: &'a SourcePlan,
     tables: &'a Tables,
+    occasion: Occasion,
     progress: Arc<dyn Progress>,
 ) -> BoxFuture<'a, Result<Profiling>> {
     async move {
@@ -87,7 +88,7 @@ pub fn profile<'a>(
         let seeing = Arc::new(Mutex::new(Seeing::new(engine, &parts)));
         let looking = seeing.clone();
         let look = move |seen: Seen<'_>| looking.lock().expect("nothing panics while it looks").look(seen);
-        let staged = stage_tapped(engine, plan, tables, progress, Box::new(look)).await?;
+        let staged = stage_tapped(engine, plan, tables, occasion, progress, Box::new(look)).await?;
         let seeing = Arc::into_inner(seeing).map(|seeing| seeing.into_inner().expect("nothing panics while it looks"));
         let seeing = seeing.ok_or_else(|| QueryError::Internal("somebody still looks at rows".to_owned()))?;
         Ok(Profiling {

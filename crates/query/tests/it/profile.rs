@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use karat_core::profile::{ColumnProfile, Label, Profile};
-use karat_query::{NoLabel, NoProgress, TrainingLabel, profile};
+use karat_query::{NoLabel, NoProgress, Occasion, TrainingLabel, profile};
 use serde_json::json;
 
-use crate::world::{World, name, source};
+use crate::world::{World, day, name, source};
 
 /// Every row with an even `id` trains.
 #[derive(Default)]
@@ -44,7 +44,8 @@ impl TrainingLabel for Even {
 async fn profiled(world: &World, json: serde_json::Value, label: &mut dyn TrainingLabel) -> Profile {
     let source = source(json);
     let plan = world.plan(&source).unwrap();
-    let profiling = profile(&world.engine, &plan, &world.tables, Arc::new(NoProgress)).await.unwrap();
+    let occasion = Occasion::first(day(20_000));
+    let profiling = profile(&world.engine, &plan, &world.tables, occasion, Arc::new(NoProgress)).await.unwrap();
     let report = &profiling.staged.report;
     assert_eq!(report.read, report.accepted + report.quarantined);
     profiling.finish(label).unwrap()
