@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""Karat's endpoint beside FastAPI + SQLite + scikit-learn, in one run: `bench/serving/run.py`.
+"""Karat's endpoint beside FastAPI + SQLite + scikit-learn, in one run: `bench/serving/run`.
 
 Trains on the credit-risk example: Karat 100 trees of 31 leaves, the peer a forest of 100 trees on the same rows and
 features. Both then answer the same clients from the same machine, one after the other, several times over.
 
-Needs wrk (apt-get install wrk), the example's data, and `karat`, `floor` and `open_loop` built:
+Needs wrk, this Python's packages (requirements.txt), the example's data, and `karat`, `floor` and `open_loop` built:
     cargo build --release -p karat -p karat-server --bins --examples
+
+CPU is the server process's user and system time from /proc over the answers it gave; wrk and the open loop run on the
+same cores. The floor is axum with a handler that does nothing, on one thread.
 """
 
 import argparse
@@ -45,19 +48,6 @@ def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return found.getsockname()[1]
-
-
-def python() -> Path:
-    """The peer's own Python, made once."""
-    venv = CACHE / "venv-bench-serving"
-    wanted = (HERE / "requirements.txt").read_text()
-    seen = venv / "requirements.txt"
-    if not seen.is_file() or seen.read_text() != wanted:
-        say(f"installing the peer into {venv}")
-        run(sys.executable, "-m", "venv", venv)
-        run(venv / "bin" / "pip", "install", "-q", "-r", HERE / "requirements.txt")
-        seen.write_text(wanted)
-    return venv / "bin" / "python"
 
 
 def project(karat: Path, folder: Path) -> None:
@@ -170,7 +160,6 @@ def main() -> None:
 
 
 def measure(given, karat: Path, floor: Path, open_loop: Path, work: Path) -> None:
-    peer_python = python()
     folder, peer_folder = work / "project", work / "peer"
     if not (folder / "set.csv").is_file():
         work.mkdir(parents=True, exist_ok=True)
@@ -178,7 +167,7 @@ def measure(given, karat: Path, floor: Path, open_loop: Path, work: Path) -> Non
         project(karat, folder)
     if not (peer_folder / "bodies.txt").is_file():
         say("the peer trains")
-        subprocess.run([peer_python, HERE / "peer.py", "train", folder / "set.csv", peer_folder], check=True)
+        subprocess.run([sys.executable, HERE / "peer.py", "train", folder / "set.csv", peer_folder], check=True)
     bodies = peer_folder / "bodies.txt"
 
     def start_karat() -> Server:
@@ -187,7 +176,7 @@ def measure(given, karat: Path, floor: Path, open_loop: Path, work: Path) -> Non
 
     def start_peer() -> Server:
         port = free_port()
-        return Server("peer", [peer_python, HERE / "peer.py", "serve", peer_folder, port], "/ready", peer_folder, port)
+        return Server("peer", [sys.executable, HERE / "peer.py", "serve", peer_folder, port], "/ready", peer_folder, port)
 
     def start_floor() -> Server:
         port = free_port()
