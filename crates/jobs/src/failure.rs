@@ -25,6 +25,7 @@ fn kind_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<ErrorKind>
     }
     kinds!(
         karat_project::Problems,
+        karat_project::WriteError,
         karat_query::QueryError,
         karat_history::HistoryError,
         karat_metadata::MetadataError,
@@ -37,7 +38,7 @@ fn kind_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<ErrorKind>
     if let Some(error) = cause.downcast_ref::<OnlineError>() {
         return Some(error.kind);
     }
-    if cause.is::<Usage>() {
+    if cause.is::<Usage>() || cause.is::<crate::init::Unclear>() {
         return Some(ErrorKind::Invalid);
     }
     cause.is::<NotFound>().then_some(ErrorKind::NotFound)

@@ -24,7 +24,9 @@ pub fn problems(catalog: &Catalog, project: &Project, model: &Model) -> Vec<(Str
             };
             problems.push((at.to_owned(), problem));
         };
-        need("spine.as_of", &model.spine.as_of, &DataType::is_time, "a date or timestamp");
+        if let Some(as_of) = &model.spine.as_of {
+            need("spine.as_of", as_of, &DataType::is_time, "a date or timestamp");
+        }
         let is_label = |t| matches!(t, DataType::Bool | DataType::Int | DataType::Float);
         need("spine.label", &model.spine.label, &is_label, "a bool, or a number that is 0 or 1,");
         if let Some(label_time) = &model.spine.label_time {

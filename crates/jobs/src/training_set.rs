@@ -9,7 +9,7 @@ use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Date32Type, Field, Int64Type, Schema as ArrowSchema, TimestampMicrosecondType};
 use futures::StreamExt;
-use karat_core::{DataType, Digest, Name, Zone};
+use karat_core::{DataType, Digest, Instant, Name, Zone};
 use karat_features::{AsOfPass, CompiledView, Spine};
 use karat_project::spec::Model;
 use karat_query::{Table, Tables};
@@ -35,6 +35,8 @@ pub struct TrainingSet {
     /// Of everything that is learned from: features, labels, times.
     pub digest: Digest,
     key: ArrayRef,
+    /// When each row's features were read; [`TrainingData::as_of`] where the spine has a time.
+    read_at: Int64Array,
 }
 
 /// Where a training set was written.
@@ -87,22 +89,24 @@ pub async fn assemble_pinned(
     let zone = workspace.project.sources()[&model.spine.source].zone();
     let column =
         |name: &str| rows.column_by_name(name).cloned().with_context(|| format!("the spine has no column {name}"));
-    let as_of = instants(&column(&model.spine.as_of)?, &zone)?;
-    if as_of.null_count() > 0 {
-        bail!(
-            "{} rows of {} have no {}: forbid that in its contract (check: not_null)",
-            as_of.null_count(),
-            model.spine.source,
-            model.spine.as_of
-        );
-    }
+    let as_of = match &model.spine.as_of {
+        Some(name) => declared_as_of(&column(name)?, &zone, model, name)?,
+        // Rows without a time are all alike in time, whenever they came: splits and digests must not depend on that.
+        None => Int64Array::from(vec![Instant::ALWAYS.micros(); rows.num_rows()]),
+    };
+    let read_at = match model.spine.as_of {
+        Some(_) => as_of.clone(),
+        None => {
+            Int64Array::from(vec![newest_commit(workspace, model, &pinned, &up_to).await?.micros(); rows.num_rows()])
+        }
+    };
     let key = column(&pinned.key.name)?;
     let label_time = match &model.spine.label_time {
         Some(name) => instants(&column(name)?, &zone)?,
         None => as_of.clone(),
     };
     let mut commits = Commits::from([(model.spine.source.clone(), spine_commit)]);
-    let spine = Spine { keys: vec![key.clone()], as_of: as_of.clone(), known_at: None };
+    let spine = Spine { keys: vec![key.clone()], as_of: read_at.clone(), known_at: None };
     let features = features(workspace, &pinned, &spine, &rows, &up_to, &mut commits).await?;
     let label = column(&model.spine.label)?;
     let many = |names: &mut dyn Iterator<Item = &String>| names.map(|name| column(name)).collect::<Result<Vec<_>>>();
@@ -118,13 +122,39 @@ pub async fn assemble_pinned(
         profile: many(&mut model.profile.iter())?,
         words: pinned.inputs.iter().map(|input| (input.name.clone(), input.words.clone())).collect(),
     };
-    Ok(TrainingSet { pinned, data, commits, entities, digest, key })
+    Ok(TrainingSet { pinned, data, commits, entities, digest, key, read_at })
+}
+
+fn declared_as_of(column: &ArrayRef, zone: &Zone, model: &Model, name: &str) -> Result<Int64Array> {
+    let as_of = instants(column, zone)?;
+    if as_of.null_count() > 0 {
+        let (rows, source) = (as_of.null_count(), &model.spine.source);
+        bail!("{rows} rows of {source} have no {name}: forbid that in its contract (check: not_null)");
+    }
+    Ok(as_of)
+}
+
+/// When the newest of the commits that are read was made: as of then everything in them is known.
+async fn newest_commit(
+    workspace: &Workspace,
+    model: &Model,
+    pinned: &Pinned,
+    up_to: &dyn Fn(&Name) -> Option<u64>,
+) -> Result<Instant> {
+    let views = pinned.views.iter().map(|view| &view.definition.source.name);
+    let mut newest = Instant::ALWAYS;
+    for source in std::iter::once(&model.spine.source).chain(views) {
+        if let Some(snapshot) = workspace.history.snapshot(source, up_to(source)).await? {
+            newest = newest.max(snapshot.at);
+        }
+    }
+    Ok(newest)
 }
 
 impl TrainingSet {
     /// The entity's key, `as_of`, the features under their own names, the label.
     pub fn frame(&self, label: &str) -> Result<RecordBatch> {
-        let as_of = Arc::new(self.data.as_of.reinterpret_cast::<TimestampMicrosecondType>().with_timezone("+00:00"));
+        let as_of = Arc::new(self.read_at.reinterpret_cast::<TimestampMicrosecondType>().with_timezone("+00:00"));
         let mut fields = vec![
             Field::new(&self.pinned.key.name, self.key.data_type().clone(), true),
             Field::new("as_of", as_of.data_type().clone(), false),
@@ -152,7 +182,8 @@ async fn spine_rows(
     let snapshot =
         snapshot.with_context(|| format!("source {source} was never ingested: run `karat sources ingest`"))?;
     let entity = &workspace.project.entities()[&model.spine.entity];
-    let mut names: Vec<&str> = vec![&entity.key, &model.spine.as_of, &model.spine.label];
+    let mut names: Vec<&str> = vec![&entity.key, &model.spine.label];
+    names.extend(model.spine.as_of.as_deref());
     names.extend(model.spine.label_time.as_deref());
     names.extend(model.request.keys().map(String::as_str));
     names.extend(model.split.column.as_deref());

@@ -41,7 +41,7 @@ pub struct Workspace {
 }
 
 /// Beside `karat.yaml`, unless it says otherwise.
-const STATE: &str = ".karat";
+pub(crate) const STATE: &str = ".karat";
 
 /// What queries and staged rows hold in memory before they go to disk.
 const ENGINE_MEMORY: usize = 2 << 30;

@@ -15,6 +15,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
         models, endpoints). What happened lives in .karat/ beside it: histories, runs, models, predictions.",
     after_long_help = "Start here:\n  \
         karat demo credit-risk           the whole story on real data, in ./credit-risk\n  \
+        karat init DIR --from FILE.csv --target COLUMN\n                                         \
+                                         a project planned from your own file; then `karat demo` in it\n  \
         karat init my-project            an empty project to fill\n\n\
         The journey in a project:\n  \
         karat check                      every mistake in the folder, with its place\n  \
@@ -59,8 +61,19 @@ pub enum Format {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make a project folder from a template
-    Init(InitArgs),
+    /// Make a project folder, from a template or planned from a file of your own
+    #[command(
+        long_about = "Make a project folder, from a template or planned from a file of your own.\n\n\
+            With --from the file is read once: how it is written (separator, quotes, encoding, decimal commas, null \
+            markers), what its columns are, which is the key and which the time, what gives the label away. What cannot \
+            be told is asked for: on a terminal in words, elsewhere by the name of a flag and exit code 2. Every decision \
+            stands in the files, with the counts behind it.",
+        after_long_help = "Examples:\n  \
+            karat init loans --from loans.csv --target late\n  \
+            karat init loans --from loans.csv --target status --positive 'Charged Off' --time month --key client_id\n  \
+            cd loans && karat demo"
+    )]
+    Init(Box<InitArgs>),
     /// Read the project folder and report every mistake with its place
     Check,
     /// Record the folder as a numbered release, which servers follow
@@ -71,15 +84,29 @@ pub enum Command {
     },
     /// Print the JSON Schema of a kind of file, for editors
     Schema {
-        /// project, source, entity, featureview, model or endpoint
+        /// project, source, entity, featureview, model, endpoint or test
         kind: String,
     },
-    /// Tell a whole story on real data, step by step
+    /// From files to a served decision, step by step: of the project at hand, or of the shipped example
     Demo(DemoArgs),
     /// Learn a model; record the run, and a version when something changed
     Train {
         /// The model's name
         model: String,
+    },
+    /// Run the project's tests (tests/*.yaml) in stores that are thrown away; exit 1 when one fails
+    #[command(
+        after_long_help = "A test gives rows and says what the definitions must make of them: features, contract \
+        verdicts, answers to SQL, trainings, decisions. It never touches .karat/.\n\n\
+        Examples:\n  \
+            karat test\n  \
+            karat test late            only those with `late` in their name or file\n  \
+            karat schema test          the JSON Schema of a test's file"
+    )]
+    Test {
+        /// Only tests whose name or file contains this
+        #[arg(default_value = "", hide_default_value = true)]
+        filter: String,
     },
     /// Answer decisions over HTTP
     Serve(ServeArgs),
@@ -117,9 +144,49 @@ pub enum Command {
 pub struct InitArgs {
     /// The folder to make
     pub dir: PathBuf,
-    /// What it begins with
-    #[arg(long, value_enum, default_value_t = Template::Blank)]
-    pub template: Template,
+    /// What it begins with [default: blank]
+    #[arg(long, value_enum, conflicts_with = "from")]
+    pub template: Option<Template>,
+    #[command(flatten)]
+    pub own: OwnFileArgs,
+}
+
+/// A project planned from a file of one's own.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "From your own file")]
+pub struct OwnFileArgs {
+    /// Plan the project from this CSV or Parquet file (plain, .gz or .zst): dialect, types, keys, contract, features,
+    /// model and endpoint
+    #[arg(long, value_name = "FILE")]
+    pub from: Option<PathBuf>,
+    /// The column to predict: of two values, or of several with --positive
+    #[arg(long, value_name = "COLUMN", requires = "from")]
+    pub target: Option<String>,
+    /// The column of when each row's decision was made; `none` where no column says it [default: told by the file]
+    #[arg(long, value_name = "COLUMN", requires = "from")]
+    pub time: Option<String>,
+    /// The column that says who a row is about; `none` where no column does [default: told by the file]
+    #[arg(long, value_name = "COLUMN", requires = "from")]
+    pub key: Option<String>,
+    /// The target's value to predict [default: the word that says so, else the rarer]
+    #[arg(long, value_name = "VALUE", requires = "from")]
+    pub positive: Option<String>,
+    /// How long after its time a row's outcome was known, such as `30 days` [default: told by rows that come at regular
+    /// steps]
+    #[arg(long, value_name = "LENGTH", requires = "from")]
+    pub label_after: Option<karat_core::Window>,
+    /// Whether 03/04/2021 is in April or in March [default: told by the file]
+    #[arg(long, value_enum, requires = "from")]
+    pub dates: Option<DateOrder>,
+    /// The file's encoding, such as windows-1252 or macintosh [default: told by the file]
+    #[arg(long, value_name = "LABEL", requires = "from")]
+    pub encoding: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DateOrder {
+    DayFirst,
+    MonthFirst,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -137,10 +204,10 @@ pub enum Story {
 
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Which one
-    #[arg(value_enum, default_value_t = Story::CreditRisk)]
-    pub story: Story,
-    /// Where the project is made [default: ./credit-risk, or the project this is run in]
+    /// Which one [default: that of the project this is run in; outside of one credit-risk]
+    #[arg(value_enum)]
+    pub story: Option<Story>,
+    /// The project's folder [default: the project this is run in, else ./credit-risk, which is made]
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
     /// Answer yes to every question

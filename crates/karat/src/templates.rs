@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use karat_core::Name;
-use karat_jobs::Usage;
+use karat_project::NewFolder;
 
 use crate::args::Template;
 
@@ -33,6 +33,9 @@ const CREDIT_RISK: &[File] = embed!("/../../examples/credit-risk/":
     "features/applicant.yaml",
     "models/credit_default.yaml",
     "endpoints/credit-risk.yaml",
+    "tests/contracts.yaml",
+    "tests/payment_history.yaml",
+    "tests/whole_run.yaml",
 );
 
 const BLANK: &[File] = embed!("/templates/blank/":
@@ -54,16 +57,20 @@ fn files(template: Template) -> &'static [File] {
     }
 }
 
-/// What makes a folder a project; written last, so that a folder that has it is complete.
+/// What makes a folder a project.
 const CONFIG: &str = "karat.yaml";
 
 /// What the blank template calls its project.
 const UNNAMED: &str = "my-project";
 
-/// A blank project gets its folder's name, where that is a name.
+/// What a folder's project is called after it, where that is a name.
+pub fn name_of(dir: &Path) -> Option<Name> {
+    let absolute = std::path::absolute(dir).ok()?;
+    Name::new(absolute.file_name()?.to_str()?).ok()
+}
+
 fn named_after<'a>(dir: &Path, config: &'a [u8]) -> Cow<'a, [u8]> {
-    let folder = std::path::absolute(dir).ok().and_then(|dir| Some(dir.file_name()?.to_str()?.to_owned()));
-    match (folder.and_then(|folder| Name::new(&folder).ok()), std::str::from_utf8(config)) {
+    match (name_of(dir), std::str::from_utf8(config)) {
         (Some(name), Ok(text)) => Cow::Owned(text.replacen(UNNAMED, &name, 1).into_bytes()),
         _ => Cow::Borrowed(config),
     }
@@ -72,28 +79,12 @@ fn named_after<'a>(dir: &Path, config: &'a [u8]) -> Cow<'a, [u8]> {
 /// Writes the template into `dir` and returns its files. Refuses before the first write when a project is there already,
 /// or a file that would be changed.
 pub fn write(template: Template, dir: &Path) -> Result<Vec<&'static str>> {
-    if dir.join(CONFIG).exists() {
-        bail!(Usage(format!("{} holds a project already: choose another folder", dir.display())));
-    }
     let files = files(template);
-    let changed = |(path, bytes): &&File| match std::fs::read(dir.join(path)) {
-        Ok(there) => there != *bytes,
-        Err(_) => dir.join(path).exists(),
-    };
-    if let Some((path, _)) = files.iter().find(changed) {
-        bail!(Usage(format!(
-            "{} is there already and would be overwritten: choose another folder",
-            dir.join(path).display()
-        )));
-    }
-    let (config, others): (Vec<&File>, Vec<&File>) = files.iter().partition(|(path, _)| *path == CONFIG);
-    for (path, bytes) in others.into_iter().chain(config) {
-        let path = dir.join(path);
-        let folder = path.parent().expect("a path inside a folder has a parent");
-        std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-        let bytes = if path.ends_with(CONFIG) { named_after(dir, bytes) } else { Cow::Borrowed(*bytes) };
-        std::fs::write(&path, bytes).with_context(|| format!("{} cannot be written", path.display()))?;
-    }
+    let config = files.iter().find(|(path, _)| *path == CONFIG).map(|(_, bytes)| named_after(dir, bytes));
+    let config = config.expect("every template has a karat.yaml");
+    let named: Vec<(&str, &[u8])> =
+        files.iter().map(|(path, bytes)| (*path, if *path == CONFIG { config.as_ref() } else { bytes })).collect();
+    NewFolder::new(dir, &named)?.write()?;
     Ok(files.iter().map(|(path, _)| *path).collect())
 }
 

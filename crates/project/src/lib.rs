@@ -17,12 +17,16 @@ mod sql;
 mod suggest;
 mod upstream;
 mod variables;
+mod write;
 mod yaml;
 
 pub use kind::{Kind, ResourceRef};
+pub use load::LocatedTest;
 pub use manifest::ManifestError;
 pub use problem::{Place, Problem, Problems};
 pub use project::Project;
 pub use schema::{SCHEMA_KINDS, schema_of};
 pub use sql::{TableName, sql_tables};
 pub use variables::{VariableError, expand, has_variables};
+pub use write::{NewFolder, WriteError};
+pub use yaml::yaml_text;

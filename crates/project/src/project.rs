@@ -98,6 +98,12 @@ impl Project {
         all.map(|(kind, name)| ResourceRef::new(kind, name.clone())).collect()
     }
 
+    /// The same definitions, but for one source: for runs over other rows.
+    pub fn with_source(mut self, source: Source) -> Project {
+        self.sources.insert(source.name.clone(), source);
+        self
+    }
+
     /// The same definitions on a folder and its stores: for a project rebuilt from a Release.
     pub fn located(self, root: impl Into<PathBuf>, config: Config) -> Project {
         Project { root: root.into(), config, ..self }

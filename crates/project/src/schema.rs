@@ -4,15 +4,21 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use crate::kind::Kind;
-use crate::spec::{Config, Endpoint, Entity, FeatureView, Model, Source};
+use crate::spec::{Config, Endpoint, Entity, FeatureView, Model, Source, Test};
 
-/// What [`schema_of`] knows: `karat.yaml` is `Project`.
-pub const SCHEMA_KINDS: [&str; 6] = ["Project", "Source", "Entity", "FeatureView", "Model", "Endpoint"];
+/// What [`schema_of`] knows: `karat.yaml` is `Project`, a file of `tests/` is `Test`.
+pub const SCHEMA_KINDS: [&str; 7] = ["Project", "Source", "Entity", "FeatureView", "Model", "Endpoint", "Test"];
 
 /// The schema of a file's documents (JSON Schema 2020-12). `None` for an unknown kind.
 pub fn schema_of(kind: &str) -> Option<Value> {
     if kind == "Project" {
         let mut schema = generate::<Config>();
+        close(&mut schema);
+        return Some(finish(schema, kind));
+    }
+    if kind == "Test" {
+        let mut schema = generate::<Test>();
+        add_kind_word(&mut schema, kind, "Says that this is a test; its file lives in `tests/`.");
         close(&mut schema);
         return Some(finish(schema, kind));
     }
@@ -49,8 +55,12 @@ fn object<'v>(value: &'v mut Value, key: &str) -> Option<&'v mut Map<String, Val
 
 fn add_kind(schema: &mut Value, kind: Kind) {
     let description = format!("Says that this is {}; its file lives in `{}/`.", kind.a_words(), kind.folder());
+    add_kind_word(schema, kind.as_str(), &description);
+}
+
+fn add_kind_word(schema: &mut Value, kind: &str, description: &str) {
     if let Some(properties) = object(schema, "properties") {
-        properties.insert("kind".to_owned(), json!({"const": kind.as_str(), "description": description}));
+        properties.insert("kind".to_owned(), json!({"const": kind, "description": description}));
     }
     if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
         required.insert(0, "kind".into());

@@ -14,6 +14,7 @@ mod read;
 mod spool;
 mod sql;
 mod stage;
+mod survey;
 
 pub use deliver::{Delivered, DeliveryCounts, deliver};
 pub use engine::{Answer, Engine, EngineOptions, Table, Tables};
@@ -24,6 +25,7 @@ pub use progress::{NoProgress, Progress};
 pub use read::FileNote;
 pub use sql::{LeftOut, LeftOutBy, plan_sql};
 pub use stage::{ContractReport, Example, Occasion, Quarantine, RuleReport, Staged, stage};
+pub use survey::{ColumnFacts, DateForm, DateOrder, Dialect, Known, NumberForm, Sample, Survey};
 
 /// What this crate's calls return.
 pub type Result<T> = std::result::Result<T, QueryError>;

@@ -79,7 +79,7 @@ impl SourcePlan {
         let mut prepare = Vec::new();
         for (name, sql) in &source.prepare {
             let at = format!("prepare.{name}");
-            let expression = Expression::compile(sql, &Schema::new(prepared.clone()))
+            let expression = Expression::compile(sql, &with_row_number(&prepared))
                 .map_err(|error| QueryError::source(&source.name, at, error.to_string()))?;
             let column = Column::new(name, expression.data_type());
             match prepared.iter_mut().find(|existing| &existing.name == name) {
@@ -123,6 +123,11 @@ impl SourcePlan {
 
     pub fn source(&self) -> &Source {
         &self.0.source
+    }
+
+    /// The columns read, before `prepare`.
+    pub fn read_schema(&self) -> &Schema {
+        &self.0.read
     }
 
     /// The columns its history has.
@@ -186,6 +191,12 @@ fn input(source: &Source, root: &Path, upstream: &BTreeMap<Name, Schema>) -> Res
         })
         .collect();
     Ok((Input::Files { columns }, schema))
+}
+
+/// What an expression of `prepare` sees: the columns so far, and the row's number in its delivery.
+pub(crate) fn with_row_number(columns: &[Column]) -> Schema {
+    let number = Column::new(hidden::ROW, DataType::Int);
+    Schema::new(columns.iter().cloned().chain([number]).collect())
 }
 
 fn identity(source: &Source, schema: &Schema) -> Result<Identity> {

@@ -50,7 +50,7 @@ pub fn lineage(
     for (view, digest) in loaded.pinned.digests() {
         add(&format!("definition of {view}"), digest.to_string());
     }
-    if let Some(last) = loaded.lineage.last_label_time {
+    if let Some(last) = loaded.lineage.last_label_time.filter(|last| *last != karat_core::Instant::ALWAYS) {
         add("last label learned from", last.to_string());
     }
     let tag = |name: &str| run.and_then(|run| run.tags.get(name)).cloned().unwrap_or_default();

@@ -1,9 +1,9 @@
 //! A model's label on the rows that its split gives to training.
 
 use anyhow::{Context, Result};
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use karat_core::profile::Label;
-use karat_core::{Name, Zone};
+use karat_core::{Instant, Name, Zone};
 use karat_project::spec::Model;
 use karat_query::{Staged, TrainingLabel};
 use karat_training::split::{Assignment, Dealer, Part, SpineBatch};
@@ -54,7 +54,11 @@ impl<'a> ModelLabel<'a> {
         let column = |name: &str| -> Result<ArrayRef> {
             batch.column_by_name(name).cloned().with_context(|| format!("{} has no column {name}", spine.source))
         };
-        let as_of = instants(&column(&spine.as_of)?, &self.zone)?;
+        let as_of = match &spine.as_of {
+            Some(name) => instants(&column(name)?, &self.zone)?,
+            // Rows without a time are all alike in time.
+            None => Int64Array::from(vec![Instant::ALWAYS.micros(); batch.num_rows()]),
+        };
         Ok(SpineBatch {
             label: column(&spine.label)?,
             label_time: match &spine.label_time {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use karat_core::{OnlineStore, SystemClock};
-use karat_jobs::{Surroundings, Usage, Workspace};
+use karat_jobs::{Observer, Surroundings, Usage, Workspace};
 use karat_online::{LmdbOptions, LmdbStore};
 use karat_project::Project;
 
@@ -55,14 +55,13 @@ impl Context {
     }
 
     pub async fn workspace(&self) -> Result<Workspace> {
-        let around = Surroundings {
-            observer: progress::observer(),
-            clock: Arc::new(SystemClock),
-            actor: actor(),
-            open_online: Box::new(open_online),
-        };
-        Box::pin(Workspace::open(self.load()?, around)).await
+        Box::pin(Workspace::open(self.load()?, around(progress::observer()))).await
     }
+}
+
+/// What a project is opened with.
+pub fn around(observer: Arc<dyn Observer>) -> Surroundings {
+    Surroundings { observer, clock: Arc::new(SystemClock), actor: actor(), open_online: Box::new(open_online) }
 }
 
 /// Who acts, as approvals and the audit chain name them.

@@ -1,4 +1,4 @@
-//! `karat init`: a project folder from a template.
+//! `karat init`: a project folder, from a template or from a file of its own.
 
 use std::process::ExitCode;
 
@@ -6,7 +6,7 @@ use anyhow::Result;
 use karat_project::Project;
 use serde::Serialize;
 
-use super::Context;
+use super::{Context, init_from};
 use crate::args::{InitArgs, Template};
 use crate::templates;
 
@@ -18,18 +18,23 @@ struct Made {
 }
 
 pub fn run(context: &Context, args: &InitArgs) -> Result<ExitCode> {
-    let files = templates::write(args.template, &args.dir)?;
-    let template = match args.template {
+    if let Some(from) = &args.own.from {
+        init_from::run(context, &args.dir, from, &args.own)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let template = args.template.unwrap_or(Template::Blank);
+    let files = templates::write(template, &args.dir)?;
+    let name = match template {
         Template::CreditRisk => "credit-risk",
         Template::Blank => "blank",
     };
-    let made = Made { project: args.dir.display().to_string(), template, files };
-    context.output.print(&made, |made| human(made, args))?;
+    let made = Made { project: args.dir.display().to_string(), template: name, files };
+    context.output.print(&made, |made| human(made, template, args))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn human(made: &Made, args: &InitArgs) -> String {
-    let next = match args.template {
+fn human(made: &Made, template: Template, args: &InitArgs) -> String {
+    let next = match template {
         Template::CreditRisk => "karat demo credit-risk",
         Template::Blank => "karat check",
     };

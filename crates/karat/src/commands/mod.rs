@@ -6,6 +6,7 @@ mod check;
 mod context;
 pub mod features;
 mod init;
+mod init_from;
 pub mod models;
 mod query;
 pub mod replay;
@@ -13,6 +14,7 @@ mod runs;
 mod schema;
 pub mod serve;
 pub mod sources;
+mod test;
 pub mod train;
 
 use std::process::ExitCode;
@@ -21,7 +23,7 @@ use anyhow::Result;
 use karat_core::Instant;
 use karat_jobs::Usage;
 
-pub use context::Context;
+pub use context::{Context, around};
 
 use crate::args::{Cli, Command};
 use crate::demo;
@@ -38,6 +40,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
             Box::pin(apply::run(&context, extent)).await
         }
         Command::Demo(args) => Box::pin(demo::run(&context, &args)).await,
+        Command::Test { filter } => Box::pin(test::run(&context, &filter)).await,
         Command::Train { model } => Box::pin(train::run(&context, &model)).await,
         Command::Serve(args) => Box::pin(serve::run(&context, &args)).await,
         Command::Replay { prediction_id } => Box::pin(replay::run(&context, &prediction_id)).await,

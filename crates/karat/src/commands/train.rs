@@ -61,7 +61,10 @@ fn human(trial: &Trial, version: &ModelVersion) -> String {
 pub fn split(data: &DataSummary) -> String {
     let split = &data.split;
     let part = |name: &str, part: &PartReport| {
-        let day = |instant: Option<karat_core::Instant>| instant.map(|at| at.to_string()).unwrap_or_default();
+        // Rows without a time have none to show.
+        let shown = |at: &karat_core::Instant| *at != karat_core::Instant::ALWAYS;
+        let day =
+            |instant: Option<karat_core::Instant>| instant.filter(shown).map(|at| at.to_string()).unwrap_or_default();
         [
             name.to_owned(),
             thousands(part.rows),

@@ -6,11 +6,13 @@ use karat_jobs::{Workspace, query};
 use karat_project::spec::Action;
 use karat_query::{LeftOutBy, RuleReport};
 
+use super::own;
+use super::place::{Found, Told};
 use super::story::Story;
 use crate::commands::sources::{left_out, rows};
 use crate::output::{count, duration, thousands};
 
-pub async fn tell(workspace: &Workspace, story: &mut Story) -> Result<()> {
+pub async fn tell(workspace: &Workspace, found: &Found, story: &mut Story) -> Result<()> {
     story.step("Check: every row against its source's contract");
     let ingested = ingest::run(workspace, &[]).await?;
     for one in &ingested {
@@ -33,7 +35,10 @@ pub async fn tell(workspace: &Workspace, story: &mut Story) -> Result<()> {
         let took = duration(one.seconds);
         story.say(&format!("{}: commit {commit}, {what} (read, checked and compared in {took})", one.source));
     }
-    label(workspace, story).await?;
+    match found.told {
+        Told::Example => label(workspace, story).await?,
+        Told::Own => own::label(workspace, &found.model, story).await?,
+    }
     story.end_step();
     features(workspace, story)
 }

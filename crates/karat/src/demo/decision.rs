@@ -11,7 +11,8 @@ use karat_jobs::{Workspace, deploy, materialize, query, replay};
 use serde_json::{Value as Json, json};
 use tokio::net::TcpListener;
 
-use super::place::{ENDPOINT, Found};
+use super::own::{self, Asked};
+use super::place::{Found, Told};
 use super::story::Story;
 use super::{http, report};
 use crate::commands::{features, replay as replaying, serve};
@@ -87,15 +88,22 @@ async fn one_decision(
     ending: Ending,
     story: &mut Story,
 ) -> Result<bool> {
-    story.step("Explain: one client, as of a moment");
-    let client = pensioner(workspace).await?;
-    let path = format!("/v1/endpoints/{ENDPOINT}/predict");
-    let body = format!(r#"{{"key": {client}, "as_of": "{AS_OF}"}}"#);
+    let asked = match found.told {
+        Told::Example => Asked {
+            body: format!(r#"{{"key": {}, "as_of": "{AS_OF}"}}"#, pensioner(workspace).await?),
+            who: "client".to_owned(),
+            chance_of: "a late month".to_owned(),
+        },
+        Told::Own => own::asked(workspace, &found.model).await?,
+    };
+    story.step(&format!("Explain: one {}, as of a moment", asked.who));
+    let path = format!("/v1/endpoints/{}/predict", found.endpoint);
+    let body = &asked.body;
     let begun = Instant::now();
-    let answer = http::post(address, &path, &body).await?;
+    let answer = http::post(address, &path, body).await?;
     let took = begun.elapsed().as_secs_f64();
     story.say(&format!("POST {path} {body}"));
-    explain(&answer, story);
+    explain(&answer, &asked, story);
     story.say(&format!("answered over HTTP in {}", duration(took)));
     story.end_step();
 
@@ -107,8 +115,8 @@ async fn one_decision(
     story.keep("prediction", &answer);
     story.keep("replay", json!({"arithmetic": replayed.arithmetic, "history": replayed.history}));
     story.end_step();
-    report::tell(workspace, prediction, story).await?;
-    close(found, address, &body, ending, story);
+    report::tell(workspace, &found.model, prediction, story).await?;
+    close(found, address, body, ending, story);
     Ok(replayed.holds())
 }
 
@@ -122,17 +130,19 @@ async fn pensioner(workspace: &Workspace) -> Result<i64> {
     Ok(batch.column(0).as_primitive::<Int64Type>().value(0))
 }
 
-fn explain(answer: &Json, story: &mut Story) {
+fn explain(answer: &Json, asked: &Asked, story: &mut Story) {
     let score = answer["score"].as_f64().unwrap_or(f64::NAN);
     let threshold = answer["threshold"].as_f64().unwrap_or(f64::NAN);
     let side = if score >= threshold { "at or over" } else { "under" };
     story.say(&format!(
-        "client {} by {}/{}: {} ({} chance of a late month, {side} the threshold of {})",
+        "{} {} by {}/{}: {} ({} chance of {}, {side} the threshold of {})",
+        asked.who,
         quoted(&answer["key"]),
         quoted(&answer["model"]["name"]),
         quoted(&answer["model"]["version"]),
         quoted(&answer["label"]),
         percent(score),
+        asked.chance_of,
         percent(threshold)
     ));
     let features = answer["features"].as_object().into_iter().flatten();
@@ -174,7 +184,9 @@ fn close(found: &Found, address: SocketAddr, body: &str, ending: Ending, story: 
         }
     }
     story.say(&format!(
-        "  curl -s http://{address}/v1/endpoints/{ENDPOINT}/predict -H 'content-type: application/json' -d '{body}'"
+        "  curl -s http://{address}/v1/endpoints/{}/predict -H 'content-type: application/json' -d '{}'",
+        found.endpoint,
+        body.replace('\'', r"'\''")
     ));
     story.say(&format!(
         "  {program} query{flag} \"SELECT prediction_id, key, score, label FROM predictions ORDER BY at DESC LIMIT 5\""

@@ -1,9 +1,11 @@
-//! `karat demo credit-risk`: the whole story on real data, step by step, every figure computed as it is told.
+//! `karat demo`: from files to a served decision, step by step, of the project at hand or of the shipped example; every
+//! figure is computed as it is told.
 
 mod data;
 mod decision;
 mod http;
 mod model;
+mod own;
 mod place;
 mod report;
 mod story;
@@ -12,24 +14,21 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::args::{DemoArgs, Story as Which};
+use crate::args::DemoArgs;
 use crate::commands::Context;
 use crate::{output, prompt};
 
 use story::Story;
 
 pub async fn run(context: &Context, args: &DemoArgs) -> Result<ExitCode> {
-    match args.story {
-        Which::CreditRisk => {}
-    }
     let mut story = Story::begin(context.output);
     story.step("Project");
-    let found = place::find_or_make(context, args, &mut story)?;
+    let found = place::find(context, args, &mut story)?;
     let workspace = context.within(&found.root).workspace().await?;
     story.end_step();
 
-    data::tell(&workspace, &mut story).await?;
-    let version = model::tell(&workspace, &mut story).await?;
+    data::tell(&workspace, &found, &mut story).await?;
+    let version = model::tell(&workspace, &found.model, &mut story).await?;
     let answer = if args.yes || !prompt::is_attended() || context.output.is_json() {
         model::Asking::Yes
     } else {

@@ -8,7 +8,6 @@ use karat_jobs::{Workspace, train};
 use karat_registry::gates::all_passed;
 use karat_registry::{CHAMPION, Decision, ModelVersion, Run, RunFilter, RunStatus};
 
-use super::place::MODEL;
 use super::story::Story;
 use crate::commands::train as training;
 use crate::output::{count, duration, indent, measure, thousands};
@@ -21,14 +20,14 @@ pub enum Asking {
     Person,
 }
 
-pub async fn tell(workspace: &Workspace, story: &mut Story) -> Result<ModelVersion> {
-    story.step("Train: on the past, measured on months it has not seen");
-    let (version, measures) = match trained_already(workspace).await? {
+pub async fn tell(workspace: &Workspace, model: &str, story: &mut Story) -> Result<ModelVersion> {
+    story.step("Train: measured on rows it has not seen");
+    let (version, measures) = match trained_already(workspace, model).await? {
         Some((version, run)) => {
             story.say(&format!("nothing changed since run {}: {} is what training gives", run.run_id, version.label()));
             (version, run.measures())
         }
-        None => train(workspace, story).await?,
+        None => train(workspace, model, story).await?,
     };
     let of = |name: &str| measures.get(name).copied().with_context(|| format!("the run has no measure {name}"));
     story.say(&format!("{} test rows", thousands(of("rows")? as u64)));
@@ -46,8 +45,8 @@ pub async fn tell(workspace: &Workspace, story: &mut Story) -> Result<ModelVersi
     Ok(version)
 }
 
-async fn train(workspace: &Workspace, story: &mut Story) -> Result<(ModelVersion, BTreeMap<String, f64>)> {
-    let trial = train::run(workspace, MODEL).await?;
+async fn train(workspace: &Workspace, model: &str, story: &mut Story) -> Result<(ModelVersion, BTreeMap<String, f64>)> {
+    let trial = train::run(workspace, model).await?;
     story.say(&indent(&training::split(&trial.data)));
     story.say(&format!(
         "{} of {} rounds, on {}, in {}; recorded as run {}",
@@ -57,16 +56,16 @@ async fn train(workspace: &Workspace, story: &mut Story) -> Result<(ModelVersion
         duration(trial.seconds),
         trial.run_id
     ));
-    let version = workspace.registry.version(MODEL, trial.version).await?;
+    let version = workspace.registry.version(model, trial.version).await?;
     story.say(&format!("{}, digest {}", version.label(), trial.digest));
     Ok((version, trial.metrics))
 }
 
 /// The newest version with the run that gave it, when that run read this very release and these very commits.
-async fn trained_already(workspace: &Workspace) -> Result<Option<(ModelVersion, Run)>> {
+async fn trained_already(workspace: &Workspace, name: &str) -> Result<Option<(ModelVersion, Run)>> {
     let models = workspace.registry.models().await?;
-    let Some(model) = models.iter().find(|model| model.name == MODEL && model.versions > 0) else { return Ok(None) };
-    let version = workspace.registry.version(MODEL, model.versions).await?;
+    let Some(model) = models.iter().find(|model| model.name == name && model.versions > 0) else { return Ok(None) };
+    let version = workspace.registry.version(name, model.versions).await?;
     let release = workspace.registry.current_release().await?.map(|release| release.number.to_string());
     let filter = RunFilter { status: Some(RunStatus::Finished), limit: Some(20), ..RunFilter::default() };
     for run in workspace.registry.runs(&filter).await? {
@@ -101,7 +100,7 @@ pub async fn approve(workspace: &Workspace, version: &ModelVersion, asking: Aski
     let label = version.label();
     if !all_passed(&version.gates) {
         bail!(
-            "{label} did not pass its gates, so it cannot be approved; the data or the model of this project was changed"
+            "{label} did not pass its gates, so it cannot be approved: look at the measures (`karat runs show`), the features and the gates"
         );
     }
     story.step("Approval: nothing decides that nobody permitted");
@@ -124,7 +123,7 @@ pub async fn approve(workspace: &Workspace, version: &ModelVersion, asking: Aski
         return Ok(false);
     }
     let why = "the demo's gates are passed";
-    let decision = Decision { model: MODEL, version: version.version, who: &workspace.actor, why };
+    let decision = Decision { model: &version.model, version: version.version, who: &workspace.actor, why };
     let champion = Name::new(CHAMPION)?;
     workspace.registry.approve(decision, Some(&champion), workspace.clock.now()).await?;
     story.say(&format!("{label} approved by {} as {CHAMPION}: \"{why}\"", workspace.actor));

@@ -12,17 +12,63 @@ use crate::commands::Context;
 use crate::templates;
 
 /// The names that make a project a copy of the example; everything else in it may be changed.
-pub const MODEL: &str = "credit_default";
-pub const ENDPOINT: &str = "credit-risk";
+const MODEL: &str = "credit_default";
+const ENDPOINT: &str = "credit-risk";
 const SOURCES: [&str; 3] = ["applications", "credit", "loans"];
 
 pub struct Found {
     pub root: PathBuf,
+    pub told: Told,
+    pub model: String,
+    pub endpoint: String,
     /// What a `karat` command needs to find it from here: nothing, or `--project DIR`.
     pub flag: String,
 }
 
-pub fn find_or_make(context: &Context, args: &DemoArgs, story: &mut Story) -> Result<Found> {
+/// Whose story it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// The shipped example's, with what is known of its data.
+    Example,
+    /// Any project's.
+    Own,
+}
+
+/// The project at hand, unless the example is asked for by its name; outside of any, the example.
+pub fn find(context: &Context, args: &DemoArgs, story: &mut Story) -> Result<Found> {
+    let here = std::env::current_dir()?;
+    let named = args.dir.as_deref().or_else(|| context.named_project()).map(Path::to_owned);
+    let root = named.or_else(|| Project::find(&here)).filter(|root| root.join("karat.yaml").exists());
+    let own = match (args.story, root) {
+        (None, Some(root)) => {
+            Some((context.within(&root).load()?, root)).filter(|(project, _)| !holds_the_story(project))
+        }
+        _ => None,
+    };
+    match own {
+        Some((project, root)) => own_project(&project, root, &here, story),
+        None => find_or_make(context, args, story),
+    }
+}
+
+fn own_project(project: &Project, root: PathBuf, here: &Path, story: &mut Story) -> Result<Found> {
+    let Some(endpoint) = project.endpoints().values().next() else {
+        bail!(Usage(format!(
+            "{} has no endpoint yet, and the story ends with a served decision: write one into endpoints/",
+            root.display()
+        )));
+    };
+    story.say(&format!("found in {}: {}", root.display(), project.config().name));
+    if let Some(description) = &project.config().description {
+        story.say(description.trim());
+    }
+    story.keep("project", root.display().to_string());
+    let flag = if is_found_from(here, &root) { String::new() } else { format!(" --project {}", shell_word(&root)) };
+    let (model, endpoint) = (endpoint.model.to_string(), endpoint.name.to_string());
+    Ok(Found { root, flag, told: Told::Own, model, endpoint })
+}
+
+fn find_or_make(context: &Context, args: &DemoArgs, story: &mut Story) -> Result<Found> {
     let here = std::env::current_dir()?;
     let named = args.dir.as_deref().or_else(|| context.named_project());
     let root = match (named, Project::find(&here)) {
@@ -47,7 +93,7 @@ pub fn find_or_make(context: &Context, args: &DemoArgs, story: &mut Story) -> Re
     story.say("data: \"Credit Card Approval Prediction\", Kaggle, as listed there CC0; only loan_amount is synthetic");
     story.keep("project", root.display().to_string());
     let flag = if is_found_from(&here, &root) { String::new() } else { format!(" --project {}", shell_word(&root)) };
-    Ok(Found { root, flag })
+    Ok(Found { root, flag, told: Told::Example, model: MODEL.to_owned(), endpoint: ENDPOINT.to_owned() })
 }
 
 fn is_the_example(root: &Path) -> bool {

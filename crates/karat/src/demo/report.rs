@@ -3,12 +3,11 @@
 use anyhow::Result;
 use karat_jobs::{Workspace, card, pages};
 
-use super::place::MODEL;
 use super::story::Story;
 
-pub async fn tell(workspace: &Workspace, prediction: &str, story: &mut Story) -> Result<()> {
+pub async fn tell(workspace: &Workspace, model: &str, prediction: &str, story: &mut Story) -> Result<()> {
     story.step("Report: all of it on one page, to be read, printed and filed");
-    let card = card::run(workspace, MODEL, card::Shown::Prediction(prediction)).await?;
+    let card = card::run(workspace, model, card::Shown::Prediction(prediction)).await?;
     let place = pages::place(workspace, "report");
     pages::write(&place, &card.html()?)?;
     story.say(&format!("{} and this decision: {}", card.label(), place.display()));

@@ -9,7 +9,7 @@ use karat_test_support::markdown::Page;
 use karat_test_support::{example_copy, repository};
 
 /// In the order of the journey: a page may build on what the pages before it did.
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 9] = [
     "README.md",
     "docs/projects.md",
     "docs/sources.md",
@@ -18,6 +18,7 @@ const PAGES: [&str; 8] = [
     "docs/governance.md",
     "docs/serving.md",
     "docs/reports.md",
+    "docs/testing.md",
 ];
 
 fn free_port() -> u16 {

@@ -22,10 +22,11 @@ fn put(project: &Path, text: &str) -> Result<(), String> {
                 "FeatureView" => "features",
                 "Model" => "models",
                 "Endpoint" => "endpoints",
+                "Test" => "tests",
                 _ => return Err(format!("`{kind}` is no kind of resource")),
             };
             let name = field("name").ok_or("a resource has a name")?;
-            format!("{folder}/{name}.yaml")
+            format!("{folder}/{}.yaml", name.replace(' ', "-"))
         }
     };
     let file = project.join(file);
@@ -42,7 +43,7 @@ fn check(page: &Page, project: &Path) -> Result<usize, String> {
             examples += 1;
         }
     }
-    match Project::load(project, None) {
+    match Project::load(project, None).and_then(|project| project.tests()) {
         Ok(_) => Ok(examples),
         Err(problems) => Err(problems.to_string()),
     }

@@ -3,7 +3,7 @@ use karat_core::DataType;
 use super::columns::{Columns, Reading};
 use super::scope::Scope;
 use crate::kind::Kind;
-use crate::spec::{Model, Threshold};
+use crate::spec::{Model, SplitBy, Threshold};
 use crate::yaml::Aim;
 
 /// The spine, the profile, the threshold, the labels and the gates.
@@ -46,7 +46,10 @@ fn check_spine(scope: &mut Scope<'_>, model: &Model, columns: &Columns<'_>) {
             );
         }
     }
-    columns.require_time(scope, &spine.as_of, Reading::Kept, "spine.as_of");
+    check_as_of(scope, model);
+    if let Some(as_of) = &spine.as_of {
+        columns.require_time(scope, as_of, Reading::Kept, "spine.as_of");
+    }
     if let Some(label_time) = &spine.label_time {
         columns.require_time(scope, label_time, Reading::Kept, "spine.label_time");
     }
@@ -57,6 +60,34 @@ fn check_spine(scope: &mut Scope<'_>, model: &Model, columns: &Columns<'_>) {
             spine.label
         );
         scope.at_with_help("spine.label", message, "compute one in the source's `prepare`");
+    }
+}
+
+/// Rows without a time are those of a source without one, and then nothing else of the model may ask for it.
+fn check_as_of(scope: &mut Scope<'_>, model: &Model) {
+    let spine = &model.spine;
+    if spine.as_of.is_some() || !scope.is_sound() {
+        return;
+    }
+    let source = scope.draft.sources.get(&spine.source);
+    if let Some(event_time) = source.and_then(|source| source.event_time.as_deref()) {
+        let message = format!("missing key `as_of`: the rows of source `{}` have a time", spine.source);
+        scope.at_key_with_help(
+            "spine",
+            message,
+            format!("say when each row's decision was made: `as_of: {event_time}`"),
+        );
+        return;
+    }
+    if spine.label_time.is_some() {
+        scope.at_key(
+            "spine.label_time",
+            "`label_time` needs `as_of`: an outcome is known after a decision, and this spine has no time",
+        );
+    }
+    if model.split.by == SplitBy::Time {
+        let help = "name the column of the decision's time, or split `by: random` or `by: group`";
+        scope.at_with_help("split.by", "a split by time needs the spine's `as_of`", help);
     }
 }
 

@@ -98,7 +98,7 @@ fn check_request(scope: &mut Scope<'_>, model: &Model, inputs: &mut Inputs<'_>) 
                 .at(&path, format!("in training `{name}` is a column of `{}`, of type {declared}", model.spine.source));
         }
         inputs.add(scope, model, None, name, &path);
-        if name == &model.spine.as_of {
+        if Some(name) == model.spine.as_of.as_ref() {
             scope.at_key(&path, format!("`{name}` is the spine's as_of: a request names it as `as_of`"));
         }
     }

@@ -3,8 +3,11 @@
 mod config;
 mod folder;
 mod resource;
+mod tests;
 
 use std::path::{Path, PathBuf};
+
+pub use tests::LocatedTest;
 
 use crate::draft::Draft;
 use crate::kind::{Kind, PLANNED};

@@ -12,6 +12,7 @@ mod origin;
 mod reader;
 mod scalar;
 mod source;
+mod test;
 
 pub(crate) use config::config;
 pub(crate) use endpoint::endpoint;
@@ -20,3 +21,4 @@ pub(crate) use feature_view::feature_view;
 pub(crate) use model::model;
 pub(crate) use reader::Reader;
 pub(crate) use source::source;
+pub(crate) use test::test;

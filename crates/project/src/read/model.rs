@@ -64,11 +64,11 @@ fn spine(reader: &mut Reader<'_>, node: &Node) -> Option<Spine> {
     let mut fields = Fields::open(reader, node, "a spine")?;
     let source = fields.required(reader, "source", name);
     let entity = fields.required(reader, "entity", name);
-    let as_of = fields.required(reader, "as_of", text);
+    let as_of = fields.optional(reader, "as_of", text);
     let label = fields.required(reader, "label", text);
     let label_time = fields.optional(reader, "label_time", text);
     fields.close(reader);
-    Some(Spine { source: source?, entity: entity?, as_of: as_of?, label: label?, label_time })
+    Some(Spine { source: source?, entity: entity?, as_of, label: label?, label_time })
 }
 
 fn model_features(reader: &mut Reader<'_>, node: &Node) -> Option<ModelFeatures> {

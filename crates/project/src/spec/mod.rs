@@ -15,6 +15,7 @@ mod origin;
 mod paths;
 mod size;
 mod source;
+mod test;
 
 pub use config::{Config, Server, Stores};
 pub use contract::{Action, Check, LAST_DELIVERIES, Moment, Rule};
@@ -30,3 +31,7 @@ pub use origin::{Command, Origin, Postgres, Stderr};
 pub use paths::Paths;
 pub use size::ByteSize;
 pub use source::{ColumnSpec, Compression, Delivery, Format, Source, Told};
+pub use test::{
+    Bounds, Delivered, ExpectContract, ExpectDecision, ExpectFeatures, ExpectQuery, ExpectTrain, Expectation, Expected,
+    GatesOutcome, Given, GivenRow, Quarantined, QuarantinedRow, Test,
+};

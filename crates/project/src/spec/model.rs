@@ -65,8 +65,10 @@ pub enum Task {
 pub struct Spine {
     pub source: Name,
     pub entity: Name,
-    /// A date or timestamp column of the source.
-    pub as_of: String,
+    /// A date or timestamp column of the source. Left out where the source has no `event_time`: its rows have no time,
+    /// and features are read as of the newest commits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<String>,
     /// A boolean column, or an int column of 0 and 1. Rows without a label are left out and counted.
     pub label: String,
     /// When the label became known. Default: as_of.

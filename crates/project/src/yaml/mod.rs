@@ -3,7 +3,9 @@
 mod node;
 mod parse;
 mod path;
+mod text;
 
 pub(crate) use node::{Entry, Node, Scalar, Shape};
 pub(crate) use parse::{Parsed, parse};
 pub(crate) use path::{Aim, exists, locate};
+pub use text::yaml_text;

@@ -8,3 +8,4 @@ mod mutation;
 mod places;
 mod schema;
 mod support;
+mod tests;

@@ -31,6 +31,7 @@ pub(crate) use conform::conform;
 pub(crate) use files::{FoundFile, find};
 pub(crate) use parquet::{columns_of, failures, printed, raw_row};
 pub(crate) use postgres::dialect as postgres_dialect;
+pub(crate) use records::{Record, RecordError, Records};
 
 /// Rows a batch.
 pub(crate) const BATCH_ROWS: usize = 8192;

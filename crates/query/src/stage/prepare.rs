@@ -5,12 +5,12 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, UInt32Array, new_null_array};
 use arrow::compute::{concat, filter_record_batch};
 use arrow::datatypes::{DataType as ArrowType, Field, Schema as ArrowSchema, SchemaRef};
-use karat_core::{Column, DataType, Schema, Value};
+use karat_core::{Column, DataType, Value};
 use karat_features::Expression;
 use karat_project::spec::Action;
 
 use crate::Result;
-use crate::plan::{Identity, Parts};
+use crate::plan::{Identity, Parts, with_row_number};
 use crate::read::{BadRow, ReadBatch};
 
 /// Where things stand in a batch on its way through the contract.
@@ -79,7 +79,7 @@ pub(super) fn prepare(parts: &Parts, layout: &Layout, batch: ReadBatch) -> Resul
     let mut bad: Vec<BadRow> = Vec::new();
     let mut good = vec![true; rows];
     for prepared in &parts.prepare {
-        let input = assemble(&columns, rows)?;
+        let input = assemble(&columns, &batch.numbers)?;
         let mut failures = Vec::new();
         let array = evaluate(&prepared.expression, &input, 0, &mut failures)?;
         for (row, reason) in failures {
@@ -119,11 +119,10 @@ pub(super) fn prepare(parts: &Parts, layout: &Layout, batch: ReadBatch) -> Resul
     Ok((filter_record_batch(&staged, &BooleanArray::from(good))?, bad))
 }
 
-fn assemble(columns: &[(Column, ArrayRef)], rows: usize) -> Result<RecordBatch> {
-    let schema = Schema::new(columns.iter().map(|(column, _)| column.clone()).collect()).arrow();
-    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
-    let arrays = columns.iter().map(|(_, array)| array.clone()).collect();
-    Ok(RecordBatch::try_new_with_options(schema, arrays, &options)?)
+fn assemble(columns: &[(Column, ArrayRef)], numbers: &Int64Array) -> Result<RecordBatch> {
+    let (named, mut arrays): (Vec<Column>, Vec<ArrayRef>) = columns.iter().cloned().unzip();
+    arrays.push(Arc::new(numbers.clone()));
+    Ok(RecordBatch::try_new(with_row_number(&named).arrow(), arrays)?)
 }
 
 /// Evaluates over the batch; where that fails, over its halves, down to the rows at fault, which give null.

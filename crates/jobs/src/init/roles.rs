@@ -1,0 +1,421 @@
+//! Which column says who a row is about, and which one says when.
+
+use anyhow::{Result, bail};
+use karat_core::{DataType, Instant, Window, Zone, time::MICROS_PER_DAY};
+use karat_query::{ColumnFacts, Survey};
+
+use super::names::friendly;
+use super::target::{Target, place_of};
+use super::words::count;
+use super::{Unclear, Wishes};
+use crate::Usage;
+
+/// What the rows are, as far as keys and times tell.
+#[derive(Debug, Clone)]
+pub(super) struct Roles {
+    pub time: Option<Time>,
+    pub key: Key,
+    /// Columns that name something: never features.
+    pub ids: Vec<usize>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Time {
+    pub place: usize,
+    /// Why this column.
+    pub because: String,
+    /// What makes a date of it, around its name; `None` where it is one.
+    pub made_by: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Key {
+    /// No column names the rows: their numbers do.
+    RowNumber,
+    /// Every value stands once.
+    Unique { place: usize },
+    /// Rows share a key; they have a time.
+    History { place: usize, row: RowKey, step: Option<Step> },
+    /// Rows share a key and have no time: it groups them, and `row` names them.
+    Group { place: usize, row: RowKey },
+}
+
+/// What tells the rows of one key apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum RowKey {
+    Time,
+    Column(usize),
+    RowNumber,
+}
+
+/// How far the rows of one key stand apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    Days(i64),
+    Months(u32),
+}
+
+impl Step {
+    pub(super) fn of(window: Window) -> Result<Step> {
+        match window {
+            Window::Months(months) => Ok(Step::Months(months)),
+            Window::Fixed(micros) if micros % MICROS_PER_DAY == 0 => Ok(Step::Days(micros / MICROS_PER_DAY)),
+            Window::Fixed(_) => bail!(Usage("--label-after: write whole days or months, such as `30 days`".to_owned())),
+        }
+    }
+
+    pub(super) fn later_than(self, column: &str) -> String {
+        match self {
+            Step::Days(days) => format!("add_days({column}, {days})"),
+            Step::Months(months) => format!("add_months({column}, {months})"),
+        }
+    }
+
+    fn every(self) -> String {
+        self.words().trim_start_matches("a ").to_owned()
+    }
+
+    pub(super) fn words(self) -> String {
+        match self {
+            Step::Days(1) => "a day".to_owned(),
+            Step::Days(days) => format!("{days} days"),
+            Step::Months(1) => "a month".to_owned(),
+            Step::Months(months) => format!("{months} months"),
+        }
+    }
+}
+
+/// Rows of the file whose keys and times are compared.
+const MOST_PAIRS: usize = 20_000_000;
+
+pub(super) fn roles(survey: &Survey, wishes: &Wishes, target: &Target) -> Result<Roles> {
+    let time = time(survey, wishes, target)?;
+    let time_place = time.as_ref().map(|time| time.place);
+    let is_free = |place: &usize| *place != target.place && Some(*place) != time_place;
+    let places: Vec<usize> =
+        (0..survey.columns.len()).filter(is_free).filter(|place| is_named(survey, *place)).collect();
+    let ids: Vec<usize> = places.iter().copied().filter(|place| is_id(survey, *place)).collect();
+    let unique = ids.iter().copied().find(|place| survey.columns[*place].is_unique());
+    let place = match &wishes.key {
+        Some(none) if none == "none" => None,
+        Some(name) => {
+            let place = place_of(survey, name, "--key")?;
+            let column = &survey.columns[place];
+            if !is_free(&place) {
+                bail!(Usage(format!("--key {name}: it is the target or the time")));
+            }
+            if !matches!(column.data_type, DataType::Int | DataType::Text) {
+                bail!(Usage(format!("--key {name}: it is a {}, and a key is an int or text", column.data_type)));
+            }
+            Some(place)
+        }
+        None => match repeated(survey, &ids)? {
+            Some(repeated) => Some(repeated),
+            None => unique,
+        },
+    };
+    let mut ids = ids;
+    ids.extend(place.filter(|place| !ids.contains(place)));
+    let key = match place {
+        None => Key::RowNumber,
+        Some(place) if survey.columns[place].is_unique() => Key::Unique { place },
+        Some(place) => {
+            let by_id = unique.filter(|unique| *unique != place).map(RowKey::Column);
+            match time_place {
+                None => Key::Group { place, row: by_id.unwrap_or(RowKey::RowNumber) },
+                Some(time) => {
+                    let made = Spacing::of(survey, wishes, place, time)?;
+                    let row = match (made.is_unique, by_id) {
+                        (true, _) => RowKey::Time,
+                        (false, Some(by_id)) => by_id,
+                        (false, None) => RowKey::RowNumber,
+                    };
+                    let step = made.step.filter(|_| made.is_unique);
+                    Key::History { place, row, step }
+                }
+            }
+        }
+    };
+    Ok(Roles { time, key, ids })
+}
+
+/// Whether a source can name the column: it has a name, and no other has the same.
+pub(super) fn is_named(survey: &Survey, place: usize) -> bool {
+    let name = &survey.columns[place].name;
+    !name.is_empty() && survey.columns.iter().filter(|column| column.name == *name).count() == 1
+}
+
+/// Words whose column says when a row happened, the likeliest first.
+const TIMES: [&str; 22] = [
+    "as_of",
+    "event_time",
+    "timestamp",
+    "datetime",
+    "application_date",
+    "applied",
+    "application",
+    "decision",
+    "issue",
+    "issued",
+    "origination",
+    "originated",
+    "loan_date",
+    "opened",
+    "observation",
+    "snapshot",
+    "reporting",
+    "period",
+    "month",
+    "date",
+    "time",
+    "created",
+];
+/// Words whose column tells a person's past or a contract's future.
+const NO_TIMES: [&str; 12] =
+    ["birth", "born", "dob", "job", "employ", "due", "expir", "matur", "end", "close", "last", "next"];
+
+fn time(survey: &Survey, wishes: &Wishes, target: &Target) -> Result<Option<Time>> {
+    let made_by = |column: &ColumnFacts| column.dates.map(|form| form.to_date("{}"));
+    if let Some(name) = &wishes.time {
+        if name == "none" {
+            return Ok(None);
+        }
+        let place = place_of(survey, name, "--time")?;
+        let column = &survey.columns[place];
+        if place == target.place {
+            bail!(Usage(format!("--time {name}: it is the target")));
+        }
+        let made_by = match (column.is_time(), period(column)) {
+            (true, _) => made_by(column),
+            (false, Some(made_by)) => Some(made_by.to_owned()),
+            (false, None) => bail!(Usage(format!(
+                "--time {name}: it is a {}, where dates are needed; the forms read are 2021-03-04, 04/03/2021, 04.03.2021, \
+                 2021/03/04, 20210304, 2021-03, 202103, Mar-2021 and times such as 2021-03-04T05:06:07Z",
+                column.data_type
+            ))),
+        };
+        ask_for_order(column)?;
+        return Ok(Some(Time { place, because: "as --time says".to_owned(), made_by }));
+    }
+    let excluded = |column: &ColumnFacts| {
+        let name = friendly(&column.name);
+        NO_TIMES.iter().any(|word| name.contains(word))
+    };
+    let candidates: Vec<usize> = (0..survey.columns.len())
+        .filter(|place| *place != target.place && is_named(survey, *place))
+        .filter(|place| {
+            let column = &survey.columns[*place];
+            column.is_time() && column.nulls == 0 && column.strays == 0 && column.distinct > 1 && !excluded(column)
+        })
+        .collect();
+    let place = match candidates.as_slice() {
+        [] => return Ok(None),
+        [only] => *only,
+        several => {
+            let rank = |place: &usize| {
+                let name = friendly(&survey.columns[*place].name);
+                TIMES.iter().position(|word| name.contains(word)).unwrap_or(TIMES.len())
+            };
+            let best = several.iter().map(rank).min().unwrap_or(TIMES.len());
+            let best: Vec<usize> =
+                several.iter().copied().filter(|place| best < TIMES.len() && rank(place) == best).collect();
+            match best.as_slice() {
+                [only] => *only,
+                _ => {
+                    let choices: Vec<String> =
+                        several.iter().map(|place| survey.columns[*place].name.clone()).collect();
+                    let choices = choices.into_iter().chain(["none".to_owned()]).collect();
+                    let question = "which column says when a row's decision was to be made".to_owned();
+                    return Err(Unclear { flag: "--time", question, choices }.into());
+                }
+            }
+        }
+    };
+    let column = &survey.columns[place];
+    ask_for_order(column)?;
+    let because = match candidates.len() {
+        1 => "the one column of dates without gaps".to_owned(),
+        _ => "by its name, among the columns of dates".to_owned(),
+    };
+    Ok(Some(Time { place, because, made_by: made_by(column) }))
+}
+
+fn ask_for_order(column: &ColumnFacts) -> Result<()> {
+    if !column.ambiguous_dates {
+        return Ok(());
+    }
+    let question = format!("no date of {} has a day over 12, so day and month cannot be told apart", column.name);
+    Err(Unclear { flag: "--dates", question, choices: vec!["day-first".to_owned(), "month-first".to_owned()] }.into())
+}
+
+/// A whole number that is a month (`202103`) or a year.
+fn period(column: &ColumnFacts) -> Option<&'static str> {
+    let (DataType::Int, Some(min), Some(max)) = (column.data_type, column.min, column.max) else { return None };
+    let is_month = |value: &str| value.trim().parse::<u32>().is_ok_and(|month| (1..=12).contains(&(month % 100)));
+    if min >= 190_001.0 && max <= 210_012.0 && column.listed.iter().all(|(value, _)| is_month(value)) {
+        return Some("make_date({} / 100, {} % 100, 1)");
+    }
+    (min >= 1900.0 && max <= 2100.0).then_some("make_date({}, 1, 1)")
+}
+
+/// A cell of the time's column as microseconds since 1970.
+pub(super) fn micros(column: &ColumnFacts, cell: &str) -> Option<i64> {
+    if column.is_time() {
+        return column.micros(cell);
+    }
+    let number: i32 = cell.trim().parse().ok()?;
+    let (year, month) = if number > 9999 { (number / 100, number % 100) } else { (number, 1) };
+    Some(Zone::utc().add_months(Instant::midnight(0), (year - 1970) * 12 + month - 1).micros())
+}
+
+/// Words at the end of a name that make it an id's.
+const ID_ENDS: [&str; 9] = ["id", "uuid", "guid", "key", "number", "no", "nr", "num", "code"];
+/// Words for those whom rows are about.
+const WHO: [&str; 17] = [
+    "client",
+    "customer",
+    "account",
+    "acct",
+    "applicant",
+    "borrower",
+    "person",
+    "member",
+    "user",
+    "household",
+    "patient",
+    "individual",
+    "subject",
+    "contract",
+    "card",
+    "company",
+    "debtor",
+];
+
+fn last_word(name: &str) -> String {
+    friendly(name).rsplit('_').next().unwrap_or_default().to_owned()
+}
+
+fn names_somebody(name: &str) -> bool {
+    let name = friendly(name);
+    WHO.iter().any(|who| name == *who || name.starts_with(&format!("{who}_")) || name == format!("{who}id"))
+}
+
+/// Whether a column's values name things rather than describe them.
+pub(super) fn is_id(survey: &Survey, place: usize) -> bool {
+    let column = &survey.columns[place];
+    if !matches!(column.data_type, DataType::Int | DataType::Text) || column.dates.is_some() || column.nulls > 0 {
+        return false;
+    }
+    let last = last_word(&column.name);
+    let ends_like_one =
+        ID_ENDS[..3].contains(&last.as_str()) || friendly(&column.name).ends_with("id") && column.is_unique();
+    let said = ends_like_one
+        || names_somebody(&column.name) && (ID_ENDS.contains(&last.as_str()) || WHO.contains(&last.as_str()));
+    let many = column.distinct >= 10 && column.distinct * 50 >= survey.rows.min(5_000);
+    let counts = column.consecutive && column.is_unique();
+    // Text that hardly repeats names its rows, whatever it is called.
+    let names_rows = column.data_type == DataType::Text
+        && column.distinct * 10 > survey.rows * 9
+        && survey.rows > 50
+        && column.longest < 64;
+    (said && many) || counts || names_rows
+}
+
+/// The id that several rows share, where one does.
+fn repeated(survey: &Survey, ids: &[usize]) -> Result<Option<usize>> {
+    let shared: Vec<usize> = ids
+        .iter()
+        .copied()
+        .filter(|place| {
+            let column = &survey.columns[*place];
+            !column.is_unique() && column.distinct * 20 <= column.values * 19
+        })
+        .collect();
+    let persons: Vec<usize> =
+        shared.iter().copied().filter(|place| names_somebody(&survey.columns[*place].name)).collect();
+    match (shared.as_slice(), persons.as_slice()) {
+        ([], _) => Ok(None),
+        ([only], _) | (_, [only]) => Ok(Some(*only)),
+        (several, _) => {
+            let choices = several.iter().map(|place| survey.columns[*place].name.clone());
+            let choices = choices.chain(["none".to_owned()]).collect();
+            let question = "which column says who a row is about".to_owned();
+            Err(Unclear { flag: "--key", question, choices }.into())
+        }
+    }
+}
+
+/// How the rows of one key follow each other.
+struct Spacing {
+    is_unique: bool,
+    step: Option<Step>,
+}
+
+impl Spacing {
+    fn of(survey: &Survey, wishes: &Wishes, key: usize, time: usize) -> Result<Spacing> {
+        let column = &survey.columns[time];
+        let mut pairs = survey.pairs(&wishes.from, [key, time], &|cell| micros(column, cell), MOST_PAIRS)?;
+        pairs.sort_unstable();
+        let gaps: Vec<(i64, i64)> =
+            pairs.windows(2).filter(|two| two[0].0 == two[1].0).map(|two| (two[0].1, two[1].1)).collect();
+        let is_unique = gaps.iter().all(|(before, after)| before != after) && pairs.len() as u64 == survey.rows;
+        Ok(Spacing { is_unique, step: regular(&gaps) })
+    }
+}
+
+/// The step that nine in ten of the gaps are.
+fn regular(gaps: &[(i64, i64)]) -> Option<Step> {
+    let enough = |fits: usize| gaps.len() >= 10 && fits * 10 >= gaps.len() * 9;
+    let utc = Zone::utc();
+    let at = Instant::from_micros;
+    for months in [1_u8, 3, 12] {
+        let follows = |before: i64| utc.add_months(at(before), i32::from(months)).micros();
+        if enough(gaps.iter().filter(|(before, after)| follows(*before) == *after).count()) {
+            return Some(Step::Months(u32::from(months)));
+        }
+    }
+    [1, 7]
+        .into_iter()
+        .find(|days| {
+            let fits = gaps.iter().filter(|(before, after)| after - before == days * MICROS_PER_DAY).count();
+            enough(fits)
+        })
+        .map(Step::Days)
+}
+
+impl Roles {
+    /// What the key is, for people.
+    pub(super) fn says(&self, survey: &Survey) -> String {
+        let name = |place: usize| survey.columns[place].name.as_str();
+        let different = |place: usize| count(survey.columns[place].distinct);
+        match &self.key {
+            Key::RowNumber => "none: rows are named by their number in the file".to_owned(),
+            Key::Unique { place } => format!("{} (every value once)", name(*place)),
+            Key::History { place, step: Some(step), .. } => {
+                format!("{} ({} different, a row every {})", name(*place), different(*place), step.every())
+            }
+            Key::History { place, .. } | Key::Group { place, .. } => {
+                format!("{} ({} different in {} rows)", name(*place), different(*place), count(survey.rows))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_told_by_most_gaps() {
+        let month = |months: i32| Zone::utc().add_months(karat_core::Instant::midnight(0), months).micros();
+        let mut gaps: Vec<(i64, i64)> = (0..30).map(|n| (month(n), month(n + 1))).collect();
+        assert_eq!(regular(&gaps), Some(Step::Months(1)));
+        gaps.push((0, 1));
+        assert_eq!(regular(&gaps), Some(Step::Months(1)));
+        gaps.extend((0..9).map(|n| (n, n + 17)));
+        assert_eq!(regular(&gaps), None);
+        let weeks: Vec<(i64, i64)> = (0..12).map(|n| (n, n + 7 * MICROS_PER_DAY)).collect();
+        assert_eq!(regular(&weeks), Some(Step::Days(7)));
+        assert_eq!(regular(&weeks[..5]), None);
+    }
+}

@@ -1,0 +1,144 @@
+//! A decision of a model: the one the test trained, else the project's champion, read from a copy of what registered it.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use arrow::array::Int64Array;
+use karat_core::{Name, Value};
+use karat_features::Spine;
+use karat_project::Project;
+use karat_project::spec::ExpectDecision;
+use karat_serving::{InputOrigin, ServingModel};
+use serde_json::Value as Json;
+
+use super::Around;
+use super::expect::{Report, or_now};
+use super::world::World;
+use crate::training_set::as_of_pass;
+use crate::{Workspace, artifact};
+
+pub(super) async fn check(
+    project: &Project,
+    world: &World,
+    expected: &ExpectDecision,
+    around: Around<'_>,
+    at: &str,
+    report: &mut Report<'_>,
+) -> Result<()> {
+    let model = model(project, world, &expected.decision, around).await?;
+    let values = match &expected.row {
+        Some(row) => {
+            let inputs = &model.pinned.inputs;
+            if let Some(unknown) = row.0.keys().find(|name| !inputs.iter().any(|input| input.name == **name)) {
+                let names: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
+                let got = format!("no such input; the model has {}", names.join(", "));
+                report.failed(&format!("{at}.row.{unknown}"), format!("input {unknown}"), "an input of the model", got);
+                return Ok(());
+            }
+            let typed = inputs.iter().map(|input| {
+                let value = row.0.get(&input.name).unwrap_or(&Json::Null);
+                Value::from_json(value, input.data_type).with_context(|| format!("input {}", input.name))
+            });
+            typed.collect::<Result<Vec<Value>>>()?
+        }
+        None => of_key(world, &model, expected).await?,
+    };
+    let mut row = vec![0.0; values.len()];
+    model.model.encode_into(&values, &mut row)?;
+    let score = model.model.score(&row);
+    let about = match &expected.key {
+        Some(key) => format!("{} on {key}", expected.decision),
+        None => format!("{} on the row", expected.decision),
+    };
+    if let Some(wanted) = &expected.score {
+        report.compare(&format!("{at}.score"), format!("the score of {about}"), wanted, &Json::from(score));
+    }
+    if let Some(wanted) = &expected.label {
+        let got = model.model.label(score).to_string();
+        if *wanted != got {
+            let got = format!("{got} (score {score:.6}, threshold {:.6})", model.model.threshold());
+            report.failed(&format!("{at}.label"), format!("the label of {about}"), wanted, got);
+        }
+    }
+    Ok(())
+}
+
+/// The model's inputs for a key, by the definitions it was trained with, from the given rows.
+async fn of_key(world: &World, model: &ServingModel, expected: &ExpectDecision) -> Result<Vec<Value>> {
+    let key_type = model.pinned.key.data_type;
+    let key = expected.key.as_ref().context("a decision has a key or a row")?;
+    let key = Value::from_json(key, key_type).context("the key of the decision")?;
+    let spine = Spine {
+        keys: vec![Value::to_array(&[key], key_type)],
+        as_of: Int64Array::from(vec![or_now(world, expected.as_of).micros()]),
+        known_at: None,
+    };
+    let mut rows = Vec::new();
+    for view in model.views().iter().map(|read| &read.view) {
+        rows.push(as_of_pass(&world.workspace, view, &spine, None).await?.0);
+    }
+    let values = model.pinned.inputs.iter().map(|input| match input.origin {
+        InputOrigin::View { view, output } => Ok(Value::from_array(rows[view].column(output), 0)),
+        InputOrigin::Request => {
+            let sent = expected.fields.get(&input.name).unwrap_or(&Json::Null);
+            Value::from_json(sent, input.data_type).with_context(|| format!("field {}", input.name))
+        }
+    });
+    values.collect()
+}
+
+async fn model(project: &Project, world: &World, name: &Name, around: Around<'_>) -> Result<ServingModel> {
+    let trained = world.workspace.registry.models().await?.into_iter().find(|model| model.name == name.as_str());
+    if let Some(trained) = trained.filter(|model| model.versions > 0) {
+        return load(&world.workspace, name, trained.versions).await;
+    }
+    let state = project.root().join(crate::workspace::STATE);
+    if project.config().stores != Default::default() || !state.join(METADATA).exists() {
+        bail!("the test trains no {name}, and the project has none: expect `train: {name}` before its decision");
+    }
+    let copy = tempfile::Builder::new().prefix("karat-test-").tempdir()?;
+    copy_registry(&state, &copy.path().join(crate::workspace::STATE))?;
+    let registered =
+        Box::pin(Workspace::open(project.clone().located(copy.path(), project.config().clone()), around())).await?;
+    let models = registered.registry.models().await?;
+    let found = models.iter().find(|model| model.name == name.as_str());
+    let champion = found.and_then(|model| model.aliases.get(karat_registry::CHAMPION).copied());
+    match champion {
+        Some(champion) => load(&registered, name, champion).await,
+        None => bail!("{name} has no champion yet: approve a version, or expect `train: {name}` before its decision"),
+    }
+}
+
+async fn load(workspace: &Workspace, name: &Name, number: u64) -> Result<ServingModel> {
+    let version = workspace.registry.version(name, number).await?;
+    let digest = workspace.project.digest();
+    artifact::serving_model(workspace, &version, (0, digest)).await
+}
+
+const METADATA: &str = "metadata.db";
+
+/// The database with its journal, and the models' files.
+fn copy_registry(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for name in [METADATA.to_owned(), format!("{METADATA}-wal")] {
+        if from.join(&name).exists() {
+            std::fs::copy(from.join(&name), to.join(&name))?;
+        }
+    }
+    copy_folder(&from.join("artifacts"), &to.join("artifacts"))
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from).with_context(|| format!("{} cannot be read", from.display()))? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        match entry.file_type()?.is_dir() {
+            true => copy_folder(&entry.path(), &to)?,
+            false => {
+                std::fs::copy(entry.path(), to)?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! What the story says of a project it knows nothing about but its files.
+
+use anyhow::{Context, Result};
+use arrow::array::AsArray;
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, UInt64Type};
+use karat_jobs::{Workspace, example, query};
+
+use super::story::Story;
+use crate::output::{percent, thousands};
+
+/// The decision that is asked for, and how the story speaks of it.
+pub struct Asked {
+    pub body: String,
+    /// `client`
+    pub who: String,
+    /// `a late month`
+    pub chance_of: String,
+}
+
+/// What there is to learn from.
+pub async fn label(workspace: &Workspace, model: &str, story: &mut Story) -> Result<()> {
+    let model = workspace.model(model)?;
+    let spine = &model.spine;
+    let name = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    let key = &workspace.project.entities()[&spine.entity].key;
+    let sql = format!(
+        "SELECT count(*), count(DISTINCT {}), count({label}), coalesce(sum(CAST({label} AS BIGINT)), 0) FROM {}",
+        name(key),
+        name(&spine.source),
+        label = name(&spine.label)
+    );
+    let answered = query::run(workspace, &sql).await?;
+    let counts = answered.batches.first().context("a count has one row")?;
+    let count = |place: usize| -> Result<u64> {
+        Ok(cast(counts.column(place), &DataType::UInt64)?.as_primitive::<UInt64Type>().value(0))
+    };
+    let [rows, keys, labelled, positives] = [count(0)?, count(1)?, count(2)?, count(3)?];
+    story.say(&format!("{} rows of {}, {} different {key}", thousands(rows), spine.source, thousands(keys)));
+    let share = percent(positives as f64 / (labelled as f64).max(1.0));
+    story.say(&format!(
+        "{} of {} with a label are {}: {share}",
+        thousands(positives),
+        thousands(labelled),
+        chance_of(model)
+    ));
+    for (name, number) in [("rows", rows), ("keys", keys), ("labelled", labelled), ("positives", positives)] {
+        story.keep(name, number);
+    }
+    Ok(())
+}
+
+/// The latest row that turned out as predicted, asked about again as of its own time.
+pub async fn asked(workspace: &Workspace, model: &str) -> Result<Asked> {
+    let model = workspace.model(model)?;
+    let example = example::run(workspace, model).await?;
+    let body = serde_json::to_string(&example)?;
+    Ok(Asked { body, who: model.spine.entity.to_string(), chance_of: chance_of(model) })
+}
+
+/// The outcome that is predicted, in the model's words: `late_flag = late`.
+fn chance_of(model: &karat_project::spec::Model) -> String {
+    let positive = model.labels.as_ref().map_or("true", |[_, positive]| positive);
+    format!("{} = {positive}", model.spine.label)
+}

@@ -1,0 +1,337 @@
+//! What a column holds: its type, told by every cell, and the facts that a contract and a model are made from.
+
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use karat_core::DataType;
+use karat_core::time::MICROS_PER_DAY;
+
+use super::dates::{self, DateForm, DateOrder, FORMS, iso_micros};
+use super::numbers::{NumberForm, is_code};
+use super::{NULL_MARKERS, WEAK_MARKERS};
+
+/// Different values kept with their counts.
+const LISTED: usize = 1_000;
+/// Different values told apart; beyond it a column has "many".
+const COUNTED: usize = 3_000_000;
+/// The share of cells that may be no numbers (or dates) in a column of them.
+const STRAY: f64 = 0.01;
+
+#[derive(Debug, Clone)]
+pub struct ColumnFacts {
+    /// As the file has it.
+    pub name: String,
+    pub data_type: DataType,
+    /// How the text of this column writes dates.
+    pub dates: Option<DateForm>,
+    /// Whether they could as well be read the other way round.
+    pub ambiguous_dates: bool,
+    /// Cells with a value.
+    pub values: u64,
+    pub nulls: u64,
+    /// Cells with a value that is not of the type.
+    pub strays: u64,
+    pub distinct: u64,
+    /// Every value with its count, the most frequent first; empty where there are too many.
+    pub listed: Vec<(String, u64)>,
+    /// Of numbers; of times microseconds since 1970.
+    pub min: Option<f64>,
+    pub max: Option<f64>,
+    /// Whole numbers, each one more than the one before.
+    pub consecutive: bool,
+    /// Characters of the longest value.
+    pub longest: usize,
+}
+
+impl ColumnFacts {
+    /// A cell of a date or timestamp column, or of one whose text is dates.
+    pub fn micros(&self, cell: &str) -> Option<i64> {
+        match self.dates {
+            Some(form) => form.parse(cell).map(|days| i64::from(days) * MICROS_PER_DAY),
+            None if self.data_type.is_time() => iso_micros(cell),
+            None => None,
+        }
+    }
+
+    /// Whether it says when something happened.
+    pub fn is_time(&self) -> bool {
+        self.data_type.is_time() || self.dates.is_some()
+    }
+
+    pub fn is_unique(&self) -> bool {
+        self.distinct == self.values && self.nulls == 0 && self.strays == 0
+    }
+}
+
+pub(super) fn hash(cell: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    cell.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Of `true`, `yes` and their like.
+pub(super) fn truth(cell: &str) -> Option<bool> {
+    match cell.trim().to_ascii_lowercase().as_str() {
+        "true" | "t" | "yes" | "y" => Some(true),
+        "false" | "f" | "no" | "n" => Some(false),
+        _ => None,
+    }
+}
+
+pub(super) struct Column {
+    name: String,
+    /// Where the file says it.
+    given: Option<DataType>,
+    numbers: NumberForm,
+    /// Cells that may mean nothing, as they stand, with their counts.
+    markers: BTreeMap<String, u64>,
+    /// Cells beside those.
+    cells: u64,
+    ints: u64,
+    floats: u64,
+    codes: u64,
+    bools: u64,
+    iso_dates: u64,
+    iso_times: u64,
+    forms: [u64; FORMS.len()],
+    listed: Option<BTreeMap<String, u64>>,
+    hashes: HashSet<u64>,
+    range: Option<(f64, f64)>,
+    times: Option<(f64, f64)>,
+    form_times: [Option<(i32, i32)>; FORMS.len()],
+    last_int: Option<i64>,
+    consecutive: bool,
+    longest: usize,
+}
+
+impl Column {
+    pub(super) fn new(name: String, numbers: NumberForm) -> Column {
+        Column {
+            name,
+            given: None,
+            numbers,
+            markers: BTreeMap::new(),
+            cells: 0,
+            ints: 0,
+            floats: 0,
+            codes: 0,
+            bools: 0,
+            iso_dates: 0,
+            iso_times: 0,
+            forms: [0; FORMS.len()],
+            listed: Some(BTreeMap::new()),
+            hashes: HashSet::new(),
+            range: None,
+            times: None,
+            form_times: [None; FORMS.len()],
+            last_int: None,
+            consecutive: true,
+            longest: 0,
+        }
+    }
+
+    pub(super) fn typed(name: String, data_type: DataType, numbers: NumberForm) -> Column {
+        Column { given: Some(data_type), ..Column::new(name, numbers) }
+    }
+
+    pub(super) fn add(&mut self, cell: &str) {
+        let bare = cell.trim();
+        if NULL_MARKERS.contains(&bare) || WEAK_MARKERS.contains(&bare) {
+            *self.markers.entry(cell.to_owned()).or_default() += 1;
+            self.consecutive = false;
+            return;
+        }
+        self.cells += 1;
+        self.longest = self.longest.max(bare.chars().count());
+        self.count(bare);
+        let begins_like_one = bare.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | ','));
+        if begins_like_one {
+            self.add_number(bare);
+            self.add_time(bare);
+        } else {
+            self.consecutive = false;
+            self.bools += u64::from(truth(bare).is_some());
+            self.add_form(8, bare);
+        }
+    }
+
+    fn count(&mut self, cell: &str) {
+        if let Some(listed) = &mut self.listed {
+            if let Some(count) = listed.get_mut(cell) {
+                *count += 1;
+            } else if listed.len() < LISTED {
+                listed.insert(cell.to_owned(), 1);
+            } else {
+                self.listed = None;
+            }
+        }
+        if self.hashes.len() < COUNTED {
+            self.hashes.insert(hash(cell));
+        }
+    }
+
+    fn add_number(&mut self, cell: &str) {
+        let Some(number) = self.numbers.parse(cell) else {
+            self.consecutive = false;
+            return;
+        };
+        self.floats += 1;
+        self.range = Some(self.range.map_or((number, number), |(min, max)| (min.min(number), max.max(number))));
+        if is_code(cell) {
+            self.codes += 1;
+        }
+        match self.numbers.parse_int(cell) {
+            Some(int) => {
+                self.ints += 1;
+                self.consecutive &= self.last_int.is_none_or(|last| last.checked_add(1) == Some(int));
+                self.last_int = Some(int);
+            }
+            None => self.consecutive = false,
+        }
+    }
+
+    fn add_time(&mut self, cell: &str) {
+        if cell.len() < 6 {
+            return;
+        }
+        if let Some(micros) = iso_micros(cell) {
+            self.iso_times += 1;
+            self.iso_dates += u64::from(dates::is_date(cell));
+            let micros = micros as f64;
+            self.times = Some(self.times.map_or((micros, micros), |(min, max)| (min.min(micros), max.max(micros))));
+        }
+        (0..FORMS.len()).for_each(|form| self.add_form(form, cell));
+    }
+
+    /// A form that failed a few cells is not tried again.
+    fn add_form(&mut self, form: usize, cell: &str) {
+        if self.forms[form] + 50 + self.cells / 50 < self.cells {
+            return;
+        }
+        if let Some(days) = FORMS[form].parse(cell) {
+            self.forms[form] += 1;
+            let range = &mut self.form_times[form];
+            *range = Some(range.map_or((days, days), |(min, max)| (min.min(days), max.max(days))));
+        }
+    }
+
+    /// Whether so many of the cells are almost all.
+    fn holds(&self, count: u64) -> bool {
+        self.cells > 0 && (self.cells - count) as f64 <= self.cells as f64 * STRAY
+    }
+
+    fn told(&self) -> (DataType, Option<usize>, u64) {
+        if let Some(given) = self.given {
+            let form = (given == DataType::Text).then(|| self.best_form()).flatten();
+            return (given, form, self.cells);
+        }
+        let is_compact = |form: usize| FORMS[form] == DateForm::Compact;
+        if self.codes * 2 > self.cells && self.codes > 0 {
+            return (DataType::Text, None, self.cells);
+        }
+        let form = self.best_form();
+        // Eight digits are a date where all of them are; otherwise an amount.
+        if let Some(form) = form.filter(|form| is_compact(*form) && self.forms[*form] == self.cells && self.cells > 9) {
+            return (DataType::Text, Some(form), self.forms[form]);
+        }
+        // `1e+05` among ints makes a column of floats.
+        if self.codes == 0 && self.ints == self.floats && self.holds(self.ints) {
+            return (DataType::Int, None, self.ints);
+        }
+        if self.codes == 0 && self.holds(self.floats) {
+            return (DataType::Float, None, self.floats);
+        }
+        if self.bools == self.cells && self.cells > 0 && self.is_pair() {
+            return (DataType::Bool, None, self.bools);
+        }
+        if self.holds(self.iso_dates) {
+            return (DataType::Date, None, self.iso_dates);
+        }
+        if self.holds(self.iso_times) {
+            return (DataType::Timestamp, None, self.iso_times);
+        }
+        match form.filter(|form| !is_compact(*form)) {
+            Some(form) => (DataType::Text, Some(form), self.forms[form]),
+            None => (DataType::Text, None, self.cells),
+        }
+    }
+
+    /// The form of dates that reads almost all cells.
+    fn best_form(&self) -> Option<usize> {
+        let best = (0..FORMS.len()).max_by_key(|form| (self.forms[*form], FORMS.len() - form))?;
+        self.holds(self.forms[best]).then_some(best)
+    }
+
+    /// `f` alone is no falsehood, nor is `F` beside `M`.
+    fn is_pair(&self) -> bool {
+        let Some(listed) = &self.listed else { return false };
+        let words: HashSet<String> = listed.keys().map(|word| word.to_ascii_lowercase()).collect();
+        let pairs = [["true", "false"], ["t", "f"], ["yes", "no"], ["y", "n"]];
+        pairs.iter().any(|pair| words.len() == 2 && pair.iter().all(|word| words.contains(*word)))
+    }
+
+    pub(super) fn finish(self, null_values: &[String], order: Option<DateOrder>) -> ColumnFacts {
+        let (data_type, mut form, fitting) = self.told();
+        let nulls: u64 =
+            self.markers.iter().filter(|(cell, _)| null_values.contains(cell)).map(|(_, count)| count).sum();
+        let words: BTreeMap<&String, u64> = self
+            .markers
+            .iter()
+            .filter(|(cell, _)| !null_values.contains(cell))
+            .map(|(cell, count)| (cell, *count))
+            .collect();
+        let values = self.cells + words.values().sum::<u64>();
+        let turned =
+            form.and_then(|form| FORMS[form].turned()).and_then(|other| FORMS.iter().position(|f| *f == other));
+        let ambiguous_dates = form.zip(turned).is_some_and(|(form, turned)| self.forms[form] == self.forms[turned]);
+        if let (true, Some(order), Some(turned)) = (ambiguous_dates, order, turned)
+            && matches!(FORMS[turned], DateForm::Numeric { order: this, .. } if this == order)
+        {
+            form = Some(turned);
+        }
+        let mut listed: Vec<(String, u64)> = self.listed.clone().unwrap_or_default().into_iter().collect();
+        listed.extend(words.iter().filter(|_| self.listed.is_some()).map(|(cell, count)| ((*cell).clone(), *count)));
+        listed.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        let range = match (data_type, form) {
+            (_, Some(form)) => self.form_times[form].map(|(min, max)| {
+                let micros = |days: i32| days as f64 * MICROS_PER_DAY as f64;
+                (micros(min), micros(max))
+            }),
+            (DataType::Int | DataType::Float, None) => self.range,
+            (DataType::Date | DataType::Timestamp, None) => self.times,
+            _ => None,
+        };
+        ColumnFacts {
+            name: self.name,
+            data_type,
+            dates: form.map(|form| FORMS[form]),
+            ambiguous_dates: ambiguous_dates && order.is_none(),
+            values,
+            nulls,
+            strays: if self.given.is_some() { 0 } else { values - fitting.min(values) },
+            distinct: (self.hashes.len() + words.len()) as u64,
+            listed,
+            min: range.map(|(min, _)| min),
+            max: range.map(|(_, max)| max),
+            consecutive: self.consecutive && data_type == DataType::Int && values > 1,
+            longest: self.longest,
+        }
+    }
+}
+
+/// What means null in the whole file: the sure markers, and those others that stand in columns of numbers, dates and bools.
+pub(super) fn null_values(columns: &[Column]) -> Vec<String> {
+    let mut found = vec![String::new()];
+    for column in columns {
+        let (data_type, form, _) = column.told();
+        let is_typed = data_type != DataType::Text || form.is_some();
+        for cell in column.markers.keys() {
+            let is_sure = NULL_MARKERS.contains(&cell.trim());
+            if (is_sure || is_typed) && !found.contains(cell) {
+                found.push(cell.clone());
+            }
+        }
+    }
+    found[1..].sort();
+    found
+}
