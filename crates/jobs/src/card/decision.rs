@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use karat_core::Value;
 use karat_history::log;
 use karat_registry::ModelVersion;
-use karat_report::card::{Contribution, Explained, Verdict};
+use karat_report::card::{Contribution, Explained, ReasonLine, Verdict};
 use karat_serving::PredictionRecord;
 
 use super::Shown;
@@ -73,6 +73,15 @@ pub async fn explain(
         threshold: record.threshold,
         expected: contributions[inputs.len()],
         contributions: inputs.iter().zip(&values).zip(&contributions).map(contribution).collect(),
+        reasons: replayed
+            .reasons
+            .iter()
+            .map(|reason| ReasonLine {
+                code: reason.code.clone(),
+                text: reason.text.clone(),
+                contribution: reason.contribution,
+            })
+            .collect(),
         findings: record.qa_failures.iter().map(|finding| format!("{}: {}", finding.feature, finding.check)).collect(),
         arithmetic: verdict(&replayed.arithmetic),
         history: verdict(&replayed.history),

@@ -153,7 +153,8 @@ async fn importance(workspace: &Workspace, run: &Traces) -> Option<Importance> {
 fn inputs(loaded: &artifact::Loaded) -> Vec<InputLine> {
     let pinned = &loaded.pinned;
     let signature = &loaded.model.signature().inputs;
-    let line = |(input, scored): (&karat_serving::Input, &karat_model::Input)| InputLine {
+    let group = |place: usize| pinned.groups.iter().find(|group| group.inputs.contains(&place));
+    let line = |(place, (input, scored)): (usize, (&karat_serving::Input, &karat_model::Input))| InputLine {
         name: input.name.clone(),
         data_type: input.data_type.to_string(),
         from: match input.origin {
@@ -162,13 +163,14 @@ fn inputs(loaded: &artifact::Loaded) -> Vec<InputLine> {
         },
         words: input.words.clone(),
         code: input.code.clone(),
+        group: group(place).map(|group| group.words.clone()),
         monotone: match scored.monotone {
             karat_model::Monotone::None => None,
             karat_model::Monotone::Increasing => Some("increasing".to_owned()),
             karat_model::Monotone::Decreasing => Some("decreasing".to_owned()),
         },
     };
-    pinned.inputs.iter().zip(signature).map(line).collect()
+    pinned.inputs.iter().zip(signature).enumerate().map(line).collect()
 }
 
 fn gate(gate: &karat_registry::gates::GateResult) -> Gate {

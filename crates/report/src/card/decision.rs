@@ -56,7 +56,11 @@ impl Card {
             ("answered".to_owned(), moment(decision.at)),
             ("endpoint".to_owned(), format!("{}, release {}", decision.endpoint, decision.release)),
         ];
-        let mut beside = vec![Block::Facts(facts), Block::Table(verdicts)];
+        let mut beside = vec![Block::Facts(facts)];
+        if !decision.reasons.is_empty() {
+            beside.push(Block::Table(reasons(decision)));
+        }
+        beside.push(Block::Table(verdicts));
         beside.extend(
             decision
                 .findings
@@ -113,6 +117,22 @@ fn contributions(sorted: &[&Contribution]) -> Table {
         caption: "All inputs, the weightiest first".to_owned(),
         header: ["input", "value", "contribution", "code"].map(str::to_owned).to_vec(),
         numbers: vec![1, 2],
+        rows: rows.collect(),
+    }
+}
+
+fn reasons(decision: &Explained) -> Table {
+    let rows = decision.reasons.iter().map(|reason| {
+        vec![
+            Cell::styled(reason.code.as_deref().unwrap_or_default(), "code"),
+            reason.text.as_str().into(),
+            signed(reason.contribution).into(),
+        ]
+    });
+    Table {
+        caption: "Reasons as an answer gives them".to_owned(),
+        header: ["code", "reason", "contribution"].map(str::to_owned).to_vec(),
+        numbers: vec![2],
         rows: rows.collect(),
     }
 }

@@ -73,6 +73,9 @@ pub struct InputLine {
     pub words: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
+    /// The group whose one reason it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// `increasing`, `decreasing`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monotone: Option<String>,
@@ -257,6 +260,9 @@ pub struct Explained {
     pub expected: f64,
     /// Every input, in the model's order.
     pub contributions: Vec<Contribution>,
+    /// What the answer gave as its reasons, or would have given.
+    #[serde(default)]
+    pub reasons: Vec<ReasonLine>,
     /// Findings on the data, in words.
     pub findings: Vec<String>,
     pub arithmetic: Verdict,
@@ -271,6 +277,15 @@ pub struct Contribution {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     pub value: String,
+    pub contribution: f64,
+}
+
+/// A reason as it can be sent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReasonLine {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    pub text: String,
     pub contribution: f64,
 }
 

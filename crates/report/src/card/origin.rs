@@ -22,12 +22,15 @@ impl Card {
                 input.from.as_str().into(),
                 input.words.as_str().into(),
                 Cell::styled(input.code.as_deref().unwrap_or_default(), "code"),
+                input.group.as_deref().unwrap_or_default().into(),
                 input.monotone.as_deref().unwrap_or_default().into(),
             ]
         });
         section.blocks.push(Block::Table(Table {
             caption: String::new(),
-            header: ["input", "type", "from", "words in a reason", "code", "held to be"].map(str::to_owned).to_vec(),
+            header: ["input", "type", "from", "words in a reason", "code", "one reason with", "held to be"]
+                .map(str::to_owned)
+                .to_vec(),
             numbers: Vec::new(),
             rows: rows.collect(),
         }));

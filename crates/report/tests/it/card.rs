@@ -76,6 +76,7 @@ fn card() -> Card {
             from: "history".to_owned(),
             words: "share late".to_owned(),
             code: None,
+            group: Some("history".to_owned()),
             monotone: Some("increasing".to_owned()),
         }],
         split: Some(
@@ -140,6 +141,11 @@ fn card() -> Card {
             contributions: (0..20)
                 .map(|place| contribution(&format!("f{place}"), if place % 2 == 0 { 0.4 } else { -0.2 }))
                 .collect(),
+            reasons: vec![ReasonLine {
+                code: Some("R07".to_owned()),
+                text: "late last month (3) raises the risk".to_owned(),
+                contribution: 0.4,
+            }],
             findings: vec![hostile.to_owned()],
             arithmetic: Verdict::Same,
             history: Verdict::Different { what: vec!["feature x".to_owned()] },
@@ -166,6 +172,8 @@ fn a_card_is_one_page_that_says_what_it_was_given() {
         "8 more inputs together",
         "the same, bit for bit",
         "differs: feature x",
+        "R07",
+        "late last month (3) raises the risk",
         "credit_default/1",
         "different rows",
         "anna",
