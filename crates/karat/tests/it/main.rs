@@ -13,6 +13,7 @@ mod mistakes;
 mod own_files;
 mod pages;
 mod small;
+mod sources;
 mod support;
 mod tampering;
 mod testing;

@@ -1,0 +1,176 @@
+//! Sources as lenders have them, from their files to what a feature sees: every kind of delivery, zones and delays,
+//! variables and environments.
+
+use std::path::Path;
+
+use serde_json::{Value as Json, json as value};
+use tempfile::TempDir;
+
+use crate::small::put;
+use crate::support::{command, json, karat, run_command};
+
+const VISITS: &str = "kind: Source
+name: visits
+path: \"${VISITS:-in}/*.jsonl\"
+columns:
+  event: text
+  client_id: {type: int, from: client.id}
+  at: timestamp
+  amount: {type: float, from: basket.amount}
+event_time: at
+available_after: 6 hours
+time_zone: Europe/Prague
+delivery: append
+event_id: event
+";
+
+const BALANCES: &str = "kind: Source
+name: balances
+path: balances.csv
+csv: {encoding: latin-1, delimiter: \";\", decimal: \",\", thousands: \".\", date_format: \"%d.%m.%Y\"}
+columns: {client_id: int, day: date, balance: float, city: text}
+keys: [client_id]
+event_time: day
+contract:
+  - {check: length, column: city, min: 2}
+  - {check: volume, tolerance: 0.5, action: fail}
+";
+
+const ORDERS: &str = "kind: Source
+name: orders
+path: orders.csv
+columns: {id: int, client_id: int, at: timestamp, known: timestamp, op: text}
+drop: [op]
+keys: [id]
+event_time: at
+known_time: known
+delivery: changes
+deleted: op = 'D'
+";
+
+const VIEW: &str = "kind: FeatureView
+name: NAME
+entity: client
+source: SOURCE
+features:
+  nb: {count: rows}
+";
+
+fn project() -> TempDir {
+    let folder = karat_test_support::temp_dir();
+    let view = |name: &str, source: &str| VIEW.replace("NAME", name).replace("SOURCE", source);
+    let files = [
+        ("karat.yaml", "name: deliveries\nserver: {port: \"${KARAT_TEST_PORT:-8000}\"}\n".to_owned()),
+        ("environments/night.yaml", "stores: {data: \"file://${STATE}\"}\n".to_owned()),
+        ("sources/visits.yaml", VISITS.to_owned()),
+        ("sources/balances.yaml", BALANCES.to_owned()),
+        ("sources/orders.yaml", ORDERS.to_owned()),
+        ("entities/client.yaml", "kind: Entity\nname: client\nkey: client_id\ntype: int\n".to_owned()),
+        ("features/visited.yaml", view("visited", "visits")),
+        ("features/ordered.yaml", view("ordered", "orders")),
+        ("in/1.jsonl", visit("a", 1, "2021-10-01 00:30:00") + &visit("b", 1, "2021-10-02 00:30:00")),
+        ("orders.csv", ORDER_LINES.to_owned()),
+    ];
+    for (path, text) in files {
+        put(folder.path(), path, &text);
+    }
+    std::fs::write(
+        folder.path().join("balances.csv"),
+        b"client_id;day;balance;city\n1;1.10.2021;1.234,50;Brn\xe9\n2;1.10.2021;-0,5;Ostrava\n",
+    )
+    .unwrap();
+    folder
+}
+
+const ORDER_LINES: &str = "id,client_id,at,known,op
+1,1,2021-10-01T00:00:00Z,2021-10-02T00:00:00Z,
+2,1,2021-10-01T00:00:00Z,2021-10-02T00:00:00Z,
+";
+
+fn visit(event: &str, client: u64, at: &str) -> String {
+    let visit = value!({"event": event, "client": {"id": client}, "at": at, "basket": {"amount": 1.5}});
+    format!("{visit}\n")
+}
+
+fn counts(folder: &Path, source: &str) -> [u64; 5] {
+    let ingested = json(folder, &["sources", "ingest", source]);
+    ["new", "revised", "removed", "unchanged", "quarantined"]
+        .map(|count| ingested[0]["counts"][count].as_u64().unwrap())
+}
+
+fn feature(folder: &Path, view: &str, as_of: &str) -> Json {
+    json(folder, &["features", "get", view, "1", "--as-of", as_of])["features"]["nb"].clone()
+}
+
+fn rows(folder: &Path, sql: &str) -> Json {
+    json(folder, &["query", sql])["rows"].clone()
+}
+
+#[test]
+fn deliveries_are_told_apart_and_known_when_they_say() {
+    let project = project();
+    let folder = project.path();
+
+    for source in ["visits", "balances", "orders"] {
+        assert_eq!(counts(folder, source), [2, 0, 0, 0, 0], "{source}");
+    }
+
+    // Appended: a night's file that is known six hours after midnight in Prague.
+    assert_eq!(feature(folder, "visited", "2021-10-01T04:29:59Z"), 0);
+    assert_eq!(feature(folder, "visited", "2021-10-01T04:30:00Z"), 1);
+    put(folder, "in/2.jsonl", &(visit("b", 1, "2021-10-02 00:30:00") + &visit("c", 1, "2021-10-03 00:30:00") + "{\n"));
+    // The event that comes twice counts once as superseded, which is neither.
+    assert_eq!(counts(folder, "visits"), [1, 0, 0, 2, 1]);
+    assert_eq!(feature(folder, "visited", "2021-10-03T04:30:00Z"), 3);
+
+    // Full: another dialect; a missing key is a removal, and half the volume is too little.
+    let sql = "SELECT client_id, balance, city FROM balances ORDER BY client_id";
+    assert_eq!(rows(folder, sql)[0], value!({"client_id": 1, "balance": 1234.5, "city": "Brné"}));
+    let second = "client_id;day;balance;city\n1;2.10.2021;7;Brno\n3;2.10.2021;1;P\n";
+    put(folder, "balances.csv", second);
+    assert_eq!(counts(folder, "balances"), [0, 1, 1, 0, 1]);
+    put(folder, "balances.csv", "client_id;day;balance;city\n");
+    let refused = karat(folder, &["sources", "ingest", "balances"]).ends_with(1).stderr;
+    put(folder, "balances.csv", second);
+    assert!(refused.contains("volume (rule 2): 0 rows, where the 2 deliveries before had 2 on average"), "{refused}");
+
+    // Changes: a removal, and a row known before what is there.
+    put(
+        folder,
+        "orders.csv",
+        "id,client_id,at,known,op\n2,1,2021-10-01T00:00:00Z,2021-10-05T00:00:00Z,D\n3,1,2021-10-01T00:00:00Z,2021-10-01T12:00:00Z,\n",
+    );
+    assert_eq!(counts(folder, "orders"), [1, 0, 1, 0, 0]);
+    assert_eq!(feature(folder, "ordered", "2021-10-01T12:00:00Z"), 1);
+    assert_eq!(feature(folder, "ordered", "2021-10-04T00:00:00Z"), 3);
+    assert_eq!(feature(folder, "ordered", "2021-10-06T00:00:00Z"), 2);
+}
+
+#[test]
+fn variables_and_environments_say_where_a_project_runs() {
+    let project = project();
+    let folder = project.path();
+    let state = folder.join("elsewhere");
+    let run = |arguments: &[&str], variables: &[(&str, &str)]| {
+        run_command(command(folder, arguments).envs(variables.iter().copied()))
+    };
+    let unset = run(&["--env", "night", "check"], &[]).ends_with(2);
+    assert!(
+        unset.stderr.contains("`STATE` is not set") && unset.stderr.contains("environments/night.yaml"),
+        "{unset:?}"
+    );
+    put(folder, "private/9.jsonl", &visit("z", 1, "2021-10-01 00:30:00"));
+    let state_text = state.display().to_string();
+    let variables = [("STATE", state_text.as_str()), ("VISITS", "private")];
+    run(&["--env", "night", "sources", "ingest", "visits"], &variables).ok();
+    assert!(state.join("history/visits").is_dir(), "the environment's store is used");
+    // The old name of the flag goes on working, and the file's own name is as it was.
+    let listed = run(&["--environment", "night", "sources", "list", "--format", "json"], &variables).ok().json();
+    let visits = listed.as_array().unwrap().iter().find(|source| source["name"] == "visits").unwrap();
+    assert_eq!((&visits["from"], &visits["records"]), (&value!("${VISITS:-in}/*.jsonl"), &value!(1)));
+    let missing = run(&["--env", "nigth", "check"], &variables).ends_with(2).stderr;
+    assert!(
+        missing.contains("no environment is called `nigth`") && missing.contains("did you mean `night`?"),
+        "{missing}"
+    );
+}
