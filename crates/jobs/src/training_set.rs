@@ -182,8 +182,10 @@ async fn spine_rows(
     let snapshot =
         snapshot.with_context(|| format!("source {source} was never ingested: run `karat sources ingest`"))?;
     let entity = &workspace.project.entities()[&model.spine.entity];
-    let mut names: Vec<&str> = vec![&entity.key, &model.spine.label];
+    // The key, then the time: rows are sorted by their columns, and these two mostly settle it.
+    let mut names: Vec<&str> = vec![&entity.key];
     names.extend(model.spine.as_of.as_deref());
+    names.push(&model.spine.label);
     names.extend(model.spine.label_time.as_deref());
     names.extend(model.request.keys().map(String::as_str));
     names.extend(model.split.column.as_deref());
