@@ -190,6 +190,8 @@ fn delivered_by(source: &Source, filter: Option<&str>, columns: &[(String, DataT
     };
     let delivered = Source {
         name,
+        // Keys may be columns that are prepared, which this one has not; it is read in place and needs none.
+        keys: Vec::new(),
         prepare: IndexMap::new(),
         drop: Vec::new(),
         event_time: None,
