@@ -33,6 +33,19 @@ impl Cells {
         Cells::Same { cell: None, len: 0, data_type }
     }
 
+    /// One cell, `len` times over.
+    pub(crate) fn same(cell: Option<i64>, len: usize, data_type: DataType) -> Cells {
+        Cells::Same { cell, len, data_type }
+    }
+
+    /// As [`Cells::new`], with room for so many.
+    pub(crate) fn with_capacity(data_type: DataType, cells: usize) -> Cells {
+        match data_type {
+            DataType::Bool => Cells::Flags(Vec::with_capacity(cells)),
+            _ => Cells::Words { words: Vec::with_capacity(cells), valid: Vec::new() },
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         match self {
             Cells::Flags(flags) => flags.len(),

@@ -66,6 +66,11 @@ impl<'p> Fold<'p> {
         }
     }
 
+    /// Makes room for so many events.
+    pub(crate) fn reserve(&mut self, events: usize) {
+        self.lists.iter_mut().for_each(|list| list.rows.reserve(events));
+    }
+
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         for list in &mut self.lists {

@@ -63,9 +63,7 @@ pub(super) fn read(
 ) -> Result<Cells, FeatureError> {
     let tag = reader.byte()?;
     if tag == NONE {
-        let mut cells = Cells::new(data_type);
-        (0..len).for_each(|_| cells.push(None));
-        return Ok(cells);
+        return Ok(Cells::same(None, len, data_type));
     }
     let bitmap = if tag & WITH_NULLS != 0 { Some(reader.take(len.div_ceil(8))?) } else { None };
     let present = |index: usize| bitmap.is_none_or(|bits| bits[index / 8] >> (index % 8) & 1 == 1);
@@ -77,7 +75,12 @@ pub(super) fn read(
     if encoding == CONSTANT {
         word = reader.signed()?;
         check(word, data_type, texts)?;
+        if bitmap.is_none() {
+            return Ok(Cells::same(Some(word), len, data_type));
+        }
     }
+    // Lengths are not to be believed before the cells have come.
+    let room = len.min(reader.remaining());
     let mut next = |reader: &mut Reader<'_>| -> Result<i64, FeatureError> {
         match encoding {
             CONSTANT => return Ok(word),
@@ -88,19 +91,13 @@ pub(super) fn read(
         Ok(word)
     };
     if bitmap.is_none() && data_type != DataType::Bool {
-        let words = match encoding {
-            CONSTANT => vec![next(reader)?; len],
-            _ => {
-                let mut words = Vec::with_capacity(len);
-                for _ in 0..len {
-                    words.push(next(reader)?);
-                }
-                words
-            }
-        };
+        let mut words = Vec::with_capacity(room);
+        for _ in 0..len {
+            words.push(next(reader)?);
+        }
         return Ok(Cells::Words { words, valid: Vec::new() });
     }
-    let mut cells = Cells::new(data_type);
+    let mut cells = Cells::with_capacity(data_type, room);
     for index in 0..len {
         let cell = if present(index) { Some(next(reader)?) } else { None };
         cells.push(cell);
@@ -112,6 +109,8 @@ pub(super) fn read(
 pub(super) fn read_words(reader: &mut Reader<'_>, len: usize) -> Result<Vec<i64>, FeatureError> {
     match read(reader, len, DataType::Int, 0)? {
         Cells::Words { words, valid } if valid.is_empty() => Ok(words),
+        Cells::Same { len: 0, .. } => Ok(Vec::new()),
+        Cells::Same { cell: Some(word), len, .. } => Ok(vec![word; len]),
         _ => Err(NO_SENSE),
     }
 }

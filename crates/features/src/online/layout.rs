@@ -158,7 +158,9 @@ pub(super) fn read<'a>(bytes: &'a [u8], plan: &Plan) -> Result<State<'a>, Featur
     let commit = columns::read_words(&mut reader, len)?;
     let removed = match columns::read(&mut reader, len, DataType::Bool, 0)? {
         Cells::Flags(flags) => flags.into_iter().map(|flag| flag == 1).collect::<Vec<bool>>(),
-        Cells::Words { .. } | Cells::Same { .. } => return Err(NO_SENSE),
+        Cells::Same { len: 0, .. } => Vec::new(),
+        Cells::Same { cell: Some(word), len, .. } => vec![word == 1; len],
+        Cells::Words { .. } | Cells::Same { cell: None, .. } => return Err(NO_SENSE),
     };
     let identity = columns::read_words(&mut reader, len)?;
     let identity: Vec<u32> = identity

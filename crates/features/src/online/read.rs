@@ -91,6 +91,7 @@ impl CompiledView {
         let mut visible = Vec::with_capacity(events.len());
         select(events, plan, at.read(), &mut Vec::new(), &mut visible);
         let mut fold = Fold::new(plan);
+        fold.reserve(visible.len());
         for (slot, accumulator) in resumed {
             fold.resume(slot, accumulator);
         }
