@@ -21,13 +21,14 @@ pub(crate) struct Gate {
 /// Held while a request is worked on.
 #[derive(Debug)]
 pub struct Turn<'g> {
-    _inside: Inside<'g>,
+    inside: Inside<'g>,
     _turn: SemaphorePermit<'g>,
     until: Instant,
 }
 
+/// Held until a request is answered: it counts among those that were let in.
 #[derive(Debug)]
-struct Inside<'g>(&'g AtomicU32);
+pub struct Inside<'g>(&'g AtomicU32);
 
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
@@ -54,17 +55,13 @@ impl Gate {
             return Err(ServingError::Busy { problem, retry_after: Duration::from_secs(1) });
         }
         let until = Instant::now() + deadline.duration();
-        if before > 0 {
-            // Others are here: those who are ready come in, or are refused, before anyone's work begins.
-            tokio::task::yield_now().await;
-        }
         if let Ok(turn) = self.turns.try_acquire() {
-            return Ok(Turn { _inside: inside, _turn: turn, until });
+            return Ok(Turn { inside, _turn: turn, until });
         }
         match timeout_at(until, self.turns.acquire()).await {
             Ok(turn) => {
                 let turn = turn.expect("the semaphore is never closed");
-                Ok(Turn { _inside: inside, _turn: turn, until })
+                Ok(Turn { inside, _turn: turn, until })
             }
             Err(_) => {
                 let problem = format!("no turn came within {deadline} (`limits.deadline`)");
@@ -74,7 +71,12 @@ impl Gate {
     }
 }
 
-impl Turn<'_> {
+impl<'g> Turn<'g> {
+    /// The work is done, and the turn the next one's.
+    pub fn worked(self) -> Inside<'g> {
+        self.inside
+    }
+
     /// When the request is to be answered at the latest.
     pub fn until(&self) -> std::time::Instant {
         self.until.into_std()

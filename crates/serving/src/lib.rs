@@ -22,7 +22,7 @@ pub use decision::{Decided, DecisionView};
 pub use deployment::{Deployment, Served, ServedView, ViewAnswer};
 pub use endpoint::{Asked, Endpoint, EndpointParts};
 pub use error::ServingError;
-pub use gate::Turn;
+pub use gate::{Inside, Turn};
 pub use model::{ServingModel, VersionName};
 pub use note::StateNote;
 pub use pinned::{Input, InputOrigin, Pinned, PinnedView, ReasonGroup};

@@ -81,6 +81,7 @@ pub async fn predict(
         _ => elsewhere(&endpoint, move |endpoint| endpoint.read(&body)).await?,
     };
     let decided = decide(&endpoint, asked, &turn).await?;
+    let _inside = turn.worked();
     endpoint.log(&decided, id.as_str()).await?;
     Ok(answer(&decided))
 }
