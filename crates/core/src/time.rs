@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan};
+use jiff::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub const MICROS_PER_SECOND: i64 = 1_000_000;
@@ -46,9 +46,9 @@ impl Instant {
         self.0
     }
 
-    /// Midnight UTC of a day counted from 1970-01-01.
+    /// Midnight UTC of a day counted from 1970-01-01; of one that no instant reaches, the nearest that there is.
     pub fn midnight(days: i32) -> Instant {
-        Instant(i64::from(days) * MICROS_PER_DAY)
+        Instant(i64::from(days).saturating_mul(MICROS_PER_DAY))
     }
 
     /// RFC 3339 with an offset, or a bare date (midnight UTC).
@@ -109,7 +109,10 @@ impl FromStr for Instant {
         match text {
             "always" => Ok(Instant::ALWAYS),
             "never" => Ok(Instant::NEVER),
-            _ => Instant::parse(text),
+            _ => match text.strip_suffix(" us").and_then(|micros| micros.parse().ok()) {
+                Some(micros) => Ok(Instant(micros)),
+                None => Instant::parse(text),
+            },
         }
     }
 }
@@ -137,9 +140,22 @@ pub fn civil_date(text: &str) -> Option<i32> {
 }
 
 pub fn format_date(days: i32) -> String {
-    match epoch().checked_add(i64::from(days).days()) {
-        Ok(date) => date.to_string(),
-        Err(_) => format!("day {days}"),
+    match calendar_day(days) {
+        Some(date) => date.to_string(),
+        None => format!("day {days}"),
+    }
+}
+
+/// `None` beyond the calendar's years -9999 to 9999, which a `Date32` reaches far beyond.
+fn calendar_day(days: i32) -> Option<Date> {
+    Span::new().try_days(days).and_then(|span| epoch().checked_add(span)).ok()
+}
+
+/// What [`format_date`] prints, days beyond the calendar included.
+pub(crate) fn parse_printed_date(text: &str) -> Option<i32> {
+    match text.strip_prefix("day ") {
+        Some(days) => days.parse().ok(),
+        None => civil_date(text),
     }
 }
 
@@ -181,6 +197,7 @@ impl Zone {
         match self.0.to_ambiguous_timestamp(civil).compatible() {
             Ok(timestamp) => Instant(timestamp.as_microsecond()),
             // Beyond jiff's calendar by less than a zone's offset.
+            Err(_) if civil.year() < 0 => Instant::ALWAYS,
             Err(_) => Instant::NEVER,
         }
     }
@@ -190,9 +207,9 @@ impl Zone {
         if self.is_utc() {
             return Instant::midnight(days);
         }
-        match epoch().checked_add(i64::from(days).days()) {
-            Ok(date) => self.instant(date.to_datetime(jiff::civil::Time::midnight())),
-            Err(_) => Instant::midnight(days),
+        match calendar_day(days) {
+            Some(date) => self.instant(date.to_datetime(jiff::civil::Time::midnight())),
+            None => Instant::midnight(days),
         }
     }
 
@@ -206,7 +223,7 @@ impl Zone {
     pub fn add_months(&self, instant: Instant, months: i32) -> Instant {
         let beyond = if months < 0 { Instant::ALWAYS } else { Instant::NEVER };
         let Some(civil) = self.civil(instant) else { return beyond };
-        match civil.checked_add(i64::from(months).months()) {
+        match Span::new().try_months(months).and_then(|span| civil.checked_add(span)) {
             Ok(moved) => self.instant(moved),
             Err(_) => beyond,
         }

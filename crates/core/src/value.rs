@@ -8,7 +8,7 @@ use arrow::array::{
 use arrow::datatypes::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use std::sync::Arc;
 
-use crate::time::{Instant, civil_date};
+use crate::time::{Instant, civil_date, parse_printed_date};
 use crate::{DataType, Zone};
 
 /// One cell. Equality and order are by bits for floats (`-0.0 < 0.0`, NaN after infinity), so that both are total.
@@ -131,9 +131,12 @@ impl Value {
                 _ => return Err(wrong()),
             }),
             (Json::String(s), DataType::Text) => Value::text(s),
-            (Json::String(s), DataType::Date | DataType::Timestamp) => {
-                Value::parse(s, wanted, &Zone::utc()).map_err(|_| wrong())?
-            }
+            (Json::String(s), DataType::Date) => Value::Date(parse_printed_date(s).ok_or_else(wrong)?),
+            // What lies beyond the calendar is printed in words, or as a number.
+            (Json::String(s), DataType::Timestamp) => match Value::parse(s, wanted, &Zone::utc()) {
+                Ok(value) => value,
+                Err(_) => Value::Timestamp(s.parse().map_err(|_| wrong())?),
+            },
             _ => return Err(wrong()),
         })
     }
@@ -163,7 +166,11 @@ impl Value {
                 _ => return Err(wrong()),
             }),
             DataType::Int => Value::Int(text.parse().map_err(|_| wrong())?),
-            DataType::Float => Value::Float(text.parse().map_err(|_| wrong())?),
+            DataType::Float => {
+                let float: f64 = text.parse().map_err(|_| wrong())?;
+                // `-nan` is no other value than `nan`, and has no form of its own in JSON.
+                Value::Float(if float.is_nan() { f64::NAN } else { float })
+            }
             DataType::Date => Value::Date(civil_date(text).ok_or_else(wrong)?),
             DataType::Timestamp => Value::Timestamp(Instant::parse_in(text, zone).map_err(|_| wrong())?),
         })
@@ -273,6 +280,9 @@ mod tests {
             (Value::text("é"), DataType::Text),
             (Value::Date(384_000), DataType::Date),
             (Value::Timestamp(Instant::from_micros(-1)), DataType::Timestamp),
+            (Value::Timestamp(Instant::ALWAYS), DataType::Timestamp),
+            (Value::Timestamp(Instant::from_micros(i64::MAX - 7)), DataType::Timestamp),
+            (Value::Date(i32::MIN), DataType::Date),
             (Value::Null, DataType::Int),
         ];
         for (value, data_type) in values {

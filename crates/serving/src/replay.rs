@@ -139,7 +139,8 @@ pub fn history(record: &PredictionRecord, model: &ServingModel, recomputed: &[(S
         let Some(data_type) = data_type else { continue };
         let again = LoggedValue::new(value, data_type);
         match record.features.get(name) {
-            Some(logged) if logged.value().as_ref() == Ok(value) => {}
+            // Both as the log keeps them: of several bit patterns that are no number, JSON knows one.
+            Some(logged) if logged.value() == again.value() => {}
             logged => differences.push(difference(
                 format!("feature {name}"),
                 logged.map_or(serde_json::Value::Null, |l| l.json().clone()),

@@ -80,13 +80,9 @@ impl ScalarUDFImpl for CalendarFunction {
         let first = arguments.args[0].to_array(rows)?;
         let second = arguments.args[1].to_array(rows)?;
         let array = match self.function {
-            Function::Years => between(&first, &second, |from, to| calendar::months_between(day(from), day(to)) / 12),
-            Function::Months => between(&first, &second, |from, to| calendar::months_between(day(from), day(to))),
-            // `/` cuts off towards zero: whole days.
-            Function::Days => between(&first, &second, |from, to| {
-                i64::try_from((i128::from(to) - i128::from(from)) / i128::from(MICROS_PER_DAY))
-                    .expect("days between two instants fit 64 bits")
-            }),
+            Function::Years => between(&first, &second, |from, to| calendar::months_between(from.0, to.0) / 12),
+            Function::Months => between(&first, &second, |from, to| calendar::months_between(from.0, to.0)),
+            Function::Days => between(&first, &second, whole_days),
             Function::AddDays => move_days(&first, second.as_primitive(), "add_days", &|day, n| day.checked_add(n))?,
             Function::AddMonths => move_days(&first, second.as_primitive(), "add_months", &calendar::add_months)?,
         };
@@ -127,20 +123,31 @@ fn int(arrow: &ArrowType) -> Option<ArrowType> {
     (arrow.is_integer() || *arrow == ArrowType::Null).then_some(ArrowType::Int64)
 }
 
-fn day(micros: i64) -> i64 {
-    calendar::day_of(micros).0
+/// A day, and the microseconds into it.
+type Moment = (i64, i64);
+
+fn whole_days(from: Moment, to: Moment) -> i64 {
+    let (days, rest) = (to.0 - from.0, to.1 - from.1);
+    // Cut off towards zero: a part of a day that points the other way takes one off.
+    if days > 0 && rest < 0 {
+        days - 1
+    } else if days < 0 && rest > 0 {
+        days + 1
+    } else {
+        days
+    }
 }
 
-fn between(from: &ArrayRef, to: &ArrayRef, count: impl Fn(i64, i64) -> i64) -> ArrayRef {
-    let (from, to) = (micros(from), micros(to));
+fn between(from: &ArrayRef, to: &ArrayRef, count: impl Fn(Moment, Moment) -> i64) -> ArrayRef {
+    let (from, to) = (moments(from), moments(to));
     Arc::new(from.zip(to).map(|pair| Some(count(pair.0?, pair.1?))).collect::<Int64Array>())
 }
 
-/// Instants of a `Date32` (at midnight) or `Timestamp(Microsecond)` column.
-fn micros(array: &ArrayRef) -> Box<dyn Iterator<Item = Option<i64>> + '_> {
+/// Of a `Date32` (at midnight) or `Timestamp(Microsecond)` column. A date may lie beyond what 64 bits of microseconds name.
+fn moments(array: &ArrayRef) -> Box<dyn Iterator<Item = Option<Moment>> + '_> {
     match array.as_primitive_opt::<Date32Type>() {
-        Some(dates) => Box::new(dates.iter().map(|date| date.map(|days| i64::from(days) * MICROS_PER_DAY))),
-        None => Box::new(array.as_primitive::<TimestampMicrosecondType>().iter()),
+        Some(dates) => Box::new(dates.iter().map(|date| date.map(|days| (i64::from(days), 0)))),
+        None => Box::new(array.as_primitive::<TimestampMicrosecondType>().iter().map(|at| at.map(calendar::day_of))),
     }
 }
 
