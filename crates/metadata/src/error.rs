@@ -7,7 +7,7 @@ use karat_core::ErrorKind;
 pub enum MetadataError {
     #[error("metadata `{uri}`: {problem}")]
     Location { uri: String, problem: &'static str },
-    #[error("cannot open the metadata database {}: {source}", path.display())]
+    #[error("cannot open the metadata database {}: {}", path.display(), said(source))]
     Open { path: PathBuf, source: sqlx::Error },
     #[error("cannot create the folder of the metadata database {}: {source}", path.display())]
     Folder { path: PathBuf, source: std::io::Error },
@@ -24,7 +24,7 @@ pub enum MetadataError {
     Conflict(String),
     #[error("the metadata database holds what Karat did not write: {0}")]
     Corrupt(String),
-    #[error("metadata database: {0}")]
+    #[error("metadata database: {}", said(.0))]
     Sql(#[from] sqlx::Error),
 }
 
@@ -55,6 +55,14 @@ fn kind_of(error: &sqlx::Error) -> ErrorKind {
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => ErrorKind::Corrupt,
         sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) => ErrorKind::Unavailable,
         _ => ErrorKind::Internal,
+    }
+}
+
+/// SQLite says no more than "disk I/O error" where there is no room for what lies beside the database.
+fn said(error: &sqlx::Error) -> String {
+    match primary_code(error) {
+        Some(10) => format!("{error}: is the disk full?"),
+        _ => error.to_string(),
     }
 }
 

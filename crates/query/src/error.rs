@@ -67,6 +67,8 @@ impl From<datafusion::error::DataFusionError> for QueryError {
         use datafusion::error::DataFusionError as E;
         match error.find_root() {
             E::ResourcesExhausted(text) => return QueryError::Memory(text.clone()),
+            // What did not fit memory did not fit the disk either.
+            E::IoError(error) => return QueryError::Temporary(std::io::Error::new(error.kind(), error.to_string())),
             E::External(inner) => {
                 if let Some(history) = inner.downcast_ref::<karat_history::HistoryError>() {
                     return QueryError::Internal(format!("history: {history}"));
@@ -78,7 +80,7 @@ impl From<datafusion::error::DataFusionError> for QueryError {
     }
 }
 
-/// DataFusion's message without the layers it went through.
+/// DataFusion's message on one line, without the layers it went through.
 fn tidy(message: &str) -> String {
     let mut text = message.trim();
     for layer in
@@ -86,5 +88,9 @@ fn tidy(message: &str) -> String {
     {
         text = text.strip_prefix(layer).unwrap_or(text);
     }
-    text.to_owned()
+    let text = text.strip_prefix("ParserError(\"").and_then(|text| text.strip_suffix("\")")).unwrap_or(text);
+    if text.contains("only supports a single SQL statement") {
+        return "there are several statements: write one query".to_owned();
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -7,6 +7,9 @@ use karat_core::{ErrorKind, OnlineError};
 
 use super::LmdbOptions;
 
+/// On every Unix.
+const EIO: i32 = 5;
+
 pub(super) fn convert(dir: &Path, options: &LmdbOptions, error: heed::Error) -> OnlineError {
     let place = dir.display();
     let (kind, message) = match &error {
@@ -39,6 +42,10 @@ pub(super) fn convert(dir: &Path, options: &LmdbOptions, error: heed::Error) -> 
         }
         heed::Error::EnvAlreadyOpened => {
             (ErrorKind::Conflict, format!("{place} is already open in this process: share the one that is"))
+        }
+        // What LMDB calls a write that took only a part.
+        heed::Error::Io(io) if io.raw_os_error() == Some(EIO) => {
+            (ErrorKind::Unavailable, format!("{place}: {error}: is the disk full?"))
         }
         heed::Error::Io(_) => (ErrorKind::Unavailable, format!("{place}: {error}")),
         heed::Error::Mdb(_) | heed::Error::Encoding(_) | heed::Error::Decoding(_) => {

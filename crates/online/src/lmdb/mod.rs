@@ -10,6 +10,7 @@
 
 mod errors;
 mod layout;
+mod lock_file;
 mod read;
 mod write;
 
@@ -70,6 +71,7 @@ impl LmdbStore {
         let dir = dir.as_ref().to_path_buf();
         let failed = |error: heed::Error| errors::convert(&dir, &options, error);
         std::fs::create_dir_all(&dir).map_err(|error| failed(error.into()))?;
+        lock_file::reserve(&dir, options.max_readers).map_err(|error| failed(error.into()))?;
         let mut open = EnvOpenOptions::new().read_txn_without_tls();
         open.map_size(options.map_bytes.next_multiple_of(64 << 10)).max_readers(options.max_readers).max_dbs(8);
         // SAFETY: LMDB asks that nobody else changes the mapped file; the directory is ours, and every process that
