@@ -6,7 +6,7 @@ use anyhow::Result;
 use indexmap::IndexMap;
 use karat_core::{Column, DataType, Digest, Name, Schema};
 use karat_features::{CompiledView, Definition, Identity, SourceDefinition};
-use karat_project::spec::{Entity, FeatureView, Source};
+use karat_project::spec::{Entity, FeatureView, Model, ModelFeatures, Source};
 use karat_project::{Kind, Problem, Problems, Project, ResourceRef};
 use karat_query::{QueryError, SourcePlan};
 use serde_json::json;
@@ -58,6 +58,10 @@ impl Catalog {
         let catalog = Catalog { sources, views };
         for (name, spec) in project.models() {
             for (at, message) in crate::pinned::problems(&catalog, project, spec) {
+                // That one of its views does not compile is reported at the view.
+                if at.starts_with("features[") && !catalog.has_all_views_of(spec) {
+                    continue;
+                }
                 problems.push(problem(project, Kind::Model, name, &at, message));
             }
         }
@@ -65,6 +69,15 @@ impl Catalog {
             None => Ok(catalog),
             Some(problems) => Err(problems.into()),
         }
+    }
+}
+
+impl Catalog {
+    fn has_all_views_of(&self, model: &Model) -> bool {
+        model.features.iter().all(|taken| match taken {
+            ModelFeatures::All(view) => self.views.contains_key(view),
+            ModelFeatures::Some(list) => list.0.keys().all(|view| self.views.contains_key(view)),
+        })
     }
 }
 

@@ -76,5 +76,6 @@ pub(super) fn clean(reason: &str) -> String {
     if text.starts_with("Divide by zero") {
         return "division by zero".to_owned();
     }
+    let text = text.strip_prefix("ParserError(\"").and_then(|text| text.strip_suffix("\")")).unwrap_or(text);
     text.trim_end_matches('.').to_owned()
 }

@@ -55,7 +55,7 @@ pub enum Monotone {
 
 /// What an outcome is called: `false` and `true`, `"paid"` and `"late"`, 0 and 1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a label is text, a whole number, true or false")]
 pub enum Label {
     Bool(bool),
     Int(i64),

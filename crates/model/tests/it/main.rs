@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on ends its test")]
 
 mod artifact;
+mod cases;
 mod explaining;
 mod hostile;
 mod lightgbm;

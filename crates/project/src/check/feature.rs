@@ -1,3 +1,5 @@
+use karat_core::Window;
+
 use super::scope::{Scope, key};
 use crate::spec::{Feature, FeatureCheck};
 
@@ -10,6 +12,9 @@ const TAKEN: [(&str, &str); 2] = [
 pub(super) fn check(scope: &mut Scope<'_>, name: &str, feature: &Feature, entity_key: Option<&str>) {
     let path = format!("features.{}", key(name));
     check_name(scope, name, &path, entity_key);
+    if matches!(feature.rows.window, Some(Window::Fixed(0) | Window::Months(0))) {
+        scope.at(&format!("{path}.window"), "a window of no length holds no event");
+    }
     for (index, check) in feature.checks.iter().enumerate() {
         let path = format!("{path}.checks[{index}]");
         match check {

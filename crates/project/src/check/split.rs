@@ -25,7 +25,11 @@ pub(super) fn check(scope: &mut Scope<'_>, model: &Model) {
             }
             (_, SplitPart::Share(share)) if share > 0.0 && share < 1.0 => {}
             (_, SplitPart::Share(share)) => {
-                scope.at(&path, format!("a share lies between 0 and 1, and {share} does not"))
+                let message = format!("a share lies between 0 and 1, and {share} does not");
+                match share > 1.0 && share < 100.0 {
+                    true => scope.at_with_help(&path, message, format!("{share} % is {}", share / 100.0)),
+                    false => scope.at(&path, message),
+                }
             }
         }
     }

@@ -12,6 +12,10 @@ const ENVIRONMENTS: &str = "environments";
 
 pub(super) fn load(draft: &mut Draft, root: &Path, environment: Option<&str>) {
     let path = root.join(CONFIG_FILE);
+    if path.is_dir() {
+        draft.problems.push(Problem::new(format!("{CONFIG_FILE} in {} is a folder, not a file", root.display())));
+        return;
+    }
     if !path.is_file() {
         let problem = Problem::new(format!("there is no {CONFIG_FILE} in {}", root.display()));
         draft.problems.push(problem.with_help("`karat init DIR` makes a project"));

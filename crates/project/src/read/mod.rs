@@ -11,6 +11,7 @@ mod model;
 mod origin;
 mod reader;
 mod scalar;
+mod slips;
 mod source;
 mod test;
 

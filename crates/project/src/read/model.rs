@@ -139,6 +139,9 @@ fn split(reader: &mut Reader<'_>, node: &Node) -> Option<Split> {
 fn split_part(reader: &mut Reader<'_>, node: &Node) -> Option<SplitPart> {
     match &node.shape {
         Shape::Scalar(Scalar::Int(_) | Scalar::Float(..)) => number(reader, node).map(SplitPart::Share),
+        Shape::Scalar(Scalar::Text(text)) if text.trim_end().ends_with('%') => {
+            number(reader, node).map(SplitPart::Share)
+        }
         _ => window(reader, node).map(SplitPart::Window),
     }
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use karat_core::{DataType, Name, Window, Zone};
 
 use super::reader::Reader;
+use super::slips;
 use crate::files::Span;
 use crate::spec::ByteSize;
 use crate::suggest::{nearest, shorten, ticked};
@@ -83,6 +84,10 @@ pub(crate) fn number(reader: &mut Reader<'_>, node: &Node) -> Option<f64> {
     match &node.shape {
         Shape::Scalar(Scalar::Int(int)) => Some(*int as f64),
         Shape::Scalar(Scalar::Float(float, _)) if float.is_finite() => Some(*float),
+        Shape::Scalar(Scalar::Text(text)) => match slips::number(text) {
+            Some(help) => reader.wrong_with_help(node, "a number", help),
+            None => reader.wrong(node, "a number"),
+        },
         _ => reader.wrong(node, "a number"),
     }
 }
@@ -151,7 +156,16 @@ pub(crate) fn choice<T: Copy>(reader: &mut Reader<'_>, node: &Node, words: &[(&s
 }
 
 pub(crate) fn window(reader: &mut Reader<'_>, node: &Node) -> Option<Window> {
-    parsed(reader, node, "a length of time", "write it like `30 days` or `6 months`")
+    let text = match &node.shape {
+        Shape::Scalar(Scalar::Text(text)) => text.clone(),
+        Shape::Scalar(Scalar::Int(number)) => number.to_string(),
+        Shape::Scalar(Scalar::Float(_, text)) => text.clone(),
+        _ => return reader.wrong_with_help(node, "a length of time", "write it like `30 days` or `6 months`"),
+    };
+    match text.parse() {
+        Ok(window) => Some(window),
+        Err(_) => reader.wrong_with_help(node, "a length of time", slips::length(&text)),
+    }
 }
 
 /// A length of time that a clock measures: no calendar months.

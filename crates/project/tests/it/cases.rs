@@ -5,6 +5,8 @@
 //! #expect FILE:LINE:COLUMN: message (help)      one line a problem, in the order reported
 //! #edit FILE | text in it | what replaces it    `\n` is a line's end, `\t` a tab
 //! #remove FILE
+//! #folder PATH                                  a folder, whatever else is called like one
+//! #link PATH | where it leads
 //! #file FILE                                    the lines up to the next directive are its text
 //! ```
 //!
@@ -19,7 +21,7 @@ use crate::support::{Folder, tests_folder};
 
 #[test]
 fn mistakes_are_all_reported() {
-    check_folder("cases", 30);
+    check_folder("cases", 90);
 }
 
 #[test]
@@ -74,8 +76,9 @@ fn build(case: &str) -> Folder {
     let unescape = |text: &str| text.replace("\\n", "\n").replace("\\t", "\t");
     let mut open: Option<(String, String)> = None;
     for line in case.lines().chain(["#end"]) {
-        let directive =
-            ["#expect ", "#edit ", "#remove ", "#file ", "#empty", "#end"].iter().any(|d| line.starts_with(d));
+        let directive = ["#expect ", "#edit ", "#remove ", "#folder ", "#link ", "#file ", "#empty", "#end"]
+            .iter()
+            .any(|d| line.starts_with(d));
         if directive && let Some((path, text)) = open.take() {
             folder.write(&path, text);
         }
@@ -83,6 +86,10 @@ fn build(case: &str) -> Folder {
             open = Some((path.to_owned(), String::new()));
         } else if let Some(path) = line.strip_prefix("#remove ") {
             folder.remove(path);
+        } else if let Some(path) = line.strip_prefix("#folder ") {
+            fs::create_dir_all(folder.path().join(path)).unwrap();
+        } else if let Some((path, target)) = line.strip_prefix("#link ").and_then(|link| link.split_once(" | ")) {
+            std::os::unix::fs::symlink(target, folder.path().join(path)).unwrap();
         } else if let Some(edit) = line.strip_prefix("#edit ") {
             let parts: Vec<&str> = edit.split(" | ").collect();
             let [path, old, new] = parts.as_slice() else { panic!("not an edit: {line}") };
