@@ -3,6 +3,7 @@
 //! Invariant: a development dependency only; it never ships.
 
 pub mod console;
+pub mod fuzz;
 #[expect(clippy::unwrap_used, reason = "test helpers fail the test they help")]
 pub mod large;
 pub mod markdown;

@@ -217,7 +217,7 @@ fn columns() -> Schema {
 }
 
 /// Client 1 pays until September 2021, client 2 until May; client 2's last job was taken away by its contract.
-fn payments() -> RecordBatch {
+pub fn payments() -> RecordBatch {
     let days = ["2021-07-10", "2021-08-10", "2021-09-10", "2021-04-10", "2021-05-10"];
     let day: Vec<i32> = days.iter().map(|day| karat_core::time::civil_date(day).unwrap()).collect();
     let micros = Int64Array::from_iter_values(day.iter().map(|day| Instant::midnight(*day).micros()));
