@@ -2,6 +2,7 @@
 #
 # KARAT_CACHE       where set-up puts its tools, and the build its output (default ~/.cache/karat)
 # CARGO_TARGET_DIR  shared by every clone, so that a fresh one compiles only Karat itself, not its dependencies
+# ROUNDS, FUZZ, EXAMPLES   how long `make soak` goes on: rounds of kills, seconds a fuzz target, requests an operation
 # ARGS              passed on by `make demo` and `make test`, e.g. make test ARGS="-p karat-features"
 
 SHELL := bash
@@ -43,6 +44,19 @@ test: setup-tests ## Run every test, the commands in the docs included
 	  cargo nextest run --workspace $(ARGS); \
 	else \
 	  cargo test --workspace $(ARGS); \
+	fi
+
+ROUNDS ?= 100
+FUZZ ?= 300
+EXAMPLES ?= 2000
+
+.PHONY: soak
+soak: setup-tests ## Fail on purpose for an hour or more: kills, full disks, torn logs, fuzzing, any request (ROUNDS=100)
+	@$(ENV) export KARAT_SOAK_ROUNDS=$(ROUNDS) KARAT_FUZZ_SECONDS=$(FUZZ) KARAT_SCHEMATHESIS_EXAMPLES=$(EXAMPLES); \
+	if command -v cargo-nextest >/dev/null; then \
+	  cargo nextest run --workspace --profile soak -E 'test(/^(soak|fuzz)::/)' $(ARGS); \
+	else \
+	  cargo test --workspace --test it $(ARGS) -- --nocapture soak:: fuzz::; \
 	fi
 
 .PHONY: test-build

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod compile_cases;
 mod credit_risk;
 mod docs_console;
 mod docs_yaml;
@@ -13,6 +14,7 @@ mod mistakes;
 mod own_files;
 mod pages;
 mod small;
+mod soak;
 mod sources;
 mod support;
 mod tampering;
