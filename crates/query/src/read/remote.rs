@@ -61,7 +61,10 @@ pub(crate) fn objects(url: &str) -> Result<Vec<Object>> {
 }
 
 fn one(store: &Arc<dyn ObjectStore>, url: &str, key: &str) -> Result<ObjectMeta> {
-    let (there, location) = (store.clone(), Key::from(key));
+    // As it is written: `Key::from` would write characters that are rare in keys in another way.
+    let location =
+        Key::parse(key).map_err(|error| QueryError::File { path: url.to_owned(), problem: error.to_string() })?;
+    let there = store.clone();
     match asked(wait(async move { there.head(&location).await })) {
         Err(object_store::Error::NotFound { .. }) => {
             let folder = key.rsplit_once('/').map(|(folder, _)| folder);
@@ -75,7 +78,7 @@ fn one(store: &Arc<dyn ObjectStore>, url: &str, key: &str) -> Result<ObjectMeta>
 }
 
 fn list(store: &Arc<dyn ObjectStore>, folder: Option<&str>) -> object_store::Result<Vec<ObjectMeta>> {
-    let (store, folder) = (store.clone(), folder.map(Key::from));
+    let (store, folder) = (store.clone(), folder.map(Key::parse).transpose()?);
     asked(wait(async move { store.list(folder.as_ref()).try_collect().await }))
 }
 
