@@ -1,5 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests; clippy sees only what is marked #[test]")]
 
+mod any_bytes;
 mod cases;
 mod contract;
 mod credit;
