@@ -50,7 +50,7 @@ const OWNED: [(&[&str], &[&str], &str); 5] = [
     (
         &["sqlx", "rusqlite"],
         &["karat-metadata", "karat-registry", "karat-query"],
-        "SQL on metadata stays beside its nouns (ADR 0005); sources read others' databases (ADR 0013)",
+        "SQL on metadata stays beside its nouns (ADR 0005); sources read others' databases (ADR 0012)",
     ),
     (&["heed"], &["karat-online"], "LMDB is one back end of online state (ADR 0006)"),
     (&["object_store"], &["karat-history", "karat-query"], "files and object stores are reached through history"),
