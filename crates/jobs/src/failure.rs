@@ -1,4 +1,4 @@
-use karat_core::{ErrorKind, OnlineError};
+use karat_core::{ErrorKind, Name, OnlineError, nearest};
 
 /// What was asked for cannot be meant: exit code 2.
 #[derive(Debug, thiserror::Error)]
@@ -9,6 +9,14 @@ pub struct Usage(pub String);
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct NotFound(pub String);
+
+impl NotFound {
+    /// Nothing of this kind has this name; the nearest of the `known` ones is suggested.
+    pub(crate) fn named<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a Name>) -> NotFound {
+        let hint = nearest(name, known.map(Name::as_str)).map(|like| format!("; did you mean `{like}`?"));
+        NotFound(format!("there is no {kind} `{name}` in this project{}", hint.unwrap_or_default()))
+    }
+}
 
 /// The kind of an error a job ended with: that of the first cause that has one.
 pub fn kind_of(error: &anyhow::Error) -> ErrorKind {

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Instant as Stopwatch;
 
 use anyhow::{Context, Result, bail};
-use karat_core::{Name, nearest};
+use karat_core::Name;
 use karat_query::{ContractReport, DeliveryCounts, Occasion, Staged, Table, Tables, deliver, stage};
 use karat_registry::Release;
 use serde::Serialize;
 
 use crate::catalog::PlannedSource;
 use crate::observer::Reading;
-use crate::{Catalog, Unit, Workspace};
+use crate::{Catalog, NotFound, Unit, Workspace};
 
 /// A source held against its contract.
 #[derive(Debug, Serialize)]
@@ -106,9 +106,7 @@ pub async fn ensure(workspace: &Workspace) -> Result<Release> {
 fn chosen<'a>(catalog: &'a Catalog, names: &[String]) -> Result<Vec<&'a PlannedSource>> {
     for name in names {
         if !catalog.sources.contains_key(name.as_str()) {
-            let hint = nearest(name, catalog.sources.keys().map(Name::as_str));
-            let hint = hint.map(|like| format!("; did you mean `{like}`?")).unwrap_or_default();
-            bail!(crate::NotFound(format!("there is no source `{name}`{hint}")));
+            bail!(NotFound::named("source", name, catalog.sources.keys()));
         }
     }
     let wanted = |name: &Name| names.is_empty() || names.iter().any(|n| n == name.as_str());

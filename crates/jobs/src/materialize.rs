@@ -2,14 +2,14 @@
 
 use std::time::Instant as Stopwatch;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use futures::StreamExt;
-use karat_core::{Digest, Name, OnlineError, nearest};
+use karat_core::{Digest, Name, OnlineError};
 use karat_features::{CompiledView, StateBuilder};
 use karat_serving::{Pinned, StateNote};
 use serde::Serialize;
 
-use crate::{Catalog, Unit, Workspace, artifact};
+use crate::{Catalog, NotFound, Unit, Workspace, artifact};
 
 /// One view's state, as it stands now.
 #[derive(Debug, Clone, Serialize)]
@@ -53,9 +53,7 @@ pub async fn run(workspace: &Workspace, names: &[String]) -> Result<Vec<Material
 pub(crate) fn check_names(catalog: &Catalog, names: &[String]) -> Result<()> {
     for name in names {
         if !catalog.views.contains_key(name.as_str()) {
-            let hint = nearest(name, catalog.views.keys().map(Name::as_str));
-            let hint = hint.map(|like| format!("; did you mean `{like}`?")).unwrap_or_default();
-            bail!(crate::NotFound(format!("there is no feature view `{name}`{hint}")));
+            bail!(NotFound::named("feature view", name, catalog.views.keys()));
         }
     }
     Ok(())
@@ -80,9 +78,7 @@ async fn one(
     let begun = Stopwatch::now();
     let online = workspace.online()?;
     let source = &view.definition().source.name;
-    let snapshot = workspace.history.snapshot(source, None).await?;
-    let snapshot =
-        snapshot.with_context(|| format!("source {source} was never ingested: run `karat sources ingest`"))?;
+    let snapshot = workspace.snapshot(source, None).await?;
     if let Some(note) = online.note(digest)? {
         let note = StateNote::parse(&note)?;
         if note.commit == snapshot.commit && note.horizon == horizon {

@@ -178,9 +178,7 @@ async fn spine_rows(
 ) -> Result<(RecordBatch, u64)> {
     let source = &model.spine.source;
     let planned = catalog.sources.get(source).with_context(|| format!("source {source} is not in the project"))?;
-    let snapshot = workspace.history.snapshot(source, up_to).await?;
-    let snapshot =
-        snapshot.with_context(|| format!("source {source} was never ingested: run `karat sources ingest`"))?;
+    let snapshot = workspace.snapshot(source, up_to).await?;
     let entity = &workspace.project.entities()[&model.spine.entity];
     // The key, then the time: rows are sorted by their columns, and these two mostly settle it.
     let mut names: Vec<&str> = vec![&entity.key];
@@ -248,9 +246,7 @@ pub(crate) async fn as_of_pass(
     up_to: Option<u64>,
 ) -> Result<(RecordBatch, u64)> {
     let source = &view.definition().source.name;
-    let snapshot = workspace.history.snapshot(source, up_to).await?;
-    let snapshot =
-        snapshot.with_context(|| format!("source {source} was never ingested: run `karat sources ingest`"))?;
+    let snapshot = workspace.snapshot(source, up_to).await?;
     let stage = workspace.observer.begin(&format!("features of {source}"), snapshot.rows(), Unit::Rows);
     let mut pass = AsOfPass::new(view);
     let mut batches = snapshot.stream(view.source_columns(), None);

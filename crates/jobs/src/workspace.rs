@@ -2,8 +2,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, Result};
-use karat_core::{Clock, OnlineStore, nearest};
-use karat_history::{Artifacts, History};
+use karat_core::{Clock, Name, OnlineStore};
+use karat_history::{Artifacts, History, Snapshot};
 use karat_metadata::Metadata;
 use karat_project::Project;
 use karat_project::spec::Model;
@@ -101,11 +101,14 @@ impl Workspace {
 
     /// A model of the folder by name.
     pub fn model(&self, name: &str) -> Result<&Model> {
-        self.project.models().get(name).ok_or_else(|| {
-            let hint = nearest(name, self.project.models().keys().map(|name| name.as_str()));
-            let hint = hint.map(|like| format!("; did you mean `{like}`?")).unwrap_or_default();
-            NotFound(format!("there is no model `{name}` in this project{hint}")).into()
-        })
+        let models = self.project.models();
+        models.get(name).ok_or_else(|| NotFound::named("model", name, models.keys()).into())
+    }
+
+    /// What history has of a source, up to this commit or the newest; an error says how to begin.
+    pub(crate) async fn snapshot(&self, source: &Name, up_to: Option<u64>) -> Result<Snapshot> {
+        let snapshot = self.history.snapshot(source, up_to).await?;
+        snapshot.with_context(|| format!("source {source} was never ingested: run `karat sources ingest`"))
     }
 
     /// The folder of everything this project keeps.

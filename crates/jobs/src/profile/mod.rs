@@ -8,7 +8,6 @@ use std::time::Instant as Stopwatch;
 
 use anyhow::{Context, Result, bail};
 use karat_core::profile::Profile;
-use karat_core::{Name, nearest};
 use karat_project::spec::Model;
 use karat_query::{ContractReport, NoLabel, TrainingLabel};
 use serde::Serialize;
@@ -42,9 +41,7 @@ pub async fn run(workspace: &Workspace, name: &str, label: LabelOf<'_>) -> Resul
     let begun = Stopwatch::now();
     let catalog = workspace.catalog()?;
     let Some(planned) = catalog.sources.get(name) else {
-        let hint = nearest(name, catalog.sources.keys().map(Name::as_str));
-        let hint = hint.map(|like| format!("; did you mean `{like}`?")).unwrap_or_default();
-        bail!(NotFound(format!("there is no source `{name}`{hint}")));
+        bail!(NotFound::named("source", name, catalog.sources.keys()));
     };
     let model = model_of(workspace, planned, label)?;
     ingest::upstream(workspace, &catalog, planned).await?;
