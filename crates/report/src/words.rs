@@ -1,19 +1,7 @@
 //! Numbers, shares and times as a page prints them.
 
 use karat_core::Instant;
-
-/// 777715 as `777,715`.
-pub fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
+pub use karat_core::thousands;
 
 pub fn counted(number: u64, singular: &str, plural: &str) -> String {
     format!("{} {}", thousands(number), if number == 1 { singular } else { plural })
@@ -122,7 +110,7 @@ mod tests {
             [0.0, 0.000_107, 0.014_88, 0.172, 1.0].map(percent),
             ["0 %", "0.011 %", "1.49 %", "17.2 %", "100.0 %"]
         );
-        assert_eq!(thousands(1_048_575), "1,048,575");
+        assert_eq!(thousands(1_048_575u64), "1,048,575");
     }
 
     #[test]

@@ -1,15 +1,14 @@
-use arrow::array::{BooleanArray, Int64Array, RecordBatch};
-use arrow::compute::filter_record_batch;
 use karat_core::{DataType, nearest};
 
 use super::arrow_stream;
-use super::cells::{CellBuilder, Written};
+use super::batch::BatchBuilder;
+use super::cells::Written;
 use super::files::Location;
 use super::numbers::Numbers;
 use super::open::{OpenFile, unreadable};
 use super::records::{MAX_RECORD, Record, RecordError, Records};
 use super::text::as_utf8;
-use super::{BATCH_ROWS, BadRow, FileNote, FileRead, Place, ReadBatch, Sink, WantedColumn};
+use super::{FileNote, FileRead, Place, Sink, WantedColumn};
 use crate::{Progress, QueryError, Result};
 
 pub(super) fn read(read: &FileRead, place: &Place, progress: &dyn Progress, sink: &mut Sink) -> Result<FileNote> {
@@ -54,13 +53,11 @@ fn read_records<R: std::io::Read>(
     while records.read(&mut record).map_err(explain)? {
         rows += 1;
         batch.take(&record, (place.rows_before + rows) as i64);
-        if batch.is_full() {
-            progress.rows(batch.taken as u64);
-            sink(batch.flush()?)?;
+        if batch.rows.is_full() {
+            batch.rows.send(progress, sink)?;
         }
     }
-    progress.rows(batch.taken as u64);
-    sink(batch.flush()?)?;
+    batch.rows.send(progress, sink)?;
     Ok(rows)
 }
 
@@ -142,22 +139,13 @@ fn listed(header: &[String]) -> String {
     format!("{}{more}", shown.join(", "))
 }
 
-/// Rows on their way into a [`ReadBatch`].
+/// The cells of records on their way into a batch.
 struct Batch<'a> {
     read: &'a FileRead,
-    file: u32,
-    rows_before: i64,
     header: Vec<String>,
     places: Vec<usize>,
-    schema: arrow::datatypes::SchemaRef,
-    builders: Vec<CellBuilder>,
     written: Vec<Written>,
-    lines: Vec<i64>,
-    numbers: Vec<i64>,
-    /// Per row in the builders: every cell was read.
-    good: Vec<bool>,
-    bad: Vec<BadRow>,
-    taken: usize,
+    rows: BatchBuilder,
 }
 
 impl<'a> Batch<'a> {
@@ -168,29 +156,12 @@ impl<'a> Batch<'a> {
         header: Vec<String>,
         places: Vec<usize>,
     ) -> Batch<'a> {
-        Batch {
-            read,
-            file: place.index,
-            rows_before: place.rows_before as i64,
-            header,
-            places,
-            schema: read.schema().arrow(),
-            builders: read.columns.iter().map(|column| CellBuilder::new(column.data_type)).collect(),
-            written: read.columns.iter().map(|column| written(read, column, encoding)).collect(),
-            lines: Vec::new(),
-            numbers: Vec::new(),
-            good: Vec::new(),
-            bad: Vec::new(),
-            taken: 0,
-        }
-    }
-
-    fn is_full(&self) -> bool {
-        self.taken >= BATCH_ROWS
+        let written = read.columns.iter().map(|column| written(read, column, encoding)).collect();
+        Batch { read, header, places, written, rows: BatchBuilder::new(read, place) }
     }
 
     fn take(&mut self, record: &Record, number: i64) {
-        self.taken += 1;
+        self.rows.begin_row();
         if record.len() != self.header.len() {
             let reason = format!("has {} cells where the file has {} columns", record.len(), self.header.len());
             self.reject(record, None, None, reason);
@@ -201,38 +172,24 @@ impl<'a> Batch<'a> {
             return;
         }
         let mut good = true;
-        for index in 0..self.builders.len() {
+        for index in 0..self.read.columns.len() {
             let cell = record.cell(self.places[index]);
             let column = &self.read.columns[index];
             if is_null(cell, column.data_type, &self.read.csv.null_values) {
-                self.builders[index].append_null();
-            } else if !self.builders[index].append(cell, &self.written[index]) && good {
+                self.rows.builders[index].append_null();
+            } else if !self.rows.builders[index].append(cell, &self.written[index]) && good {
                 good = false;
                 let value = String::from_utf8_lossy(cell).into_owned();
                 let reason = self.written[index].not_a(column.data_type, cell).into_owned();
                 self.reject(record, Some(column.name.clone()), Some(value), reason);
             }
         }
-        self.lines.push(record.line as i64);
-        self.numbers.push(number);
-        self.good.push(good);
+        self.rows.end_row(record.line, number, good);
     }
 
     fn reject(&mut self, record: &Record, column: Option<String>, value: Option<String>, reason: String) {
         let row = raw_row(&self.header, record);
-        self.bad.push(BadRow { file: self.file, line: record.line as i64, column, value, reason, row });
-    }
-
-    fn flush(&mut self) -> Result<ReadBatch> {
-        let columns = self.builders.iter_mut().map(CellBuilder::finish).collect();
-        let rows = RecordBatch::try_new(self.schema.clone(), columns)?;
-        let lines = Int64Array::from(std::mem::take(&mut self.lines));
-        let numbers = Int64Array::from(std::mem::take(&mut self.numbers));
-        let good = BooleanArray::from(std::mem::take(&mut self.good));
-        let bad = std::mem::take(&mut self.bad);
-        self.taken = 0;
-        let batch = ReadBatch { rows, file: self.file, lines, numbers, rows_before: self.rows_before, bad };
-        if good.true_count() == good.len() { Ok(batch) } else { batch.filter(&good) }
+        self.rows.reject(record.line, column, value, reason, row);
     }
 }
 
@@ -257,20 +214,6 @@ fn is_null(cell: &[u8], data_type: DataType, null_values: &[String]) -> bool {
     }
     let trimmed = cell.trim_ascii();
     trimmed.is_empty() || null_values.iter().any(|null| null.as_bytes() == cell || null.as_bytes() == trimmed)
-}
-
-impl ReadBatch {
-    /// Only the rows where `keep` is true.
-    pub(crate) fn filter(self, keep: &BooleanArray) -> Result<ReadBatch> {
-        use arrow::array::AsArray;
-        use arrow::compute::filter;
-        Ok(ReadBatch {
-            rows: filter_record_batch(&self.rows, keep)?,
-            lines: filter(&self.lines, keep)?.as_primitive().clone(),
-            numbers: filter(&self.numbers, keep)?.as_primitive().clone(),
-            ..self
-        })
-    }
 }
 
 /// The row as JSON: an object in the file's order; a list where its cells do not match the header.

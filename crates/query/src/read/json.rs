@@ -2,16 +2,16 @@
 
 use std::borrow::Cow;
 
-use arrow::array::{BooleanArray, Int64Array, RecordBatch};
 use karat_core::{DataType, nearest};
 use serde_json::Value as Json;
 
+use super::batch::BatchBuilder;
 use super::cells::{CellBuilder, Written};
 use super::json_values::{Values, ValuesError};
 use super::open::{OpenFile, unreadable};
 use super::records::MAX_RECORD;
 use super::text::as_utf8;
-use super::{BATCH_ROWS, BadRow, FileNote, FileRead, Place, ReadBatch, Sink, WantedColumn};
+use super::{FileNote, FileRead, Place, Sink, WantedColumn};
 use crate::{Progress, QueryError, Result};
 
 /// Whether the rows of a delivery have the paths that its columns name: one that none has is a slip of the pen.
@@ -57,14 +57,12 @@ pub(super) fn read(
         while let Some(line) = values.read(&mut value).map_err(|error| explain(label, error))? {
             rows += 1;
             batch.take(&value, line, (place.rows_before + rows) as i64, paths);
-            if batch.taken >= BATCH_ROWS {
-                progress.rows(batch.taken as u64);
-                sink(batch.flush()?)?;
+            if batch.rows.is_full() {
+                batch.rows.send(progress, sink)?;
             }
         }
     }
-    progress.rows(batch.taken as u64);
-    sink(batch.flush()?)?;
+    batch.rows.send(progress, sink)?;
     let (digest, bytes) = open.finish()?;
     Ok(FileNote { path: label.clone(), digest, rows, bytes })
 }
@@ -81,21 +79,13 @@ fn explain(label: &str, error: ValuesError) -> QueryError {
     }
 }
 
-/// Rows on their way into a [`ReadBatch`].
+/// The values of objects on their way into a batch.
 struct Batch<'a> {
-    file: u32,
     label: &'a str,
-    rows_before: i64,
     columns: &'a [WantedColumn],
     paths: Vec<Vec<&'a str>>,
-    schema: arrow::datatypes::SchemaRef,
-    builders: Vec<CellBuilder>,
     written: Vec<Written>,
-    lines: Vec<i64>,
-    numbers: Vec<i64>,
-    good: Vec<bool>,
-    bad: Vec<BadRow>,
-    taken: usize,
+    rows: BatchBuilder,
 }
 
 impl<'a> Batch<'a> {
@@ -105,24 +95,16 @@ impl<'a> Batch<'a> {
             ..Written::plainly(read.zone.clone())
         };
         Batch {
-            file: place.index,
             label: &place.file.label,
-            rows_before: place.rows_before as i64,
             columns: &read.columns,
             paths: read.columns.iter().map(|column| column.file_name.split('.').collect()).collect(),
-            schema: read.schema().arrow(),
-            builders: read.columns.iter().map(|column| CellBuilder::new(column.data_type)).collect(),
             written: read.columns.iter().map(written).collect(),
-            lines: Vec::new(),
-            numbers: Vec::new(),
-            good: Vec::new(),
-            bad: Vec::new(),
-            taken: 0,
+            rows: BatchBuilder::new(read, place),
         }
     }
 
     fn take(&mut self, text: &[u8], line: u64, number: i64, seen: &mut PathsSeen) {
-        self.taken += 1;
+        self.rows.begin_row();
         let row: Json = match serde_json::from_slice(text) {
             Ok(row) => row,
             Err(error) => {
@@ -130,7 +112,7 @@ impl<'a> Batch<'a> {
                 let line = line + (error.line() as u64).saturating_sub(1);
                 let reason = format!("not JSON: {} (column {})", without_place(&error), error.column());
                 let row = Json::from(String::from_utf8_lossy(text).trim()).to_string();
-                self.bad.push(BadRow { file: self.file, line: line as i64, column: None, value: None, reason, row });
+                self.rows.reject(line, None, None, reason, row);
                 return;
             }
         };
@@ -149,7 +131,7 @@ impl<'a> Batch<'a> {
             let found = find(&row, &column.file_name, &self.paths[index]);
             seen.columns[index].1 |= found.is_some();
             let cell = found.unwrap_or(&Json::Null);
-            if !append(&mut self.builders[index], cell, column.data_type, &self.written[index]) && good {
+            if !append(&mut self.rows.builders[index], cell, column.data_type, &self.written[index]) && good {
                 good = false;
                 let reason = match cell {
                     Json::String(text) => self.written[index].not_a(column.data_type, text.as_bytes()),
@@ -159,25 +141,11 @@ impl<'a> Batch<'a> {
                 self.reject(&row, line, Some(column.name.clone()), Some(value), reason.into_owned());
             }
         }
-        self.lines.push(line as i64);
-        self.numbers.push(number);
-        self.good.push(good);
+        self.rows.end_row(line, number, good);
     }
 
     fn reject(&mut self, row: &Json, line: u64, column: Option<String>, value: Option<String>, reason: String) {
-        self.bad.push(BadRow { file: self.file, line: line as i64, column, value, reason, row: row.to_string() });
-    }
-
-    fn flush(&mut self) -> Result<ReadBatch> {
-        let columns = self.builders.iter_mut().map(CellBuilder::finish).collect();
-        let rows = RecordBatch::try_new(self.schema.clone(), columns)?;
-        let lines = Int64Array::from(std::mem::take(&mut self.lines));
-        let numbers = Int64Array::from(std::mem::take(&mut self.numbers));
-        let good = BooleanArray::from(std::mem::take(&mut self.good));
-        let bad = std::mem::take(&mut self.bad);
-        self.taken = 0;
-        let batch = ReadBatch { rows, file: self.file, lines, numbers, rows_before: self.rows_before, bad };
-        if good.true_count() == good.len() { Ok(batch) } else { batch.filter(&good) }
+        self.rows.reject(line, column, value, reason, row.to_string());
     }
 }
 

@@ -3,6 +3,7 @@
 mod archive;
 mod arrow_stream;
 mod background;
+mod batch;
 mod cells;
 mod command;
 mod compression;
