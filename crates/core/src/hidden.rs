@@ -8,7 +8,7 @@ pub const KNOWN_TIME: &str = "_known_time";
 pub const COMMIT: &str = "_commit";
 /// `Boolean`: the record retracts its identity's row; its other columns repeat what it retracts.
 pub const REMOVED: &str = "_removed";
-/// `Utf8`, the digest of the file a row came in; null where identity does not need it.
+/// A [dictionary](file_type) of `Utf8`, the digest of the file a row came in; null where identity does not need it.
 pub const FILE: &str = "_file";
 /// `Int64`, the row's number in its delivery (in its file, where `_file` is set); 1 is the first.
 pub const ROW: &str = "_row";
@@ -26,11 +26,17 @@ pub fn fields() -> Vec<arrow::datatypes::Field> {
         DataType::Int64,
         DataType::Int64,
         DataType::Boolean,
-        DataType::Utf8,
+        file_type(),
         DataType::Int64,
         DataType::Utf8,
     ];
     ALL.into_iter().zip(types).map(|(name, data_type)| Field::new(name, data_type, true)).collect()
+}
+
+/// The type of [`FILE`]: millions of rows share a digest.
+pub fn file_type() -> arrow::datatypes::DataType {
+    use arrow::datatypes::DataType;
+    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
 }
 
 /// A cell that `set_null` emptied, as kept in [`NULLED`].

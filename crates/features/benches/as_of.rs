@@ -86,7 +86,7 @@ fn history(events: i64, clients: i64) -> RecordBatch {
         int(&|row| time(row) + DAY),
         int(&|_| 1),
         Arc::new(rows.clone().map(|_| Some(false)).collect::<BooleanArray>()),
-        Arc::new(rows.clone().map(|_| None::<&str>).collect::<StringArray>()),
+        arrow::array::new_null_array(&hidden::file_type(), events as usize),
         int(&|row| row + 1),
         Arc::new(rows.clone().map(|_| None::<&str>).collect::<StringArray>()),
     ];

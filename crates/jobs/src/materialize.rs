@@ -95,7 +95,7 @@ async fn one(
     }
     let stage = workspace.observer.begin(&format!("materializing {name}"), snapshot.rows(), Unit::Rows);
     let mut builder = StateBuilder::new(view, view.retention(horizon)?);
-    let mut batches = snapshot.stream(view.source_columns(), None);
+    let mut batches = snapshot.stream(view.source_columns(), &view.hidden_columns(), None);
     let mut records = 0;
     while let Some(batch) = batches.next().await {
         let batch = batch?;

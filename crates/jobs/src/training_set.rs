@@ -1,5 +1,7 @@
 //! A model's spine joined to its features as known at each row's as_of: what it trains on.
 
+mod digest;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,9 +20,6 @@ use karat_training::TrainingData;
 use serde::Serialize;
 
 use crate::{Catalog, Unit, Workspace, pinned};
-
-/// Rows whose bytes are made at a time.
-const DIGESTED_ROWS: usize = 8192;
 
 /// The commits a training set is read at, by source.
 pub type Commits = BTreeMap<Name, u64>;
@@ -110,7 +109,8 @@ pub async fn assemble_pinned(
     let features = features(workspace, &pinned, &spine, &rows, &up_to, &mut commits).await?;
     let label = column(&model.spine.label)?;
     let many = |names: &mut dyn Iterator<Item = &String>| names.map(|name| column(name)).collect::<Result<Vec<_>>>();
-    let digest = digest(&[&features.columns().to_vec(), &vec![label.clone(), Arc::new(as_of.clone()), key.clone()]])?;
+    let times: ArrayRef = Arc::new(as_of.clone());
+    let digest = digest::digest(features.columns().iter().chain([&label, &times, &key]));
     let entities = distinct(&key)?;
     let data = TrainingData {
         features,
@@ -249,7 +249,7 @@ pub(crate) async fn as_of_pass(
     let snapshot = workspace.snapshot(source, up_to).await?;
     let stage = workspace.observer.begin(&format!("features of {source}"), snapshot.rows(), Unit::Rows);
     let mut pass = AsOfPass::new(view);
-    let mut batches = snapshot.stream(view.source_columns(), None);
+    let mut batches = snapshot.stream(view.source_columns(), &view.hidden_columns(), None);
     while let Some(batch) = batches.next().await {
         let batch = batch?;
         stage.advance(batch.num_rows() as u64);
@@ -276,22 +276,6 @@ pub(crate) fn instants(column: &ArrayRef, zone: &Zone) -> Result<Int64Array> {
 /// How many different keys there are, among keys that stand together.
 fn distinct(key: &ArrayRef) -> Result<u64> {
     Ok(arrow::compute::partition(std::slice::from_ref(key))?.len() as u64)
-}
-
-fn digest(groups: &[&Vec<ArrayRef>]) -> Result<Digest> {
-    let columns: Vec<ArrayRef> = groups.iter().flat_map(|group| group.iter().cloned()).collect();
-    let fields = columns.iter().map(|column| arrow::row::SortField::new(column.data_type().clone())).collect();
-    let converter = arrow::row::RowConverter::new(fields)?;
-    let mut digest = karat_core::DigestWriter::new();
-    let rows = columns.first().map_or(0, |column| column.len());
-    for start in (0..rows).step_by(DIGESTED_ROWS) {
-        let some: Vec<ArrayRef> =
-            columns.iter().map(|column| column.slice(start, DIGESTED_ROWS.min(rows - start))).collect();
-        for row in converter.convert_columns(&some)?.iter() {
-            digest.update(row.data());
-        }
-    }
-    Ok(digest.finish())
 }
 
 /// By the file's ending, whole or not at all.

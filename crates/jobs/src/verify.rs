@@ -123,7 +123,7 @@ async fn one(workspace: &Workspace, name: &Name, planned: &PlannedView, extent: 
 async fn keys(workspace: &Workspace, planned: &PlannedView) -> Result<(Vec<Value>, Option<(i64, i64)>)> {
     let source = &planned.spec.source;
     let snapshot = workspace.history.snapshot(source, None).await?.context("materialized views have a history")?;
-    let mut batches = snapshot.stream(&Schema::new(vec![planned.key()]), None);
+    let mut batches = snapshot.stream(&Schema::new(vec![planned.key()]), &[hidden::EVENT_TIME], None);
     let mut keys = HashSet::new();
     let mut span: Option<(i64, i64)> = None;
     while let Some(batch) = batches.next().await {

@@ -19,7 +19,7 @@ pub(crate) fn stable_hash(bytes: &[u8], seed: u64) -> u64 {
     mix(hash ^ u64::from_le_bytes(last))
 }
 
-/// Of each row of these columns, which have Karat's types.
+/// Of each row of these columns, which have Karat's types; texts may be dictionaries.
 pub(crate) fn stable_row_hashes(columns: &[ArrayRef], rows: usize) -> Vec<u64> {
     let mut hashes = vec![0; rows];
     for column in columns {
@@ -32,6 +32,16 @@ pub(crate) fn stable_row_hashes(columns: &[ArrayRef], rows: usize) -> Vec<u64> {
                     *hash = mix(*hash ^ value);
                 }
             }};
+        }
+        if let Some(texts) = column.as_any_dictionary_opt() {
+            let of_text = |text: Option<&str>| text.map_or(NULL, |text| stable_hash(text.as_bytes(), 0));
+            let values: Vec<u64> = texts.values().as_string::<i32>().iter().map(of_text).collect();
+            // Without values every row is null, and has no place among them.
+            let places = if values.is_empty() { vec![0; rows] } else { texts.normalized_keys() };
+            for (row, (hash, place)) in hashes.iter_mut().zip(places).enumerate() {
+                *hash = mix(*hash ^ if texts.is_null(row) { NULL } else { values[place] });
+            }
+            continue;
         }
         match DataType::of_arrow(column.data_type()) {
             Some(DataType::Bool) => fold!(column.as_boolean(), |v: bool| [u8::from(v)]),

@@ -4,7 +4,9 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray, new_null_array,
+};
 use arrow::datatypes::{Field, Schema as ArrowSchema};
 use fastrand::Rng;
 use karat_core::{Column, DataType, Digest, Instant, Schema, Zone, hidden};
@@ -129,7 +131,7 @@ fn payments() -> RecordBatch {
         (hidden::KNOWN_TIME, Arc::new(micros)),
         (hidden::COMMIT, Arc::new(Int64Array::from_value(1, rows))),
         (hidden::REMOVED, Arc::new(BooleanArray::from(vec![false; rows]))),
-        (hidden::FILE, Arc::new(StringArray::new_null(rows))),
+        (hidden::FILE, new_null_array(&hidden::file_type(), rows)),
         (hidden::ROW, Arc::new(Int64Array::from_iter_values(1..=rows as i64))),
         (hidden::NULLED, Arc::new(StringArray::new_null(rows))),
     ];

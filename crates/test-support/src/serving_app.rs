@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, new_null_array};
 use arrow::datatypes::{Field, Schema as ArrowSchema};
 use karat_core::{Column, DataType, Digest, FixedClock, Instant, Name, OnlineStore, Schema, Zone, hidden};
 use karat_features::{Definition, Identity, SourceDefinition, StateBuilder};
@@ -233,7 +233,7 @@ pub fn payments() -> RecordBatch {
         (hidden::KNOWN_TIME, Arc::new(micros)),
         (hidden::COMMIT, Arc::new(Int64Array::from_iter_values([1; 5]))),
         (hidden::REMOVED, Arc::new(BooleanArray::from(vec![false; 5]))),
-        (hidden::FILE, Arc::new(StringArray::new_null(5))),
+        (hidden::FILE, new_null_array(&hidden::file_type(), 5)),
         (hidden::ROW, Arc::new(Int64Array::from_iter_values(1..=5))),
         (hidden::NULLED, Arc::new(StringArray::from(vec![None, None, None, None, Some(nulled)]))),
     ];

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{AnyDictionaryArray, Array, ArrayRef, AsArray};
 use arrow::datatypes::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use karat_core::{DataType, Instant, Value};
 
@@ -136,8 +136,11 @@ impl Cells {
         }
     }
 
-    /// Appends an array in one of Karat's Arrow forms.
+    /// Appends an array in one of Karat's Arrow forms, or a dictionary of text.
     pub(crate) fn append(&mut self, array: &ArrayRef, texts: &mut Texts) {
+        if let Some(dictionary) = array.as_any_dictionary_opt() {
+            return self.append_texts(dictionary, texts);
+        }
         macro_rules! primitive {
             ($arrow:ty, $word:expr) => {{
                 let array = array.as_primitive::<$arrow>();
@@ -168,6 +171,23 @@ impl Cells {
                 }
             }
             None => unreachable!("columns are brought to Karat's types where they enter"),
+        }
+    }
+}
+
+impl Cells {
+    /// Each text is looked up once, when a row first has it.
+    fn append_texts(&mut self, dictionary: &dyn AnyDictionaryArray, texts: &mut Texts) {
+        let values = dictionary.values().as_string::<i32>();
+        if values.is_empty() {
+            return (0..dictionary.len()).for_each(|_| self.push(None));
+        }
+        let mut codes: Vec<Option<i64>> = vec![None; values.len()];
+        for (row, place) in dictionary.normalized_keys().into_iter().enumerate() {
+            let cell = dictionary
+                .is_valid(row)
+                .then(|| *codes[place].get_or_insert_with(|| i64::from(texts.intern(values.value(place).as_bytes()))));
+            self.push(cell);
         }
     }
 }

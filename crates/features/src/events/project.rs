@@ -80,7 +80,8 @@ fn key_columns(view: &CompiledView, batch: &RecordBatch) -> Result<Vec<ArrayRef>
 }
 
 fn typed(batch: &RecordBatch, column: &Column) -> Result<ArrayRef, FeatureError> {
-    hidden_column(batch, &column.name, &column.data_type.arrow())
+    let wanted = if column.name == hidden::FILE { hidden::file_type() } else { column.data_type.arrow() };
+    hidden_column(batch, &column.name, &wanted)
 }
 
 fn hidden_column(batch: &RecordBatch, name: &str, wanted: &ArrowType) -> Result<ArrayRef, FeatureError> {

@@ -6,7 +6,7 @@ mod expressions;
 mod retention;
 mod slots;
 
-use karat_core::{Column, DataType, Digest, Schema, Window, Zone};
+use karat_core::{Column, DataType, Digest, Schema, Window, Zone, hidden};
 
 pub use retention::Retention;
 
@@ -41,9 +41,20 @@ impl CompiledView {
         &self.definition.keys
     }
 
-    /// The declared columns needed from history; all hidden ones are needed beside them.
+    /// The declared columns needed from history.
     pub fn source_columns(&self) -> &Schema {
         &self.source_columns
+    }
+
+    /// The hidden columns needed beside them.
+    pub fn hidden_columns(&self) -> Vec<&'static str> {
+        let needed = |name: &&str| match *name {
+            hidden::EVENT_TIME => self.plan.timed,
+            hidden::FILE | hidden::ROW => self.plan.identity.iter().any(|column| column.name == **name),
+            hidden::NULLED => !self.plan.nulled.is_empty(),
+            _ => true,
+        };
+        hidden::ALL.into_iter().filter(needed).collect()
     }
 }
 

@@ -171,7 +171,7 @@ pub fn batch(records: &[Record], rules: &Rules) -> RecordBatch {
     arrays.push(ints(&|record| Some(record.known)));
     arrays.push(ints(&|record| Some(record.commit)));
     arrays.push(Arc::new(records.iter().map(|record| Some(record.removed)).collect::<BooleanArray>()));
-    arrays.push(Arc::new(records.iter().map(|_| None::<&str>).collect::<StringArray>()));
+    arrays.push(arrow::array::new_null_array(&hidden::file_type(), records.len()));
     arrays.push(ints(&|_| Some(1)));
     arrays.push(Arc::new(records.iter().map(|_| None::<&str>).collect::<StringArray>()));
     let mut fields: Vec<Field> = columns().arrow_fields();

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray};
-use arrow::datatypes::{Field, Int64Type, Schema as ArrowSchema};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{Field, Int32Type, Int64Type, Schema as ArrowSchema};
 use karat_core::{Column, DataType, Digest, Instant, Name, Schema, Value, Zone, hidden};
 use karat_features::{
     AsOfPass, CompiledView, Definition, Identity, ReadAt, Retention, SourceDefinition, Spine, StateBuilder, decode_key,
@@ -56,7 +56,7 @@ fn batch(rows: &[Row]) -> RecordBatch {
         ints(&|_| 5),
         ints(&|_| 1),
         Arc::new(rows.iter().map(|_| Some(false)).collect::<BooleanArray>()),
-        Arc::new(rows.iter().map(|row| row.file).collect::<StringArray>()),
+        Arc::new(rows.iter().map(|row| row.file).collect::<DictionaryArray<Int32Type>>()),
         ints(&|row| row.row),
         Arc::new(rows.iter().map(|_| None::<&str>).collect::<StringArray>()),
     ];

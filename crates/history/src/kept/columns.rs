@@ -1,13 +1,14 @@
 //! Parts of any age in the columns that are wanted today.
 
-use arrow::array::{ArrayRef, RecordBatch, new_null_array};
-use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::SchemaRef;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::compute::{CastOptions, cast, cast_with_options};
+use arrow::datatypes::{DataType as ArrowType, Schema as ArrowSchema, SchemaRef};
 use karat_core::{DataType, Name, Schema, hidden};
 use parquet::arrow::ProjectionMask;
 use parquet::schema::types::SchemaDescriptor;
 
-use super::commit::full_schema;
 use crate::HistoryError;
 
 pub(super) struct Columns {
@@ -16,8 +17,11 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    pub fn new(source: Name, wanted: &Schema) -> Columns {
-        Columns { source, schema: full_schema(wanted) }
+    /// The `declared` columns, then the `hidden` ones.
+    pub fn new(source: Name, declared: &Schema, hidden: &[&str]) -> Columns {
+        let mut fields = declared.arrow_fields();
+        fields.extend(hidden::fields().into_iter().filter(|field| hidden.contains(&field.name().as_str())));
+        Columns { source, schema: Arc::new(ArrowSchema::new(fields)) }
     }
 
     /// What has to be read of a part.
@@ -34,6 +38,9 @@ impl Columns {
         for field in self.schema.fields() {
             let column = match batch.column_by_name(field.name()) {
                 Some(column) if column.data_type() == field.data_type() => column.clone(),
+                Some(column) if field.name() == hidden::FILE && *column.data_type() == ArrowType::Utf8 => {
+                    cast(column, field.data_type()).map_err(|error| HistoryError::corrupt(place, error))?
+                }
                 Some(column) => self.convert(field.name(), column, field.data_type(), commit)?,
                 None if hidden::ALL.contains(&field.name().as_str()) => {
                     return Err(HistoryError::corrupt(place, format!("it has no column {}", field.name())));
@@ -42,14 +49,16 @@ impl Columns {
             };
             columns.push(column);
         }
-        RecordBatch::try_new(self.schema.clone(), columns).map_err(|error| HistoryError::corrupt(place, error))
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
+            .map_err(|error| HistoryError::corrupt(place, error))
     }
 
     fn convert(
         &self,
         name: &str,
         column: &ArrayRef,
-        wanted: &arrow::datatypes::DataType,
+        wanted: &ArrowType,
         commit: u64,
     ) -> Result<ArrayRef, HistoryError> {
         let failed = |found: String| HistoryError::ColumnType {

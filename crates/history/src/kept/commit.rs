@@ -49,7 +49,7 @@ fn folder(source: &Name, number: u64) -> Path {
 }
 
 /// The declared columns and then the hidden ones.
-pub(super) fn full_schema(columns: &Schema) -> SchemaRef {
+fn full_schema(columns: &Schema) -> SchemaRef {
     let fields: Vec<Field> = columns.arrow_fields().into_iter().chain(hidden::fields()).collect();
     Arc::new(ArrowSchema::new(fields))
 }

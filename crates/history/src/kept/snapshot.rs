@@ -91,14 +91,15 @@ impl Snapshot {
         self.parts.iter().map(|part| part.rows).sum()
     }
 
-    /// The rows, with the `wanted` columns and then all hidden ones: commits ascending, partitions ascending within a
-    /// commit, rows as they were written; batches of at most 8,192 rows. `partition` narrows it to one.
+    /// The rows, with the `declared` columns and then those of the hidden ones that are asked for, in the order of
+    /// [`hidden::ALL`](karat_core::hidden::ALL): commits ascending, partitions ascending within a commit, rows as they
+    /// were written; batches of at most 8,192 rows. `partition` narrows it to one.
     ///
     /// A column that a part lacks is null; one whose type has changed since is converted where that loses nothing, else
     /// it is a [`HistoryError::ColumnType`]. A part that is missing or not what was written is a
     /// [`HistoryError::Corrupt`] naming it: sizes are compared each time, contents once in a process.
-    pub fn stream(&self, wanted: &Schema, partition: Option<u32>) -> Batches {
-        let columns = Arc::new(Columns::new(self.source.clone(), wanted));
+    pub fn stream(&self, declared: &Schema, hidden: &[&str], partition: Option<u32>) -> Batches {
+        let columns = Arc::new(Columns::new(self.source.clone(), declared, hidden));
         let parts: Vec<Part> =
             self.parts.iter().filter(|part| partition.is_none_or(|one| part.partition == one)).cloned().collect();
         let history = self.history.clone();

@@ -98,7 +98,7 @@ pub fn with_hidden(columns: &Schema, mut arrays: Vec<ArrayRef>, commit: u64) -> 
         Arc::new(Int64Array::from(vec![i64::MIN; count])),
         Arc::new(Int64Array::from(vec![commit as i64; count])),
         Arc::new(BooleanArray::from(vec![false; count])),
-        Arc::new(StringArray::from(vec![None::<&str>; count])),
+        new_null_array(&hidden::file_type(), count),
         Arc::new(Int64Array::from_iter_values(1..=count as i64)),
         Arc::new(StringArray::from(vec![Some("[]"); count])),
     ];
@@ -112,7 +112,7 @@ pub async fn read(
     wanted: &Schema,
     partition: Option<u32>,
 ) -> Result<Vec<RecordBatch>, HistoryError> {
-    snapshot.stream(wanted, partition).try_collect().await
+    snapshot.stream(wanted, &hidden::ALL, partition).try_collect().await
 }
 
 pub async fn read_ids(snapshot: &Snapshot, partition: Option<u32>) -> Result<Vec<i64>, HistoryError> {

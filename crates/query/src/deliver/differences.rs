@@ -2,8 +2,8 @@
 
 use std::cmp::Ordering;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
-use arrow::datatypes::{Int64Type, UInt32Type};
+use arrow::array::{Array, ArrayAccessor, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{Int32Type, Int64Type, UInt32Type};
 use arrow::row::{RowConverter, Rows, SortField};
 use karat_core::{Name, Value, hidden};
 use karat_project::spec::Delivery;
@@ -59,7 +59,8 @@ pub(super) fn find(rules: &Rules, delivered: &RecordBatch, there: Option<&Record
 fn appended(rules: &Rules, delivered: &RecordBatch) -> Result<Differences> {
     let column = |name: &str| delivered.column_by_name(name).expect("accepted rows have it");
     let ints = |name: &str| column(name).as_primitive::<Int64Type>();
-    let (digests, rows) = (column(hidden::FILE).as_string::<i32>(), ints(hidden::ROW).values());
+    let digests = column(hidden::FILE).as_dictionary::<Int32Type>();
+    let (digests, rows) = (digests.downcast_dict::<StringArray>().expect("it is of text"), ints(hidden::ROW).values());
     let (events, known) = (ints(hidden::EVENT_TIME), ints(hidden::KNOWN_TIME));
     let files = column(ACCEPTED_FILE).as_primitive::<UInt32Type>().values();
     let mut order: Vec<usize> = (0..delivered.num_rows()).collect();

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
+use arrow::datatypes::Int32Type;
 use futures::future::BoxFuture;
 use futures::{FutureExt, TryStreamExt};
 use karat_core::{Digest, Instant, Schema, hidden};
@@ -147,22 +148,19 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 }
 
 async fn records_of(snapshot: &Snapshot, schema: &Schema, partition: u32) -> Result<Vec<RecordBatch>> {
-    Ok(snapshot.stream(schema, Some(partition)).try_collect().await?)
+    Ok(snapshot.stream(schema, &hidden::ALL, Some(partition)).try_collect().await?)
 }
 
 /// The digests of the files whose rows the history has.
 async fn files_in(snapshot: &Snapshot) -> Result<BTreeSet<Digest>> {
     let mut found = BTreeSet::new();
-    let mut batches = snapshot.stream(&Schema::default(), None);
-    let mut last = String::new();
+    let mut batches = snapshot.stream(&Schema::default(), &[hidden::FILE], None);
     while let Some(batch) = batches.try_next().await? {
         let files = batch.column_by_name(hidden::FILE).expect("histories give their hidden columns");
-        for file in files.as_string::<i32>().iter().flatten() {
-            if file != last {
-                last = file.to_owned();
-                found.extend(Digest::parse(file));
-            }
-        }
+        let files = files.as_dictionary::<Int32Type>();
+        let digests = files.values().as_string::<i32>();
+        let codes: BTreeSet<i32> = files.keys().iter().flatten().collect();
+        found.extend(codes.into_iter().filter_map(|code| Digest::parse(digests.value(code as usize))));
     }
     Ok(found)
 }

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, UInt32Array};
+use arrow::array::{
+    ArrayRef, AsArray, DictionaryArray, Int32Array, RecordBatch, StringArray, UInt32Array, new_null_array,
+};
 use arrow::compute::take_record_batch;
-use arrow::datatypes::{DataType, Field, Schema as ArrowSchema, UInt32Type};
+use arrow::datatypes::{Field, Int32Type, Schema as ArrowSchema, UInt32Type};
 use karat_core::{Digest, hidden};
 
 use crate::Result;
@@ -32,24 +34,26 @@ impl Splitting {
     pub(super) fn run(self) -> Result<(Vec<Spool>, u64)> {
         let fresh = self.fresh_files();
         let mut fields: Vec<Arc<Field>> = self.accepted.schema().fields().iter().cloned().collect();
-        fields.push(Arc::new(Field::new(hidden::FILE, DataType::Utf8, true)));
+        fields.push(Arc::new(Field::new(hidden::FILE, hidden::file_type(), true)));
         let schema = Arc::new(ArrowSchema::new(fields));
         let budget = self.budget / self.partitions as usize;
         let mut writers: Vec<SpoolWriter> =
             (0..self.partitions).map(|_| SpoolWriter::new(schema.clone(), &self.temp_dir, budget)).collect();
+        let digests: ArrayRef =
+            Arc::new(self.digests.iter().map(|digest| Some(digest.as_str())).collect::<StringArray>());
+        let by_file = self.shape.identity == Identity::FileRow;
         let mut skipped = 0;
         for batch in self.accepted.batches()? {
             let batch = batch?;
             let files =
                 batch.column_by_name(ACCEPTED_FILE).expect("accepted rows have it").as_primitive::<UInt32Type>();
-            let by_file = self.shape.identity == Identity::FileRow;
-            let digests: StringArray = if by_file {
-                files.values().iter().map(|file| Some(self.digests[*file as usize].as_str())).collect()
-            } else {
-                StringArray::new_null(batch.num_rows())
-            };
             let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
-            columns.push(Arc::new(digests));
+            columns.push(if by_file {
+                let codes = files.values().iter().map(|file| *file as i32);
+                Arc::new(DictionaryArray::<Int32Type>::try_new(Int32Array::from_iter_values(codes), digests.clone())?)
+            } else {
+                new_null_array(&hidden::file_type(), batch.num_rows())
+            });
             let files = files.clone();
             let batch = RecordBatch::try_new(schema.clone(), columns)?;
             let mut rows: Vec<Vec<u32>> = vec![Vec::new(); self.partitions as usize];

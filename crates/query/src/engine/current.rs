@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions};
-use arrow::compute::filter_record_batch;
-use arrow::datatypes::{Int64Type, SchemaRef};
+use arrow::compute::{cast, filter_record_batch};
+use arrow::datatypes::{DataType as ArrowType, Int64Type, SchemaRef};
 use arrow::row::{RowConverter, Rows, SortField};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
@@ -48,7 +48,11 @@ impl HistoryTable {
     }
 
     pub(super) fn records(schema: Schema, snapshot: Snapshot) -> HistoryTable {
-        let fields: Vec<_> = schema.arrow_fields().into_iter().chain(hidden::fields()).collect();
+        let hidden = hidden::fields().into_iter().map(|field| match field.name().as_str() {
+            hidden::FILE => field.with_data_type(ArrowType::Utf8),
+            _ => field,
+        });
+        let fields: Vec<_> = schema.arrow_fields().into_iter().chain(hidden).collect();
         let arrow = Arc::new(arrow::datatypes::Schema::new(fields));
         HistoryTable { snapshot, declared: schema, schema: arrow, resolve: None }
     }
@@ -84,11 +88,14 @@ impl TableProvider for HistoryTable {
         let identity = self.resolve.as_ref().map(|shape| shape.identity_columns()).unwrap_or_default();
         let needed = |name: &str| shown.column_with_name(name).is_some() || identity.contains(&name);
         let wanted = self.declared.columns().iter().filter(|column| needed(&column.name)).cloned().collect();
+        let ranks = |name: &str| self.resolve.is_some() && Ranks::COLUMNS.contains(&name);
+        let hidden: Vec<&str> = hidden::ALL.into_iter().filter(|name| needed(name) || ranks(name)).collect();
         let partition = |partition| -> Arc<dyn PartitionStream> {
             Arc::new(HistoryPartition {
                 snapshot: self.snapshot.clone(),
                 partition,
                 wanted: Schema::new(Vec::clone(&wanted)),
+                hidden: hidden.clone(),
                 shown: shown.clone(),
                 resolve: self.resolve.clone(),
             })
@@ -103,6 +110,7 @@ struct HistoryPartition {
     snapshot: Snapshot,
     partition: u32,
     wanted: Schema,
+    hidden: Vec<&'static str>,
     shown: SchemaRef,
     resolve: Option<Arc<Shape>>,
 }
@@ -122,7 +130,7 @@ impl PartitionStream for HistoryPartition {
         let shown = self.shown.clone();
         let records = self
             .snapshot
-            .stream(&self.wanted, Some(self.partition))
+            .stream(&self.wanted, &self.hidden, Some(self.partition))
             .map_err(|error| DataFusionError::External(Box::new(error)));
         let rows = match self.resolve.clone() {
             None => records.boxed(),
@@ -146,11 +154,11 @@ impl PartitionStream for HistoryPartition {
 }
 
 fn show(batch: &RecordBatch, shown: &SchemaRef) -> DataFusionResult<RecordBatch> {
-    let columns = shown.fields().iter().map(|field| {
-        batch
-            .column_by_name(field.name())
-            .cloned()
-            .ok_or_else(|| DataFusionError::Internal(format!("a history did not give its column `{}`", field.name())))
+    let columns = shown.fields().iter().map(|field| match batch.column_by_name(field.name()) {
+        Some(column) if column.data_type() == field.data_type() => Ok(column.clone()),
+        // Of all columns `_file` alone is kept in another form than it is shown in.
+        Some(column) => Ok(cast(column, field.data_type())?),
+        None => Err(DataFusionError::Internal(format!("a history did not give its column `{}`", field.name()))),
     });
     let columns = columns.collect::<DataFusionResult<_>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
@@ -208,6 +216,8 @@ struct Ranks<'a> {
 }
 
 impl<'a> Ranks<'a> {
+    const COLUMNS: [&'static str; 4] = [hidden::KNOWN_TIME, hidden::COMMIT, hidden::EVENT_TIME, hidden::REMOVED];
+
     fn new(records: &'a RecordBatch) -> Ranks<'a> {
         let column = |name: &str| records.column_by_name(name).expect("histories give their hidden columns");
         Ranks {

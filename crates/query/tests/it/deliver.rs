@@ -301,7 +301,10 @@ async fn a_delivery_larger_than_memory_gives_the_same_history() {
         assert_eq!((counts.revised, counts.removed, counts.unchanged), (1, 1, 39_998));
         let plan = world.plan(&source).unwrap();
         let snapshot = world.snapshot(&source).await.unwrap();
-        let batches: Vec<_> = futures::TryStreamExt::try_collect(snapshot.stream(plan.schema(), None)).await.unwrap();
+        let batches: Vec<_> =
+            futures::TryStreamExt::try_collect(snapshot.stream(plan.schema(), &karat_core::hidden::ALL, None))
+                .await
+                .unwrap();
         seen.push(crate::world::printed(&batches));
     }
     assert_eq!(seen[0], seen[1]);

@@ -41,7 +41,7 @@ async fn one(history: &History, source: &Name) -> Vec<String> {
         })
         .collect();
     let options = FormatOptions::default().with_null("null");
-    let mut batches = snapshot.stream(&snapshot.columns, None);
+    let mut batches = snapshot.stream(&snapshot.columns, &hidden::ALL, None);
     while let Some(batch) = batches.try_next().await.unwrap() {
         let number = |name: &str| batch.column_by_name(name).unwrap().as_primitive::<Int64Type>().clone();
         let (known, commit) = (number(hidden::KNOWN_TIME), number(hidden::COMMIT));
