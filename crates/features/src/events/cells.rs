@@ -2,8 +2,8 @@
 
 use std::cmp::Ordering;
 
-use arrow::array::{AnyDictionaryArray, Array, ArrayRef, AsArray};
-use arrow::datatypes::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray};
+use arrow::datatypes::{Date32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use karat_core::{DataType, Instant, Value};
 
 use super::Texts;
@@ -43,14 +43,6 @@ impl Cells {
         match data_type {
             DataType::Bool => Cells::Flags(Vec::with_capacity(cells)),
             _ => Cells::Words { words: Vec::with_capacity(cells), valid: Vec::new() },
-        }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Cells::Flags(flags) => flags.len(),
-            Cells::Words { words, .. } => words.len(),
-            Cells::Same { len, .. } => *len,
         }
     }
 
@@ -105,24 +97,6 @@ impl Cells {
         }
     }
 
-    /// The cells of columns of one type, one after the other. At least one.
-    pub(crate) fn concat(columns: Vec<Cells>) -> Cells {
-        let mut columns = columns.into_iter();
-        let mut whole = columns.next().expect("there is a column");
-        for column in columns {
-            match (&mut whole, column) {
-                (Cells::Flags(flags), Cells::Flags(more)) => flags.extend(more),
-                (Cells::Words { words, valid }, Cells::Words { words: more, valid: more_valid })
-                    if valid.is_empty() && more_valid.is_empty() =>
-                {
-                    words.extend(more);
-                }
-                (whole, column) => (0..column.len()).for_each(|index| whole.push(column.get(index))),
-            }
-        }
-        whole
-    }
-
     /// Appends the cells of `other` at `rows`.
     pub(crate) fn gather(&mut self, other: &Cells, rows: &[u32]) {
         match (self, other) {
@@ -136,32 +110,45 @@ impl Cells {
         }
     }
 
-    /// Appends an array in one of Karat's Arrow forms, or a dictionary of text.
-    pub(crate) fn append(&mut self, array: &ArrayRef, texts: &mut Texts) {
-        if let Some(dictionary) = array.as_any_dictionary_opt() {
-            return self.append_texts(dictionary, texts);
-        }
+    /// Appends rows of an array in one of Karat's Arrow forms, or of a dictionary of text.
+    pub(crate) fn append(&mut self, array: &ArrayRef, rows: &[u32], texts: &mut Texts) {
         macro_rules! primitive {
             ($arrow:ty, $word:expr) => {{
                 let array = array.as_primitive::<$arrow>();
+                let values = array.values();
+                let word = |row: usize| $word(values[row]);
                 match self {
                     Cells::Words { words, valid } if array.null_count() == 0 && valid.is_empty() => {
-                        words.extend(array.values().iter().map($word));
+                        words.extend(rows.iter().map(|row| word(*row as usize)));
                     }
-                    cells => array.iter().for_each(|cell| cells.push(cell.as_ref().map($word))),
+                    cells => {
+                        for row in rows.iter().map(|row| *row as usize) {
+                            cells.push(array.is_valid(row).then(|| word(row)));
+                        }
+                    }
                 }
             }};
         }
+        if let Some(dictionary) = array.as_dictionary_opt::<Int32Type>() {
+            return self.append_coded(dictionary, rows, texts);
+        }
         match DataType::of_arrow(array.data_type()) {
-            Some(DataType::Int) => primitive!(Int64Type, |value| *value),
-            Some(DataType::Float) => primitive!(Float64Type, |value: &f64| value.to_bits() as i64),
-            Some(DataType::Date) => primitive!(Date32Type, |value| i64::from(*value)),
-            Some(DataType::Timestamp) => primitive!(TimestampMicrosecondType, |value| *value),
-            Some(DataType::Bool) => array.as_boolean().iter().for_each(|cell| self.push(cell.map(i64::from))),
+            Some(DataType::Int) => primitive!(Int64Type, |value| value),
+            Some(DataType::Float) => primitive!(Float64Type, |value: f64| value.to_bits() as i64),
+            Some(DataType::Date) => primitive!(Date32Type, i64::from),
+            Some(DataType::Timestamp) => primitive!(TimestampMicrosecondType, |value| value),
+            Some(DataType::Bool) => {
+                let array = array.as_boolean();
+                for row in rows.iter().map(|row| *row as usize) {
+                    self.push(array.is_valid(row).then(|| i64::from(array.value(row))));
+                }
+            }
             Some(DataType::Text) => {
+                let array = array.as_string::<i32>();
                 // A text is often the one before it: that needs no look-up.
                 let mut last: Option<(&str, i64)> = None;
-                for cell in array.as_string::<i32>().iter() {
+                for row in rows.iter().map(|row| *row as usize) {
+                    let cell = array.is_valid(row).then(|| array.value(row));
                     let code = cell.map(|text| match last {
                         Some((before, code)) if before == text => code,
                         _ => i64::from(texts.intern(text.as_bytes())),
@@ -173,20 +160,16 @@ impl Cells {
             None => unreachable!("columns are brought to Karat's types where they enter"),
         }
     }
-}
 
-impl Cells {
     /// Each text is looked up once, when a row first has it.
-    fn append_texts(&mut self, dictionary: &dyn AnyDictionaryArray, texts: &mut Texts) {
+    fn append_coded(&mut self, dictionary: &DictionaryArray<Int32Type>, rows: &[u32], texts: &mut Texts) {
         let values = dictionary.values().as_string::<i32>();
-        if values.is_empty() {
-            return (0..dictionary.len()).for_each(|_| self.push(None));
-        }
+        let keys = dictionary.keys();
         let mut codes: Vec<Option<i64>> = vec![None; values.len()];
-        for (row, place) in dictionary.normalized_keys().into_iter().enumerate() {
-            let cell = dictionary
-                .is_valid(row)
-                .then(|| *codes[place].get_or_insert_with(|| i64::from(texts.intern(values.value(place).as_bytes()))));
+        for row in rows.iter().map(|row| *row as usize) {
+            let cell = keys.is_valid(row).then(|| keys.value(row) as usize).map(|place| {
+                *codes[place].get_or_insert_with(|| i64::from(texts.intern(values.value(place).as_bytes())))
+            });
             self.push(cell);
         }
     }

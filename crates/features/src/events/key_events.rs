@@ -40,11 +40,14 @@ impl KeyEvents {
     /// Fills itself with events of `table`; `rows` comes back in event order.
     pub(crate) fn load(&mut self, table: &EventTable, plan: &Plan, rows: &mut [u32], scratch: &mut Vec<u32>) {
         let order = EventOrder { table, plan };
-        if !rows.is_sorted_by(|a, b| order.compare(*a, *b) != Ordering::Greater) {
-            rows.sort_unstable_by(|a, b| order.compare(*a, *b));
-        }
         self.event_time.clear();
         self.event_time.extend(rows.iter().map(|row| table.event_time[*row as usize]));
+        // Times mostly tell, and mostly stand in their order already.
+        if !self.event_time.is_sorted_by(|a, b| a < b) {
+            rows.sort_unstable_by(|a, b| order.compare(*a, *b));
+            self.event_time.clear();
+            self.event_time.extend(rows.iter().map(|row| table.event_time[*row as usize]));
+        }
         table.delay.gather(&mut self.known_time, rows);
         for (known, event) in self.known_time.iter_mut().zip(&self.event_time) {
             *known = known.wrapping_add(*event);
@@ -65,13 +68,18 @@ impl KeyEvents {
 
     /// Numbers the identities.
     fn identify(&mut self, order: &EventOrder<'_>, rows: &[u32], scratch: &mut Vec<u32>) {
+        self.identity.clear();
+        if rows.windows(2).all(|pair| order.identity(pair[0], pair[1]) == Ordering::Less) {
+            self.identity.extend(0..rows.len() as u32);
+            self.plain = !self.removed.contains(&true);
+            return;
+        }
         scratch.clear();
         scratch.extend(0..rows.len() as u32);
         let identity = |a: &u32, b: &u32| order.identity(rows[*a as usize], rows[*b as usize]);
         if !scratch.is_sorted_by(|a, b| identity(a, b) != Ordering::Greater) {
             scratch.sort_unstable_by(identity);
         }
-        self.identity.clear();
         self.identity.resize(rows.len(), 0);
         let mut code = 0;
         let mut twice = false;

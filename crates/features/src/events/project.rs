@@ -9,47 +9,83 @@ use super::EventTable;
 use crate::error::FeatureError;
 use crate::view::{CompiledView, Plan};
 
-impl EventTable {
-    /// Appends a batch of history: declared columns and hidden ones, in any order. Rows with a null in their key
-    /// describe no entity, rows of a timed source without a time are never visible: both are left out.
-    pub(crate) fn push(&mut self, view: &CompiledView, batch: &RecordBatch) -> Result<(), FeatureError> {
+/// A batch of history, reduced to what a view's features need of its rows.
+pub(crate) struct Projected {
+    pub(crate) rows: usize,
+    pub(crate) keys: Vec<ArrayRef>,
+    arguments: Vec<ArrayRef>,
+    /// `None` where events have no time.
+    event_time: Option<Int64Array>,
+    known_time: Int64Array,
+    commit: Int64Array,
+    removed: BooleanArray,
+    sequence: Option<ArrayRef>,
+    identity: Vec<ArrayRef>,
+    nulled: Option<ArrayRef>,
+}
+
+impl Projected {
+    /// Of declared columns and hidden ones, in any order. Rows with a null in their key describe no entity, rows of a
+    /// timed source without a time are never visible: both are left out.
+    pub(crate) fn new(view: &CompiledView, batch: &RecordBatch) -> Result<Projected, FeatureError> {
         let plan = &view.plan;
         let batch = keep_events(view, batch)?;
-        let rows = batch.num_rows();
-        if self.len() + rows >= u32::MAX as usize {
-            return Err(FeatureError::TooMuch("more than 4 billion events"));
-        }
         for column in view.source_columns.columns() {
             typed(&batch, column)?;
         }
-        let keys = key_columns(view, &batch)?;
-        for argument in 0..plan.arguments.len() {
-            let array = plan.arguments[argument].expression.evaluate(&batch).map_err(FeatureError::Projection)?;
-            self.arguments[argument].append(&array, &mut self.texts);
-        }
-        self.key.extend(self.keys.intern(&keys, rows));
-        let first = self.event_time.len();
-        if plan.timed {
-            self.event_time.extend_from_slice(words(&batch, hidden::EVENT_TIME)?.values());
-        } else {
-            self.event_time.resize(first + rows, 0);
-        }
-        let known = words(&batch, hidden::KNOWN_TIME)?;
-        let times = self.event_time[first..].iter().zip(known.values());
-        self.delay.extend(times.map(|(event, known)| known.wrapping_sub(*event)));
-        self.commit.extend(words(&batch, hidden::COMMIT)?.values().iter().copied());
+        let evaluated = plan.arguments.iter().map(|argument| argument.expression.evaluate(&batch));
         let removed = hidden_column(&batch, hidden::REMOVED, &ArrowType::Boolean)?;
-        self.removed.extend(removed.as_boolean().iter().map(|removed| removed.unwrap_or(false)));
-        if let (Some(cells), Some(column)) = (&mut self.sequence, &plan.sequence) {
-            cells.append(&typed(&batch, column)?, &mut self.texts);
+        let nulled = || hidden_column(&batch, hidden::NULLED, &ArrowType::Utf8);
+        Ok(Projected {
+            rows: batch.num_rows(),
+            keys: key_columns(view, &batch)?,
+            arguments: evaluated.collect::<Result<_, _>>().map_err(FeatureError::Projection)?,
+            event_time: if plan.timed { Some(words(&batch, hidden::EVENT_TIME)?) } else { None },
+            known_time: words(&batch, hidden::KNOWN_TIME)?,
+            commit: words(&batch, hidden::COMMIT)?,
+            removed: removed.as_boolean().clone(),
+            sequence: plan.sequence.as_ref().map(|column| typed(&batch, column)).transpose()?,
+            identity: plan.identity.iter().map(|column| typed(&batch, column)).collect::<Result<_, _>>()?,
+            nulled: if plan.nulled.is_empty() { None } else { Some(nulled()?) },
+        })
+    }
+}
+
+impl EventTable {
+    /// Appends the rows of a batch that are listed.
+    pub(crate) fn append(&mut self, plan: &Plan, batch: &Projected, rows: &[u32]) -> Result<(), FeatureError> {
+        if self.len() + rows.len() >= u32::MAX as usize {
+            return Err(FeatureError::TooMuch("more than 4 billion events"));
         }
-        for (cells, column) in self.identity.iter_mut().zip(&plan.identity) {
-            cells.append(&typed(&batch, column)?, &mut self.texts);
+        for (cells, array) in self.arguments.iter_mut().zip(&batch.arguments) {
+            cells.append(array, rows, &mut self.texts);
         }
-        if !plan.nulled.is_empty() {
-            let nulled = hidden_column(&batch, hidden::NULLED, &ArrowType::Utf8)?;
-            for text in nulled.as_string::<i32>() {
-                let reported = text.filter(|text| reports(text, plan));
+        self.key.extend(self.keys.intern(&batch.keys, rows));
+        let known = batch.known_time.values();
+        match batch.event_time.as_ref().map(Int64Array::values) {
+            Some(event) => {
+                self.event_time.extend(rows.iter().map(|row| event[*row as usize]));
+                self.delay.extend(rows.iter().map(|row| known[*row as usize].wrapping_sub(event[*row as usize])));
+            }
+            None => {
+                self.event_time.resize(self.event_time.len() + rows.len(), 0);
+                self.delay.extend(rows.iter().map(|row| known[*row as usize]));
+            }
+        }
+        let commit = batch.commit.values();
+        self.commit.extend(rows.iter().map(|row| commit[*row as usize]));
+        let removed = |row: &u32| batch.removed.is_valid(*row as usize) && batch.removed.value(*row as usize);
+        self.removed.extend(rows.iter().map(removed));
+        if let (Some(cells), Some(array)) = (&mut self.sequence, &batch.sequence) {
+            cells.append(array, rows, &mut self.texts);
+        }
+        for (cells, array) in self.identity.iter_mut().zip(&batch.identity) {
+            cells.append(array, rows, &mut self.texts);
+        }
+        if let Some(nulled) = &batch.nulled {
+            let nulled = nulled.as_string::<i32>();
+            for row in rows.iter().map(|row| *row as usize) {
+                let reported = nulled.is_valid(row).then(|| nulled.value(row)).filter(|text| reports(text, plan));
                 self.nulled.push(reported.map(|text| i64::from(self.texts.intern(text.as_bytes()))));
             }
         }

@@ -124,12 +124,10 @@ pub(crate) enum Keys {
 
 impl Keys {
     fn new(columns: &[Column]) -> Keys {
-        match columns {
-            [Column { data_type: data_type @ (DataType::Int | DataType::Date | DataType::Timestamp), .. }] => {
-                Keys::Words { data_type: *data_type, codes: HashMap::new(), words: Vec::new() }
-            }
-            _ => Keys::Bytes(Texts::default()),
+        if Keys::are_words(columns) {
+            return Keys::Words { data_type: columns[0].data_type, codes: HashMap::new(), words: Vec::new() };
         }
+        Keys::Bytes(Texts::default())
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -149,31 +147,38 @@ impl Keys {
         }
     }
 
-    /// Codes of a batch's keys, [`NO_KEY`] where a part is null; new keys get new codes.
-    pub(crate) fn intern(&mut self, columns: &[ArrayRef], rows: usize) -> Vec<u32> {
+    /// Codes of the keys of some rows, [`NO_KEY`] where a part is null; new keys get new codes.
+    pub(crate) fn intern(&mut self, columns: &[ArrayRef], rows: &[u32]) -> Vec<u32> {
         match self {
-            Keys::Words { codes, words, .. } => each_run(word_iter(&columns[0]), |word| {
+            Keys::Words { codes, words, .. } => each_run(word_iter(&columns[0], rows), |word| {
                 *codes.entry(word).or_insert_with(|| {
                     words.push(word);
                     (words.len() - 1) as u32
                 })
             }),
             Keys::Bytes(texts) => {
-                (0..rows).map(|row| key_bytes(columns, row).map_or(NO_KEY, |key| texts.intern(&key))).collect()
+                let code = |row: &u32| key_bytes(columns, *row as usize).map_or(NO_KEY, |key| texts.intern(&key));
+                rows.iter().map(code).collect()
             }
         }
     }
 
-    /// Codes of keys; [`NO_KEY`] for those never seen.
-    pub(crate) fn find(&self, columns: &[ArrayRef], rows: usize) -> Vec<u32> {
+    /// Codes of the keys of some rows; [`NO_KEY`] for those never seen.
+    pub(crate) fn find(&self, columns: &[ArrayRef], rows: &[u32]) -> Vec<u32> {
         match self {
             Keys::Words { codes, .. } => {
-                each_run(word_iter(&columns[0]), |word| codes.get(&word).copied().unwrap_or(NO_KEY))
+                each_run(word_iter(&columns[0], rows), |word| codes.get(&word).copied().unwrap_or(NO_KEY))
             }
-            Keys::Bytes(texts) => (0..rows)
-                .map(|row| key_bytes(columns, row).and_then(|key| texts.find(&key)).unwrap_or(NO_KEY))
-                .collect(),
+            Keys::Bytes(texts) => {
+                let code = |row: &u32| key_bytes(columns, *row as usize).and_then(|key| texts.find(&key));
+                rows.iter().map(|row| code(row).unwrap_or(NO_KEY)).collect()
+            }
         }
+    }
+
+    /// Whether keys of these columns are words.
+    pub(super) fn are_words(columns: &[Column]) -> bool {
+        matches!(columns, [Column { data_type: DataType::Int | DataType::Date | DataType::Timestamp, .. }])
     }
 }
 
@@ -195,15 +200,23 @@ fn each_run(words: impl Iterator<Item = Option<i64>>, mut look_up: impl FnMut(i6
         .collect()
 }
 
-fn word_iter(column: &ArrayRef) -> Box<dyn Iterator<Item = Option<i64>> + '_> {
+/// The words of some rows.
+pub(super) fn word_iter<'a>(column: &'a ArrayRef, rows: &'a [u32]) -> Box<dyn Iterator<Item = Option<i64>> + 'a> {
+    macro_rules! words {
+        ($arrow:ty) => {{
+            let array = column.as_primitive::<$arrow>();
+            let word = |row: &u32| array.is_valid(*row as usize).then(|| i64::from(array.value(*row as usize)));
+            Box::new(rows.iter().map(word))
+        }};
+    }
     match DataType::of_arrow(column.data_type()) {
-        Some(DataType::Date) => Box::new(column.as_primitive::<Date32Type>().iter().map(|day| day.map(i64::from))),
-        Some(DataType::Timestamp) => Box::new(column.as_primitive::<TimestampMicrosecondType>().iter()),
-        _ => Box::new(column.as_primitive::<Int64Type>().iter()),
+        Some(DataType::Date) => words!(Date32Type),
+        Some(DataType::Timestamp) => words!(TimestampMicrosecondType),
+        _ => words!(Int64Type),
     }
 }
 
-fn key_bytes(columns: &[ArrayRef], row: usize) -> Option<Vec<u8>> {
+pub(super) fn key_bytes(columns: &[ArrayRef], row: usize) -> Option<Vec<u8>> {
     if columns.iter().any(|column| column.is_null(row)) {
         return None;
     }

@@ -1,7 +1,8 @@
 //! The as-of pass: features of many (key, as_of) pairs over a whole history.
 //!
-//! History is projected as it is pushed. A run groups events and spine rows by key (a counting sort), and goes through
-//! the keys once: the few events of a key are sorted, its readers too, and the fold slides from one to the next.
+//! History is projected as it is pushed, and spread over tables by a hash of its keys. A run spreads the spine's rows
+//! alike, and goes through the tables side by side: in each, events and rows are grouped by key (a counting sort), the
+//! few events of a key are sorted, its readers too, and the fold slides from one to the next.
 
 mod expressions;
 mod key_pass;
@@ -12,7 +13,7 @@ mod spine_order;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 
 use crate::error::FeatureError;
-use crate::events::EventTable;
+use crate::events::EventTables;
 use crate::view::CompiledView;
 pub use spine_order::in_spine_order;
 
@@ -20,7 +21,7 @@ pub use spine_order::in_spine_order;
 #[derive(Debug)]
 pub struct AsOfPass<'v> {
     view: &'v CompiledView,
-    table: EventTable,
+    tables: EventTables,
     threads: usize,
 }
 
@@ -38,7 +39,7 @@ pub struct Spine {
 impl<'v> AsOfPass<'v> {
     pub fn new(view: &'v CompiledView) -> AsOfPass<'v> {
         let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get());
-        AsOfPass { view, table: EventTable::new(view.key_columns(), &view.plan), threads }
+        AsOfPass { view, tables: EventTables::new(view), threads }
     }
 
     /// The same values on any number of threads; default: the machine's.
@@ -48,12 +49,12 @@ impl<'v> AsOfPass<'v> {
 
     /// Takes a batch of history: the view's source columns and all hidden ones, in any order of rows.
     pub fn push(&mut self, history: &RecordBatch) -> Result<(), FeatureError> {
-        self.table.push(self.view, history)
+        self.tables.push(self.view, history)
     }
 
     /// How many events were taken.
     pub fn events(&self) -> usize {
-        self.table.len()
+        self.tables.len()
     }
 
     /// The features in the order of the view, then [`crate::NO_HISTORY`], for each row of the spine in its order.

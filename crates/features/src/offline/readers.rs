@@ -1,4 +1,4 @@
-//! The rows of a spine grouped by key, in each group by what they read.
+//! The rows of a spine whose keys are in one table, grouped by key, in each group by what they read.
 
 use std::ops::Range;
 
@@ -12,7 +12,8 @@ pub(super) struct Readers<'s> {
     spine: &'s Spine,
     up_to: i64,
     groups: Vec<Group>,
-    order: Order,
+    /// Of the spine, group after group.
+    rows: Vec<u32>,
 }
 
 struct Group {
@@ -21,60 +22,39 @@ struct Group {
     start: u32,
 }
 
-/// The spine's rows, group after group.
-pub(super) enum Order {
-    /// As they stand: a spine in the order of its keys and times needs no sorting, nor does what is found for it.
-    Same,
-    Each(Vec<u32>),
-}
-
-impl Order {
-    #[inline]
-    pub(super) fn row(&self, index: usize) -> u32 {
-        match self {
-            Order::Same => index as u32,
-            Order::Each(rows) => rows[index],
-        }
-    }
-}
-
 impl<'s> Readers<'s> {
-    /// `codes` of the spine's rows, each less than `count` or [`NO_KEY`].
-    pub(super) fn new(spine: &'s Spine, mut codes: Vec<u32>, count: usize, up_to: i64) -> Readers<'s> {
-        if let Some(groups) = runs(&codes, count) {
-            return Readers { spine, up_to, groups, order: Order::Same }.sorted();
-        }
-        // Rows of keys without events share one more code, so that every row is in a group.
-        codes.iter_mut().filter(|code| **code == NO_KEY).for_each(|code| *code = count as u32);
-        let by_code = Groups::new(&codes, count + 1);
-        let groups = (0..=count)
-            .filter(|code| !by_code.of(*code).is_empty())
-            .map(|code| Group {
-                code: if code == count { NO_KEY } else { code as u32 },
-                start: by_code.before(code) as u32,
-            })
-            .collect();
-        Readers { spine, up_to, groups, order: Order::Each(by_code.into_rows()) }.sorted()
-    }
-
-    fn sorted(mut self) -> Readers<'s> {
-        let time = |row: u32| {
-            let read = Read::of_spine(self.spine, row as usize, self.up_to);
-            (read.as_of, read.known_at)
+    /// `codes` of the rows, each less than `count` or [`NO_KEY`].
+    pub(super) fn new(spine: &'s Spine, rows: &[u32], mut codes: Vec<u32>, count: usize, up_to: i64) -> Readers<'s> {
+        let mut readers = match runs(&codes, count) {
+            // A spine in the order of its keys needs no grouping.
+            Some(groups) => Readers { spine, up_to, groups, rows: rows.to_vec() },
+            None => {
+                // Rows of keys without events share one more code, so that every row is in a group.
+                codes.iter_mut().filter(|code| **code == NO_KEY).for_each(|code| *code = count as u32);
+                let by_code = Groups::new(&codes, count + 1);
+                let groups = (0..=count)
+                    .filter(|code| !by_code.of(*code).is_empty())
+                    .map(|code| Group {
+                        code: if code == count { NO_KEY } else { code as u32 },
+                        start: by_code.before(code) as u32,
+                    })
+                    .collect();
+                let rows = by_code.into_rows().into_iter().map(|place| rows[place as usize]).collect();
+                Readers { spine, up_to, groups, rows }
+            }
         };
-        let in_order = |group| self.rows_of(group).is_sorted_by_key(|index| time(self.order.row(index)));
-        if (0..self.len()).all(in_order) {
-            return self;
+        for group in 0..readers.len() {
+            let range = readers.rows_of(group);
+            let time = |row: &u32| {
+                let read = Read::of_spine(spine, *row as usize, up_to);
+                (read.as_of, read.known_at)
+            };
+            let rows = &mut readers.rows[range];
+            if !rows.is_sorted_by_key(time) {
+                rows.sort_by_key(time);
+            }
         }
-        let mut rows = match std::mem::replace(&mut self.order, Order::Same) {
-            Order::Same => (0..self.spine.as_of.len() as u32).collect(),
-            Order::Each(rows) => rows,
-        };
-        for group in 0..self.len() {
-            let range = self.rows_of(group);
-            rows[range].sort_by_key(|row| time(*row));
-        }
-        Readers { order: Order::Each(rows), ..self }
+        readers
     }
 
     /// How many groups there are.
@@ -87,21 +67,21 @@ impl<'s> Readers<'s> {
         self.groups[group].code
     }
 
-    /// Places of a group's rows in [`Readers::into_order`].
-    pub(super) fn rows_of(&self, group: usize) -> Range<usize> {
-        let end = self.groups.get(group + 1).map_or(self.spine.as_of.len(), |next| next.start as usize);
+    fn rows_of(&self, group: usize) -> Range<usize> {
+        let end = self.groups.get(group + 1).map_or(self.rows.len(), |next| next.start as usize);
         self.groups[group].start as usize..end
     }
 
     /// Fills `reads` with what the rows of a group read, in the order of their times.
     pub(super) fn read(&self, group: usize, reads: &mut Vec<Read>) {
         reads.clear();
-        let rows = self.rows_of(group).map(|index| self.order.row(index));
-        reads.extend(rows.map(|row| Read::of_spine(self.spine, row as usize, self.up_to)));
+        let rows = self.rows[self.rows_of(group)].iter();
+        reads.extend(rows.map(|row| Read::of_spine(self.spine, *row as usize, self.up_to)));
     }
 
-    pub(super) fn into_order(self) -> Order {
-        self.order
+    /// The rows of the spine in the order of the groups, in each in the order of their times.
+    pub(super) fn into_rows(self) -> Vec<u32> {
+        self.rows
     }
 }
 

@@ -1,21 +1,22 @@
-use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::{
     Array, ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray,
     TimestampMicrosecondArray,
 };
+use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::{Field, Schema as ArrowSchema};
 use karat_core::DataType;
 
 use super::key_pass::KeyPass;
-use super::readers::{Order, Readers};
+use super::readers::Readers;
 use super::{AsOfPass, Spine, expressions};
 use crate::NO_HISTORY;
 use crate::error::FeatureError;
-use crate::events::{Cells, NO_KEY, Texts};
+use crate::events::{Cells, EventTable, NO_KEY};
 
-/// What the passes found: by slot a column of cells, and whether each row had a history.
+/// What the pass over one table found: by slot a column of cells, and whether each row had a history.
 pub(super) struct Found {
     pub(super) slots: Vec<Cells>,
     pub(super) no_history: Vec<bool>,
@@ -27,59 +28,87 @@ impl Found {
     }
 }
 
+/// One table's share of the answer.
+struct Share<'p> {
+    table: &'p EventTable,
+    /// Of the spine, in the order of what was found.
+    rows: Vec<u32>,
+    found: Found,
+}
+
 pub(super) fn run(pass: &AsOfPass<'_>, spine: &Spine, up_to: Option<u64>) -> Result<RecordBatch, FeatureError> {
     let view = pass.view;
     let rows = spine.as_of.len();
     check(pass, spine)?;
     let up_to = up_to.map_or(i64::MAX, |commit| i64::try_from(commit).unwrap_or(i64::MAX));
-    let codes = pass.table.keys.find(&spine.keys, rows);
-    let events = pass.table.by_key();
-    let readers = Readers::new(spine, codes, pass.table.keys.len(), up_to);
-    let events_of = |group: usize| match readers.code(group) {
-        NO_KEY => &[],
-        code => events.of(code as usize),
-    };
-
     let types: Vec<DataType> = view.plan.slots.iter().map(|slot| slot.data_type).collect();
-    let work = |group| events_of(group).len() + readers.rows_of(group).len();
-    let mut found: Vec<Found> = std::thread::scope(|scope| {
-        let workers: Vec<_> = split(readers.len(), pass.threads, work)
-            .into_iter()
-            .map(|part| {
-                let (types, readers, events_of) = (&types, &readers, &events_of);
-                scope.spawn(move || {
-                    let mut key_pass = KeyPass::new(view, &pass.table, types);
-                    let mut reads = Vec::new();
-                    for group in part {
-                        readers.read(group, &mut reads);
-                        key_pass.run(events_of(group), &reads);
-                    }
-                    key_pass.found
-                })
-            })
-            .collect();
-        workers.into_iter().map(|worker| worker.join().expect("a pass over a key does not panic")).collect()
-    });
-
-    let place = Place::of(readers.into_order());
-    drop(events);
-    let slots: Vec<ArrayRef> = (0..types.len())
-        .map(|slot| {
-            let none = || Cells::new(types[slot]);
-            let parts = found.iter_mut().map(|part| std::mem::replace(&mut part.slots[slot], none())).collect();
-            array(parts, types[slot], &place, &pass.table.texts)
-        })
-        .collect();
-    let no_history: Vec<bool> = found.iter().flat_map(|part| part.no_history.iter().copied()).collect();
-    let no_history: BooleanArray = (0..rows).map(|row| Some(no_history[place.get(row)])).collect();
+    let mut shares = shares(pass, spine, up_to, &types);
+    let slots: Vec<ArrayRef> =
+        types.iter().enumerate().map(|(slot, data_type)| column(&mut shares, slot, *data_type, rows)).collect();
+    let mut no_history = vec![false; rows];
+    for share in &shares {
+        for (row, none) in share.rows.iter().zip(&share.found.no_history) {
+            no_history[*row as usize] = *none;
+        }
+    }
+    drop(shares);
 
     let mut columns = expressions::outputs(view, &slots, &spine.as_of)?;
     let mut fields: Vec<Field> =
         view.outputs.iter().map(|column| Field::new(&column.name, column.data_type.arrow(), true)).collect();
-    columns.push(Arc::new(no_history));
+    columns.push(Arc::new(BooleanArray::from(no_history)));
     fields.push(Field::new(NO_HISTORY, arrow::datatypes::DataType::Boolean, false));
     RecordBatch::try_new(Arc::new(ArrowSchema::new(fields)), columns)
         .map_err(|error| FeatureError::Batch(error.to_string()))
+}
+
+/// Every table that the spine has rows for, each worked on by whoever is free.
+fn shares<'p>(pass: &'p AsOfPass<'_>, spine: &Spine, up_to: i64, types: &[DataType]) -> Vec<Share<'p>> {
+    let spread = pass.tables.spread(&spine.keys, spine.as_of.len());
+    let tables = pass.tables.tables();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let (Some(table), Some(rows)) = (tables.get(number), spread.get(number)) else { return done };
+            if !rows.is_empty() {
+                let (rows, found) = one(pass, table, spine, rows, up_to, types);
+                done.push(Share { table, rows, found });
+            }
+        }
+    };
+    if pass.threads == 1 {
+        return work();
+    }
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..pass.threads.min(tables.len())).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("a pass over a key does not panic")).collect()
+    })
+}
+
+fn one(
+    pass: &AsOfPass<'_>,
+    table: &EventTable,
+    spine: &Spine,
+    rows: &[u32],
+    up_to: i64,
+    types: &[DataType],
+) -> (Vec<u32>, Found) {
+    let codes = table.keys.find(&spine.keys, rows);
+    let events = table.by_key();
+    let readers = Readers::new(spine, rows, codes, table.keys.len(), up_to);
+    let mut key_pass = KeyPass::new(pass.view, table, types);
+    let mut reads = Vec::new();
+    for group in 0..readers.len() {
+        readers.read(group, &mut reads);
+        let events = match readers.code(group) {
+            NO_KEY => &[],
+            code => events.of(code as usize),
+        };
+        key_pass.run(events, &reads);
+    }
+    (readers.into_rows(), key_pass.found)
 }
 
 fn check(pass: &AsOfPass<'_>, spine: &Spine) -> Result<(), FeatureError> {
@@ -104,62 +133,56 @@ fn check(pass: &AsOfPass<'_>, spine: &Spine) -> Result<(), FeatureError> {
     Ok(())
 }
 
-/// Stretches of `0..count` of about equal work, at most one a thread.
-fn split(count: usize, threads: usize, work: impl Fn(usize) -> usize) -> Vec<Range<usize>> {
-    let share = (0..count).map(&work).sum::<usize>() / threads + 1;
-    let mut parts = Vec::with_capacity(threads);
-    let (mut start, mut done) = (0, 0);
-    for index in 0..count {
-        done += work(index);
-        if done >= share {
-            parts.push(start..index + 1);
-            (start, done) = (index + 1, 0);
+/// One column in the spine's order, out of the shares' cells, which are given up.
+fn column(shares: &mut [Share<'_>], slot: usize, data_type: DataType, rows: usize) -> ArrayRef {
+    let cells = shares.iter_mut().map(|share| {
+        (share.table, &share.rows, std::mem::replace(&mut share.found.slots[slot], Cells::new(data_type)))
+    });
+    if data_type == DataType::Text {
+        let mut texts: Vec<Option<&str>> = vec![None; rows];
+        for (table, rows, cells) in cells {
+            for (index, row) in rows.iter().enumerate() {
+                texts[*row as usize] = cells.get(index).map(|code| table.texts.text(code as u32));
+            }
+        }
+        return Arc::new(StringArray::from(texts));
+    }
+    let mut words = vec![0i64; rows];
+    let mut missing: Vec<u32> = Vec::new();
+    for (_, rows, cells) in cells {
+        for (index, row) in rows.iter().enumerate() {
+            match cells.get(index) {
+                Some(word) => words[*row as usize] = word,
+                None => missing.push(*row),
+            }
         }
     }
-    parts.push(start..count);
-    parts
-}
-
-/// The parts find rows in the order of the groups: where in all of that is a row of the spine?
-enum Place {
-    Same,
-    Each(Vec<u32>),
-}
-
-impl Place {
-    fn of(order: Order) -> Place {
-        let Order::Each(order) = order else { return Place::Same };
-        let mut place = vec![0u32; order.len()];
-        for (index, row) in order.iter().enumerate() {
-            place[*row as usize] = index as u32;
-        }
-        Place::Each(place)
-    }
-
-    #[inline]
-    fn get(&self, row: usize) -> usize {
-        match self {
-            Place::Same => row,
-            Place::Each(place) => place[row] as usize,
-        }
-    }
-}
-
-/// One column in the spine's order, out of the parts' cells.
-fn array(parts: Vec<Cells>, data_type: DataType, place: &Place, texts: &Texts) -> ArrayRef {
-    let whole = Cells::concat(parts);
-    let cells = (0..whole.len()).map(|row| whole.get(place.get(row)));
+    let nulls = nulls(&missing, rows);
     match data_type {
-        DataType::Bool => Arc::new(cells.map(|cell| cell.map(|word| word == 1)).collect::<BooleanArray>()),
-        DataType::Int => Arc::new(cells.collect::<Int64Array>()),
+        DataType::Bool => {
+            let flags = BooleanBuffer::collect_bool(rows, |row| words[row] == 1);
+            Arc::new(BooleanArray::new(flags, nulls))
+        }
         DataType::Float => {
-            Arc::new(cells.map(|cell| cell.map(|word| f64::from_bits(word as u64))).collect::<Float64Array>())
+            let floats: Vec<f64> = words.into_iter().map(|word| f64::from_bits(word as u64)).collect();
+            Arc::new(Float64Array::new(floats.into(), nulls))
         }
-        DataType::Text => Arc::new(cells.map(|cell| cell.map(|code| texts.text(code as u32))).collect::<StringArray>()),
-        DataType::Date => Arc::new(cells.map(|cell| cell.map(|days| days as i32)).collect::<Date32Array>()),
+        DataType::Date => {
+            let days: Vec<i32> = words.into_iter().map(|days| days as i32).collect();
+            Arc::new(Date32Array::new(days.into(), nulls))
+        }
         DataType::Timestamp => {
-            let array: TimestampMicrosecondArray = cells.collect();
-            Arc::new(array.with_data_type(data_type.arrow()))
+            Arc::new(TimestampMicrosecondArray::new(words.into(), nulls).with_data_type(data_type.arrow()))
         }
+        DataType::Int | DataType::Text => Arc::new(Int64Array::new(words.into(), nulls)),
     }
+}
+
+fn nulls(missing: &[u32], rows: usize) -> Option<NullBuffer> {
+    if missing.is_empty() {
+        return None;
+    }
+    let mut valid = vec![true; rows];
+    missing.iter().for_each(|row| valid[*row as usize] = false);
+    Some(NullBuffer::from(valid))
 }

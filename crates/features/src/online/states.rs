@@ -4,7 +4,7 @@ use karat_core::Instant;
 use super::layout;
 use super::merge::{Records, encode, merge};
 use crate::error::FeatureError;
-use crate::events::{EventTable, Groups};
+use crate::events::{EventTable, Groups, Projected};
 use crate::view::{CompiledView, Retention};
 
 /// Collects history for online state: all of it, or what came since the states were made.
@@ -28,7 +28,9 @@ impl<'v> StateBuilder<'v> {
 
     /// Takes a batch of history: the view's source columns and all hidden ones, in any order of rows.
     pub fn push(&mut self, history: &RecordBatch) -> Result<(), FeatureError> {
-        self.table.push(self.view, history)
+        let projected = Projected::new(self.view, history)?;
+        let rows: Vec<u32> = (0..projected.rows as u32).collect();
+        self.table.append(&self.view.plan, &projected, &rows)
     }
 
     pub fn finish(self) -> States<'v> {
