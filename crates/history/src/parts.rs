@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, TryFutureExt};
-use karat_core::{Digest, DigestWriter};
+use karat_core::{Digest, DigestWriter, hidden};
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -16,10 +16,11 @@ use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::arrow::async_writer::AsyncFileWriter;
 use parquet::arrow::{AsyncArrowWriter, ParquetRecordBatchStreamBuilder};
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
 
 use crate::HistoryError;
 use crate::root::Root;
@@ -27,8 +28,21 @@ use crate::root::Root;
 const ROW_GROUP_ROWS: usize = 128 * 1024;
 const ROW_GROUP_BYTES: usize = 64 << 20;
 
+/// What a column's dictionary may grow to before its values are written as they are: one that hardly repeats would cost
+/// more than it saves.
+const DICTIONARY_BYTES: usize = 64 << 10;
+
+/// Hidden columns that count on from row to row, or stay the same.
+const STEADY: [&str; 4] = [hidden::EVENT_TIME, hidden::KNOWN_TIME, hidden::COMMIT, hidden::ROW];
+
 pub(crate) fn writer_properties() -> WriterProperties {
-    WriterProperties::builder()
+    let steady = STEADY.into_iter().fold(WriterProperties::builder(), |properties, name| {
+        properties
+            .set_column_dictionary_enabled(ColumnPath::from(name), false)
+            .set_column_encoding(ColumnPath::from(name), Encoding::DELTA_BINARY_PACKED)
+    });
+    steady
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES)
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("zstd has a level 1")))
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))

@@ -17,6 +17,9 @@ use karat_project::spec::Model;
 use karat_query::{Table, Tables};
 use karat_serving::{InputOrigin, Pinned};
 use karat_training::TrainingData;
+use parquet::basic::Encoding;
+use parquet::file::properties::WriterProperties;
+use parquet::schema::types::ColumnPath;
 use serde::Serialize;
 
 use crate::{Catalog, Unit, Workspace, pinned};
@@ -249,6 +252,7 @@ pub(crate) async fn as_of_pass(
     let snapshot = workspace.snapshot(source, up_to).await?;
     let stage = workspace.observer.begin(&format!("features of {source}"), snapshot.rows(), Unit::Rows);
     let mut pass = AsOfPass::new(view);
+    pass.reserve(usize::try_from(snapshot.rows())?);
     let mut batches = snapshot.stream(view.source_columns(), &view.hidden_columns(), None);
     while let Some(batch) = batches.next().await {
         let batch = batch?;
@@ -289,7 +293,7 @@ fn write(frame: &RecordBatch, output: &Path) -> Result<()> {
     let file = || std::fs::File::create(&part).with_context(|| format!("{} cannot be written", part.display()));
     match ending {
         "parquet" => {
-            let mut writer = parquet::arrow::ArrowWriter::try_new(file()?, frame.schema(), None)?;
+            let mut writer = parquet::arrow::ArrowWriter::try_new(file()?, frame.schema(), Some(properties(frame)))?;
             writer.write(frame)?;
             writer.close()?;
         }
@@ -303,6 +307,22 @@ fn write(frame: &RecordBatch, output: &Path) -> Result<()> {
         _ => bail!("{}: a training set is written as .parquet or .csv", output.display()),
     }
     std::fs::rename(&part, output).with_context(|| format!("{} cannot be written", output.display()))
+}
+
+/// Keys and times ascend, and so are small as differences; hardly a feature is worth a dictionary, but for text.
+fn properties(frame: &RecordBatch) -> WriterProperties {
+    let mut properties = WriterProperties::builder().set_created_by(format!("karat {}", karat_core::VERSION));
+    for field in frame.schema().fields() {
+        let column = ColumnPath::from(vec![field.name().clone()]);
+        properties = match DataType::of_arrow(field.data_type()) {
+            Some(DataType::Int | DataType::Timestamp) => properties
+                .set_column_dictionary_enabled(column.clone(), false)
+                .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED),
+            Some(DataType::Float) => properties.set_column_dictionary_enabled(column, false),
+            _ => properties,
+        };
+    }
+    properties.build()
 }
 
 #[cfg(test)]

@@ -46,6 +46,14 @@ impl Cells {
         }
     }
 
+    pub(crate) fn reserve(&mut self, cells: usize) {
+        match self {
+            Cells::Flags(flags) => flags.reserve_exact(cells),
+            Cells::Words { words, .. } => words.reserve_exact(cells),
+            Cells::Same { .. } => {}
+        }
+    }
+
     #[inline]
     pub(crate) fn get(&self, index: usize) -> Option<i64> {
         match self {

@@ -1,6 +1,9 @@
 //! Events of every key, column by column.
 
+use std::borrow::Cow;
+
 use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::buffer::NullBuffer;
 use arrow::datatypes::{Date32Type, Int64Type, TimestampMicrosecondType};
 use hashbrown::HashMap;
 use karat_core::{Column, DataType, Value};
@@ -50,6 +53,13 @@ impl EventTable {
 
     pub(crate) fn len(&self) -> usize {
         self.key.len()
+    }
+
+    /// Makes room in the columns that hold a value for each event; those that may be uniform grow when they are not.
+    pub(super) fn reserve(&mut self, events: usize) {
+        self.key.reserve_exact(events);
+        self.event_time.reserve_exact(events);
+        self.arguments.iter_mut().for_each(|cells| cells.reserve(events));
     }
 
     #[inline]
@@ -150,7 +160,7 @@ impl Keys {
     /// Codes of the keys of some rows, [`NO_KEY`] where a part is null; new keys get new codes.
     pub(crate) fn intern(&mut self, columns: &[ArrayRef], rows: &[u32]) -> Vec<u32> {
         match self {
-            Keys::Words { codes, words, .. } => each_run(word_iter(&columns[0], rows), |word| {
+            Keys::Words { codes, words, .. } => each_run(&columns[0], rows, |word| {
                 *codes.entry(word).or_insert_with(|| {
                     words.push(word);
                     (words.len() - 1) as u32
@@ -167,7 +177,7 @@ impl Keys {
     pub(crate) fn find(&self, columns: &[ArrayRef], rows: &[u32]) -> Vec<u32> {
         match self {
             Keys::Words { codes, .. } => {
-                each_run(word_iter(&columns[0], rows), |word| codes.get(&word).copied().unwrap_or(NO_KEY))
+                each_run(&columns[0], rows, |word| codes.get(&word).copied().unwrap_or(NO_KEY))
             }
             Keys::Bytes(texts) => {
                 let code = |row: &u32| key_bytes(columns, *row as usize).and_then(|key| texts.find(&key));
@@ -182,37 +192,48 @@ impl Keys {
     }
 }
 
-/// Codes of words, looked up once where a word repeats the one before; [`NO_KEY`] for null.
-fn each_run(words: impl Iterator<Item = Option<i64>>, mut look_up: impl FnMut(i64) -> u32) -> Vec<u32> {
+/// Codes of the words of some rows, looked up once where a word repeats the one before; [`NO_KEY`] for null.
+fn each_run(column: &ArrayRef, rows: &[u32], mut look_up: impl FnMut(i64) -> u32) -> Vec<u32> {
+    let words = Words::of(column);
     let mut last: Option<(i64, u32)> = None;
-    words
-        .map(|word| {
-            let Some(word) = word else { return NO_KEY };
-            match last {
-                Some((before, code)) if before == word => code,
-                _ => {
-                    let code = look_up(word);
-                    last = Some((word, code));
-                    code
-                }
+    let mut code_of = |row: &u32| {
+        let Some(word) = words.get(*row as usize) else { return NO_KEY };
+        match last {
+            Some((before, code)) if before == word => code,
+            _ => {
+                let code = look_up(word);
+                last = Some((word, code));
+                code
             }
-        })
-        .collect()
+        }
+    };
+    rows.iter().map(&mut code_of).collect()
 }
 
-/// The words of some rows.
-pub(super) fn word_iter<'a>(column: &'a ArrayRef, rows: &'a [u32]) -> Box<dyn Iterator<Item = Option<i64>> + 'a> {
-    macro_rules! words {
-        ($arrow:ty) => {{
-            let array = column.as_primitive::<$arrow>();
-            let word = |row: &u32| array.is_valid(*row as usize).then(|| i64::from(array.value(*row as usize)));
-            Box::new(rows.iter().map(word))
-        }};
+/// A column of words, and where it is null.
+pub(super) struct Words<'a> {
+    words: Cow<'a, [i64]>,
+    nulls: Option<&'a NullBuffer>,
+}
+
+impl<'a> Words<'a> {
+    pub(super) fn of(column: &'a ArrayRef) -> Words<'a> {
+        let words = match DataType::of_arrow(column.data_type()) {
+            Some(DataType::Date) => {
+                column.as_primitive::<Date32Type>().values().iter().map(|day| i64::from(*day)).collect()
+            }
+            Some(DataType::Timestamp) => Cow::Borrowed(&**column.as_primitive::<TimestampMicrosecondType>().values()),
+            _ => Cow::Borrowed(&**column.as_primitive::<Int64Type>().values()),
+        };
+        Words { words, nulls: column.nulls() }
     }
-    match DataType::of_arrow(column.data_type()) {
-        Some(DataType::Date) => words!(Date32Type),
-        Some(DataType::Timestamp) => words!(TimestampMicrosecondType),
-        _ => words!(Int64Type),
+
+    #[inline]
+    pub(super) fn get(&self, row: usize) -> Option<i64> {
+        match self.nulls {
+            Some(nulls) if nulls.is_null(row) => None,
+            _ => Some(self.words[row]),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, RecordBatch};
 use hashbrown::DefaultHashBuilder;
 
 use super::project::Projected;
-use super::table::{EventTable, Keys, key_bytes, word_iter};
+use super::table::{EventTable, Keys, Words, key_bytes};
 use crate::error::FeatureError;
 use crate::view::CompiledView;
 
@@ -38,6 +38,13 @@ impl EventTables {
         filled.try_for_each(|(table, rows)| table.append(&view.plan, &projected, rows))
     }
 
+    /// Makes room for so many events in all.
+    pub(crate) fn reserve(&mut self, events: usize) {
+        // Hashes fill no two tables quite alike.
+        let share = events / TABLES + events / (16 * TABLES);
+        self.tables.iter_mut().for_each(|table| table.reserve(share));
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.tables.iter().map(EventTable::len).sum()
     }
@@ -50,10 +57,10 @@ impl EventTables {
     pub(crate) fn spread(&self, keys: &[ArrayRef], rows: usize) -> Vec<Vec<u32>> {
         let mut spread: Vec<Vec<u32>> = std::iter::repeat_with(Vec::new).take(TABLES).collect();
         spread.iter_mut().for_each(|table| table.reserve(rows / TABLES + rows / (4 * TABLES)));
-        let all: Vec<u32> = (0..rows as u32).collect();
         if self.words {
-            for (row, word) in word_iter(&keys[0], &all).enumerate() {
-                let hash = word.map_or(0, |word| (word as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            let words = Words::of(&keys[0]);
+            for row in 0..rows {
+                let hash = words.get(row).map_or(0, |word| (word as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
                 spread[(hash >> 58) as usize].push(row as u32);
             }
         } else {

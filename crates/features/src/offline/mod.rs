@@ -47,6 +47,11 @@ impl<'v> AsOfPass<'v> {
         AsOfPass { threads: threads.max(1), ..self }
     }
 
+    /// Makes room for so many events.
+    pub fn reserve(&mut self, events: usize) {
+        self.tables.reserve(events);
+    }
+
     /// Takes a batch of history: the view's source columns and all hidden ones, in any order of rows.
     pub fn push(&mut self, history: &RecordBatch) -> Result<(), FeatureError> {
         self.tables.push(self.view, history)

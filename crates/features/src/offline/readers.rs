@@ -2,15 +2,14 @@
 
 use std::ops::Range;
 
-use arrow::array::Array;
+use arrow::array::{Array, Int64Array};
 
 use super::Spine;
 use crate::events::{Groups, NO_KEY};
 use crate::fold::Read;
 
 pub(super) struct Readers<'s> {
-    spine: &'s Spine,
-    up_to: i64,
+    times: Times<'s>,
     groups: Vec<Group>,
     /// Of the spine, group after group.
     rows: Vec<u32>,
@@ -25,9 +24,10 @@ struct Group {
 impl<'s> Readers<'s> {
     /// `codes` of the rows, each less than `count` or [`NO_KEY`].
     pub(super) fn new(spine: &'s Spine, rows: &[u32], mut codes: Vec<u32>, count: usize, up_to: i64) -> Readers<'s> {
+        let times = Times { as_of: spine.as_of.values(), known_at: spine.known_at.as_ref(), up_to };
         let mut readers = match runs(&codes, count) {
             // A spine in the order of its keys needs no grouping.
-            Some(groups) => Readers { spine, up_to, groups, rows: rows.to_vec() },
+            Some(groups) => Readers { times, groups, rows: rows.to_vec() },
             None => {
                 // Rows of keys without events share one more code, so that every row is in a group.
                 codes.iter_mut().filter(|code| **code == NO_KEY).for_each(|code| *code = count as u32);
@@ -40,13 +40,13 @@ impl<'s> Readers<'s> {
                     })
                     .collect();
                 let rows = by_code.into_rows().into_iter().map(|place| rows[place as usize]).collect();
-                Readers { spine, up_to, groups, rows }
+                Readers { times, groups, rows }
             }
         };
         for group in 0..readers.len() {
             let range = readers.rows_of(group);
             let time = |row: &u32| {
-                let read = Read::of_spine(spine, *row as usize, up_to);
+                let read = times.of(*row as usize);
                 (read.as_of, read.known_at)
             };
             let rows = &mut readers.rows[range];
@@ -76,7 +76,7 @@ impl<'s> Readers<'s> {
     pub(super) fn read(&self, group: usize, reads: &mut Vec<Read>) {
         reads.clear();
         let rows = self.rows[self.rows_of(group)].iter();
-        reads.extend(rows.map(|row| Read::of_spine(self.spine, *row as usize, self.up_to)));
+        reads.extend(rows.map(|row| self.times.of(*row as usize)));
     }
 
     /// The rows of the spine in the order of the groups, in each in the order of their times.
@@ -101,13 +101,22 @@ fn runs(codes: &[u32], count: usize) -> Option<Vec<Group>> {
     Some(groups)
 }
 
-impl Read {
-    fn of_spine(spine: &Spine, row: usize, up_to: i64) -> Read {
-        let as_of = spine.as_of.value(row);
-        let known_at = match &spine.known_at {
+/// What each row of a spine reads.
+#[derive(Clone, Copy)]
+struct Times<'s> {
+    as_of: &'s [i64],
+    known_at: Option<&'s Int64Array>,
+    up_to: i64,
+}
+
+impl Times<'_> {
+    #[inline]
+    fn of(self, row: usize) -> Read {
+        let as_of = self.as_of[row];
+        let known_at = match self.known_at {
             Some(known_at) if known_at.is_valid(row) => known_at.value(row),
             _ => as_of,
         };
-        Read { as_of, known_at, up_to }
+        Read { as_of, known_at, up_to: self.up_to }
     }
 }

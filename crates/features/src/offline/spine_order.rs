@@ -1,8 +1,13 @@
 //! The order of a spine's rows: one that depends on their values alone, so that equal data train equally however their
 //! history came about, and that puts a key's rows together in the order of their times.
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
-use arrow::compute::{SortOptions, take_record_batch};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, Date32Array, Int64Array, RecordBatch, TimestampMicrosecondArray, UInt32Array,
+};
+use arrow::compute::{SortOptions, take, take_record_batch};
 use arrow::datatypes::{DataType, Date32Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows, SortField};
@@ -15,54 +20,105 @@ pub fn in_spine_order(rows: RecordBatch) -> Result<RecordBatch, FeatureError> {
 }
 
 fn sort(rows: RecordBatch) -> Result<RecordBatch, ArrowError> {
-    let mut order = match rows.columns() {
-        [first, second, ..] => by_words(words(first).zip(words(second)), rows.num_rows()),
-        _ => by_words(None, rows.num_rows()),
+    let leading = match rows.columns() {
+        [first, second, ..] => words(first).zip(words(second)),
+        _ => None,
     };
+    let leads = leading.is_some();
+    let mut order = by_words(leading, rows.num_rows());
     // A key and a time mostly settle it: only rows that agree on both are compared in the rest.
-    let agree = |a: &(i64, i64, u32), b: &(i64, i64, u32)| (a.0, a.1) == (b.0, b.1);
-    let tied = |tied: &&[(i64, i64, u32)]| tied.len() > 1;
-    let undecided = order.chunk_by(agree).filter(tied).flatten().map(|(_, _, row)| *row);
+    let agree = |a: &Placed, b: &Placed| (a.first, a.second) == (b.first, b.second);
+    let undecided = order.chunk_by(agree).filter(|tied| tied.len() > 1).flatten().map(|placed| placed.row);
     let encoded = encode(&take_record_batch(&rows, &UInt32Array::from_iter_values(undecided))?)?;
     let mut before = 0;
     for group in order.chunk_by_mut(agree).filter(|group| group.len() > 1) {
         let mut places: Vec<(usize, u32)> =
-            group.iter().enumerate().map(|(place, (_, _, row))| (before + place, *row)).collect();
+            group.iter().enumerate().map(|(place, placed)| (before + place, placed.row)).collect();
         before += group.len();
         places.sort_by(|(a, _), (b, _)| encoded.row(*a).cmp(&encoded.row(*b)));
-        for (cell, (_, row)) in group.iter_mut().zip(places) {
-            cell.2 = row;
+        for (placed, (_, row)) in group.iter_mut().zip(places) {
+            placed.row = row;
         }
     }
-    if order.iter().enumerate().all(|(place, (_, _, row))| place == *row as usize) {
+    if order.iter().enumerate().all(|(place, placed)| place == placed.row as usize) {
         return Ok(rows);
     }
-    take_record_batch(&rows, &UInt32Array::from_iter_values(order.into_iter().map(|(_, _, row)| row)))
+    let places = UInt32Array::from_iter_values(order.iter().map(|placed| placed.row));
+    let column = |(index, column): (usize, &ArrayRef)| match index {
+        0 if leads => Ok(of_words(column.data_type(), order.iter().map(|placed| placed.first))),
+        1 if leads => Ok(of_words(column.data_type(), order.iter().map(|placed| placed.second))),
+        _ => take(column, &places, None),
+    };
+    let columns = rows.columns().iter().enumerate().map(column).collect::<Result<_, _>>()?;
+    RecordBatch::try_new(rows.schema(), columns)
+}
+
+type Words<'a> = Cow<'a, [i64]>;
+
+/// A row under the words it is sorted by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Placed {
+    first: i64,
+    second: i64,
+    row: u32,
 }
 
 /// Rows in the order of two columns of words; without them, as they stand and all alike.
-fn by_words(words: Option<(Vec<i64>, Vec<i64>)>, rows: usize) -> Vec<(i64, i64, u32)> {
-    let Some((first, second)) = words else { return (0..rows as u32).map(|row| (0, 0, row)).collect() };
-    let mut order: Vec<(i64, i64, u32)> =
-        first.into_iter().zip(second).zip(0..).map(|((first, second), row)| (first, second, row)).collect();
-    order.sort_unstable();
+fn by_words(words: Option<(Words<'_>, Words<'_>)>, rows: usize) -> Vec<Placed> {
+    let placed = |first, second, row: usize| Placed { first, second, row: row as u32 };
+    let Some((first, second)) = words else { return (0..rows).map(|row| placed(0, 0, row)).collect() };
+    let (Some(least), Some(greatest)) = (first.iter().min(), first.iter().max()) else { return Vec::new() };
+    // First into stretches of about so many rows, by how far the word lies from the least; then each in a cache.
+    let spread = greatest.abs_diff(*least);
+    let stretches = (rows / STRETCH_ROWS).next_power_of_two();
+    let shift = (u64::BITS - spread.leading_zeros()).saturating_sub(stretches.trailing_zeros());
+    let stretch = |word: i64| word.abs_diff(*least).checked_shr(shift).unwrap_or(0) as usize;
+    let mut next = vec![0u32; stretches + 1];
+    first.iter().for_each(|word| next[stretch(*word) + 1] += 1);
+    let mut before = 0;
+    for count in &mut next {
+        before += *count;
+        *count = before;
+    }
+    let mut order = vec![Placed::default(); rows];
+    for (row, (first, second)) in first.iter().zip(second.iter()).enumerate() {
+        let place = &mut next[stretch(*first)];
+        order[*place as usize] = placed(*first, *second, row);
+        *place += 1;
+    }
+    let mut start = 0;
+    for end in next.into_iter().take(stretches) {
+        order[start..end as usize].sort_unstable();
+        start = end as usize;
+    }
     order
 }
 
+const STRETCH_ROWS: usize = 256;
+
 /// A column without nulls whose order is that of 64-bit words.
-fn words(column: &ArrayRef) -> Option<Vec<i64>> {
+fn words(column: &ArrayRef) -> Option<Words<'_>> {
     if column.null_count() > 0 {
         return None;
     }
     match column.data_type() {
-        DataType::Int64 => Some(column.as_primitive::<Int64Type>().values().to_vec()),
+        DataType::Int64 => Some(Cow::Borrowed(&**column.as_primitive::<Int64Type>().values())),
         DataType::Date32 => {
             Some(column.as_primitive::<Date32Type>().values().iter().map(|day| i64::from(*day)).collect())
         }
         DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            Some(column.as_primitive::<TimestampMicrosecondType>().values().to_vec())
+            Some(Cow::Borrowed(&**column.as_primitive::<TimestampMicrosecondType>().values()))
         }
         _ => None,
+    }
+}
+
+/// The column that these are the [`words`] of.
+fn of_words(data_type: &DataType, words: impl Iterator<Item = i64>) -> ArrayRef {
+    match data_type {
+        DataType::Int64 => Arc::new(Int64Array::from_iter_values(words)),
+        DataType::Date32 => Arc::new(Date32Array::from_iter_values(words.map(|day| day as i32))),
+        _ => Arc::new(TimestampMicrosecondArray::from_iter_values(words).with_data_type(data_type.clone())),
     }
 }
 
@@ -75,9 +131,8 @@ fn encode(rows: &RecordBatch) -> Result<Rows, ArrowError> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use arrow::array::{Float64Array, Int64Array, StringArray};
+    use arrow::array::{Float64Array, StringArray};
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -101,6 +156,25 @@ mod tests {
         let texts: ArrayRef = Arc::new(StringArray::from(vec![None, Some("a"), Some("a"), Some("a"), None]));
         let by_bytes = sorted(vec![("key", texts), ("time", times), ("rest", rest)]);
         assert_eq!(by_bytes.concat().join(" "), "a 6 null a 7 -0.5 a 7 0.5 null 5 1 null 5 null");
+    }
+
+    proptest! {
+        #[test]
+        fn words_anywhere_are_sorted(
+            words in prop_oneof![
+                prop::collection::vec((any::<i64>(), any::<i64>()), 0..2000),
+                prop::collection::vec((-3..3i64, -3..3i64), 0..2000),
+                prop::collection::vec((prop_oneof![Just(i64::MIN), Just(i64::MAX), 0..900i64], 0..9i64), 0..2000),
+            ],
+        ) {
+            let (first, second): (Vec<i64>, Vec<i64>) = words.iter().copied().unzip();
+            let found = by_words(Some((first.into(), second.into())), words.len());
+            let mut wanted: Vec<Placed> = words.iter().enumerate()
+                .map(|(row, (first, second))| Placed { first: *first, second: *second, row: row as u32 })
+                .collect();
+            wanted.sort();
+            prop_assert_eq!(found, wanted);
+        }
     }
 
     #[test]
