@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
-use arrow::compute::concat_batches;
 use arrow::datatypes::{Date32Type, Field, Int64Type, Schema as ArrowSchema, TimestampMicrosecondType};
 use futures::StreamExt;
 use karat_core::{DataType, Digest, Instant, Name, Zone};
@@ -198,10 +197,10 @@ async fn spine_rows(
     let mut tables = Tables::new();
     tables.insert(source.as_str(), Table::current(planned.plan.shape(), Some(snapshot)));
     let sql = format!("SELECT {columns} FROM {}", quoted(source));
-    let batches = workspace.engine.query(&sql, &tables).await?.collect().await?;
-    let Some(first) = batches.first() else { bail!("source {source} has no rows: nothing can be learned from it") };
-    let rows = concat_batches(&first.schema(), &batches)?;
-    drop(batches);
+    let rows = workspace.engine.query(&sql, &tables).await?.whole().await?;
+    if rows.num_rows() == 0 {
+        bail!("source {source} has no rows: nothing can be learned from it");
+    }
     Ok((tokio::task::block_in_place(|| karat_features::in_spine_order(rows))?, commit))
 }
 

@@ -17,7 +17,7 @@ pub(crate) enum Cells {
     /// `valid` is empty while there is no null.
     Words { words: Vec<i64>, valid: Vec<bool> },
     /// All the same so far.
-    Same { cell: Option<i64>, len: usize, data_type: DataType },
+    Same { cell: Option<i64>, len: usize, data_type: DataType, reserved: usize },
 }
 
 impl Cells {
@@ -30,12 +30,12 @@ impl Cells {
 
     /// For columns that are likely to have one value throughout: takes no memory while they do.
     pub(crate) fn uniform(data_type: DataType) -> Cells {
-        Cells::Same { cell: None, len: 0, data_type }
+        Cells::same(None, 0, data_type)
     }
 
     /// One cell, `len` times over.
     pub(crate) fn same(cell: Option<i64>, len: usize, data_type: DataType) -> Cells {
-        Cells::Same { cell, len, data_type }
+        Cells::Same { cell, len, data_type, reserved: 0 }
     }
 
     /// As [`Cells::new`], with room for so many.
@@ -50,7 +50,8 @@ impl Cells {
         match self {
             Cells::Flags(flags) => flags.reserve_exact(cells),
             Cells::Words { words, .. } => words.reserve_exact(cells),
-            Cells::Same { .. } => {}
+            // For when it turns out not to be.
+            Cells::Same { len, reserved, .. } => *reserved = *len + cells,
         }
     }
 
@@ -85,8 +86,8 @@ impl Cells {
                 *same = cell;
                 *len += 1;
             }
-            Cells::Same { cell: same, len, data_type } => {
-                let mut cells = Cells::new(*data_type);
+            Cells::Same { cell: same, len, data_type, reserved } => {
+                let mut cells = Cells::with_capacity(*data_type, *reserved);
                 (0..*len).for_each(|_| cells.push(*same));
                 cells.push(cell);
                 *self = cells;

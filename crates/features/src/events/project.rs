@@ -60,7 +60,7 @@ impl EventTable {
         for (cells, array) in self.arguments.iter_mut().zip(&batch.arguments) {
             cells.append(array, rows, &mut self.texts);
         }
-        self.key.extend(self.keys.intern(&batch.keys, rows));
+        self.append_keys(&batch.keys, rows);
         let known = batch.known_time.values();
         match batch.event_time.as_ref().map(Int64Array::values) {
             Some(event) => {

@@ -32,6 +32,8 @@ pub(crate) struct EventTable {
     /// Codes of what `_nulled` says, where it says something of a column that matters.
     pub(crate) nulled: Cells,
     pub(crate) texts: Texts,
+    /// By event, in place of `key`: the word that is its key.
+    late: Option<Vec<i64>>,
 }
 
 impl EventTable {
@@ -48,18 +50,54 @@ impl EventTable {
             arguments: plan.arguments.iter().map(|argument| Cells::new(argument.data_type)).collect(),
             nulled: Cells::uniform(DataType::Text),
             texts: Texts::default(),
+            late: None,
         }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.key.len()
+        self.event_time.len()
     }
 
-    /// Makes room in the columns that hold a value for each event; those that may be uniform grow when they are not.
+    /// A table whose keys are told apart only when it is complete, and can be kept in the caches meanwhile.
+    pub(crate) fn late(keys: &[Column], plan: &Plan) -> EventTable {
+        let words = Keys::are_words(keys).then(Vec::new);
+        EventTable { late: words, ..EventTable::new(keys, plan) }
+    }
+
+    /// Makes room for so many events.
     pub(super) fn reserve(&mut self, events: usize) {
-        self.key.reserve_exact(events);
+        match &mut self.late {
+            Some(words) => words.reserve_exact(events),
+            None => self.key.reserve_exact(events),
+        }
         self.event_time.reserve_exact(events);
-        self.arguments.iter_mut().for_each(|cells| cells.reserve(events));
+        self.arguments.iter_mut().chain(&mut self.identity).for_each(|cells| cells.reserve(events));
+    }
+
+    /// Appends the keys of some rows of a batch.
+    pub(super) fn append_keys(&mut self, columns: &[ArrayRef], rows: &[u32]) {
+        match &mut self.late {
+            Some(late) => {
+                let words = Words::of(&columns[0]);
+                late.extend(rows.iter().map(|row| words.get(*row as usize).expect("events have whole keys")));
+            }
+            None => self.key.extend(self.keys.intern(columns, rows)),
+        }
+    }
+
+    /// The keys there are, and the events of each.
+    pub(crate) fn grouped(&self) -> (Cow<'_, Keys>, Groups) {
+        let Some(late) = &self.late else { return (Cow::Borrowed(&self.keys), self.by_key()) };
+        let mut keys = self.keys.clone();
+        let codes: Vec<u32> = match &mut keys {
+            Keys::Words { codes, words, .. } => {
+                let code = |word: &i64| code_of(codes, words, *word);
+                late.iter().map(code).collect()
+            }
+            Keys::Bytes(_) => unreachable!("only words are told apart late"),
+        };
+        let groups = Groups::new(&codes, keys.len());
+        (Cow::Owned(keys), groups)
     }
 
     #[inline]
@@ -121,7 +159,7 @@ impl Groups {
 }
 
 /// Entity keys as codes 0, 1, 2…
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Keys {
     /// One column whose cells are words: no bytes need be made of them.
     Words {
@@ -160,12 +198,7 @@ impl Keys {
     /// Codes of the keys of some rows, [`NO_KEY`] where a part is null; new keys get new codes.
     pub(crate) fn intern(&mut self, columns: &[ArrayRef], rows: &[u32]) -> Vec<u32> {
         match self {
-            Keys::Words { codes, words, .. } => each_run(&columns[0], rows, |word| {
-                *codes.entry(word).or_insert_with(|| {
-                    words.push(word);
-                    (words.len() - 1) as u32
-                })
-            }),
+            Keys::Words { codes, words, .. } => each_run(&columns[0], rows, |word| code_of(codes, words, word)),
             Keys::Bytes(texts) => {
                 let code = |row: &u32| key_bytes(columns, *row as usize).map_or(NO_KEY, |key| texts.intern(&key));
                 rows.iter().map(code).collect()
@@ -190,6 +223,14 @@ impl Keys {
     pub(super) fn are_words(columns: &[Column]) -> bool {
         matches!(columns, [Column { data_type: DataType::Int | DataType::Date | DataType::Timestamp, .. }])
     }
+}
+
+/// The code of a word, which gets the next one if it is new.
+fn code_of(codes: &mut HashMap<i64, u32>, words: &mut Vec<i64>, word: i64) -> u32 {
+    *codes.entry(word).or_insert_with(|| {
+        words.push(word);
+        (words.len() - 1) as u32
+    })
 }
 
 /// Codes of the words of some rows, looked up once where a word repeats the one before; [`NO_KEY`] for null.

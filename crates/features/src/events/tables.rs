@@ -22,7 +22,7 @@ pub(crate) struct EventTables {
 
 impl EventTables {
     pub(crate) fn new(view: &CompiledView) -> EventTables {
-        let table = || EventTable::new(view.key_columns(), &view.plan);
+        let table = || EventTable::late(view.key_columns(), &view.plan);
         EventTables {
             tables: std::iter::repeat_with(table).take(TABLES).collect(),
             words: Keys::are_words(view.key_columns()),

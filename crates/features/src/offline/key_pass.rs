@@ -4,7 +4,6 @@ use super::run::Found;
 use crate::events::{EventTable, KeyEvents};
 use crate::fold::{Fold, Folded, Read, WindowStarts, select};
 use crate::view::CompiledView;
-use karat_core::DataType;
 
 pub(super) struct KeyPass<'v> {
     view: &'v CompiledView,
@@ -21,11 +20,11 @@ pub(super) struct KeyPass<'v> {
 }
 
 impl<'v> KeyPass<'v> {
-    pub(super) fn new(view: &'v CompiledView, table: &'v EventTable, types: &[DataType]) -> KeyPass<'v> {
+    pub(super) fn new(view: &'v CompiledView, table: &'v EventTable, found: Found) -> KeyPass<'v> {
         KeyPass {
             view,
             table,
-            found: Found::new(types),
+            found,
             events: KeyEvents::new(&view.plan),
             fold: Fold::new(&view.plan),
             windows: WindowStarts::new(&view.plan),

@@ -23,8 +23,11 @@ pub(super) struct Found {
 }
 
 impl Found {
-    pub(super) fn new(types: &[DataType]) -> Found {
-        Found { slots: types.iter().map(|data_type| Cells::new(*data_type)).collect(), no_history: Vec::new() }
+    pub(super) fn new(types: &[DataType], rows: usize) -> Found {
+        Found {
+            slots: types.iter().map(|data_type| Cells::with_capacity(*data_type, rows)).collect(),
+            no_history: Vec::with_capacity(rows),
+        }
     }
 }
 
@@ -95,10 +98,11 @@ fn one(
     up_to: i64,
     types: &[DataType],
 ) -> (Vec<u32>, Found) {
-    let codes = table.keys.find(&spine.keys, rows);
-    let events = table.by_key();
-    let readers = Readers::new(spine, rows, codes, table.keys.len(), up_to);
-    let mut key_pass = KeyPass::new(pass.view, table, types);
+    let (keys, events) = table.grouped();
+    let codes = keys.find(&spine.keys, rows);
+    let readers = Readers::new(spine, rows, codes, keys.len(), up_to);
+    drop(keys);
+    let mut key_pass = KeyPass::new(pass.view, table, Found::new(types, rows.len()));
     let mut reads = Vec::new();
     for group in 0..readers.len() {
         readers.read(group, &mut reads);

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::TableReference;
 use datafusion::common::config::ConfigNonZeroUsize;
@@ -131,7 +132,28 @@ impl Answer {
         use futures::TryStreamExt;
         self.batches.try_collect().boxed()
     }
+
+    /// All of it in one batch. What comes in is joined now and then: small buffers by the thousand, freed only at the
+    /// end, would leave the process as large as it was.
+    pub fn whole(mut self) -> BoxFuture<'static, Result<RecordBatch>> {
+        async move {
+            let (mut joined, mut small) = (Vec::new(), Vec::new());
+            while let Some(batch) = self.batches.next().await {
+                small.push(batch?);
+                if small.len() == JOINED_BATCHES {
+                    joined.push(concat_batches(&self.schema, &small)?);
+                    small.clear();
+                }
+            }
+            joined.extend(small);
+            Ok(concat_batches(&self.schema, &joined)?)
+        }
+        .boxed()
+    }
 }
+
+/// How many batches are joined to one.
+const JOINED_BATCHES: usize = 64;
 
 pub(crate) fn session(runtime: Option<Arc<RuntimeEnv>>) -> SessionContext {
     let mut config = SessionConfig::new().with_batch_size(crate::read::BATCH_ROWS).with_information_schema(true);
