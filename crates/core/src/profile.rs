@@ -7,14 +7,16 @@ use serde::{Deserialize, Serialize};
 use crate::{DataType, Name};
 
 /// The newest form of a profile's JSON.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
     pub format_version: u32,
     pub source: Name,
-    /// Rows that could be read, before `prepare` and the contract.
-    pub read: u64,
+    /// Rows whose cells could be read, before `prepare` and the contract: those that the columns' figures are of. Version 1
+    /// called it `read`.
+    #[serde(alias = "read")]
+    pub readable: u64,
     /// Rows that `prepare` and the contract let through.
     pub accepted: u64,
     /// Rows as read that agree with an earlier one in every column.

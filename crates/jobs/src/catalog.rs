@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 use indexmap::IndexMap;
 use karat_core::{Column, DataType, Digest, Name, Schema};
-use karat_features::{CompiledView, Definition, Identity, SourceDefinition};
+use karat_features::{CompiledView, Definition, DefinitionError, Identity, SourceDefinition};
 use karat_project::spec::{Entity, FeatureView, Model, ModelFeatures, Source};
 use karat_project::{Kind, Problem, Problems, Project, ResourceRef};
 use karat_query::{QueryError, SourcePlan};
@@ -52,7 +52,9 @@ impl Catalog {
                 Ok(view) => {
                     views.insert(name.clone(), view);
                 }
-                Err((at, message)) => problems.push(problem(project, Kind::FeatureView, name, &at, message)),
+                Err(wrong) => problems.extend(
+                    wrong.into_iter().map(|(at, message)| problem(project, Kind::FeatureView, name, &at, message)),
+                ),
             }
         }
         let catalog = Catalog { sources, views };
@@ -81,6 +83,9 @@ impl Catalog {
     }
 }
 
+/// A problem's path in its file, and the problem.
+type Wrong = (String, String);
+
 fn problem(project: &Project, kind: Kind, name: &Name, at: &str, message: String) -> Problem {
     project.problem(&ResourceRef::new(kind, name.clone()), at, message)
 }
@@ -97,9 +102,9 @@ fn compile_sources(project: &Project, problems: &mut Vec<Problem>) -> IndexMap<N
             Ok(planned) => {
                 done.insert(source.name.clone(), planned);
             }
-            Err((at, message)) => {
-                problems.push(problem(project, Kind::Source, &source.name, &at, message));
-            }
+            Err(wrong) => problems.extend(
+                wrong.into_iter().map(|(at, message)| problem(project, Kind::Source, &source.name, &at, message)),
+            ),
         }
     }
     done
@@ -110,13 +115,15 @@ fn compile_source(
     source: &Source,
     needs: &BTreeSet<Name>,
     done: &IndexMap<Name, PlannedSource>,
-) -> Result<PlannedSource, (String, String)> {
+) -> Result<PlannedSource, Vec<Wrong>> {
     let schemas: BTreeMap<Name, Schema> =
         needs.iter().map(|need| (need.clone(), done[need].plan.schema().clone())).collect();
-    let plan = SourcePlan::new(source, project.root(), &schemas).map_err(|error| match error {
+    let placed = |error: QueryError| match error {
         QueryError::Source { at, problem, .. } => (at, problem),
         other => ("name".to_owned(), other.to_string()),
-    })?;
+    };
+    let plan = SourcePlan::check(source, project.root(), &schemas)
+        .map_err(|problems| problems.into_iter().map(placed).collect::<Vec<_>>())?;
     let definition = SourceDefinition {
         name: source.name.clone(),
         columns: plan.schema().clone(),
@@ -170,14 +177,15 @@ fn origin_digest(
     Digest::of_json(&origin)
 }
 
-fn compile_view(spec: &FeatureView, entity: &Entity, source: &PlannedSource) -> Result<PlannedView, (String, String)> {
+fn compile_view(spec: &FeatureView, entity: &Entity, source: &PlannedSource) -> Result<PlannedView, Vec<Wrong>> {
     if entity.key_type == DataType::Float {
-        return Err(("entity".to_owned(), "a key is no float: two floats that look equal may not be".to_owned()));
+        return Err(vec![("entity".to_owned(), "a key is no float: two floats that look equal may not be".to_owned())]);
     }
-    let definition = Definition::new(spec, std::slice::from_ref(entity), source.definition.clone())
-        .map_err(|error| (error.path(), error.to_string()))?;
+    let placed = |error: DefinitionError| (error.path(), error.to_string());
+    let definition = Definition::check(spec, std::slice::from_ref(entity), source.definition.clone())
+        .map_err(|problems| problems.into_iter().map(placed).collect::<Vec<_>>())?;
     let digest = definition.digest();
-    let view = CompiledView::compile(definition).map_err(|error| (error.path(), error.to_string()))?;
-    view.retention(spec.online_horizon).map_err(|error| ("online_horizon".to_owned(), error.to_string()))?;
+    let view = CompiledView::compile(definition).map_err(|error| vec![placed(error)])?;
+    view.retention(spec.online_horizon).map_err(|error| vec![("online_horizon".to_owned(), error.to_string())])?;
     Ok(PlannedView { spec: spec.clone(), entity: entity.clone(), view, digest })
 }

@@ -6,6 +6,7 @@ use karat_project::spec::{Model, ModelFeatures};
 use karat_serving::{Input, InputOrigin, Pinned, PinnedView, ReasonGroup};
 
 use crate::Catalog;
+use crate::train::metrics::unmeasurable;
 
 /// What keeps the model from being trained, each with the path in its file.
 pub fn problems(catalog: &Catalog, project: &Project, model: &Model) -> Vec<(String, String)> {
@@ -46,9 +47,11 @@ pub fn problems(catalog: &Catalog, project: &Project, model: &Model) -> Vec<(Str
         }
     }
     for (place, gate) in model.gates.iter().enumerate() {
-        if let Err(error) = karat_registry::gates::Gate::parse(gate) {
-            problems.push((format!("gates[{place}]"), error.to_string()));
-        }
+        let problem = match karat_registry::gates::Gate::parse(gate) {
+            Ok(gate) => unmeasurable(&gate, model),
+            Err(error) => Some(error.to_string()),
+        };
+        problems.extend(problem.map(|problem| (format!("gates[{place}]"), problem)));
     }
     if spine.is_some()
         && let Err(problem) = pin(catalog, project, model)

@@ -49,7 +49,8 @@ pub async fn run(workspace: &Workspace, run: &str) -> Result<Reproduced> {
         let bytes = workspace.artifacts.get(&format!("runs/{}/{name}", run.run_id)).await;
         bytes.with_context(|| format!("run {} left no {name}: it did not finish", run.run_id))
     };
-    let model: Model = serde_json::from_slice(&file("model.spec.json").await?).context("the run's model spec")?;
+    let model: Model =
+        serde_json::from_slice(&file(train::record::SPEC_FILE).await?).context("the run's model spec")?;
     let pinned = Pinned::from_file(&file(FEATURES_FILE).await?).map_err(anyhow::Error::msg)?;
     for view in &pinned.views {
         CompiledView::compile(view.definition.clone())?;

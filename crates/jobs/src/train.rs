@@ -1,8 +1,8 @@
 //! A training from spine to registered version, recorded as a run.
 
 pub(crate) mod champion;
-mod metrics;
-mod record;
+pub(crate) mod metrics;
+pub(crate) mod record;
 
 use std::collections::BTreeMap;
 use std::time::Instant as Stopwatch;
@@ -118,7 +118,7 @@ pub(crate) fn fit(workspace: &Workspace, model: &spec::Model, set: &TrainingSet)
     Ok(tokio::task::block_in_place(|| train(&set.data, model, &options))?)
 }
 
-/// Gates on numbers are measured on the test part, gates on the champion on the rows after both models' last label.
+/// Gates on numbers are measured on the test part, gates on the champion on those of its rows that neither has learned from.
 fn gates(
     model: &spec::Model,
     comparison: &champion::Comparison,

@@ -12,7 +12,7 @@ use arrow::datatypes::{Date32Type, Field, Int64Type, Schema as ArrowSchema, Time
 use futures::StreamExt;
 use karat_core::{DataType, Digest, Instant, Name, Zone};
 use karat_features::{AsOfPass, CompiledView, Spine};
-use karat_project::spec::Model;
+use karat_project::spec::{Model, Split};
 use karat_query::{Table, Tables};
 use karat_serving::{InputOrigin, Pinned};
 use karat_training::TrainingData;
@@ -21,7 +21,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 use serde::Serialize;
 
-use crate::{Catalog, Unit, Workspace, pinned};
+use crate::{Catalog, Unit, Usage, Workspace, pinned};
 
 /// The commits a training set is read at, by source.
 pub type Commits = BTreeMap<Name, u64>;
@@ -54,11 +54,12 @@ pub struct Written {
 
 /// Applies and ingests what is new, then writes the training set of a model.
 pub async fn run(workspace: &Workspace, model: &str, output: &Path) -> Result<Written> {
+    let form = Form::of(output)?;
     crate::ingest::ensure(workspace).await?;
     let model = workspace.model(model)?;
     let set = assemble(workspace, model, None).await?;
     let frame = set.frame(&model.spine.label)?;
-    write(&frame, output)?;
+    write(&frame, output, form)?;
     Ok(Written {
         model: model.name.clone(),
         output: output.display().to_string(),
@@ -84,9 +85,21 @@ pub async fn assemble_pinned(
     pinned: Pinned,
     at: Option<&Commits>,
 ) -> Result<TrainingSet> {
+    assemble_for(workspace, model, pinned, &model.split, at).await
+}
+
+/// Today's spine, row for row, for another version of the model: its inputs, and what its split looks at.
+pub async fn assemble_for(
+    workspace: &Workspace,
+    model: &Model,
+    pinned: Pinned,
+    split: &Split,
+    at: Option<&Commits>,
+) -> Result<TrainingSet> {
     let catalog = workspace.catalog()?;
     let up_to = |source: &Name| at.and_then(|at| at.get(source).copied());
-    let (rows, spine_commit) = spine_rows(workspace, &catalog, model, up_to(&model.spine.source)).await?;
+    let also: Vec<&str> = spine_inputs(&pinned, split).map(|(name, _)| name).collect();
+    let (rows, spine_commit) = spine_rows(workspace, &catalog, model, &also, up_to(&model.spine.source)).await?;
     let zone = workspace.project.sources()[&model.spine.source].zone();
     let column =
         |name: &str| rows.column_by_name(name).cloned().with_context(|| format!("the spine has no column {name}"));
@@ -120,7 +133,7 @@ pub async fn assemble_pinned(
         as_of,
         label_time,
         keys: vec![key.clone()],
-        groups: many(&mut model.split.column.iter())?,
+        groups: many(&mut split.column.iter())?,
         profile: many(&mut model.profile.iter())?,
         words: pinned.inputs.iter().map(|input| (input.name.clone(), input.words.clone())).collect(),
     };
@@ -171,11 +184,24 @@ impl TrainingSet {
     }
 }
 
-/// The spine's columns, in [their order](karat_features::in_spine_order).
+/// What a version takes from the spine's source beside its time and label, with the type that it needs.
+pub fn spine_inputs<'a>(
+    pinned: &'a Pinned,
+    split: &'a Split,
+) -> impl Iterator<Item = (&'a str, Option<DataType>)> + 'a {
+    let key = (pinned.key.name.as_str(), Some(pinned.key.data_type));
+    let requested = pinned.inputs.iter().filter(|input| matches!(input.origin, InputOrigin::Request));
+    let requested = requested.map(|input| (input.name.as_str(), Some(input.data_type)));
+    std::iter::once(key).chain(requested).chain(split.column.iter().map(|column| (column.as_str(), None)))
+}
+
+/// The spine's columns, in [their order](karat_features::in_spine_order); what is read beside them changes that order only
+/// where rows are alike in all of them.
 async fn spine_rows(
     workspace: &Workspace,
     catalog: &Catalog,
     model: &Model,
+    also: &[&str],
     up_to: Option<u64>,
 ) -> Result<(RecordBatch, u64)> {
     let source = &model.spine.source;
@@ -190,6 +216,7 @@ async fn spine_rows(
     names.extend(model.request.keys().map(String::as_str));
     names.extend(model.split.column.as_deref());
     names.extend(model.profile.iter().map(String::as_str));
+    names.extend(also);
     let mut seen = std::collections::HashSet::new();
     names.retain(|name| seen.insert(*name));
     let columns = names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
@@ -281,29 +308,46 @@ fn distinct(key: &ArrayRef) -> Result<u64> {
     Ok(arrow::compute::partition(std::slice::from_ref(key))?.len() as u64)
 }
 
-/// By the file's ending, whole or not at all.
-fn write(frame: &RecordBatch, output: &Path) -> Result<()> {
-    let ending = output.extension().and_then(|e| e.to_str()).unwrap_or_default();
+/// How a training set is written, by the file's ending.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    Parquet,
+    Csv,
+}
+
+impl Form {
+    fn of(output: &Path) -> Result<Form> {
+        match output.extension().and_then(|ending| ending.to_str()) {
+            Some("parquet") => Ok(Form::Parquet),
+            Some("csv") => Ok(Form::Csv),
+            _ => {
+                bail!(Usage(format!("{}: a training set is written as .parquet or .csv", output.display())))
+            }
+        }
+    }
+}
+
+/// Whole or not at all.
+fn write(frame: &RecordBatch, output: &Path, form: Form) -> Result<()> {
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder {
         std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     }
-    let part = output.with_extension(format!("{ending}.part"));
+    let part = output.with_added_extension("part");
     let file = || std::fs::File::create(&part).with_context(|| format!("{} cannot be written", part.display()));
-    match ending {
-        "parquet" => {
+    match form {
+        Form::Parquet => {
             let mut writer = parquet::arrow::ArrowWriter::try_new(file()?, frame.schema(), Some(properties(frame)))?;
             writer.write(frame)?;
             writer.close()?;
         }
-        "csv" => {
+        Form::Csv => {
             // A timestamp's offset in a CSV is the Z of RFC 3339.
             let mut writer = arrow::csv::WriterBuilder::new()
                 .with_timestamp_tz_format("%Y-%m-%dT%H:%M:%S%.fZ".to_owned())
                 .build(std::io::BufWriter::new(file()?));
             writer.write(frame)?;
         }
-        _ => bail!("{}: a training set is written as .parquet or .csv", output.display()),
     }
     std::fs::rename(&part, output).with_context(|| format!("{} cannot be written", output.display()))
 }

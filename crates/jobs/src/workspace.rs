@@ -55,11 +55,7 @@ impl Workspace {
             Some(uri) => local_path(uri, "file://", project.root())?,
             None => state.clone(),
         };
-        let metadata = match &stores.metadata {
-            Some(uri) => format!("sqlite://{}", local_path(uri, "sqlite://", project.root())?.display()),
-            None => format!("sqlite://{}", state.join("metadata.db").display()),
-        };
-        let metadata = Metadata::open(&metadata).await?;
+        let metadata = Metadata::open(&format!("sqlite://{}", metadata_file(&project)?.display())).await?;
         let engine = Engine::new(EngineOptions { memory_bytes: ENGINE_MEMORY, temp_dir: data.join("tmp") })?;
         Ok(Workspace {
             history: History::open(data.join("history"), metadata.clone())?,
@@ -75,6 +71,14 @@ impl Workspace {
             catalog: OnceLock::new(),
             project,
         })
+    }
+
+    /// As [`Workspace::open`], of a project that has run before; of another `None`, and nothing is made.
+    pub async fn open_existing(project: Project, around: Surroundings) -> Result<Option<Workspace>> {
+        match metadata_file(&project)?.exists() {
+            true => Ok(Some(Workspace::open(project, around).await?)),
+            false => Ok(None),
+        }
     }
 
     /// The online store, opened when first asked for.
@@ -123,6 +127,13 @@ impl Workspace {
 
     pub fn predictions(&self) -> PathBuf {
         self.state.join("predictions")
+    }
+}
+
+fn metadata_file(project: &Project) -> Result<PathBuf> {
+    match &project.config().stores.metadata {
+        Some(uri) => local_path(uri, "sqlite://", project.root()),
+        None => Ok(project.root().join(STATE).join("metadata.db")),
     }
 }
 

@@ -1,6 +1,6 @@
 //! A source made ready to read: its columns worked out, its expressions and checks compiled against them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -72,15 +72,37 @@ pub(crate) struct Prepared {
 
 impl SourcePlan {
     /// `upstream` holds the schemas of the sources that this one's `sql` and `relation` checks name. Reads nothing,
-    /// except the footer of a Parquet file whose columns are not declared.
+    /// except the footer of a Parquet file whose columns are not declared. Fails with the first problem;
+    /// [`SourcePlan::check`] tells them all.
     pub fn new(source: &Source, root: &Path, upstream: &BTreeMap<Name, Schema>) -> Result<SourcePlan> {
-        let (input, read) = input(source, root, upstream)?;
+        SourcePlan::check(source, root, upstream)
+            .map_err(|problems| problems.into_iter().next().expect("who fails names a problem"))
+    }
+
+    /// As [`SourcePlan::new`], with every problem. What reads a column that does not compile is not looked at.
+    pub fn check(
+        source: &Source,
+        root: &Path,
+        upstream: &BTreeMap<Name, Schema>,
+    ) -> std::result::Result<SourcePlan, Vec<QueryError>> {
+        let (input, read) = input(source, root, upstream).map_err(|problem| vec![problem])?;
+        let mut wrong = Wrong::default();
         let mut prepared = read.columns().to_vec();
         let mut prepare = Vec::new();
         for (name, sql) in &source.prepare {
             let at = format!("prepare.{name}");
-            let expression = Expression::compile(sql, &with_row_number(&prepared))
-                .map_err(|error| QueryError::source(&source.name, at, error.to_string()))?;
+            let compiled = wrong.of_expression(sql, || {
+                Expression::compile(sql, &with_row_number(&prepared))
+                    .map_err(|error| QueryError::source(&source.name, at, error.to_string()))
+            });
+            let Some(expression) = compiled else {
+                // Some column, so that whatever names it finds one.
+                if prepared.iter().all(|existing| &existing.name != name) {
+                    prepared.push(Column::new(name, DataType::Text));
+                }
+                wrong.columns.insert(name.clone());
+                continue;
+            };
             let column = Column::new(name, expression.data_type());
             match prepared.iter_mut().find(|existing| &existing.name == name) {
                 Some(existing) => *existing = column,
@@ -90,24 +112,30 @@ impl SourcePlan {
         }
         let prepared = Schema::new(prepared);
         for (index, name) in source.drop.iter().enumerate() {
-            require(source, &prepared, name, &format!("drop.{index}"))?;
+            wrong.of(require(source, &prepared, name, &format!("drop.{index}")));
         }
         let kept: Vec<usize> = (0..prepared.columns().len())
             .filter(|index| !source.drop.contains(&prepared.columns()[*index].name))
             .collect();
         let schema = Schema::new(kept.iter().map(|index| prepared.columns()[*index].clone()).collect());
-        let shape = Shape { identity: identity(source, &schema)?, delivery: source.delivery(), schema };
-        check_times(source, &shape.schema)?;
-        let rules = source
-            .contract
-            .iter()
-            .enumerate()
-            .map(|(index, rule)| CompiledRule::new(&source.name, index, rule, &prepared, upstream))
-            .collect::<Result<Vec<CompiledRule>>>()?;
-        let deleted = match &source.deleted {
-            None => None,
-            Some(sql) => Some(compile_condition(&source.name, "deleted", sql, &prepared)?),
-        };
+        let identity = wrong.of(identity(source, &schema));
+        for (at, name) in [("event_time", &source.event_time), ("known_time", &source.known_time)] {
+            if let Some(name) = name.as_ref().filter(|name| !wrong.columns.contains(*name)) {
+                wrong.of(check_time(source, &schema, at, name));
+            }
+        }
+        let mut rules = Vec::with_capacity(source.contract.len());
+        for (index, rule) in source.contract.iter().enumerate() {
+            if !wrong.columns.iter().any(|column| reads(&rule.check, column)) {
+                rules.extend(wrong.of(CompiledRule::new(&source.name, index, rule, &prepared, upstream)));
+            }
+        }
+        let deleted = source
+            .deleted
+            .as_ref()
+            .and_then(|sql| wrong.of_expression(sql, || compile_condition(&source.name, "deleted", sql, &prepared)));
+        let Some(identity) = identity.filter(|_| wrong.problems.is_empty()) else { return Err(wrong.problems) };
+        let shape = Shape { identity, delivery: source.delivery(), schema };
         let source = source.clone();
         let root = root.to_owned();
         Ok(SourcePlan(Arc::new(Parts { source, root, input, read, prepare, prepared, kept, shape, rules, deleted })))
@@ -223,16 +251,44 @@ fn identity(source: &Source, schema: &Schema) -> Result<Identity> {
     Ok(Identity::Columns(source.keys.clone()))
 }
 
-fn check_times(source: &Source, schema: &Schema) -> Result<()> {
-    for (at, name) in [("event_time", &source.event_time), ("known_time", &source.known_time)] {
-        let Some(name) = name else { continue };
-        let column = require(source, schema, name, at)?;
-        if !column.data_type.is_time() {
-            let problem = format!("`{name}` is {}, where a date or timestamp is needed", column.data_type);
-            return Err(QueryError::source(&source.name, at, problem));
-        }
+fn check_time(source: &Source, schema: &Schema, at: &str, name: &str) -> Result<()> {
+    let column = require(source, schema, name, at)?;
+    if !column.data_type.is_time() {
+        let problem = format!("`{name}` is {}, where a date or timestamp is needed", column.data_type);
+        return Err(QueryError::source(&source.name, at, problem));
     }
     Ok(())
+}
+
+/// What is wrong so far.
+#[derive(Default)]
+struct Wrong {
+    problems: Vec<QueryError>,
+    /// Columns whose type nobody knows.
+    columns: BTreeSet<String>,
+}
+
+impl Wrong {
+    fn of<T>(&mut self, result: Result<T>) -> Option<T> {
+        result.map_err(|problem| self.problems.push(problem)).ok()
+    }
+
+    /// `None` without a problem of its own where the expression reads a column that is wrong.
+    fn of_expression<T>(&mut self, sql: &str, compile: impl FnOnce() -> Result<T>) -> Option<T> {
+        if Expression::names(sql).is_ok_and(|names| names.iter().any(|name| self.columns.contains(name))) {
+            return None;
+        }
+        self.of(compile())
+    }
+}
+
+/// Whether a check looks at the column.
+fn reads(check: &Check, column: &str) -> bool {
+    match check {
+        Check::Unique { columns } => columns.iter().any(|name| name == column),
+        Check::Expression { sql } => Expression::names(sql).is_ok_and(|names| names.iter().any(|name| name == column)),
+        other => other.column() == Some(column),
+    }
 }
 
 fn require<'a>(source: &Source, schema: &'a Schema, name: &str, at: &str) -> Result<&'a Column> {

@@ -36,6 +36,11 @@ impl DefinitionError {
         }
     }
 
+    /// Of those that one view has.
+    pub(crate) fn first(problems: Vec<DefinitionError>) -> DefinitionError {
+        problems.into_iter().next().expect("who fails names a problem")
+    }
+
     pub(crate) fn feature(feature: &str, part: &'static str, reason: impl ToString) -> DefinitionError {
         DefinitionError::Feature { feature: feature.to_owned(), part, reason: reason.to_string() }
     }

@@ -63,13 +63,33 @@ pub struct Definition {
 }
 
 impl Definition {
-    /// Pins a view and checks that it compiles.
+    /// Pins a view and checks that it compiles. Fails with the first problem; [`Definition::check`] tells them all.
     pub fn new(
         view: &FeatureView,
         entities: &[Entity],
         source: SourceDefinition,
     ) -> Result<Definition, DefinitionError> {
-        let keys = entities.iter().map(|entity| key_column(entity, &source)).collect::<Result<Vec<_>, _>>()?;
+        Definition::check(view, entities, source).map_err(DefinitionError::first)
+    }
+
+    /// As [`Definition::new`], with every problem of the view.
+    pub fn check(
+        view: &FeatureView,
+        entities: &[Entity],
+        source: SourceDefinition,
+    ) -> Result<Definition, Vec<DefinitionError>> {
+        let mut problems = Vec::new();
+        let mut keys = Vec::new();
+        for entity in entities {
+            match key_column(entity, &source) {
+                Ok(key) => keys.push(key),
+                Err(problem) => {
+                    problems.push(problem);
+                    // As declared, so that the features are looked at all the same.
+                    keys.push(Column::new(&entity.key, entity.key_type));
+                }
+            }
+        }
         let features = view
             .features
             .iter()
@@ -85,7 +105,18 @@ impl Definition {
             })
             .collect();
         let whole = Definition { view: view.name.clone(), semantics: SEMANTICS, keys, source, features };
-        let needed = CompiledView::compile(whole.clone())?.source_columns().clone();
+        let needed = match CompiledView::compile_all(whole.clone()) {
+            Ok(compiled) if problems.is_empty() => compiled.source_columns().clone(),
+            Ok(_) => return Err(problems),
+            // What a wrong key leads to is no problem of its own.
+            Err(more) => {
+                let is_new = |problem: &DefinitionError| {
+                    problems.is_empty() || matches!(problem, DefinitionError::Feature { .. })
+                };
+                let more: Vec<DefinitionError> = more.into_iter().filter(is_new).collect();
+                return Err(problems.into_iter().chain(more).collect());
+            }
+        };
         let source = SourceDefinition { columns: needed, ..whole.source };
         Ok(Definition { source, ..whole })
     }

@@ -2,18 +2,24 @@ use karat_core::{Column, DataType, Schema, hidden};
 use karat_project::spec::FeatureKind;
 
 use super::arguments::Arguments;
-use super::expressions::{AS_OF, Expressions};
+use super::expressions::{AS_OF, Expressions, Planned};
 use super::slots::Slots;
 use super::{CompiledView, FeaturePlan, Plan, SlotKind};
 use crate::definition::{Definition, DefinitionError, Identity};
 use crate::expression::SEMANTICS;
 
 impl CompiledView {
+    /// Fails with the first problem; [`CompiledView::compile_all`] tells them all.
     pub fn compile(definition: Definition) -> Result<CompiledView, DefinitionError> {
+        CompiledView::compile_all(definition).map_err(DefinitionError::first)
+    }
+
+    /// Fails with a problem for each feature that does not compile; those that read such a one are not told of.
+    pub fn compile_all(definition: Definition) -> Result<CompiledView, Vec<DefinitionError>> {
         if definition.semantics != SEMANTICS {
-            return Err(DefinitionError::Semantics { made: definition.semantics, ours: SEMANTICS });
+            return Err(vec![DefinitionError::Semantics { made: definition.semantics, ours: SEMANTICS }]);
         }
-        check_names(&definition)?;
+        let mut problems = name_problems(&definition);
         let source = &definition.source;
         let mut arguments = Arguments::new(&source.columns);
         let mut slots = Slots::new();
@@ -28,10 +34,16 @@ impl CompiledView {
                         &feature.feature.rows,
                         source.event_time.is_some(),
                         &mut arguments,
-                    )?;
-                    Some((FeaturePlan::Slot(slot), slots.slots[slot].data_type))
+                    );
+                    match slot {
+                        Ok(slot) => Planned::Ready(FeaturePlan::Slot(slot), slots.slots[slot].data_type),
+                        Err(problem) => {
+                            problems.push(problem);
+                            Planned::Wrong
+                        }
+                    }
                 }
-                FeatureKind::Expression { .. } => None,
+                FeatureKind::Expression { .. } => Planned::Waiting,
             });
         }
         let mut expressions = Expressions {
@@ -41,23 +53,34 @@ impl CompiledView {
             plans,
             order: Vec::new(),
             path: Vec::new(),
+            problems: &mut problems,
         };
         for output in 0..definition.features.len() {
-            expressions.compile(output)?;
+            expressions.compile(output);
         }
-        let order = expressions.order;
-        let (features, types): (Vec<FeaturePlan>, Vec<DataType>) =
-            expressions.plans.into_iter().map(|plan| plan.expect("each feature was compiled above")).unzip();
+        let (order, plans) = (expressions.order, expressions.plans);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let (features, types): (Vec<FeaturePlan>, Vec<DataType>) = plans
+            .into_iter()
+            .map(|plan| match plan {
+                Planned::Ready(plan, data_type) => (plan, data_type),
+                Planned::Waiting | Planned::Wrong => unreachable!("a feature without a plan has a problem"),
+            })
+            .unzip();
         let outputs =
             definition.features.iter().zip(types).map(|(feature, data_type)| Column::new(&feature.name, data_type));
         let outputs: Vec<Column> = outputs.collect();
+        let alone = |problem: DefinitionError| vec![problem];
+        let sequence = source.sequence.as_deref().map(|name| column(&definition, "sequence", name)).transpose();
         let mut plan = Plan {
             timed: source.event_time.is_some(),
             include_as_of: source.include_as_of,
             zone: source.time_zone.clone(),
             arguments: arguments.all,
-            sequence: source.sequence.as_deref().map(|name| column(&definition, "sequence", name)).transpose()?,
-            identity: identity(&definition)?,
+            sequence: sequence.map_err(alone)?,
+            identity: identity(&definition).map_err(alone)?,
             nulled: Vec::new(),
             lists: slots.lists,
             windows: slots.windows,
@@ -67,31 +90,33 @@ impl CompiledView {
             order,
         };
         plan.nulled = reported_columns(&plan);
-        let source_columns = source_columns(&definition, &plan)?;
+        let source_columns = source_columns(&definition, &plan).map_err(alone)?;
         Ok(CompiledView { digest: definition.digest(), definition, outputs, source_columns, plan })
     }
 }
 
-fn check_names(definition: &Definition) -> Result<(), DefinitionError> {
+fn name_problems(definition: &Definition) -> Vec<DefinitionError> {
+    let mut problems = Vec::new();
     if definition.keys.is_empty() {
-        return Err(DefinitionError::View(format!("view `{}` has no entity", definition.view)));
+        problems.push(DefinitionError::View(format!("view `{}` has no entity", definition.view)));
     }
     if definition.features.is_empty() {
-        return Err(DefinitionError::View(format!("view `{}` has no features", definition.view)));
+        problems.push(DefinitionError::View(format!("view `{}` has no features", definition.view)));
     }
     let reserved = |name: &str| [AS_OF, crate::NO_HISTORY].contains(&name) || hidden::ALL.contains(&name);
     for (index, feature) in definition.features.iter().enumerate() {
+        let mut wrong = |part, reason| problems.push(DefinitionError::feature(&feature.name, part, reason));
         if reserved(&feature.name) {
-            return Err(DefinitionError::feature(&feature.name, "", "the name is taken: choose another"));
+            wrong("", "the name is taken: choose another");
         }
         if definition.features[..index].iter().any(|other| other.name == feature.name) {
-            return Err(DefinitionError::feature(&feature.name, "", "two features share the name"));
+            wrong("", "two features share the name");
         }
         if feature.feature.rows.last == Some(0) {
-            return Err(DefinitionError::feature(&feature.name, "last", "`last: 0` keeps no events: write 1 or more"));
+            wrong("last", "`last: 0` keeps no events: write 1 or more");
         }
     }
-    Ok(())
+    problems
 }
 
 fn column(definition: &Definition, what: &str, name: &str) -> Result<Column, DefinitionError> {

@@ -11,28 +11,59 @@ use karat_project::spec::FeatureKind;
 
 pub(super) const AS_OF: &str = "as_of";
 
+/// What is known of a feature's plan.
+pub(super) enum Planned {
+    /// An expression that was not compiled yet.
+    Waiting,
+    Ready(FeaturePlan, DataType),
+    /// It does not compile, or reads one that does not: the problem is told.
+    Wrong,
+}
+
+/// The problem that keeps an expression from compiling; `None` where it is another feature's.
+type Problem = Option<DefinitionError>;
+
 pub(super) struct Expressions<'a, 'b> {
     pub(super) definition: &'a Definition,
     pub(super) arguments: &'a mut Arguments<'b>,
     pub(super) slots: &'a mut Slots,
-    /// By output: set for aggregates from the start, for expressions once compiled.
-    pub(super) plans: Vec<Option<(FeaturePlan, DataType)>>,
+    /// By output: known for aggregates from the start, for expressions once compiled.
+    pub(super) plans: Vec<Planned>,
     pub(super) order: Vec<usize>,
     /// The expressions being compiled, outermost first.
     pub(super) path: Vec<usize>,
+    pub(super) problems: &'a mut Vec<DefinitionError>,
 }
 
 impl Expressions<'_, '_> {
-    pub(super) fn compile(&mut self, output: usize) -> Result<DataType, DefinitionError> {
-        if let Some((_, data_type)) = &self.plans[output] {
-            return Ok(*data_type);
+    /// The feature's type; `None` where it does not compile.
+    pub(super) fn compile(&mut self, output: usize) -> Option<DataType> {
+        match &self.plans[output] {
+            Planned::Ready(_, data_type) => return Some(*data_type),
+            Planned::Wrong => return None,
+            Planned::Waiting => {}
         }
+        let depth = self.path.len();
+        let compiled = self.plan(output);
+        self.path.truncate(depth);
+        let (planned, data_type) = match compiled {
+            Ok((plan, data_type)) => (Planned::Ready(plan, data_type), Some(data_type)),
+            Err(problem) => {
+                self.problems.extend(problem);
+                (Planned::Wrong, None)
+            }
+        };
+        self.plans[output] = planned;
+        data_type
+    }
+
+    fn plan(&mut self, output: usize) -> Result<(FeaturePlan, DataType), Problem> {
         let feature = &self.definition.features[output];
         let name = feature.name.as_str();
         let FeatureKind::Expression { sql } = &feature.feature.kind else {
             unreachable!("aggregates are compiled before expressions")
         };
-        let wrong = |reason: &dyn ToString| DefinitionError::feature(name, "expression", reason.to_string());
+        let wrong = |reason: &dyn ToString| Some(DefinitionError::feature(name, "expression", reason.to_string()));
         if self.path.contains(&output) {
             let mut names: Vec<&str> = self.path.iter().map(|index| self.feature_name(*index)).collect();
             names.push(name);
@@ -51,7 +82,6 @@ impl Expressions<'_, '_> {
         let all_known = Expression::names(sql).is_ok_and(|names| names.len() == columns.len());
         let schema = if all_known { Schema::new(columns) } else { self.everything(output) };
         let expression = Expression::compile(sql, &schema).map_err(|error| wrong(&error))?;
-        self.path.pop();
         let data_type = expression.data_type();
         let plan = match (expression.as_column(), inputs.as_slice()) {
             (Some(_), [Input::Slot(slot)]) => FeaturePlan::Slot(*slot),
@@ -60,18 +90,17 @@ impl Expressions<'_, '_> {
                 FeaturePlan::Expression { expression, inputs }
             }
         };
-        self.plans[output] = Some((plan, data_type));
-        Ok(data_type)
+        Ok((plan, data_type))
     }
 
     /// `as_of`, else another feature, else a column.
-    fn input(&mut self, output: usize, name: &str) -> Result<Option<(Input, DataType)>, DefinitionError> {
+    fn input(&mut self, output: usize, name: &str) -> Result<Option<(Input, DataType)>, Problem> {
         if name == AS_OF {
             return Ok(Some((Input::AsOf, DataType::Timestamp)));
         }
         let other = self.definition.features.iter().position(|feature| feature.name == name);
         if let Some(other) = other.filter(|other| *other != output) {
-            let data_type = self.compile(other)?;
+            let data_type = self.compile(other).ok_or(None)?;
             return Ok(Some((Input::Feature(other), data_type)));
         }
         let Some(column) = self.definition.source.columns.column(name) else { return Ok(None) };
@@ -79,7 +108,7 @@ impl Expressions<'_, '_> {
         let argument = self
             .arguments
             .add(&quoted)
-            .map_err(|error| DefinitionError::feature(self.feature_name(output), "expression", error))?;
+            .map_err(|error| Some(DefinitionError::feature(self.feature_name(output), "expression", error)))?;
         let slot = self.slots.column(argument, column.data_type);
         Ok(Some((Input::Slot(slot), column.data_type)))
     }

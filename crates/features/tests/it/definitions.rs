@@ -186,6 +186,22 @@ fn mistakes_name_the_feature_and_the_place() {
         assert_eq!(error.to_string(), message);
         assert_eq!(error.path(), path);
     }
+    // All of them, and none twice: what reads a feature that is wrong is not wrong itself.
+    let several = view_of(
+        [
+            ("a", json!({"mean": "amont"})),
+            ("b", json!({"expression": "a + 1"})),
+            ("c", json!({"expression": "nope + 1"})),
+            ("d", json!({"expression": "e + 1"})),
+            ("e", json!({"expression": "d + 1"})),
+            ("fine", json!({"count": "rows"})),
+        ]
+        .map(|(name, feature)| (name.to_owned(), feature)),
+    );
+    let problems = Definition::check(&several, &[client()], source(&rules())).unwrap_err();
+    let paths: Vec<String> = problems.iter().map(|problem| problem.path()).collect();
+    assert_eq!(paths, ["features.a.mean", "features.c.expression", "features.d.expression"], "{problems:?}");
+
     let mut entity = client();
     entity.key = "cleint".to_owned();
     let error = Definition::new(&view(), &[entity], source(&rules())).unwrap_err();

@@ -104,22 +104,37 @@ fn told(value: &Value) -> String {
 
 /// The last decision in the log that the version made.
 fn newest(workspace: &Workspace, version: &ModelVersion) -> Result<Option<PredictionRecord>> {
-    let mut found = None;
     if !workspace.predictions().exists() {
         return Ok(None);
     }
     let digest = version.digest.as_ref().map(|digest| digest.as_str().to_owned()).unwrap_or_default();
-    for payload in log::read(workspace.predictions())? {
-        let payload = payload?;
-        // The digest stands in the payload as text: payloads of other versions need not be parsed, nor all of this one's.
-        if payload.windows(digest.len().max(1)).any(|window| window == digest.as_bytes()) {
-            found = Some(payload);
+    // The digest stands in the payload as text: payloads of other versions need not be parsed, nor all of this one's.
+    let has_digest = |payload: &[u8]| payload.windows(digest.len().max(1)).any(|window| window == digest.as_bytes());
+    let of_digest = || {
+        let payloads = log::read(workspace.predictions())?;
+        anyhow::Ok(payloads.filter(|payload| payload.as_ref().map_or(true, |payload| has_digest(payload))))
+    };
+    let parsed = |payload: &[u8]| PredictionRecord::from_payload(payload).map_err(anyhow::Error::msg);
+    let is_its =
+        |record: &PredictionRecord| record.version == version.version && record.model.as_str() == version.model;
+    let mut last = None;
+    for payload in of_digest()? {
+        last = Some(payload?);
+    }
+    let Some(last) = last else { return Ok(None) };
+    let record = parsed(&last)?;
+    if is_its(&record) {
+        return Ok(Some(record));
+    }
+    // Another version has the same digest, under other definitions, and decided last.
+    let mut newest = None;
+    for payload in of_digest()? {
+        let record = parsed(&payload?)?;
+        if is_its(&record) {
+            newest = Some(record);
         }
     }
-    let Some(payload) = found else { return Ok(None) };
-    let record = PredictionRecord::from_payload(&payload).map_err(anyhow::Error::msg)?;
-    // Another version may have the same digest, under other definitions.
-    Ok((record.version == version.version && record.model.as_str() == version.model).then_some(record))
+    Ok(newest)
 }
 
 fn verdict(verdict: &replay::Verdict) -> Verdict {

@@ -16,7 +16,8 @@ const CHALLENGER: &str = "challenger";
 struct Compared {
     champion_digest: String,
     rows: u64,
-    from: karat_core::Instant,
+    #[serde(default)]
+    from: Option<karat_core::Instant>,
     challenger_evaluation: Part,
     champion_evaluation: Part,
 }

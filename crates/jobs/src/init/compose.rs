@@ -390,7 +390,7 @@ impl Written<'_> {
             Shape::Rows => {}
         }
         let line = match &design.roles.key {
-            Key::Group { place, .. } => self.split.line.replace("{}", name(*place)),
+            Key::Group { place, .. } | Key::History { place, .. } => self.split.line.replace("{}", name(*place)),
             _ => self.split.line.clone(),
         };
         lines.noted(format!("split: {line}"), &self.split.because);

@@ -70,7 +70,7 @@ pub struct Note {
     pub text: String,
 }
 
-/// Reads the file once.
+/// Reads the file through a few times, in bounded memory.
 pub fn survey(wishes: &Wishes) -> Result<Survey> {
     let known = Known { encoding: wishes.encoding.clone(), dates: wishes.dates };
     Ok(Survey::of(&wishes.from, &known)?)

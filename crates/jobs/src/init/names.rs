@@ -2,6 +2,11 @@
 
 use std::collections::HashSet;
 
+use karat_core::{Column, DataType, Schema};
+use karat_features::Expression;
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
 /// Words that SQL reads as something else than a column.
 const RESERVED: [&str; 84] = [
     "all",
@@ -114,7 +119,15 @@ pub(super) fn friendly(name: &str) -> String {
 }
 
 fn is_reserved(name: &str) -> bool {
-    RESERVED.contains(&name) || MORE_RESERVED.contains(&name)
+    RESERVED.contains(&name) || MORE_RESERVED.contains(&name) || !reads_as_a_column(name)
+}
+
+/// `user` and its like are functions to SQL, `explain` begins another statement.
+fn reads_as_a_column(name: &str) -> bool {
+    let schema = Schema::new(vec![Column::new(name, DataType::Text)]);
+    [name.to_owned(), format!("{name} = lower({name})")]
+        .iter()
+        .all(|sql| Expression::compile(sql, &schema).is_ok_and(|compiled| compiled.columns().iter().eq([name])))
 }
 
 /// A name for each column, all different; `label` is the place of the target.
@@ -144,10 +157,20 @@ pub(super) fn unused(name: &str, taken: &mut HashSet<String>) -> String {
     unused
 }
 
-/// A resource's name: ASCII, a letter first.
+/// Letters that are no other letter with a mark.
+const LETTERS: [(char, &str); 9] =
+    [('ß', "ss"), ('æ', "ae"), ('œ', "oe"), ('ø', "o"), ('ł', "l"), ('đ', "d"), ('ð', "d"), ('þ', "th"), ('ı', "i")];
+
+/// A resource's name: ASCII, a letter first; `Inadimplência` is `inadimplencia`.
 pub(super) fn resource(text: &str, otherwise: &str) -> String {
-    let friendly = friendly(text);
-    let ascii: String = friendly.chars().filter(|sign| sign.is_ascii_alphanumeric() || *sign == '_').collect();
+    let mut plain = String::new();
+    for sign in friendly(text).nfd().filter(|sign| !is_combining_mark(*sign)) {
+        match LETTERS.iter().find(|(letter, _)| *letter == sign) {
+            Some((_, letters)) => plain.push_str(letters),
+            None => plain.push(sign),
+        }
+    }
+    let ascii: String = plain.chars().filter(|sign| sign.is_ascii_alphanumeric() || *sign == '_').collect();
     let ascii = ascii.trim_matches('_');
     if ascii.starts_with(|sign: char| sign.is_ascii_alphabetic()) { ascii.to_owned() } else { otherwise.to_owned() }
 }
@@ -178,7 +201,9 @@ mod tests {
         }
         let columns = ["", "A b", "a-b", "order", "default"].map(str::to_owned);
         assert_eq!(of_columns(&columns, Some(4)), ["column_1", "a_b", "a_b_2", "order_value", "is_default"]);
-        assert_eq!(resource("Půjčky 2021", "data"), "pjky_2021");
+        assert_eq!(resource("Půjčky 2021", "data"), "pujcky_2021");
+        assert_eq!(resource("Inadimplência", "data"), "inadimplencia");
+        assert_eq!(resource("Straße Øst Łódź", "data"), "strasse_ost_lodz");
         assert_eq!(resource("123", "data"), "c_123");
         assert_eq!(resource("данные", "data"), "data");
     }

@@ -106,20 +106,15 @@ pub(super) fn plan(survey: &Survey, wishes: &Wishes, dir: &Path) -> Result<Plan>
     let split = split::split(survey, &design.roles, &design.target);
     let (path, copy) = place_of_data(&wishes.from, dir)?;
     let mut warnings = warnings(survey);
+    let unread = unread(survey);
+    warnings.extend(unread.iter().cloned());
     for left in left_out.iter().filter(|left| left.is_warning) {
         warnings.push(format!("{}: {}; left out of the features", survey.columns[left.place].name, left.why));
     }
     if usable.is_empty() && design.shape.looks_at_own_row() {
-        anyhow::bail!(Usage(format!(
-            "nothing is left to learn from: {}",
-            listed(
-                &left_out
-                    .iter()
-                    .map(|left| format!("{} ({})", survey.columns[left.place].name, left.why))
-                    .collect::<Vec<_>>(),
-                12
-            )
-        )));
+        let left_out = left_out.iter().map(|left| format!("{} ({})", survey.columns[left.place].name, left.why));
+        let why: Vec<String> = left_out.chain(unread).collect();
+        anyhow::bail!(Usage(format!("nothing is left to learn from: {}", listed(&why, 12))));
     }
     let notes = notes(survey, &design, &split, usable.len());
     let written = compose::Written {
@@ -200,15 +195,44 @@ fn place_of_data(from: &Path, dir: &Path) -> Result<(String, Option<(PathBuf, St
     let folder =
         std::fs::canonicalize(dir).unwrap_or_else(|_| std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()));
     if let Ok(inside) = absolute.strip_prefix(&folder) {
-        return Ok((inside.display().to_string(), None));
+        return Ok((as_path(&inside.display().to_string()), None));
     }
     if std::fs::metadata(&absolute)?.len() > COPIED {
-        return Ok((absolute.display().to_string(), None));
+        return Ok((as_path(&absolute.display().to_string()), None));
     }
-    // Characters that mean something in a pattern would have it matched.
-    let name = from.file_name().map(|name| name.to_string_lossy().replace(['*', '?', '['], "_")).unwrap_or_default();
+    let name = from.file_name().map(|name| name.to_string_lossy().replace(PATTERN, "_")).unwrap_or_default();
     let path = format!("data/{name}");
-    Ok((path.clone(), Some((absolute, path))))
+    Ok((as_path(&path), Some((absolute, path))))
+}
+
+/// What makes a source's `path` a pattern.
+const PATTERN: [char; 3] = ['*', '?', '['];
+
+/// A file's own path as a source's `path`, where nothing of it is a pattern or a reference to a variable.
+fn as_path(path: &str) -> String {
+    let literal: String = match path.contains(PATTERN) {
+        true => {
+            path.chars().map(|sign| if PATTERN.contains(&sign) { format!("[{sign}]") } else { sign.into() }).collect()
+        }
+        false => path.to_owned(),
+    };
+    literal.replace("${", "$${")
+}
+
+/// The columns that no source can name, and what to do about it.
+fn unread(survey: &Survey) -> Vec<String> {
+    let names: Vec<&str> = survey.columns.iter().map(|column| column.name.as_str()).collect();
+    let mut said = Vec::new();
+    for (place, name) in names.iter().enumerate().filter(|(place, _)| !is_named(survey, *place)) {
+        let same = names.iter().filter(|other| *other == name).count();
+        said.push(match same {
+            _ if name.is_empty() => format!("the file's column {} has no name: it is not read; name it", place + 1),
+            _ if names[..place].contains(name) => continue,
+            2 => format!("two columns are called {name}: neither is read; rename one"),
+            many => format!("{many} columns are called {name}: none is read; rename all but one"),
+        });
+    }
+    said
 }
 
 fn warnings(survey: &Survey) -> Vec<String> {
@@ -257,4 +281,18 @@ fn notes(survey: &Survey, design: &Design, split: &split::Split, usable: usize) 
 /// Every resource's name is one by construction; held here, where it would be noticed first.
 pub(super) fn is_name(text: &str) -> bool {
     Name::new(text).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_names_its_file_and_no_other() {
+        assert_eq!(as_path("data/loans.csv"), "data/loans.csv");
+        assert_eq!(as_path("loans [1].csv"), "loans [[]1].csv");
+        assert_eq!(as_path("what?*.csv"), "what[?][*].csv");
+        assert_eq!(as_path("a]b.csv"), "a]b.csv");
+        assert_eq!(as_path("a${X}b.csv"), "a$${X}b.csv");
+    }
 }

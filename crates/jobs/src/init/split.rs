@@ -40,12 +40,12 @@ pub(super) fn split(survey: &Survey, roles: &Roles, target: &Target) -> Split {
 
 fn by_chance(roles: &Roles, because: String) -> Split {
     match roles.key {
-        Key::Group { .. } => Split {
+        Key::Group { .. } | Key::History { .. } => Split {
             line: "{by: group, column: {}, validation: 0.2, test: 0.2}".to_owned(),
             because: format!("{because}, and rows share keys: nobody stands in two parts"),
             says: "by key: nobody stands in two parts".to_owned(),
         },
-        _ => Split {
+        Key::Unique { .. } | Key::RowNumber => Split {
             line: "{by: random, validation: 0.2, test: 0.2}".to_owned(),
             because,
             says: "random: a fifth of the rows measures, a fifth stops the training".to_owned(),

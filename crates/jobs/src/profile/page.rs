@@ -92,9 +92,10 @@ fn place(example: &Example) -> String {
 }
 
 fn left_out(left: &LeftOut) -> String {
-    let rows = format!("{} of {} rows of {} are left out", thousands(left.rows), thousands(left.of_rows), left.side);
+    let what = if left.by == LeftOutBy::Pairs { "pairs of rows" } else { "rows" };
+    let rows = format!("{} of {} {what} of {} are left out", thousands(left.rows), thousands(left.of_rows), left.side);
     match left.by {
-        LeftOutBy::Filter => format!("{rows}: not {}.", left.condition),
+        LeftOutBy::Filter | LeftOutBy::Pairs => format!("{rows}: not {}.", left.condition),
         LeftOutBy::Join => {
             let other = left.without.as_deref().map_or("a match".to_owned(), |other| format!("a match in {other}"));
             format!("{rows}: {} keys ({}) without {other}.", thousands(left.keys), left.key_columns.join(", "))

@@ -1,6 +1,4 @@
-//! A decision of a model: the one the test trained, else the project's champion, read from a copy of what registered it.
-
-use std::path::Path;
+//! A decision of a model: the one the test trained, else the project's champion, read where it was registered.
 
 use anyhow::{Context, Result, bail};
 use arrow::array::Int64Array;
@@ -92,14 +90,9 @@ async fn model(project: &Project, world: &World, name: &Name, around: Around<'_>
     if let Some(trained) = trained.filter(|model| model.versions > 0) {
         return load(&world.workspace, name, trained.versions).await;
     }
-    let state = project.root().join(crate::workspace::STATE);
-    if project.config().stores != Default::default() || !state.join(METADATA).exists() {
+    let Some(registered) = Box::pin(Workspace::open_existing(project.clone(), around())).await? else {
         bail!("the test trains no {name}, and the project has none: expect `train: {name}` before its decision");
-    }
-    let copy = tempfile::Builder::new().prefix("karat-test-").tempdir()?;
-    copy_registry(&state, &copy.path().join(crate::workspace::STATE))?;
-    let registered =
-        Box::pin(Workspace::open(project.clone().located(copy.path(), project.config().clone()), around())).await?;
+    };
     let models = registered.registry.models().await?;
     let found = models.iter().find(|model| model.name == name.as_str());
     let champion = found.and_then(|model| model.aliases.get(karat_registry::CHAMPION).copied());
@@ -113,32 +106,4 @@ async fn load(workspace: &Workspace, name: &Name, number: u64) -> Result<Serving
     let version = workspace.registry.version(name, number).await?;
     let digest = workspace.project.digest();
     artifact::serving_model(workspace, &version, (0, digest)).await
-}
-
-const METADATA: &str = "metadata.db";
-
-/// The database with its journal, and the models' files.
-fn copy_registry(from: &Path, to: &Path) -> Result<()> {
-    std::fs::create_dir_all(to)?;
-    for name in [METADATA.to_owned(), format!("{METADATA}-wal")] {
-        if from.join(&name).exists() {
-            std::fs::copy(from.join(&name), to.join(&name))?;
-        }
-    }
-    copy_folder(&from.join("artifacts"), &to.join("artifacts"))
-}
-
-fn copy_folder(from: &Path, to: &Path) -> Result<()> {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from).with_context(|| format!("{} cannot be read", from.display()))? {
-        let entry = entry?;
-        let to = to.join(entry.file_name());
-        match entry.file_type()?.is_dir() {
-            true => copy_folder(&entry.path(), &to)?,
-            false => {
-                std::fs::copy(entry.path(), to)?;
-            }
-        }
-    }
-    Ok(())
 }

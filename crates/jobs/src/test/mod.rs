@@ -1,5 +1,5 @@
 //! `karat test`: each test of the project in stores of its own, which are thrown away. Nothing of the project's own state
-//! is written; a decision of the registered champion reads a copy of it.
+//! is written; a decision of the registered champion reads it where it is.
 
 mod compare;
 mod decision;

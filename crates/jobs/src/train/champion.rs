@@ -4,28 +4,35 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use arrow::array::RecordBatch;
-use karat_core::{Digest, Instant, Value};
+use karat_core::{Digest, Instant, RunId, Value};
 use karat_model::Model;
-use karat_project::spec;
+use karat_project::spec::{self, SplitBy};
+use karat_registry::ModelVersion;
 use karat_registry::gates::Champion;
+use karat_serving::Pinned;
 use karat_training::measures::Scored;
 use karat_training::split::{Part, SplitReport, assign};
-use karat_training::{PartEvaluation, Trained};
+use karat_training::{PartEvaluation, Trained, TrainingData};
 use serde::{Deserialize, Serialize};
 
-use super::metrics::named;
-use crate::training_set::{TrainingSet, assemble_pinned};
+use super::metrics::compared;
+use super::record::SPEC_FILE;
+use crate::training_set::{TrainingSet, assemble_for, spine_inputs};
 use crate::{Workspace, artifact};
 
 pub enum Comparison {
     NoChampion,
     IsChampion,
-    /// Measures of both on the test rows whose as_of is not before either model's last training label.
+    /// Measures of both on the test rows that neither has learned from.
     On {
         challenger: BTreeMap<String, f64>,
         champion: BTreeMap<String, f64>,
-        /// Both in full, as the run keeps them; `None` where those rows do not hold both labels.
-        recorded: Option<Box<Compared>>,
+        /// Both in full, as the run keeps them.
+        recorded: Box<Compared>,
+    },
+    /// No rows are fair to both, or none can be told.
+    Impossible {
+        why: String,
     },
 }
 
@@ -40,8 +47,9 @@ pub struct Compared {
     /// `credit_default/1`
     pub champion: String,
     pub champion_digest: Digest,
-    /// Test rows from this as_of on.
-    pub from: Instant,
+    /// Test rows from this as_of on, where a split by time says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Instant>,
     pub rows: u64,
     pub challenger_evaluation: PartEvaluation,
     pub champion_evaluation: PartEvaluation,
@@ -53,14 +61,15 @@ impl Comparison {
             Comparison::NoChampion => Champion::Absent,
             Comparison::IsChampion => Champion::Itself,
             Comparison::On { champion, .. } => Champion::Measured(champion),
+            Comparison::Impossible { why } => Champion::Incomparable(why),
         }
     }
 
     /// What the run keeps of it.
     pub fn recorded(&self) -> Option<&Compared> {
         match self {
-            Comparison::On { recorded, .. } => recorded.as_deref(),
-            Comparison::NoChampion | Comparison::IsChampion => None,
+            Comparison::On { recorded, .. } => Some(recorded),
+            Comparison::NoChampion | Comparison::IsChampion | Comparison::Impossible { .. } => None,
         }
     }
 }
@@ -83,40 +92,125 @@ pub async fn compare(
         return Ok(Comparison::IsChampion);
     }
     let champion = artifact::load(workspace, &version).await?;
+    let Some(spec) = spec_of(workspace, &champion.lineage.run_id).await? else {
+        let why = format!("the run of {} is not here: nothing says which rows it has learned from", version.label());
+        return Ok(Comparison::Impossible { why });
+    };
+    if let Some(why) = missing(workspace, model, &version, &champion.pinned, &spec)? {
+        return Ok(Comparison::Impossible { why });
+    }
     // The champion sees the features it was trained with, which need not be today's.
     let its_set;
-    let its_features = if champion.pinned == set.pinned {
-        &set.data.features
+    let its_data = if champion.pinned == set.pinned && spec.split.column == model.split.column {
+        &set.data
     } else {
-        its_set = assemble_pinned(workspace, model, champion.pinned, Some(&set.commits)).await?;
-        &its_set.data.features
+        its_set = assemble_for(workspace, model, champion.pinned, &spec.split, Some(&set.commits)).await?;
+        &its_set.data
     };
-    let last_labels = [last_label_time(&trained.split), champion.lineage.last_label_time];
-    let fair_from = last_labels.into_iter().flatten().max().unwrap_or(Instant::ALWAYS);
+    let ours = Unlearned::of(&set.data, &model.split, model.seed, last_label_time(&trained.split))?;
+    let its = Unlearned::of(its_data, &spec.split, spec.seed, champion.lineage.last_label_time)?;
     let assigned = assign(&set.data, &model.split, model.seed)?;
     let rows: Vec<usize> = assigned
         .rows_of(Part::Test)
         .into_iter()
-        .filter(|row| Instant::from_micros(set.data.as_of.value(*row)) >= fair_from)
+        .filter(|row| ours.holds(&set.data, *row) && its.holds(its_data, *row))
         .collect();
-    let ours = measure(&trained.model, &set.data.features, set, &rows)?;
-    let its = measure(&champion.model, its_features, set, &rows)?;
-    let by_name = |part: &Option<PartEvaluation>| part.as_ref().map(prefixed).unwrap_or_default();
+    let measured = measure(&trained.model, &set.data.features, set, &rows)?.zip(measure(
+        &champion.model,
+        &its_data.features,
+        set,
+        &rows,
+    )?);
+    let Some((challenger_evaluation, champion_evaluation)) = measured else {
+        let why = "no row that neither has learned from holds both labels".to_owned();
+        return Ok(Comparison::Impossible { why });
+    };
     Ok(Comparison::On {
-        challenger: by_name(&ours),
-        champion: by_name(&its),
-        recorded: ours.zip(its).map(|(challenger_evaluation, champion_evaluation)| {
-            Box::new(Compared {
-                format_version: COMPARISON_FORMAT,
-                champion: version.label(),
-                champion_digest: champion.model.digest().clone(),
-                from: fair_from,
-                rows: rows.len() as u64,
-                challenger_evaluation,
-                champion_evaluation,
-            })
+        challenger: compared(&challenger_evaluation),
+        champion: compared(&champion_evaluation),
+        recorded: Box::new(Compared {
+            format_version: COMPARISON_FORMAT,
+            champion: version.label(),
+            champion_digest: champion.model.digest().clone(),
+            from: ours.from().into_iter().chain(its.from()).max(),
+            rows: rows.len() as u64,
+            challenger_evaluation,
+            champion_evaluation,
         }),
     })
+}
+
+/// As the version's run was told to train; `None` where its files are not here.
+async fn spec_of(workspace: &Workspace, run: &RunId) -> Result<Option<spec::Model>> {
+    let path = format!("runs/{run}/{SPEC_FILE}");
+    if !workspace.artifacts.exists(&path).await? {
+        return Ok(None);
+    }
+    let bytes = workspace.artifacts.get(&path).await?;
+    Ok(Some(serde_json::from_slice(&bytes).with_context(|| format!("{path} cannot be read"))?))
+}
+
+/// What the spine of today lacks to show the champion the rows, or to tell which of them it has learned from.
+fn missing(
+    workspace: &Workspace,
+    model: &spec::Model,
+    version: &ModelVersion,
+    pinned: &Pinned,
+    its: &spec::Model,
+) -> Result<Option<String>> {
+    let (label, source) = (version.label(), &model.spine.source);
+    if its.split.by == SplitBy::Random && its.spine.as_of != model.spine.as_of {
+        let why = format!("{label} dealt its rows out by another as_of: nothing says which it has learned from");
+        return Ok(Some(why));
+    }
+    let catalog = workspace.catalog()?;
+    let schema = catalog.sources.get(source).map(|source| source.plan.schema());
+    let lacking = spine_inputs(pinned, &its.split).find_map(|(name, needed)| {
+        let found = schema.and_then(|schema| schema.column(name)).map(|column| column.data_type);
+        match (found, needed) {
+            (None, _) => Some(format!("{label} needs `{name}`, which source {source} no longer has")),
+            (Some(found), Some(needed)) if found != needed => {
+                Some(format!("{label} needs `{name}` as {needed}, and source {source} has it as {found}"))
+            }
+            _ => None,
+        }
+    });
+    Ok(lacking)
+}
+
+/// The rows that a model has not learned from.
+enum Unlearned {
+    /// Those from its last training label on.
+    From(Instant),
+    /// Those of its own test part, row by row: a hash deals them out, whatever their time.
+    Test(Vec<bool>),
+}
+
+impl Unlearned {
+    fn of(data: &TrainingData, split: &spec::Split, seed: u32, last_label_time: Option<Instant>) -> Result<Unlearned> {
+        if let (SplitBy::Time, Some(last)) = (split.by, last_label_time) {
+            return Ok(Unlearned::From(last));
+        }
+        let mut test = vec![false; data.as_of.len()];
+        for row in assign(data, split, seed)?.rows_of(Part::Test) {
+            test[row] = true;
+        }
+        Ok(Unlearned::Test(test))
+    }
+
+    fn holds(&self, data: &TrainingData, row: usize) -> bool {
+        match self {
+            Unlearned::From(from) => Instant::from_micros(data.as_of.value(row)) >= *from,
+            Unlearned::Test(test) => test[row],
+        }
+    }
+
+    fn from(&self) -> Option<Instant> {
+        match self {
+            Unlearned::From(from) => Some(*from),
+            Unlearned::Test(_) => None,
+        }
+    }
 }
 
 /// When the last label that shaped a model became known: validation labels choose its rounds and its threshold.
@@ -124,7 +218,7 @@ pub fn last_label_time(split: &SplitReport) -> Option<Instant> {
     [split.train.last_label_time, split.validation.last_label_time].into_iter().flatten().max()
 }
 
-/// `None` where the rows do not hold both labels: then nothing can be said, and a gate that asks fails.
+/// `None` where the rows do not hold both labels.
 fn measure(model: &Model, features: &RecordBatch, set: &TrainingSet, rows: &[usize]) -> Result<Option<PartEvaluation>> {
     let mut scores = Vec::with_capacity(rows.len());
     let mut labels = Vec::with_capacity(rows.len());
@@ -138,12 +232,6 @@ fn measure(model: &Model, features: &RecordBatch, set: &TrainingSet, rows: &[usi
     }
     let Ok(scored) = Scored::new(&scores, &labels) else { return Ok(None) };
     Ok(Some(PartEvaluation::of(&scored, model.threshold())))
-}
-
-fn prefixed(part: &PartEvaluation) -> BTreeMap<String, f64> {
-    let plain = named(&part.measures).map(|(name, value)| (name.to_owned(), value));
-    let prefixed = named(&part.measures).map(|(name, value)| (format!("test.{name}"), value));
-    plain.chain(prefixed).collect()
 }
 
 fn label(set: &TrainingSet, row: usize) -> Option<bool> {

@@ -15,6 +15,9 @@ use super::champion::{COMPARISON_FILE, Comparison};
 use crate::Workspace;
 use crate::training_set::TrainingSet;
 
+/// The model's file as a run was told it, among the run's files.
+pub const SPEC_FILE: &str = "model.spec.json";
+
 pub async fn start(workspace: &Workspace, model: &spec::Model, release: u64, set: &TrainingSet) -> Result<RunId> {
     let run_id = RunId::new();
     let experiment = model.experiment.as_deref().unwrap_or(&model.name);
@@ -84,7 +87,7 @@ pub async fn finish(
     }
     files.insert("split.json".to_owned(), serde_json::to_vec_pretty(&trained.split)?);
     files.insert("features.json".to_owned(), set.pinned.to_file());
-    files.insert("model.spec.json".to_owned(), serde_json::to_vec_pretty(model)?);
+    files.insert(SPEC_FILE.to_owned(), serde_json::to_vec_pretty(model)?);
     workspace.artifacts.put_all(&format!("runs/{run}"), &files).await?;
     Ok(())
 }

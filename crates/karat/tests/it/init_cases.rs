@@ -102,3 +102,36 @@ fn a_project_that_is_there_is_left_alone() {
     assert!(taken.stderr.contains("is there already"), "{}", taken.stderr);
     assert!(!folder.path().join("third/karat.yaml").exists());
 }
+
+/// `tests/files/sql_keywords.txt` holds every keyword of the SQL parser, and words that YAML reads in its own way.
+#[test]
+fn columns_may_be_called_what_sql_calls_its_own() {
+    let folder = temp_dir();
+    let words = include_str!("../files/sql_keywords.txt");
+    let words: Vec<&str> = words.lines().collect();
+    let mut text = format!("loan_id,outcome,{}\n", words.join(","));
+    for row in 0..60 {
+        let cells = (0..words.len()).map(|place| ((row * 7 + place) % 5 + row % 3).to_string());
+        text.push_str(&format!("{},{},{}\n", 1000 + row * 3, row * 11 % 4 / 3, cells.collect::<Vec<_>>().join(",")));
+    }
+    std::fs::write(folder.path().join("words.csv"), text).unwrap();
+    karat(folder.path(), &["init", "mine", "--from", "words.csv", "--target", "outcome"]).ok();
+    karat(&folder.path().join("mine"), &["check"]).ok();
+    let view = std::fs::read_to_string(folder.path().join("mine/features/loan_facts.yaml")).unwrap();
+    assert_eq!(view.matches("{last: ").count(), words.len(), "{view}");
+}
+
+#[test]
+fn files_are_found_whatever_signs_their_names_hold() {
+    for name in ["loans [1].csv", "loans*.csv", "a${X}b.csv"] {
+        let folder = temp_dir();
+        let project = folder.path().join("mine");
+        std::fs::create_dir_all(&project).unwrap();
+        let rows: String = (0..40).map(|row| format!("{row},{},{}\n", row * 7 % 9, row % 5 / 4)).collect();
+        std::fs::write(project.join(name), format!("id,income,late\n{rows}")).unwrap();
+        let from = format!("mine/{name}");
+        karat(folder.path(), &["init", "mine", "--from", &from, "--target", "late"]).ok();
+        let ingested = crate::support::json(&project, &["sources", "ingest"]);
+        assert_eq!(ingested[0]["report"]["accepted"], 40, "{name}: {ingested}");
+    }
+}

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod champions;
 mod compile_cases;
 mod credit_risk;
 mod docs_console;

@@ -67,6 +67,15 @@ fn mistakes_that_only_compiling_finds_have_their_place_too() {
 }
 
 #[test]
+fn a_training_set_of_no_form_is_refused_before_anything_is_read() {
+    let project = small::project();
+    let arguments = ["features", "training-set", "default_risk", "--output", "set.json"];
+    let ran = karat(project.path(), &arguments).ends_with(2);
+    assert!(ran.stderr.contains("set.json: a training set is written as .parquet or .csv"), "{}", ran.stderr);
+    assert!(!project.path().join(".karat/history/payments").exists(), "nothing was ingested");
+}
+
+#[test]
 fn a_rule_that_fails_ends_a_check_with_1_and_refuses_the_delivery() {
     let project = small::project();
     let folder = project.path();

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value as Json, json as value};
 
 use crate::small::{self, CLIENTS, MONTHS};
-use crate::support::{json, karat};
+use crate::support::{Server, json, karat};
 
 pub fn a_card_and_a_profile_say_what_was(folder: &Path, prediction: &Json) {
     card(folder, prediction);
@@ -120,4 +120,30 @@ fn profile(folder: &Path) {
     assert!(other.stderr.contains("has its label on the rows of loans"), "{}", other.stderr);
     assert!(karat(folder, &["sources", "profile", "loan"]).ends_with(1).stderr.contains("did you mean `loans`?"));
     assert!(json(folder, &["sources", "profile", "people"])["profile"]["label"].is_null());
+}
+
+/// Two versions that score alike, under different definitions: the older one decided first.
+#[test]
+fn a_card_shows_the_versions_own_decision_though_its_twin_decided_last() {
+    let project = small::project();
+    let folder = project.path();
+    let decided = |version: &str| {
+        let trial = json(folder, &["train", "default_risk"]);
+        json(folder, &["models", "approve", version, "--as", "champion", "--why", "a test"]);
+        json(folder, &["features", "materialize"]);
+        let server = Server::start(folder);
+        let (status, answer) = server.request("POST", "/v1/endpoints/decide/predict", "{\"key\": 5}");
+        assert_eq!(status, 200, "{answer}");
+        assert!(server.terminate().success());
+        (trial["digest"].clone(), answer["prediction_id"].clone())
+    };
+    let first = decided("default_risk/1");
+    let view = std::fs::read_to_string(folder.join("features/history.yaml")).unwrap();
+    small::put(folder, "features/history.yaml", &view.replace("where: late,", "where: late = true,"));
+    let twin = decided("default_risk/2");
+    assert_eq!(first.0, twin.0, "the same model");
+    for (version, decision) in [("default_risk/1", first.1), ("default_risk/2", twin.1)] {
+        let card = json(folder, &["models", "card", version]);
+        assert_eq!(card["decision"]["prediction_id"], decision, "{version}: {}", card["missing"]);
+    }
 }

@@ -124,7 +124,18 @@ expect:
 
 #[test]
 fn the_champion_decides_where_a_test_trains_nothing() {
+    the_champion_decides(&small::project());
+}
+
+#[test]
+fn the_champion_decides_wherever_the_project_keeps_it() {
     let project = small::project();
+    let stores = "name: small\nstores: {metadata: sqlite://kept/metadata.db, data: file://kept/data}\n";
+    put(project.path(), "karat.yaml", stores);
+    the_champion_decides(&project);
+}
+
+fn the_champion_decides(project: &tempfile::TempDir) {
     let test = "kind: Test
 name: the champion
 expect:

@@ -194,7 +194,7 @@ impl Profiling {
         Ok(Profile {
             format_version: FORMAT_VERSION,
             source: parts.source.name.clone(),
-            read: self.read_rows,
+            readable: self.read_rows,
             accepted: self.staged.accepted_rows(),
             repeated_rows: self.repeated_rows,
             repeated_keys: (!parts.source.keys.is_empty())

@@ -34,6 +34,9 @@ impl Written {
             (DataType::Text, ..) => format!("not {} text", self.encoding).into(),
             (DataType::Date, Some(format), _) => format!("not a date ({format})").into(),
             (DataType::Timestamp, Some(format), _) => format!("not a timestamp ({format})").into(),
+            (DataType::Float, ..) if self.numbers.is_no_finite_float(cell) => {
+                "not a finite float (where it means nothing, list it under `null_values`)".into()
+            }
             (DataType::Float, _, Numbers::Marked { decimal, .. }) => {
                 format!("not a float (decimal `{decimal}`)").into()
             }

@@ -30,6 +30,7 @@ use crate::{Progress, Result};
 
 pub(crate) use conform::conform;
 pub(crate) use files::{FoundFile, find};
+pub(crate) use numbers::Numbers;
 pub(crate) use parquet::{columns_of, failures, printed, raw_row};
 pub(crate) use postgres::dialect as postgres_dialect;
 pub(crate) use records::{Record, RecordError, Records};

@@ -28,7 +28,17 @@ impl Numbers {
         }
     }
 
+    /// Finite ones only: `inf`, `NaN` and `1e999` are no figures that anybody wrote down.
     pub(crate) fn float(&self, cell: &[u8]) -> Option<f64> {
+        self.any_float(cell).filter(|number| number.is_finite())
+    }
+
+    /// Whether the cell is what a program writes for a number that is none.
+    pub(crate) fn is_no_finite_float(&self, cell: &[u8]) -> bool {
+        self.any_float(cell).is_some_and(|number| !number.is_finite())
+    }
+
+    fn any_float(&self, cell: &[u8]) -> Option<f64> {
         match self {
             Numbers::Plain => trimmed(cell)?.parse().ok(),
             Numbers::Marked { decimal, thousands } => plain(cell, *decimal, *thousands)?.parse().ok(),
@@ -108,5 +118,12 @@ mod tests {
         assert_eq!(indian.float(b"12,34,567.25"), Some(1_234_567.25));
         assert_eq!(indian.float(b"1,5"), None);
         assert_eq!(Numbers::new('.', None), Numbers::Plain);
+        for none in ["inf", "-Infinity", "NaN", "nan", "1e999"] {
+            for numbers in [Numbers::Plain, german, blank] {
+                assert_eq!(numbers.float(none.as_bytes()), None, "{none}");
+                assert!(numbers.is_no_finite_float(none.as_bytes()), "{none}");
+            }
+        }
+        assert!(!Numbers::Plain.is_no_finite_float(b"much") && !Numbers::Plain.is_no_finite_float(b"1e9"));
     }
 }

@@ -45,6 +45,8 @@ pub struct LeftOut {
 pub enum LeftOutBy {
     Join,
     Filter,
+    /// A condition on pairs of rows, of a join without a key; `rows` counts pairs.
+    Pairs,
 }
 
 /// Counts what every inner join and every filter of the plan leaves out; what leaves nothing out is not listed.
@@ -147,7 +149,7 @@ async fn filtered(context: &SessionContext, filter: &Filter) -> Result<Option<Le
         return Ok(None);
     }
     Ok(Some(LeftOut {
-        by: LeftOutBy::Filter,
+        by: if joins_without_a_key(&filter.input) { LeftOutBy::Pairs } else { LeftOutBy::Filter },
         side: names(&filter.input)?,
         without: None,
         rows: of_rows - kept,
@@ -156,6 +158,17 @@ async fn filtered(context: &SessionContext, filter: &Filter) -> Result<Option<Le
         key_columns: Vec::new(),
         condition: filter.predicate.to_string(),
     }))
+}
+
+/// Whether the plan's rows are all pairs of its inputs' rows.
+fn joins_without_a_key(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Join(join) => join.on.is_empty(),
+        LogicalPlan::Projection(_) | LogicalPlan::SubqueryAlias(_) => {
+            plan.inputs().into_iter().all(joins_without_a_key)
+        }
+        _ => false,
+    }
 }
 
 async fn rows_of(context: &SessionContext, plan: &Arc<LogicalPlan>) -> Result<u64> {

@@ -1,3 +1,5 @@
+use crate::read::Numbers;
+
 /// How numbers are written: the decimal sign, and what groups thousands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NumberForm {
@@ -41,53 +43,14 @@ impl NumberForm {
         best
     }
 
+    /// As the reader of sources takes the cell: a column is of numbers only where ingesting finds the same.
     pub fn parse(&self, cell: &str) -> Option<f64> {
-        let cell = cell.trim();
-        let digits = cell.strip_prefix(['-', '+']).unwrap_or(cell);
-        if !digits.starts_with(|c: char| c.is_ascii_digit() || c == self.decimal) {
-            return None; // Rust reads `inf` and `nan`; a number begins with a digit.
-        }
-        if *self == FORMS[0] {
-            return cell.parse().ok();
-        }
-        let (whole, rest) = match digits.find([self.decimal, 'e', 'E']) {
-            Some(at) => digits.split_at(at),
-            None => (digits, ""),
-        };
-        let mut plain = String::with_capacity(cell.len());
-        if cell.starts_with('-') {
-            plain.push('-');
-        }
-        match self.thousands.filter(|sign| whole.contains(*sign)) {
-            Some(sign) => {
-                let mut groups = whole.split(sign);
-                let first = groups.next().filter(|group| (1..=3).contains(&group.len()))?;
-                plain.push_str(first);
-                for group in groups {
-                    if group.len() != 3 {
-                        return None;
-                    }
-                    plain.push_str(group);
-                }
-            }
-            None => plain.push_str(whole),
-        }
-        plain.push_str(&rest.replacen(self.decimal, ".", 1));
-        let clean = plain.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E'));
-        if clean { plain.parse().ok() } else { None }
+        Numbers::new(self.decimal, self.thousands).float(cell.as_bytes())
     }
 
     /// A whole number as Karat's ints are written. Leading zeros make a code, not a number.
     pub(super) fn parse_int(&self, cell: &str) -> Option<i64> {
-        let cell = cell.trim();
-        let number = match self.thousands.filter(|sign| cell.contains(*sign)) {
-            Some(sign) => {
-                self.parse(cell)?;
-                cell.replace(sign, "").parse().ok()?
-            }
-            None => cell.parse().ok()?,
-        };
-        Some(number)
+        Numbers::new(self.decimal, self.thousands).int(cell.as_bytes())
     }
 }
 
@@ -127,6 +90,9 @@ mod tests {
         }
         assert_eq!(NumberForm::default().parse("inf"), None);
         assert_eq!(comma.parse_int("12.345"), Some(12_345));
+        let blank = NumberForm { decimal: '.', thousands: Some(' ') };
+        assert_eq!((blank.parse("12\u{a0}345"), blank.parse_int("12\u{202f}345")), (Some(12_345.0), Some(12_345)));
+        assert_eq!(form(&["12\u{a0}345", "7"]), ('.', Some(' ')));
         assert!(is_code("007") && !is_code("0") && !is_code("0.5"));
     }
 }

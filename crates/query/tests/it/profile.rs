@@ -87,7 +87,7 @@ async fn figures_are_those_of_the_rows() {
     let world = World::new().await;
     let profile = profiled(&world, loans(&world), &mut NoLabel).await;
     let rows = ROWS as u64;
-    assert_eq!((profile.read, profile.accepted, profile.repeated_rows), (rows + 2, rows, 1));
+    assert_eq!((profile.readable, profile.accepted, profile.repeated_rows), (rows + 2, rows, 1));
     assert_eq!(profile.repeated_keys.as_ref().unwrap().rows, 1);
     let months: Vec<(&str, u64)> = profile.months.iter().map(|month| (month.month.as_str(), month.rows)).collect();
     assert_eq!(months[0], ("2021-01", 500));
@@ -218,7 +218,8 @@ async fn odd_columns_have_profiles_too() {
     let long = "ž".repeat(5_000);
     world.write("odd.csv", format!("a,b,c,d\n,NaN,{long},3021-09-18\n,inf,{long}x,\n,-inf,,\n,-0.0,,\n"));
     let json = json!({"name": "odd", "path": "odd.csv", "delivery": "append",
-                      "columns": {"a": "int", "b": "float", "c": "text", "d": "date"}});
+                      "columns": {"a": "int", "b": "text", "c": "text", "d": "date"},
+                      "prepare": {"b": "CAST(b AS DOUBLE)"}});
     let profile = profiled(&world, json, &mut NoLabel).await;
     let of = |name: &str| column(&profile, name).accepted.as_ref().unwrap();
     assert_eq!((of("a").nulls, of("a").distinct, of("a").mean), (4, 0, None));
@@ -230,5 +231,5 @@ async fn odd_columns_have_profiles_too() {
     world.write("none.csv", "a\n");
     let json = json!({"name": "none", "path": "none.csv", "delivery": "append", "columns": {"a": "int"}});
     let profile = profiled(&world, json, &mut NoLabel).await;
-    assert_eq!((profile.read, profile.columns[0].histogram.len()), (0, 0));
+    assert_eq!((profile.readable, profile.columns[0].histogram.len()), (0, 0));
 }

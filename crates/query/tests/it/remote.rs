@@ -217,8 +217,9 @@ async fn tables_and_queries_of_postgresql_are_read() {
            day date, at timestamptz, naive timestamp, extra jsonb);
            INSERT INTO lending.loans VALUES
            (1, 'Ann, "A"', 10.50, true, '2021-10-01', '2021-10-01 02:00:00+02', '2021-10-01 02:00', '{}'),
-           (2, '', NULL, false, NULL, NULL, NULL, NULL), (3, NULL, 'NaN', NULL, '3021-09-18', NULL, NULL, '[1]'),
-           (4, E'two\nlines \\N', -0.01, NULL, 'infinity', NULL, NULL, NULL);
+           (2, '', NULL, false, NULL, NULL, NULL, NULL), (3, NULL, 7, NULL, '3021-09-18', NULL, NULL, '[1]'),
+           (4, E'two\nlines \\N', -0.01, NULL, 'infinity', NULL, NULL, NULL),
+           (5, NULL, 'NaN', NULL, NULL, NULL, NULL, NULL);
            INSERT INTO lending.loans (id, "Name") SELECT n, 'x' FROM generate_series(1000, 100999) n;"#,
     );
     let url = format!("postgres://karat:unguessable@127.0.0.1:{}/postgres", database.port);
@@ -235,12 +236,16 @@ async fn tables_and_queries_of_postgresql_are_read() {
     let rows = [
         "1|Ann, \"A\"|10.5|true|2021-10-01|2021-10-01T00:00:00Z|2021-10-01T00:00:00Z|1",
         "2||null|false|null|null|null|2",
-        "3|null|NaN|null|3021-09-18|null|null|3",
+        "3|null|7.0|null|3021-09-18|null|null|3",
     ];
     assert_eq!(accepted(&staged), rows);
     let bad = quarantined(&staged);
     assert_eq!(bad[0], "PostgreSQL table lending.loans:5 day=infinity read: not a date (YYYY-MM-DD)");
-    assert_eq!((bad.len(), staged.report.read), (100_001, 100_004));
+    assert_eq!(
+        bad[1],
+        "PostgreSQL table lending.loans:7 amount=NaN read: not a finite float (where it means nothing, list it under `null_values`)"
+    );
+    assert_eq!((bad.len(), staged.report.read), (100_002, 100_005));
     assert_eq!(world.plan(&table).unwrap().looks().unwrap(), None, "only reading tells what is new");
     assert_eq!(world.ingest(&table, day(20_000)).await.counts.new, 3);
     assert_eq!(world.ingest(&table, day(20_001)).await.commit, None);

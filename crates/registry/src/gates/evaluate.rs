@@ -17,6 +17,8 @@ pub enum Champion<'a> {
     Itself,
     /// The champion's metrics on the same rows.
     Measured(&'a Metrics),
+    /// There is a champion, and no way to measure both on the same rows: why.
+    Incomparable(&'a str),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -70,6 +72,7 @@ fn evaluate_one(gate: &Gate, measured: &Metrics, champion: Champion<'_>) -> Gate
         (Required::OfChampion { .. }, Champion::Itself) => {
             return GateResult { passed: true, note: Some("it is the champion".into()), ..result };
         }
+        (Required::OfChampion { .. }, Champion::Incomparable(why)) => Err(why.to_owned()),
         (Required::OfChampion { metric, offset }, Champion::Measured(metrics)) => {
             finite(metrics, metric, "the champion").map(|value| value + offset)
         }
@@ -126,6 +129,8 @@ mod tests {
             ("test.ks > champion.test.ks - 0.01", with, true, Some(0.675), None),
             ("log_loss < champion.log_loss", with, false, None, Some("not a finite number")),
             ("auc > champion.gini", with, false, None, Some("the champion has no metric `gini`")),
+            ("auc >= champion.auc", Champion::Incomparable("no fair row"), false, None, Some("no fair row")),
+            ("auc >= 0.9", Champion::Incomparable("no fair row"), true, Some(0.9), None),
             ("nan < 1", Champion::Absent, false, None, Some("not a finite number")),
             ("acu >= 0.9", Champion::Absent, false, None, Some("did you mean `auc`?")),
             // A gate that cannot be measured fails though there is no champion to compare with.

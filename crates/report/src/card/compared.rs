@@ -15,11 +15,10 @@ impl Card {
             role => format!(", the {role}"),
         };
         let measured = match &rival.measured {
-            Measured::NewToBoth { rows, from } => format!(
-                "Both on the same {} test rows from {} on, from which neither has learned.",
-                thousands(*rows),
-                moment(*from)
-            ),
+            Measured::NewToBoth { rows, from } => {
+                let from = from.map(|from| format!(" from {} on", moment(from))).unwrap_or_default();
+                format!("Both on the same {} test rows{from}, from which neither has learned.", thousands(*rows))
+            }
             Measured::SameTestPart => "Both on the same test part.".to_owned(),
             Measured::OwnTestParts => "Each on its own test part.".to_owned(),
         };

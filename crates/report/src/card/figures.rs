@@ -236,10 +236,12 @@ pub struct Rival {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "on", rename_all = "snake_case")]
 pub enum Measured {
-    /// Test rows from an as_of on, from which neither has learned.
+    /// Test rows from which neither has learned.
     NewToBoth {
         rows: u64,
-        from: Instant,
+        /// Where time tells which these are: from this as_of on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<Instant>,
     },
     SameTestPart,
     OwnTestParts,

@@ -92,9 +92,10 @@ pub fn left_out(report: &ContractReport) -> Vec<String> {
 }
 
 fn left_out_line(left: &LeftOut) -> String {
-    let rows = format!("left out: {} of {} rows of {}", thousands(left.rows), thousands(left.of_rows), left.side);
+    let what = if left.by == LeftOutBy::Pairs { "pairs of rows" } else { "rows" };
+    let rows = format!("left out: {} of {} {what} of {}", thousands(left.rows), thousands(left.of_rows), left.side);
     match left.by {
-        LeftOutBy::Filter => format!("{rows}, not {}", left.condition),
+        LeftOutBy::Filter | LeftOutBy::Pairs => format!("{rows}, not {}", left.condition),
         LeftOutBy::Join => format!(
             "{rows} ({} of {}) without {}",
             count(left.keys as usize, "key", "keys"),
