@@ -20,7 +20,7 @@ pub use digest::{Digest, DigestWriter};
 pub use error::ErrorKind;
 pub use id::{PredictionId, RunId};
 pub use name::{Name, NameError, nearest};
-pub use online::{OnlineError, OnlineStore, StateEntries, StateNote, WithNoted};
+pub use online::{OnlineError, OnlineStore, StateEntries, StateNote, WithEach, WithNoted};
 pub use time::{Instant, TimeError, Window, Zone};
 pub use time_format::{TimeFormat, TimeFormatError};
 pub use types::{Column, DataType, Schema};

@@ -41,12 +41,18 @@ pub(super) fn check_header(bytes: &[u8]) -> Result<(), HeaderProblem> {
     }
 }
 
-/// Adds a record to `bytes`. The payload fits [`MAX_PAYLOAD_BYTES`]: the caller checked.
-pub(super) fn push_record(bytes: &mut Vec<u8>, payload: &[u8]) {
-    bytes.reserve(RECORD_HEAD + payload.len());
-    bytes.extend((payload.len() as u32).to_le_bytes());
-    bytes.extend(checksum(payload).to_le_bytes());
-    bytes.extend_from_slice(payload);
+/// Makes room for a record's head; its payload is appended next.
+pub(super) fn begin_record(bytes: &mut Vec<u8>) {
+    bytes.extend([0; RECORD_HEAD]);
+}
+
+/// Writes the head of the record that begins at `start` and ends here; the payload's length, which the caller checks
+/// against [`MAX_PAYLOAD_BYTES`].
+pub(super) fn end_record(bytes: &mut [u8], start: usize) -> usize {
+    let (head, payload) = bytes[start..].split_at_mut(RECORD_HEAD);
+    head[..4].copy_from_slice(&(payload.len() as u32).to_le_bytes());
+    head[4..].copy_from_slice(&checksum(payload).to_le_bytes());
+    payload.len()
 }
 
 fn checksum(payload: &[u8]) -> u32 {
@@ -172,7 +178,10 @@ mod tests {
 
     fn segment(payloads: &[&[u8]]) -> Vec<u8> {
         payloads.iter().fold(header().to_vec(), |mut bytes, payload| {
-            push_record(&mut bytes, payload);
+            let start = bytes.len();
+            begin_record(&mut bytes);
+            bytes.extend_from_slice(payload);
+            end_record(&mut bytes, start);
             bytes
         })
     }

@@ -131,7 +131,8 @@ fn rotate(dir: &Path, number: u64, encoder: &dyn RecordEncoder) -> Result<(), Hi
     let mut offset = HEADER_BYTES;
     loop {
         let (payloads, next) = batch(&path, &bytes, offset)?;
-        if payloads.is_empty() {
+        // Of a segment whose only record was torn, Parquet without a row: a number that is gone would be missed.
+        if payloads.is_empty() && writer.is_some() {
             break;
         }
         offset = next;
@@ -142,10 +143,8 @@ fn rotate(dir: &Path, number: u64, encoder: &dyn RecordEncoder) -> Result<(), Hi
         }
         writer.as_mut().expect("made just above").write(&batch).map_err(failed)?;
     }
-    if let Some(writer) = writer {
-        let file = writer.into_inner().map_err(failed)?;
-        finish(&file, &staged, &parquet)?;
-    }
+    let file = writer.expect("a batch is written first of all").into_inner().map_err(failed)?;
+    finish(&file, &staged, &parquet)?;
     segments::remove(dir, number)
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use karat_core::ErrorKind;
 use karat_history::HistoryError;
-use karat_history::log::{Log, LogOptions, PayloadOnly, read};
+use karat_history::log::{Durability, Log, LogOptions, PayloadOnly, Records, read};
 
 use crate::log::{all, small};
 
@@ -25,7 +25,7 @@ const PAYLOADS: [&[u8]; 4] = [b"first", b"", b"a third, longer than the others",
 fn written() -> (tempfile::TempDir, Vec<u8>) {
     let dir = tempfile::tempdir().unwrap();
     let log = open(dir.path()).unwrap();
-    PAYLOADS.iter().for_each(|payload| log.append(payload).unwrap());
+    PAYLOADS.iter().for_each(|payload| log.append(payload, Durability::Crash).unwrap());
     drop(log);
     let bytes = fs::read(segment(dir.path(), 1)).unwrap();
     (dir, bytes)
@@ -44,7 +44,7 @@ fn a_tail_torn_at_any_byte_is_cut_off_and_the_log_goes_on() {
         assert_eq!(all(dir.path()), expected, "read beside a writer, cut at {cut}");
         let log = open(dir.path()).unwrap();
         assert_eq!(fs::metadata(segment(dir.path(), 1)).unwrap().len(), ends[whole] as u64);
-        log.append(b"after").unwrap();
+        log.append(b"after", Durability::Crash).unwrap();
         expected.push(b"after");
         assert_eq!(all(dir.path()), expected, "cut at {cut}");
     }
@@ -98,7 +98,7 @@ fn where_both_forms_exist_the_parquet_counts() {
     let (dir, bytes) = written();
     let log = open(dir.path()).unwrap();
     log.rotate().unwrap();
-    log.append(b"later").unwrap();
+    log.append(b"later", Durability::Crash).unwrap();
     drop(log);
     // As if the crash had come between the rename and the removal.
     fs::write(segment(dir.path(), 1), &bytes).unwrap();
@@ -127,7 +127,7 @@ fn full_segments_left_by_a_crash_become_parquet_on_opening() {
     let expected = [PAYLOADS.as_slice(), &PAYLOADS, &PAYLOADS[..3]].concat();
     assert_eq!(all(dir.path()), expected);
     let log = open(dir.path()).unwrap();
-    log.append(b"more").unwrap();
+    log.append(b"more", Durability::Crash).unwrap();
     log.rotate().unwrap();
     let names: Vec<_> = karat_history::log::parquet_files(dir.path()).unwrap();
     assert_eq!(names.len(), 3);
@@ -135,10 +135,25 @@ fn full_segments_left_by_a_crash_become_parquet_on_opening() {
 }
 
 #[test]
+fn a_full_segment_whose_only_record_was_torn_is_no_gap() {
+    let (dir, bytes) = written();
+    fs::write(segment(dir.path(), 2), &bytes).unwrap();
+    // The header, and half of the first record.
+    fs::write(segment(dir.path(), 1), &bytes[..20]).unwrap();
+    assert_eq!(all(dir.path()), PAYLOADS);
+    for _ in 0..2 {
+        open(dir.path()).unwrap().rotate().unwrap();
+        assert!(!segment(dir.path(), 1).exists());
+        assert_eq!(all(dir.path()), PAYLOADS);
+        assert!(karat_history::log::contents(dir.path()).unwrap().tail.is_empty());
+    }
+}
+
+#[test]
 fn a_missing_segment_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let log = Log::open(dir.path(), small(), Arc::new(PayloadOnly)).unwrap();
-    (0..10_u8).for_each(|n| log.append(&[n; 100]).unwrap());
+    (0..10_u8).for_each(|n| log.append(&[n; 100], Durability::Crash).unwrap());
     log.rotate().unwrap();
     fs::remove_file(dir.path().join("part-0000000002.parquet")).unwrap();
     let error = read(dir.path()).unwrap_err();
@@ -161,7 +176,7 @@ fn places_that_cannot_hold_a_log_are_told() {
     assert_eq!(error.kind(), ErrorKind::Refused);
     assert!(error.to_string().contains("version 2"), "{error}");
     let log = open(&dir.path().join("log")).unwrap();
-    let error = log.append(&vec![0; karat_history::log::MAX_PAYLOAD_BYTES + 1]).unwrap_err();
+    let error = log.append(&vec![0; karat_history::log::MAX_PAYLOAD_BYTES + 1], Durability::Crash).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
 }
 
@@ -176,7 +191,7 @@ fn child_on_a_full_disk() {
     let mut acknowledged = Vec::new();
     let error = loop {
         let payload = vec![acknowledged.len() as u8; 1000];
-        match log.append(&payload) {
+        match log.append(&payload, Durability::Crash) {
             Ok(()) => acknowledged.push(payload),
             Err(error) => break error,
         }
@@ -184,16 +199,20 @@ fn child_on_a_full_disk() {
     };
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     // Everyone in a group is told, though one of them wrote for all.
-    let both = [[8; 1000], [9; 1000]].map(|payload| log.append_all([payload.as_slice()]).unwrap());
+    let both = [[8; 1000], [9; 1000]]
+        .map(|payload| log.append_all(&Records::of([payload.as_slice()]).unwrap(), Durability::Crash));
     for append in both {
         assert_eq!(futures::executor::block_on(append).unwrap_err().kind(), ErrorKind::Unavailable);
     }
+    // And so is who asks beforehand, until there is room again.
+    assert_eq!(log.check().unwrap_err().kind(), ErrorKind::Unavailable);
     // The half record is gone: what fits still fits, and follows the last whole one.
-    log.append(b"small").unwrap();
+    log.append(b"small", Durability::Crash).unwrap();
+    log.check().unwrap();
     acknowledged.push(b"small".to_vec());
     assert_eq!(all(dir), acknowledged);
     log.rotate().unwrap();
-    log.append(&[7; 1000]).unwrap();
+    log.append(&[7; 1000], Durability::Crash).unwrap();
     acknowledged.push(vec![7; 1000]);
     drop(log);
     assert_eq!(all(dir), acknowledged);

@@ -4,6 +4,7 @@
 
 mod compile_cases;
 mod credit_risk;
+mod deploying;
 mod docs_console;
 mod docs_yaml;
 mod hammered;

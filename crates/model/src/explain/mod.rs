@@ -11,6 +11,8 @@ mod pass;
 mod plan;
 mod quadrature;
 
+use std::cell::RefCell;
+
 use pass::Scratch;
 use plan::TreePlan;
 use quadrature::Rule;
@@ -26,6 +28,13 @@ pub struct Explainer {
     plans: Vec<TreePlan>,
     rules: Vec<Rule>,
     largest: usize,
+    /// Edges of the largest tree.
+    widest: usize,
+}
+
+thread_local! {
+    /// Of the row explained last on this thread, by whichever explainer.
+    static SCRATCH: RefCell<Option<Scratch>> = const { RefCell::new(None) };
 }
 
 impl Explainer {
@@ -40,7 +49,8 @@ impl Explainer {
         }
         let rules = plan::POINTS.iter().map(|points| Rule::gauss_legendre(*points)).collect();
         let largest = plans.iter().map(TreePlan::scratch_len).max().unwrap_or(0);
-        Ok(Explainer { features: trees.features(), expected, plans, rules, largest })
+        let widest = plans.iter().map(|plan| plan.edges.len()).max().unwrap_or(0);
+        Ok(Explainer { features: trees.features(), expected, plans, rules, largest, widest })
     }
 
     /// Length of one row's contributions.
@@ -55,7 +65,11 @@ impl Explainer {
 
     /// One row. Panics unless `row` has a value per feature and `out` is `width()` long.
     pub fn contributions(&self, row: &[f64], out: &mut [f64]) {
-        self.explain(row, out, &mut Scratch::new(self));
+        SCRATCH.with_borrow_mut(|scratch| {
+            let scratch = scratch.get_or_insert_with(|| Scratch::new(self));
+            scratch.fit(self);
+            self.explain(row, out, scratch);
+        });
     }
 
     /// Rows after each other on the calling thread: `out` is `width()` numbers a row.
@@ -103,6 +117,32 @@ mod tests {
                 out.into_iter().map(f64::to_bits).collect::<Vec<u64>>()
             };
             assert_eq!(of(Scratch::new(&explainer)), of(Scratch::narrow(&explainer)));
+        }
+    }
+
+    /// Explainers that take turns on a thread, a wide one and a narrow one, find nothing of each other's.
+    #[test]
+    fn what_was_explained_before_changes_no_bit() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-1/trees.txt");
+        let large = Trees::parse(&std::fs::read_to_string(folder).unwrap()).unwrap();
+        let mut small = Explainer::new(&large).unwrap();
+        small.plans.sort_by_key(TreePlan::scratch_len);
+        small.plans.truncate(1);
+        small.largest = small.plans[0].scratch_len();
+        small.widest = small.plans[0].edges.len();
+        let large = Explainer::new(&large).unwrap();
+        assert!(small.largest < large.largest);
+        let mut random = fastrand::Rng::with_seed(6);
+        for _ in 0..200 {
+            let row: Vec<f64> = (0..large.features).map(|_| random.f64() * 2000.0).collect();
+            let explainer = if random.bool() { &large } else { &small };
+            let (mut here, mut fresh) = (vec![0.0; explainer.width()], vec![0.0; explainer.width()]);
+            explainer.contributions(&row, &mut here);
+            explainer.explain(&row, &mut fresh, &mut Scratch::new(explainer));
+            assert_eq!(
+                here.iter().map(|x| x.to_bits()).collect::<Vec<_>>(),
+                fresh.iter().map(|x| x.to_bits()).collect::<Vec<_>>()
+            );
         }
     }
 }
