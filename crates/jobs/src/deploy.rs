@@ -93,6 +93,8 @@ impl Deployed {
                 Ok(generation) => generation,
                 Err(error) => {
                     self.tell(None, format!("the metadata database does not answer: {error}"));
+                    // Once it does, all is looked at again.
+                    again = Some(Stopwatch::now());
                     continue;
                 }
             };

@@ -168,7 +168,7 @@ impl Endpoint {
             decisions.push(self.decide_one(model, inputs, as_of, body.reasons)?);
         }
         self.note_time(begun.elapsed(), count);
-        Ok(Decided { serving: serving.clone(), as_of, at: now, single: body.single, decisions })
+        Ok(Decided { serving, as_of, at: now, single: body.single, decisions })
     }
 
     /// The decisions as the log keeps them.
@@ -194,7 +194,7 @@ impl Endpoint {
         if until.is_abandoned() {
             return Err(ServingError::Abandoned { decided: decided.len(), asked: decided.len() });
         }
-        self.parts.log.append_together(&records, self.durability())?;
+        self.parts.log.append_together(records, self.durability())?;
         self.report(&decided, request_id);
         Ok(decided)
     }

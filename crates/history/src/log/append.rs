@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use super::group::{Appending, Group, Open, Part};
 use super::keeper::Keeper;
 use super::rotate::Rotator;
+use super::segments::Repaired;
 use super::writer::Writer;
 use super::{Durability, LogOptions, RecordEncoder, Records, format, segments};
 use crate::HistoryError;
@@ -66,8 +67,9 @@ impl Log {
             }
         }
         let newest = listing.numbers.keys().next_back().copied();
-        let (number, file, length) = match sealed.last().copied().filter(|(number, _)| Some(*number) == newest) {
-            Some((number, length)) => {
+        let last = sealed.last().copied().filter(|(number, segment)| Some(*number) == newest && segment.takes_more());
+        let (number, file, length) = match last {
+            Some((number, Repaired { length, .. })) => {
                 sealed.pop();
                 let path = segments::segment_path(&dir, number);
                 let file = File::options().write(true).open(&path).map_err(HistoryError::io(&path))?;
@@ -101,19 +103,19 @@ impl Log {
     /// Appends one record; once it returns, the record is as durable as was asked for. After an error the record is
     /// not there, except that one whose wait for the disk failed may be.
     pub fn append(&self, payload: &[u8], durability: Durability) -> Result<(), HistoryError> {
-        self.append_together(&Records::of([payload])?, durability)
+        self.append_together(Records::of([payload])?, durability)
     }
 
     /// As [`Log::append`] for several, which follow each other, and are there all or not at all.
-    pub fn append_together(&self, records: &Records, durability: Durability) -> Result<(), HistoryError> {
+    pub fn append_together(&self, records: Records, durability: Durability) -> Result<(), HistoryError> {
         if records.as_bytes().len() > MANY_BYTES {
-            let (outcome, full) = self.shared.write_alone(records.as_bytes(), durability);
+            let (outcome, full) = self.shared.write_alone(&records.into_group(), durability);
             if full {
                 self.shared.seal_or_warn();
             }
             return outcome;
         }
-        let (group, _) = self.shared.gather(records, durability);
+        let (group, _) = self.shared.gather(&records, durability);
         if self.shared.commit() {
             self.shared.seal_or_warn();
         }
@@ -167,7 +169,15 @@ impl Shared {
             return (Group::of_nothing(), Part::Follows);
         }
         let mut open = self.open();
+        while !open.records.is_empty() && open.records.len() + records.as_bytes().len() > format::MAX_GROUP_BYTES {
+            drop(open);
+            self.commit();
+            open = self.open();
+        }
         let part = if open.records.is_empty() { Part::Leads } else { Part::Follows };
+        if part == Part::Leads {
+            format::begin_group(&mut open.records);
+        }
         open.records.extend_from_slice(records.as_bytes());
         open.durability = open.durability.max(durability);
         (open.group.clone(), part)
@@ -201,6 +211,7 @@ impl Shared {
 
     fn write(&self, mut writer: MutexGuard<'_, Writer>, taken: Option<Open>) -> bool {
         let Some(Open { mut records, group, durability }) = taken else { return writer.is_full() };
+        format::end_group(&mut records);
         let written = writer.write(&records);
         if records.capacity() <= MANY_BYTES {
             records.clear();
@@ -214,11 +225,11 @@ impl Shared {
 
     /// Records that are so many that they are a group of their own, and not copied into one. The outcome, and whether the
     /// segment is full now.
-    fn write_alone(&self, records: &[u8], durability: Durability) -> (Result<(), HistoryError>, bool) {
+    fn write_alone(&self, group: &[u8], durability: Durability) -> (Result<(), HistoryError>, bool) {
         let _turn = self.turn_to_wait(durability);
         let mut writer = self.writer();
         self.busy.store(true, Ordering::Relaxed);
-        let written = writer.write(records);
+        let written = writer.write(group);
         self.busy.store(false, Ordering::Relaxed);
         let (full, file) = (writer.is_full(), writer.file());
         drop(writer);

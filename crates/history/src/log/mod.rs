@@ -1,4 +1,4 @@
-//! An append-only log of opaque payloads in a directory: `segment-N.log` files of checksummed records, which turn into
+//! An append-only log of opaque payloads in a directory: `segment-N.log` files of checksummed groups of records, which turn into
 //! `part-N.parquet` once they are full. One process appends ([`Log`]); any number read ([`read`], [`contents`]).
 //!
 //! Numbers follow each other. Under one number a segment is complete once a greater number exists, and Parquet is

@@ -2,25 +2,39 @@ use super::{MAX_PAYLOAD_BYTES, format};
 use crate::HistoryError;
 
 /// Records as they will lie in a segment, framed by whoever appends them before any lock is taken.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Records {
-    bytes: Vec<u8>,
+    /// A group whose head is still to be written.
+    group: Vec<u8>,
+}
+
+impl Default for Records {
+    fn default() -> Records {
+        Records::with_capacity(0)
+    }
 }
 
 impl Records {
     pub fn with_capacity(bytes: usize) -> Records {
-        Records { bytes: Vec::with_capacity(bytes) }
+        let mut group = Vec::with_capacity(bytes);
+        format::begin_group(&mut group);
+        Records { group }
     }
 
-    /// Adds the record whose payload `write` appends. Refuses one that is too long, and is then as it was.
+    /// Adds the record whose payload `write` appends. Refuses one that is too long, or one too many for a single append,
+    /// and is then as it was.
     pub fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), HistoryError> {
-        let start = self.bytes.len();
-        format::begin_record(&mut self.bytes);
-        write(&mut self.bytes);
-        let bytes = format::end_record(&mut self.bytes, start);
-        if bytes > MAX_PAYLOAD_BYTES {
-            self.bytes.truncate(start);
-            return Err(HistoryError::RecordTooLong { bytes, limit: MAX_PAYLOAD_BYTES });
+        let start = self.group.len();
+        format::begin_record(&mut self.group);
+        write(&mut self.group);
+        let bytes = format::end_record(&mut self.group, start);
+        let (bytes, limit) = match bytes {
+            ..=MAX_PAYLOAD_BYTES => (self.group.len(), format::MAX_GROUP_BYTES),
+            _ => (bytes, MAX_PAYLOAD_BYTES),
+        };
+        if bytes > limit {
+            self.group.truncate(start);
+            return Err(HistoryError::RecordTooLong { bytes, limit });
         }
         Ok(())
     }
@@ -39,6 +53,12 @@ impl Records {
     }
 
     pub(super) fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        format::records_of(&self.group)
+    }
+
+    /// The group of these records alone.
+    pub(super) fn into_group(mut self) -> Vec<u8> {
+        format::end_group(&mut self.group);
+        self.group
     }
 }

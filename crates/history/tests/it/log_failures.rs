@@ -35,7 +35,7 @@ fn written() -> (tempfile::TempDir, Vec<u8>) {
 fn a_tail_torn_at_any_byte_is_cut_off_and_the_log_goes_on() {
     let (dir, bytes) = written();
     let mut ends = vec![16];
-    PAYLOADS.iter().for_each(|payload| ends.push(ends.last().unwrap() + 8 + payload.len()));
+    PAYLOADS.iter().for_each(|payload| ends.push(ends.last().unwrap() + 12 + payload.len()));
     assert_eq!(*ends.last().unwrap(), bytes.len());
     for cut in 16..=bytes.len() {
         fs::write(segment(dir.path(), 1), &bytes[..cut]).unwrap();
@@ -134,6 +134,49 @@ fn full_segments_left_by_a_crash_become_parquet_on_opening() {
     assert_eq!(all(dir.path()), [expected.as_slice(), &[b"more"]].concat());
 }
 
+/// What Karat wrote before there were groups: a segment in `tests/fixtures/log-format-1`.
+#[test]
+fn a_log_of_format_1_is_read_mended_and_goes_on_in_a_new_segment() {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/log-format-1/segment-0000000001.log");
+    let bytes = fs::read(fixture).unwrap();
+    for torn in [0, 3] {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(segment(dir.path(), 1), &bytes[..bytes.len() - torn]).unwrap();
+        let mut expected = PAYLOADS[..if torn == 0 { 4 } else { 3 }].to_vec();
+        assert_eq!(all(dir.path()), expected);
+        let log = open(dir.path()).unwrap();
+        log.append(b"after", Durability::Crash).unwrap();
+        expected.push(b"after");
+        assert_eq!(all(dir.path()), expected);
+        log.rotate().unwrap();
+        assert_eq!(all(dir.path()), expected);
+    }
+}
+
+/// A power cut may keep the later sectors of what was written at once, and lose the earlier ones.
+#[test]
+fn a_group_with_a_hole_is_cut_off_whole_and_damage_where_something_follows() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path()).unwrap();
+    log.append(b"first", Durability::PowerLoss).unwrap();
+    let payloads: Vec<Vec<u8>> = (0..40_u8).map(|n| vec![n + 1; 100]).collect();
+    log.append_together(Records::of(payloads.iter().map(Vec::as_slice)).unwrap(), Durability::PowerLoss).unwrap();
+    let group_end = fs::metadata(segment(dir.path(), 1)).unwrap().len() as usize;
+    log.append(b"last", Durability::PowerLoss).unwrap();
+    drop(log);
+    let bytes = fs::read(segment(dir.path(), 1)).unwrap();
+    for sector in 1..group_end / 512 {
+        let mut lost = bytes.clone();
+        lost[sector * 512..(sector + 1) * 512].fill(0);
+        fs::write(segment(dir.path(), 1), &lost).unwrap();
+        assert_eq!(open(dir.path()).unwrap_err().kind(), ErrorKind::Corrupt, "sector {sector}");
+        fs::write(segment(dir.path(), 1), &lost[..group_end]).unwrap();
+        assert_eq!(all(dir.path()), [b"first"], "sector {sector}");
+        open(dir.path()).unwrap().append(b"after", Durability::Crash).unwrap();
+        assert_eq!(all(dir.path()), [b"first".as_slice(), b"after"], "sector {sector}");
+    }
+}
+
 #[test]
 fn a_full_segment_whose_only_record_was_torn_is_no_gap() {
     let (dir, bytes) = written();
@@ -169,12 +212,12 @@ fn places_that_cannot_hold_a_log_are_told() {
     assert_eq!(open(&dir.path().join("file/below")).unwrap_err().kind(), ErrorKind::Unavailable);
     let newer = dir.path().join("newer");
     fs::create_dir(&newer).unwrap();
-    let mut header = b"KARATLOG\x02\0\0\0".to_vec();
+    let mut header = b"KARATLOG\x03\0\0\0".to_vec();
     header.extend(crc32fast::hash(&header).to_le_bytes());
     fs::write(segment(&newer, 1), header).unwrap();
     let error = open(&newer).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
-    assert!(error.to_string().contains("version 2"), "{error}");
+    assert!(error.to_string().contains("version 3"), "{error}");
     let log = open(&dir.path().join("log")).unwrap();
     let error = log.append(&vec![0; karat_history::log::MAX_PAYLOAD_BYTES + 1], Durability::Crash).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);

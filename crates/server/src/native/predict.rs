@@ -2,10 +2,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
-use axum::body::Body;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use karat_serving::{Asked, Decided, Endpoint, ServingError, Turn};
 use utoipa::ToSchema;
@@ -70,12 +69,12 @@ pub async fn predict(
     State(state): State<AppState>,
     path: Result<Path<String>, PathRejection>,
     Extension(id): Extension<RequestId>,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Result<Response, Problem> {
     let Path(name) = path.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
     let endpoint = state.deployment.endpoint(&name)?;
-    let body = body::json(&headers, body, state.body).await?;
+    let (head, body) = request.into_parts();
+    let body = body::json(&head.headers, body, state.body).await?;
     let turn = endpoint.enter().await?;
     if body.len() > READ_IN_PLACE {
         return elsewhere(endpoint, turn, id, move |endpoint| endpoint.read(&body)).await;
