@@ -1,6 +1,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use karat_serving::ServingError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -31,8 +32,8 @@ pub async fn ready(State(state): State<AppState>) -> Result<Json<Health>, Proble
     let served = state.deployment.served();
     // A log that refused a record is tried, which may wait for the disk.
     let checked = tokio::task::spawn_blocking(move || {
-        let mut problems: Vec<String> =
-            served.endpoints.values().filter_map(|endpoint| endpoint.check().err()).map(|e| e.to_string()).collect();
+        let found = served.endpoints.values().filter_map(|endpoint| endpoint.check().err());
+        let mut problems: Vec<String> = found.map(|error| words(&error)).collect();
         // Endpoints have one log.
         problems.dedup();
         problems
@@ -41,6 +42,14 @@ pub async fn ready(State(state): State<AppState>) -> Result<Json<Health>, Proble
         Ok(problems) if problems.is_empty() => Ok(Json(Health { status: "ok" })),
         Ok(problems) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", problems.join("; "))),
         Err(failed) => Err(Problem::internal(failed.to_string())),
+    }
+}
+
+fn words(error: &ServingError) -> String {
+    match error {
+        // Where the log lies stands in the server's own log, with the request that could not be recorded.
+        ServingError::Log(_) => "decisions cannot be recorded right now: the server's log says why".to_owned(),
+        error => error.to_string(),
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) struct Shared {
     /// Held while a group is brought to disk, so that the next one gathers meanwhile and shares one wait. Groups that
     /// need no wait are written in the meantime.
     syncing: Mutex<()>,
-    /// Held while the next segment is made, which waits for the disk; records are written meanwhile.
+    /// Held while the next segment is made, or the disk tried, which waits for it; records are written meanwhile.
     sealing: Mutex<()>,
     writer: Mutex<Writer>,
     open: Mutex<Open>,
@@ -154,7 +154,8 @@ impl Shared {
         if !self.writer().check()? {
             return Ok(());
         }
-        // With the segment itself untouched, and under a name that is swept when the log is opened.
+        // One at a time; with the segment itself untouched, and under a name that is swept when the log is opened.
+        let _sealing = self.sealing.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let probe = temporary(&self.dir.join("probe"));
         let tried = fs::write(&probe, [1; PROBE_BYTES]);
         let removed = fs::remove_file(&probe);

@@ -84,6 +84,16 @@ fn a_replay_reads_each_view_at_the_commit_it_stood_at() {
     let commits = &replayed["prediction"]["view_commits"];
     assert_eq!((&commits["history"], &commits["recent"]), (&value!(2), &value!(1)), "{commits}");
     assert_eq!(replayed["history"]["verdict"], "same", "{}", replayed["history"]);
+
+    // A version whose views have state answers with it, and what is old is built anew behind it.
+    change(folder, "models/default_risk.yaml", "learning_rate: 0.1", "learning_rate: 0.2");
+    assert_eq!(json(folder, &["train", "default_risk"])["version"], 2);
+    karat(folder, &["models", "approve", "default_risk/2", "--as", "champion", "--why", "better"]).ok();
+    soon("the new champion answers", || version(&server, "decide") == "2");
+    let commit = |view: &str| server.request("GET", &format!("/v1/features/{view}/7"), "").1["commit"].clone();
+    soon("its views are up to date", || commit("recent") == 2);
+    let late = before["late_last_6"].as_u64().unwrap() + 1;
+    assert_eq!(ask(&server, "decide").1["features"]["late_last_6"], late);
     assert!(server.terminate().success());
 }
 
