@@ -22,7 +22,7 @@ pub use error::ErrorKind;
 pub use id::{PredictionId, RunId};
 pub use name::{Name, NameError, nearest};
 pub use number_text::thousands;
-pub use online::{OnlineError, OnlineStore, StateEntries, StateNote, WithNoted};
+pub use online::{OnlineError, OnlineStore, StateEntries, StateNote, WithEach, WithNoted};
 pub use time::{Instant, TimeError, Window, Zone};
 pub use time_format::{TimeFormat, TimeFormatError};
 pub use types::{Column, DataType, Schema};

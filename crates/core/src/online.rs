@@ -18,6 +18,9 @@ pub type StateEntries<'a> = &'a mut dyn Iterator<Item = (Vec<u8>, Vec<u8>)>;
 /// What is called with a definition's note and the state of a key, if it has one; both are borrowed for the call.
 pub type WithNoted<'a> = &'a mut dyn FnMut(&[u8], Option<&[u8]>);
 
+/// What is called with a definition's place among those asked for, its note, and the state of the key, if it has one.
+pub type WithEach<'a> = &'a mut dyn FnMut(usize, &[u8], Option<&[u8]>);
+
 /// Online feature state: opaque bytes under (definition digest, key).
 ///
 /// Contract, held by one test suite on every back end:
@@ -32,7 +35,18 @@ pub trait OnlineStore: Send + Sync + std::fmt::Debug {
 
     /// As [`OnlineStore::read`], with the definition's note, both of one moment: `with` gets the note and the key's state,
     /// if it has one. Calls nothing and returns `false` for a definition never written.
-    fn read_noted(&self, definition: &Digest, key: &[u8], with: WithNoted<'_>) -> Result<bool, OnlineError>;
+    fn read_noted(&self, definition: &Digest, key: &[u8], with: WithNoted<'_>) -> Result<bool, OnlineError> {
+        let mut known = false;
+        self.read_each(std::slice::from_ref(definition), key, &mut |_, note, state| {
+            known = true;
+            with(note, state);
+        })?;
+        Ok(known)
+    }
+
+    /// As [`OnlineStore::read_noted`] for one key under several definitions, all of one moment and in one round trip:
+    /// calls `with` for each definition that was ever written, in the order given.
+    fn read_each(&self, definitions: &[Digest], key: &[u8], with: WithEach<'_>) -> Result<(), OnlineError>;
 
     /// Writes `entries` and the note, all at once.
     fn put(&self, definition: &Digest, note: &StateNote, entries: StateEntries<'_>) -> Result<(), OnlineError>;

@@ -1,62 +1,79 @@
 //! What a server answers from, built from the current release and the aliases, and kept up with them.
 
+mod endpoints;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant as Stopwatch};
 
 use anyhow::{Context, Result};
-use indexmap::IndexMap;
 use karat_core::Name;
-use karat_history::log::{Durability, Log, LogOptions};
+use karat_history::HistoryError;
+use karat_history::log::{Log, LogOptions};
 use karat_project::Project;
-use karat_project::spec::Survives;
-use karat_registry::Release;
-use karat_serving::{
-    Deployment, Endpoint, EndpointParts, PredictionEncoder, ReadView, Served, ServedView, ServingModel,
-};
+use karat_serving::{Deployment, PredictionEncoder, ReadView, Served, ServedView, ServingModel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::{Catalog, Workspace, artifact, materialize};
+use crate::{Catalog, Workspace, materialize};
 
 /// How often releases and aliases are looked at: an approval answers within two seconds.
 const POLL: Duration = Duration::from_millis(500);
+/// When what could not be taken up is tried again: first, and at the longest.
+const RETRY: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
 
 /// A deployment and what it takes to keep it up to date.
 pub struct Deployed {
     pub deployment: Arc<Deployment>,
     log: Arc<Log>,
     generation: u64,
+    /// What could not be taken up, as it was told: by endpoint, and of all under no name.
+    told: BTreeMap<Option<Name>, String>,
 }
 
-/// Applies and ingests what is new, materializes, and loads every endpoint's version.
-pub async fn run(workspace: &Workspace) -> Result<Deployed> {
-    materialize::run(workspace, &[]).await?;
+/// How new online state must be before a version answers with it.
+#[derive(Debug, Clone, Copy)]
+enum State<'s> {
+    /// Of the newest commits.
+    Newest,
+    /// Whatever there is; what is old is given to be built anew.
+    Existing(&'s UnboundedSender<Arc<ServingModel>>),
+}
+
+/// The prediction log, which has one writer: the first thing a server opens, so that a second one is told before it does
+/// anything else.
+pub fn open_log(workspace: &Workspace) -> Result<Log> {
+    let opened = Log::open(workspace.predictions(), LogOptions::default(), Arc::new(PredictionEncoder));
+    opened.map_err(|error| {
+        let context = match &error {
+            HistoryError::Locked { holder, .. } => {
+                format!("another server answers from this project: stop {holder} first")
+            }
+            _ => "the prediction log".to_owned(),
+        };
+        anyhow::Error::from(error).context(context)
+    })
+}
+
+/// Applies and ingests what is new, materializes, and loads every endpoint's version. An endpoint whose version cannot be
+/// loaded says so; the others answer.
+pub async fn run(workspace: &Workspace, log: Log) -> Result<Deployed> {
+    materialize::views(workspace, &[]).await?;
     // Read before anything is loaded: a change meanwhile is seen at the next look.
     let generation = workspace.registry.generation().await?;
-    let endpoints = workspace.project.endpoints();
-    let hardest = endpoints.values().any(|endpoint| endpoint.log.survives == Survives::PowerLoss);
-    let durability = if hardest { Durability::PowerLoss } else { Durability::Crash };
-    let options = LogOptions { durability, ..LogOptions::default() };
-    let log = Log::open(workspace.predictions(), options, Arc::new(PredictionEncoder)).context("the prediction log")?;
     let deployment = Deployment::new(workspace.online()?, workspace.clock.clone());
-    let deployed = Deployed { deployment: Arc::new(deployment), log: Arc::new(log), generation };
-    deployed.load(workspace).await?;
+    let mut deployed =
+        Deployed { deployment: Arc::new(deployment), log: Arc::new(log), generation, told: BTreeMap::new() };
+    deployed.load(workspace, State::Newest).await?;
+    materialize::unused(workspace).await?;
     Ok(deployed)
 }
 
 impl Deployed {
-    /// Follows releases and aliases until the process ends. What cannot be loaded is logged, and what answered before
-    /// goes on answering.
-    pub async fn follow(mut self, workspace: &Workspace) {
-        loop {
-            tokio::time::sleep(POLL).await;
-            match workspace.registry.generation().await {
-                Ok(generation) if generation == self.generation => {}
-                Ok(generation) => match self.load(workspace).await {
-                    Ok(()) => self.generation = generation,
-                    Err(error) => tracing::error!(error = format!("{error:#}"), "a change could not be taken up"),
-                },
-                Err(error) => tracing::error!(%error, "the metadata database does not answer"),
-            }
-        }
+    /// Follows releases and aliases until the process ends. What cannot be loaded is logged and tried again, and what
+    /// answered before goes on answering.
+    pub async fn follow(self, workspace: &Workspace) {
+        let (old, given) = unbounded_channel();
+        tokio::join!(self.look(workspace, old), renew(workspace, given));
     }
 
     /// Finishes the prediction log: what is in it turns into Parquet.
@@ -68,10 +85,53 @@ impl Deployed {
         self.log.clone()
     }
 
-    async fn load(&self, workspace: &Workspace) -> Result<()> {
+    async fn look(mut self, workspace: &Workspace, old: UnboundedSender<Arc<ServingModel>>) {
+        let (mut wait, mut again) = (RETRY[0], self.retry(RETRY[0]));
+        loop {
+            tokio::time::sleep(POLL).await;
+            let generation = match workspace.registry.generation().await {
+                Ok(generation) => generation,
+                Err(error) => {
+                    self.tell(None, format!("the metadata database does not answer: {error}"));
+                    // Once it does, all is looked at again.
+                    again = Some(Stopwatch::now());
+                    continue;
+                }
+            };
+            let changed = generation != self.generation;
+            if !changed && again.is_none_or(|again| Stopwatch::now() < again) {
+                continue;
+            }
+            wait = if changed { RETRY[0] } else { (wait * 2).min(RETRY[1]) };
+            match self.load(workspace, State::Existing(&old)).await {
+                Ok(()) => drop(self.told.remove(&None)),
+                Err(error) => self.tell(None, format!("{error:#}")),
+            }
+            self.generation = generation;
+            again = self.retry(wait);
+        }
+    }
+
+    /// When to try again, if anything is left to be taken up.
+    fn retry(&self, wait: Duration) -> Option<Stopwatch> {
+        (!self.told.is_empty()).then(|| Stopwatch::now() + wait)
+    }
+
+    /// Once for each thing that is wrong, however often it is tried.
+    fn tell(&mut self, endpoint: Option<&Name>, problem: String) {
+        if self.told.get(&endpoint.cloned()) == Some(&problem) {
+            return;
+        }
+        match endpoint {
+            Some(endpoint) => tracing::error!(%endpoint, error = problem, "a version could not be taken up"),
+            None => tracing::error!(error = problem, "a change could not be taken up"),
+        }
+        self.told.insert(endpoint.cloned(), problem);
+    }
+
+    async fn load(&mut self, workspace: &Workspace, state: State<'_>) -> Result<()> {
         let release =
             workspace.registry.current_release().await?.context("nothing was applied yet: run `karat apply`")?;
-        let before = self.deployment.served();
         let project = Project::from_manifest(&release.content)
             .context("the current release cannot be read")?
             .located(workspace.project.root(), workspace.project.config().clone());
@@ -86,58 +146,16 @@ impl Deployed {
             };
             served.views.insert(name, Arc::new(view));
         }
-        served.endpoints = self.endpoints(workspace, &project, &release, &before).await?;
-        self.deployment.replace(served);
-        Ok(())
+        self.take_up(workspace, &project, &release, served, state).await
     }
+}
 
-    async fn endpoints(
-        &self,
-        workspace: &Workspace,
-        project: &Project,
-        release: &Release,
-        before: &Served,
-    ) -> Result<IndexMap<Name, Arc<Endpoint>>> {
-        let mut endpoints = IndexMap::new();
-        for (name, spec) in project.endpoints() {
-            let parts = EndpointParts {
-                spec: spec.clone(),
-                online: workspace.online()?,
-                log: self.log.clone(),
-                clock: workspace.clock.clone(),
-            };
-            let endpoint = Endpoint::new(parts);
-            let held = before.endpoints.get(name).and_then(|endpoint| endpoint.model().ok());
-            endpoint.set_model(self.model(workspace, spec, release, held).await?);
-            endpoints.insert(name.clone(), Arc::new(endpoint));
+/// Builds anew, one after the other, the state that versions answer from while it is old.
+async fn renew(workspace: &Workspace, mut given: UnboundedReceiver<Arc<ServingModel>>) {
+    while let Some(model) = given.recv().await {
+        if let Err(error) = materialize::pinned(workspace, &model.pinned).await {
+            let (version, error) = (model.name.version, format!("{error:#}"));
+            tracing::error!(model = %model.name.model, version, error, "its online state could not be built anew");
         }
-        Ok(endpoints)
-    }
-
-    /// The version under the endpoint's alias, its online state built if it was not; `None` while no version has it.
-    async fn model(
-        &self,
-        workspace: &Workspace,
-        spec: &karat_project::spec::Endpoint,
-        release: &Release,
-        held: Option<Arc<ServingModel>>,
-    ) -> Result<Option<Arc<ServingModel>>> {
-        let models = workspace.registry.models().await?;
-        let model = models.iter().find(|model| model.name == spec.model.as_str());
-        let Some(number) = model.and_then(|model| model.aliases.get(spec.alias.as_str()).copied()) else {
-            return Ok(None);
-        };
-        let same = |held: &ServingModel| {
-            held.name.model == spec.model && held.name.version == number && held.name.release == release.number
-        };
-        if let Some(held) = held.filter(|held| same(held)) {
-            return Ok(Some(held));
-        }
-        let version = workspace.registry.version(&spec.model, number).await?;
-        let release = (release.number, release.digest.clone());
-        let model = artifact::serving_model(workspace, &version, release).await?;
-        materialize::pinned(workspace, &model.pinned).await?;
-        tracing::info!(endpoint = %spec.name, version = version.label(), "a version answers");
-        Ok(Some(Arc::new(model)))
     }
 }

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use futures::StreamExt;
 use karat_core::{Digest, Name, OnlineError};
 use karat_features::{CompiledView, StateBuilder};
+use karat_registry::ModelVersion;
 use karat_serving::{Pinned, StateNote};
 use serde::Serialize;
 
@@ -27,6 +28,18 @@ pub struct Materialized {
 /// Applies and ingests what is new, then builds what is missing or old: the views named (all, when none is), and those
 /// that versions with an alias were trained with.
 pub async fn run(workspace: &Workspace, names: &[String]) -> Result<Vec<Materialized>> {
+    let mut done = views(workspace, names).await?;
+    if names.is_empty() {
+        for (_, version) in aliased(workspace, Used::ByAnEndpoint).await? {
+            done.extend(built(workspace, &version).await?);
+        }
+        done.extend(unused(workspace).await?);
+    }
+    Ok(done)
+}
+
+/// As [`run`], without the views that versions were trained with.
+pub(crate) async fn views(workspace: &Workspace, names: &[String]) -> Result<Vec<Materialized>> {
     crate::ingest::ensure(workspace).await?;
     let catalog = workspace.catalog()?;
     check_names(&catalog, names)?;
@@ -37,17 +50,51 @@ pub async fn run(workspace: &Workspace, names: &[String]) -> Result<Vec<Material
             done.push(one(workspace, name, &planned.view, &planned.digest, horizon).await?);
         }
     }
-    if names.is_empty() {
-        for model in workspace.registry.models().await? {
-            for number in model.aliases.values() {
-                let version = workspace.registry.version(&model.name, *number).await?;
-                let loaded = artifact::load(workspace, &version).await?;
-                let of_version = pinned(workspace, &loaded.pinned).await?;
-                done.extend(of_version.into_iter().filter(|one| one.built));
+    Ok(done)
+}
+
+/// The views of versions under aliases that no endpoint answers with: nobody is kept waiting by one that cannot be built.
+pub(crate) async fn unused(workspace: &Workspace) -> Result<Vec<Materialized>> {
+    let mut done = Vec::new();
+    for (alias, version) in aliased(workspace, Used::ByNobody).await? {
+        match built(workspace, &version).await {
+            Ok(some) => done.extend(some),
+            Err(error) => {
+                let (version, error) = (version.label(), format!("{error:#}"));
+                tracing::warn!(alias, version, error, "no endpoint uses this alias, and its version cannot be loaded");
             }
         }
     }
     Ok(done)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Used {
+    ByAnEndpoint,
+    ByNobody,
+}
+
+/// Versions with an alias of that use, and the alias.
+async fn aliased(workspace: &Workspace, used: Used) -> Result<Vec<(String, ModelVersion)>> {
+    let mut versions = Vec::new();
+    for model in workspace.registry.models().await? {
+        for (alias, number) in &model.aliases {
+            let mut endpoints = workspace.project.endpoints().values();
+            let by_an_endpoint =
+                endpoints.any(|endpoint| endpoint.model.as_str() == model.name && endpoint.alias.as_str() == alias);
+            if by_an_endpoint == (used == Used::ByAnEndpoint) {
+                versions.push((alias.clone(), workspace.registry.version(&model.name, *number).await?));
+            }
+        }
+    }
+    Ok(versions)
+}
+
+/// Those of the version's views that had to be built.
+async fn built(workspace: &Workspace, version: &ModelVersion) -> Result<Vec<Materialized>> {
+    let loaded = artifact::load(workspace, version).await?;
+    let of_version = pinned(workspace, &loaded.pinned).await?;
+    Ok(of_version.into_iter().filter(|one| one.built).collect())
 }
 
 pub(crate) fn check_names(catalog: &Catalog, names: &[String]) -> Result<()> {
@@ -66,6 +113,17 @@ pub(crate) async fn pinned(workspace: &Workspace, pinned: &Pinned) -> Result<Vec
         done.push(one(workspace, &view.name, &compiled, &view.digest, view.online_horizon).await?);
     }
     Ok(done)
+}
+
+/// Whether every view a version pins has online state, however old.
+pub(crate) fn is_there(workspace: &Workspace, pinned: &Pinned) -> Result<bool> {
+    let online = workspace.online()?;
+    for view in &pinned.views {
+        if online.note(&view.digest)?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 async fn one(

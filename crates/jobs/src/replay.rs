@@ -1,11 +1,11 @@
 //! A logged decision computed again: from the log alone, and from history as of then.
 
 use anyhow::{Context, Result, bail};
-use arrow::array::Int64Array;
+use arrow::array::{AsArray, Int64Array};
 use karat_core::{PredictionId, Value};
 use karat_features::Spine;
 use karat_history::log;
-use karat_serving::{Difference, PredictionRecord, Reason, arithmetic, history, reasons_of};
+use karat_serving::{Difference, FromHistory, PredictionRecord, Reason, arithmetic, gave_reasons, history, reasons_of};
 use serde::Serialize;
 
 use crate::training_set::as_of_pass;
@@ -17,8 +17,10 @@ pub struct Replayed {
     pub prediction: PredictionRecord,
     pub arithmetic: Verdict,
     pub history: Verdict,
-    /// What the answer gave as its reasons; where it gave none, what it would have given, made now.
+    /// What the answer gave as its reasons; where it was to give none, what moved the score, made now.
     pub reasons: Vec<Reason>,
+    /// Whether the reasons are the answer's.
+    pub reasons_given: bool,
     /// Who permitted the version that decided.
     pub approvals: Vec<karat_registry::Approval>,
 }
@@ -70,6 +72,7 @@ pub async fn run(workspace: &Workspace, prediction: &str) -> Result<Replayed> {
         arithmetic: Verdict::of(arithmetic(&record, &model)),
         history,
         reasons: reasons_of(&record, &model),
+        reasons_given: gave_reasons(&record),
         approvals: version.approvals,
         prediction: record,
     })
@@ -106,12 +109,12 @@ fn pinned_differences(record: &PredictionRecord, model: &karat_serving::ServingM
     differences
 }
 
-/// The features by name, as of then, as known then, from no later commit than was seen then.
+/// The features as of then, as known then, from no later commit than each view had seen then.
 async fn from_history(
     workspace: &Workspace,
     record: &PredictionRecord,
     model: &karat_serving::ServingModel,
-) -> Result<Vec<(String, Value)>> {
+) -> Result<FromHistory> {
     let key = record.key.as_ref().context("a decision on stored features has a key")?;
     let key_type = model.pinned.key.data_type;
     let key = Value::from_json(key, key_type).context("the logged key")?;
@@ -121,11 +124,16 @@ async fn from_history(
         known_at: None,
     };
     let mut rows = Vec::new();
-    for view in model.views().iter().map(|read| &read.view) {
-        let source = &view.definition().source.name;
-        let commit = record.commits.get(source).copied();
+    let mut no_history = Vec::new();
+    for (read, pinned) in model.views().iter().zip(&model.pinned.views) {
+        let source = &read.view.definition().source.name;
+        let commit = record.commit_of(&pinned.name, source);
         let commit = commit.with_context(|| format!("the log does not say which commit of {source} was seen"))?;
-        rows.push(as_of_pass(workspace, view, &spine, Some(commit)).await?.0);
+        let row = as_of_pass(workspace, &read.view, &spine, Some(commit)).await?.0;
+        if row.column(row.num_columns() - 1).as_boolean().value(0) {
+            no_history.push(pinned.name.clone());
+        }
+        rows.push(row);
     }
     let inputs = model.pinned.inputs.iter().filter_map(|input| match input.origin {
         karat_serving::InputOrigin::View { view, output } => {
@@ -133,5 +141,5 @@ async fn from_history(
         }
         karat_serving::InputOrigin::Request => None,
     });
-    Ok(inputs.collect())
+    Ok(FromHistory { features: inputs.collect(), no_history })
 }

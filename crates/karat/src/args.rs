@@ -373,12 +373,15 @@ pub enum ModelsCommand {
         #[arg(long)]
         why: String,
     },
-    /// Move an alias to a permitted version
+    /// Move an alias to a permitted version, or with --delete take it away, so that nothing answers under it
     Alias {
-        /// NAME/VERSION
+        /// NAME/VERSION; with --delete the model's NAME
         model: String,
         /// The alias, such as champion
         alias: String,
+        /// Take the alias away; --why is needed then
+        #[arg(long)]
+        delete: bool,
         /// The reason, kept with the move
         #[arg(long, default_value = "", hide_default_value = true)]
         why: String,

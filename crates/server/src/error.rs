@@ -7,6 +7,9 @@ use utoipa::ToSchema;
 
 use crate::observe::Failed;
 
+/// What it takes to make room on a disk, or to turn to another server.
+const LOG_RETRY_SECONDS: u64 = 5;
+
 /// An error as it leaves: RFC 9457 problem details.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Problem {
@@ -38,11 +41,6 @@ impl Problem {
         Problem::new(StatusCode::BAD_REQUEST, "malformed", detail)
     }
 
-    pub fn invalid(field: &str, detail: impl Into<String>) -> Problem {
-        let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail);
-        Problem { field: Some(field.to_owned()), ..problem }
-    }
-
     /// A defect, or damage: the log says what, the answer does not.
     pub fn internal(hidden: impl Into<String>) -> Problem {
         let detail = "something went wrong here; the server's log says what";
@@ -58,6 +56,16 @@ impl From<ServingError> for Problem {
             ServingError::Malformed(_) => return Problem::malformed(detail),
             ServingError::TooMany { .. } => {
                 return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail);
+            }
+            // Where it lies and what failed is the operator's to know.
+            ServingError::Log(failed) if failed.kind() != ErrorKind::Invalid => {
+                let words = "decisions cannot be recorded right now; nothing was decided: try again";
+                let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", words);
+                return Problem { retry_after: Some(LOG_RETRY_SECONDS), hidden: Some(detail), ..problem };
+            }
+            ServingError::NotLoaded { endpoint, .. } => {
+                let words = format!("endpoint {endpoint} has no version to answer with: the server's log says why");
+                return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", words);
             }
             ServingError::Busy { retry_after, .. } => {
                 let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "busy", detail);

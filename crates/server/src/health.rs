@@ -1,6 +1,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use karat_serving::ServingError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -19,7 +20,7 @@ pub async fn live() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// Every endpoint has a model version to answer with, and the server was not told to stop.
+/// Every endpoint has a model version to answer with, decisions can be recorded, and the server was not told to stop.
 #[utoipa::path(
     get, path = "/health/ready", tag = "health",
     responses((status = OK, body = Health), (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json"))
@@ -29,12 +30,26 @@ pub async fn ready(State(state): State<AppState>) -> Result<Json<Health>, Proble
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the server is about to stop"));
     }
     let served = state.deployment.served();
-    let waiting = served.endpoints.values().filter_map(|endpoint| endpoint.model().err());
-    let waiting: Vec<String> = waiting.map(|error| error.to_string()).collect();
-    if waiting.is_empty() {
-        Ok(Json(Health { status: "ok" }))
-    } else {
-        Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", waiting.join("; ")))
+    // A log that refused a record is tried, which may wait for the disk.
+    let checked = tokio::task::spawn_blocking(move || {
+        let found = served.endpoints.values().filter_map(|endpoint| endpoint.check().err());
+        let mut problems: Vec<String> = found.map(|error| words(&error)).collect();
+        // Endpoints have one log.
+        problems.dedup();
+        problems
+    });
+    match checked.await {
+        Ok(problems) if problems.is_empty() => Ok(Json(Health { status: "ok" })),
+        Ok(problems) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", problems.join("; "))),
+        Err(failed) => Err(Problem::internal(failed.to_string())),
+    }
+}
+
+fn words(error: &ServingError) -> String {
+    match error {
+        // Where the log lies stands in the server's own log, with the request that could not be recorded.
+        ServingError::Log(_) => "decisions cannot be recorded right now: the server's log says why".to_owned(),
+        error => error.to_string(),
     }
 }
 

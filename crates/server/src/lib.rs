@@ -10,6 +10,7 @@ mod native;
 mod observe;
 mod router;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -22,18 +23,30 @@ pub use listen::{ListenOptions, serve};
 pub use observe::install_metrics;
 pub use router::{openapi, router};
 
-/// What handlers see.
+/// What handlers see. Cloned for every request, so it is one reference.
 #[derive(Debug, Clone)]
-pub struct AppState {
+pub struct AppState(Arc<Shared>);
+
+#[derive(Debug)]
+pub struct Shared {
     pub deployment: Arc<Deployment>,
     pub metrics: PrometheusHandle,
     pub body: BodyLimits,
-    draining: Arc<AtomicBool>,
+    draining: AtomicBool,
+}
+
+impl Deref for AppState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
 }
 
 impl AppState {
     pub fn new(deployment: Arc<Deployment>, metrics: PrometheusHandle, server: &Server) -> AppState {
-        AppState { deployment, metrics, body: BodyLimits::from(server), draining: Arc::default() }
+        let (body, draining) = (BodyLimits::from(server), AtomicBool::new(false));
+        AppState(Arc::new(Shared { deployment, metrics, body, draining }))
     }
 
     /// From now on no answer promises another on its connection, and `/health/ready` says no.

@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use karat_core::{Clock, Column, Instant, Name, OnlineStore, Value, ValueError, nearest};
 use karat_features::FeatureRow;
 
-use crate::request::shorten;
+use crate::request::{as_of_text, shorten};
 use crate::{Endpoint, ReadView, ServingError};
 
 /// Everything a server answers from. What it holds is replaced as a whole when a release or an alias changes;
@@ -63,8 +63,9 @@ impl Deployment {
         served.endpoints.get(name).cloned().ok_or_else(|| unknown("endpoint", name, served.endpoints.keys()))
     }
 
-    /// The features of a key written as text, as of an instant (default: now).
-    pub fn features(&self, view: &str, key: &str, as_of: Option<Instant>) -> Result<ViewAnswer, ServingError> {
+    /// The features of a key written as text, as of an instant written with its offset (default: now).
+    pub fn features(&self, view: &str, key: &str, as_of: Option<&str>) -> Result<ViewAnswer, ServingError> {
+        let as_of = as_of.map(as_of_text).transpose()?;
         let served = self.served.load();
         let view = served.views.get(view).cloned().ok_or_else(|| unknown("feature view", view, served.views.keys()))?;
         let wrong = |error: ValueError| {

@@ -1,19 +1,23 @@
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant as Stopwatch};
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwapOption, Guard};
 use karat_core::{Clock, Instant, OnlineStore, PredictionId, Value};
 use karat_features::{FeatureRow, encode_key};
-use karat_history::log::Log;
+use karat_history::log::{Durability, Log, Records};
 use karat_project::spec;
 use metrics::Counter;
 
 use crate::decision::{Decided, Decision};
-use crate::gate::{Gate, Turn};
+use crate::gate::{Gate, Turn, Until};
 use crate::reasons::{Explained, because};
 use crate::request::{Body, Subject};
 use crate::{ServingError, ServingModel, quality, record};
+
+/// What a decision is thought to take before there was one.
+const FIRST_GUESS_NANOS: u64 = 50_000;
 
 /// What an endpoint is made of.
 #[derive(Debug)]
@@ -29,7 +33,9 @@ pub struct EndpointParts {
 pub struct Endpoint {
     parts: EndpointParts,
     serving: ArcSwapOption<Serving>,
-    gate: Gate,
+    /// Why there is no version, where one should be.
+    failure: ArcSwapOption<String>,
+    gate: Arc<Gate>,
     /// What one decision takes, in nanoseconds: a moving average.
     usual_nanos: AtomicU64,
 }
@@ -52,15 +58,34 @@ pub struct Asked {
 
 /// Values of one subject's inputs, and what is known about where they came from.
 struct Inputs {
+    key: Option<Value>,
+    sent: bool,
     values: Vec<Value>,
-    rows: Vec<FeatureRow>,
-    commits: Vec<u64>,
+    /// By view, where views were read, with the commit seen.
+    rows: Vec<(FeatureRow, u64)>,
+}
+
+thread_local! {
+    /// The encoded row of the decision under way.
+    static ROW: RefCell<Vec<f64>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Endpoint {
     pub fn new(parts: EndpointParts) -> Endpoint {
-        let gate = Gate::new(parts.spec.limits);
-        Endpoint { parts, serving: ArcSwapOption::empty(), gate, usual_nanos: AtomicU64::new(0) }
+        let gate = Arc::new(Gate::new(parts.spec.limits));
+        Endpoint::with(parts, gate, FIRST_GUESS_NANOS)
+    }
+
+    /// An endpoint that comes after another: requests under way count among its own where the limits are the same.
+    pub fn after(before: &Endpoint, parts: EndpointParts) -> Endpoint {
+        let same = before.parts.spec.limits == parts.spec.limits;
+        let gate = if same { before.gate.clone() } else { Arc::new(Gate::new(parts.spec.limits)) };
+        Endpoint::with(parts, gate, before.usual_nanos.load(Ordering::Relaxed))
+    }
+
+    fn with(parts: EndpointParts, gate: Arc<Gate>, usual_nanos: u64) -> Endpoint {
+        let (serving, failure) = (ArcSwapOption::empty(), ArcSwapOption::empty());
+        Endpoint { parts, serving, failure, gate, usual_nanos: AtomicU64::new(usual_nanos) }
     }
 
     pub fn spec(&self) -> &spec::Endpoint {
@@ -69,7 +94,14 @@ impl Endpoint {
 
     /// Requests that began before finish with the version they began with.
     pub fn set_model(&self, model: Option<Arc<ServingModel>>) {
+        self.failure.store(None);
         self.serving.store(model.map(|model| Arc::new(Serving { model, predictions: OnceLock::new() })));
+    }
+
+    /// There should be a version, and this is why there is none.
+    pub fn set_failure(&self, problem: String) {
+        self.failure.store(Some(Arc::new(problem)));
+        self.serving.store(None);
     }
 
     /// The version that answers now.
@@ -77,15 +109,27 @@ impl Endpoint {
         self.serving().map(|serving| serving.model.clone())
     }
 
+    /// Whether it can answer: an error says why not. May wait for the disk.
+    pub fn check(&self) -> Result<(), ServingError> {
+        self.model()?;
+        Ok(self.parts.log.check()?)
+    }
+
     fn serving(&self) -> Result<Arc<Serving>, ServingError> {
-        self.serving.load_full().ok_or_else(|| ServingError::NoVersion {
-            model: self.parts.spec.model.to_string(),
-            alias: self.parts.spec.alias.to_string(),
+        self.serving.load_full().ok_or_else(|| match Guard::into_inner(self.failure.load()) {
+            Some(problem) => ServingError::NotLoaded {
+                endpoint: self.parts.spec.name.to_string(),
+                problem: problem.as_ref().clone(),
+            },
+            None => ServingError::NoVersion {
+                model: self.parts.spec.model.to_string(),
+                alias: self.parts.spec.alias.to_string(),
+            },
         })
     }
 
     /// Waits for a turn to be worked on, or is told to come again.
-    pub async fn enter(&self) -> Result<Turn<'_>, ServingError> {
+    pub async fn enter(&self) -> Result<Turn, ServingError> {
         self.gate.enter().await
     }
 
@@ -104,7 +148,7 @@ impl Endpoint {
 
     /// Decides on every subject of a request, all with one version and one as_of. An error on one subject answers none;
     /// none is in the log yet.
-    pub fn decide(&self, asked: Asked, until: Stopwatch) -> Result<Decided, ServingError> {
+    pub fn decide(&self, asked: Asked, until: &Until) -> Result<Decided, ServingError> {
         let Asked { serving, body, now } = asked;
         let model = &serving.model;
         let as_of = body.as_of.unwrap_or(now);
@@ -112,34 +156,59 @@ impl Endpoint {
         let begun = Stopwatch::now();
         let mut decisions = Vec::with_capacity(count);
         for subject in body.subjects {
+            if until.is_abandoned() {
+                return Err(ServingError::Abandoned { decided: decisions.len(), asked: count });
+            }
             // One that was let in is answered; only many can be too many.
-            if !decisions.is_empty() && Stopwatch::now() > until {
+            if !decisions.is_empty() && until.is_over() {
                 let deadline = self.parts.spec.limits.deadline;
                 return Err(ServingError::TooMany { decided: decisions.len(), asked: count, deadline });
             }
-            let inputs = self.inputs(model, &subject, &body.fields, as_of)?;
-            decisions.push(self.decide_one(model, subject, inputs, as_of, body.reasons)?);
+            let inputs = self.inputs(model, subject, &body.fields, as_of)?;
+            decisions.push(self.decide_one(model, inputs, as_of, body.reasons)?);
         }
         self.note_time(begun.elapsed(), count);
-        Ok(Decided { serving: serving.clone(), as_of, at: now, single: body.single, decisions })
+        Ok(Decided { serving, as_of, at: now, single: body.single, decisions })
     }
 
-    /// Puts every decision into the log; they are there when this resolves, all or none. What a person should know of
-    /// them is told in the program's log, under the request's id.
-    pub async fn log(&self, decided: &Decided, request_id: &str) -> Result<(), ServingError> {
-        let records = record::Records::write(&self.parts.spec, decided);
-        self.parts.log.append_all(records.iter())?.await?;
+    /// The decisions as the log keeps them.
+    pub fn records(&self, decided: &Decided) -> Result<Records, ServingError> {
+        Ok(record::write(&self.parts.spec, decided)?)
+    }
+
+    /// Puts the records into the log; they are there when this resolves, all or none, as durable as the endpoint says.
+    /// Dropped before, they are written all the same.
+    pub async fn log(&self, records: &Records) -> Result<(), ServingError> {
+        Ok(self.parts.log.append_all(records, self.durability()).await?)
+    }
+
+    /// Counts logged decisions, and tells in the program's log what a person should know of them, under the request's id.
+    pub fn report(&self, decided: &Decided, request_id: &str) {
         decided.serving.report(self.parts.spec.name.as_str(), decided, request_id);
-        Ok(())
     }
 
-    /// Reads, decides and logs on the calling thread, whatever the limits.
-    pub fn predict(&self, body: &[u8]) -> Result<Decided, ServingError> {
-        let far = Stopwatch::now() + Duration::from_secs(3600);
-        let decided = self.decide(self.read(body)?, far)?;
-        self.parts.log.append_together(record::Records::write(&self.parts.spec, &decided).iter())?;
-        decided.serving.report(self.parts.spec.name.as_str(), &decided, "");
+    /// Decides, logs and reports on the calling thread, which may have to wait for the disk.
+    pub fn settle(&self, asked: Asked, until: &Until, request_id: &str) -> Result<Decided, ServingError> {
+        let decided = self.decide(asked, until)?;
+        let records = self.records(&decided)?;
+        if until.is_abandoned() {
+            return Err(ServingError::Abandoned { decided: decided.len(), asked: decided.len() });
+        }
+        self.parts.log.append_together(records, self.durability())?;
+        self.report(&decided, request_id);
         Ok(decided)
+    }
+
+    /// The whole answer to a body, on the calling thread, whatever the limits.
+    pub fn predict(&self, body: &[u8]) -> Result<Decided, ServingError> {
+        self.settle(self.read(body)?, &Until::done(), "")
+    }
+
+    fn durability(&self) -> Durability {
+        match self.parts.spec.log.survives {
+            spec::Survives::Crash => Durability::Crash,
+            spec::Survives::PowerLoss => Durability::PowerLoss,
+        }
     }
 
     fn note_time(&self, taken: Duration, decisions: usize) {
@@ -152,24 +221,25 @@ impl Endpoint {
     fn decide_one(
         &self,
         model: &ServingModel,
-        subject: Subject,
         inputs: Inputs,
         as_of: Instant,
         asked: Option<crate::Which>,
     ) -> Result<Decision, ServingError> {
-        let Inputs { values, rows, commits } = inputs;
-        let mut row = vec![0.0; values.len()];
-        model.model.encode_into(&values, &mut row)?;
-        let score = model.model.score(&row);
-        let explained = Explained::of(self.parts.spec.reasons, asked, model.side(score));
-        let sent = subject.is_row();
+        let Inputs { key, sent, values, rows } = inputs;
+        let (score, explained, reasons) = ROW.with_borrow_mut(|row| {
+            row.resize(values.len(), 0.0);
+            model.model.encode_into(&values, row)?;
+            let score = model.model.score(row);
+            let explained = Explained::of(self.parts.spec.reasons, asked, model.side(score));
+            Ok::<_, ServingError>((score, explained, because(model, row, explained)))
+        })?;
         Ok(Decision {
             id: PredictionId::new(),
-            key: subject.into_key(),
+            key,
             sent,
-            reasons: because(model, &row, explained),
+            reasons,
             qa_failures: quality::failures(&model.pinned, &rows, &values, as_of),
-            views: commits.into_iter().zip(rows.iter().map(|row| row.no_history)).collect(),
+            views: rows.iter().map(|(row, commit)| (*commit, row.no_history)).collect(),
             values,
             score,
             explained,
@@ -179,37 +249,46 @@ impl Endpoint {
     fn inputs(
         &self,
         model: &ServingModel,
-        subject: &Subject,
+        subject: Subject,
         fields: &[Value],
         as_of: Instant,
     ) -> Result<Inputs, ServingError> {
         let key = match subject {
-            Subject::Row { values, .. } => {
-                return Ok(Inputs { values: values.clone(), rows: Vec::new(), commits: Vec::new() });
-            }
+            Subject::Row { key, values } => return Ok(Inputs { key, sent: true, values, rows: Vec::new() }),
             Subject::Key(key) => key,
         };
-        let encoded = encode_key(std::slice::from_ref(key));
-        let views = model.views().iter().zip(&model.pinned.views);
-        let mut commits = Vec::with_capacity(model.views().len());
-        let mut rows = Vec::with_capacity(model.views().len());
-        for (view, pinned) in views {
-            let (row, commit) = view
-                .read_encoded(self.parts.online.as_ref(), &encoded, as_of)?
-                .ok_or_else(|| ServingError::NotMaterialized { view: pinned.name.to_string() })?;
-            commits.push(commit);
-            rows.push(row);
-        }
-        let unknown = !rows.is_empty() && rows.iter().all(|row| row.no_history);
+        let rows = self.rows(model, &key, as_of)?;
+        let unknown = !rows.is_empty() && rows.iter().all(|(row, _)| row.no_history);
         if unknown && self.parts.spec.unknown_key == spec::UnknownKey::Reject {
             return Err(ServingError::UnknownKey { entity: model.pinned.entity.to_string(), key: key.to_string() });
         }
         let mut fields = fields.iter();
         let values = model.pinned.inputs.iter().map(|input| match input.view_output() {
-            Some((view, output)) => rows[view].values[output].clone(),
+            Some((view, output)) => rows[view].0.values[output].clone(),
             None => fields.next().cloned().unwrap_or(Value::Null),
         });
-        Ok(Inputs { values: values.collect(), commits, rows })
+        Ok(Inputs { values: values.collect(), key: Some(key), sent: false, rows })
+    }
+
+    /// A key's features in every view, all of one moment of the online store.
+    fn rows(&self, model: &ServingModel, key: &Value, as_of: Instant) -> Result<Vec<(FeatureRow, u64)>, ServingError> {
+        let encoded = encode_key(std::slice::from_ref(key));
+        let mut rows = Vec::with_capacity(model.views().len());
+        let mut failed = None;
+        self.parts.online.read_each(model.definitions(), &encoded, &mut |place, note, state| {
+            // A place that is passed over is missed below.
+            if failed.is_none() && place == rows.len() {
+                match model.views()[place].fold(note, state, as_of) {
+                    Ok(row) => rows.push(row),
+                    Err(error) => failed = Some(error),
+                }
+            }
+        })?;
+        match (failed, model.pinned.views.get(rows.len())) {
+            (Some(error), _) => Err(error),
+            (None, Some(missing)) => Err(ServingError::NotMaterialized { view: missing.name.to_string() }),
+            (None, None) => Ok(rows),
+        }
     }
 }
 
@@ -220,8 +299,13 @@ impl Serving {
                 metrics::counter!("karat_predictions_total", "endpoint" => endpoint.to_owned(), "label" => label)
             })
         });
+        for (side, counter) in predictions.iter().enumerate() {
+            let decided = decided.decisions.iter().filter(|decision| self.model.side(decision.score) == side).count();
+            if decided > 0 {
+                counter.increment(decided as u64);
+            }
+        }
         for decision in &decided.decisions {
-            predictions[self.model.side(decision.score)].increment(1);
             for failure in &decision.qa_failures {
                 tracing::warn!(
                     request_id,

@@ -24,6 +24,11 @@ pub enum ServingError {
     NoVersion { model: String, alias: String },
     #[error("the online store has no state for view {view}: run `karat features materialize`")]
     NotMaterialized { view: String },
+    #[error("endpoint {endpoint} has no version to answer with, as it could not be loaded: {problem}")]
+    NotLoaded { endpoint: String, problem: String },
+    /// Nobody waits for the answer any more.
+    #[error("{decided} of {asked} were decided when the client went away")]
+    Abandoned { decided: usize, asked: usize },
     /// Trying again after `retry_after` may help: others were there first.
     #[error("{problem}: try again in {} s", .retry_after.as_secs().max(1))]
     Busy { problem: String, retry_after: Duration },
@@ -50,9 +55,11 @@ impl ServingError {
             ServingError::Malformed(_) | ServingError::Field { .. } | ServingError::TooMany { .. } => {
                 ErrorKind::Invalid
             }
-            ServingError::Busy { .. } => ErrorKind::Unavailable,
+            ServingError::Busy { .. } | ServingError::Abandoned { .. } => ErrorKind::Unavailable,
             ServingError::NotFound { .. } | ServingError::UnknownKey { .. } => ErrorKind::NotFound,
-            ServingError::NoVersion { .. } | ServingError::NotMaterialized { .. } => ErrorKind::Unavailable,
+            ServingError::NoVersion { .. } | ServingError::NotLoaded { .. } | ServingError::NotMaterialized { .. } => {
+                ErrorKind::Unavailable
+            }
             ServingError::Inconsistent(_) => ErrorKind::Corrupt,
             ServingError::Feature(error) => error.kind(),
             ServingError::Model(error) => error.kind(),

@@ -1,11 +1,12 @@
 //! How many requests an endpoint takes on at once: those that are worked on, and a queue. What is beyond is refused at
 //! once, so that who was let in is answered in time.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use karat_project::spec::Limits;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use crate::ServingError;
@@ -15,37 +16,74 @@ pub(crate) struct Gate {
     limits: Limits,
     /// Let in and not done yet, waiting or worked on.
     inside: AtomicU32,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
 }
 
-/// Held while a request is worked on.
+/// Held while a request is worked on, wherever that is: it goes along with the work, whether or not somebody still
+/// waits for the answer.
 #[derive(Debug)]
-pub struct Turn<'g> {
-    inside: Inside<'g>,
-    _turn: SemaphorePermit<'g>,
-    until: Instant,
+pub struct Turn {
+    inside: Inside,
+    _turn: OwnedSemaphorePermit,
+    until: Until,
 }
 
 /// Held until a request is answered: it counts among those that were let in.
 #[derive(Debug)]
-pub struct Inside<'g>(&'g AtomicU32);
+pub struct Inside(Arc<Gate>);
 
-impl Drop for Inside<'_> {
+impl Drop for Inside {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.inside.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// How long a request is worked on: until its deadline, and no longer than somebody waits for the answer.
+#[derive(Debug, Clone)]
+pub struct Until {
+    deadline: std::time::Instant,
+    abandoned: Arc<AtomicBool>,
+}
+
+/// Held by whoever waits for an answer: once it is dropped, the work on it ends.
+#[derive(Debug)]
+pub struct Waiting(Arc<AtomicBool>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Until {
+    /// A time in which anything is done.
+    pub(crate) fn done() -> Until {
+        Until { deadline: std::time::Instant::now() + Duration::from_secs(86_400), abandoned: Arc::default() }
+    }
+
+    pub fn waiting(&self) -> Waiting {
+        Waiting(self.abandoned.clone())
+    }
+
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        std::time::Instant::now() > self.deadline
     }
 }
 
 impl Gate {
     pub(crate) fn new(limits: Limits) -> Gate {
         let turns = (limits.concurrency as usize).min(Semaphore::MAX_PERMITS);
-        Gate { limits, inside: AtomicU32::new(0), turns: Semaphore::new(turns) }
+        Gate { limits, inside: AtomicU32::new(0), turns: Arc::new(Semaphore::new(turns)) }
     }
 
     /// Waits for a turn, in the order of coming.
-    pub(crate) async fn enter(&self) -> Result<Turn<'_>, ServingError> {
+    pub(crate) async fn enter(self: &Arc<Gate>) -> Result<Turn, ServingError> {
         let before = self.inside.fetch_add(1, Ordering::Relaxed);
-        let inside = Inside(&self.inside);
+        let inside = Inside(self.clone());
         let Limits { concurrency, queue, deadline, .. } = self.limits;
         if before >= concurrency.saturating_add(queue) {
             let problem = format!(
@@ -54,11 +92,12 @@ impl Gate {
             );
             return Err(ServingError::Busy { problem, retry_after: Duration::from_secs(1) });
         }
-        let until = Instant::now() + deadline.duration();
-        if let Ok(turn) = self.turns.try_acquire() {
+        let end = Instant::now() + deadline.duration();
+        let until = Until { deadline: end.into_std(), abandoned: Arc::default() };
+        if let Ok(turn) = self.turns.clone().try_acquire_owned() {
             return Ok(Turn { inside, _turn: turn, until });
         }
-        match timeout_at(until, self.turns.acquire()).await {
+        match timeout_at(end, self.turns.clone().acquire_owned()).await {
             Ok(turn) => {
                 let turn = turn.expect("the semaphore is never closed");
                 Ok(Turn { inside, _turn: turn, until })
@@ -71,15 +110,14 @@ impl Gate {
     }
 }
 
-impl<'g> Turn<'g> {
+impl Turn {
     /// The work is done, and the turn the next one's.
-    pub fn worked(self) -> Inside<'g> {
+    pub fn worked(self) -> Inside {
         self.inside
     }
 
-    /// When the request is to be answered at the latest.
-    pub fn until(&self) -> std::time::Instant {
-        self.until.into_std()
+    pub fn until(&self) -> &Until {
+        &self.until
     }
 }
 
@@ -93,7 +131,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_beyond_the_queue_is_refused_at_once() {
-        let gate = Gate::new(limits(1, 1));
+        let gate = Arc::new(Gate::new(limits(1, 1)));
         let first = gate.enter().await.unwrap();
         let mut second = std::pin::pin!(gate.enter());
         assert!(tokio::time::timeout(Duration::from_millis(10), &mut second).await.is_err(), "it waits");
@@ -110,7 +148,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_turn_that_does_not_come_is_refused_at_the_deadline() {
-        let gate = Gate::new(limits(1, 5));
+        let gate = Arc::new(Gate::new(limits(1, 5)));
         let _first = gate.enter().await.unwrap();
         let error = gate.enter().await.unwrap_err();
         assert!(error.to_string().starts_with("no turn came within 100 milliseconds"), "{error}");

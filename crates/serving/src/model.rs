@@ -11,6 +11,7 @@ pub struct ServingModel {
     pub model: Model,
     pub pinned: Pinned,
     views: Vec<ReadView>,
+    definitions: Vec<Digest>,
     labels: [String; 2],
     version: String,
     reasons: Vec<ReasonSource>,
@@ -47,14 +48,20 @@ impl ServingModel {
         let reasons = ReasonSource::all(&pinned).map_err(ServingError::Inconsistent)?;
         let views = views.into_iter().zip(&pinned.views).map(|(view, p)| ReadView::new(view, p.digest.clone()));
         let views = views.collect();
+        let definitions = pinned.views.iter().map(|view| view.digest.clone()).collect();
         let labels = model.labels().clone().map(|label| label.to_string());
         let version = name.version.to_string();
-        Ok(ServingModel { name, model, pinned, views, labels, version, reasons })
+        Ok(ServingModel { name, model, pinned, views, definitions, labels, version, reasons })
     }
 
     /// In the order of [`Pinned::views`].
     pub fn views(&self) -> &[ReadView] {
         &self.views
+    }
+
+    /// What the views' states lie under, in their order.
+    pub(crate) fn definitions(&self) -> &[Digest] {
+        &self.definitions
     }
 
     /// What a score under the threshold is called, and what one from it on.

@@ -16,8 +16,13 @@ pub struct QaFailure {
     pub check: String,
 }
 
-/// `rows` are the views' rows, in the order of [`Pinned::views`]; `values` the inputs, in theirs.
-pub(crate) fn failures(pinned: &Pinned, rows: &[FeatureRow], values: &[Value], as_of: Instant) -> Vec<QaFailure> {
+/// `rows` are the views' rows and commits, in the order of [`Pinned::views`]; `values` the inputs, in theirs.
+pub(crate) fn failures(
+    pinned: &Pinned,
+    rows: &[(FeatureRow, u64)],
+    values: &[Value],
+    as_of: Instant,
+) -> Vec<QaFailure> {
     let mut failures = Vec::new();
     for (input, value) in pinned.inputs.iter().zip(values) {
         failures.extend(input.checks.iter().filter(|check| !passes(check, value)).map(|check| QaFailure {
@@ -26,14 +31,14 @@ pub(crate) fn failures(pinned: &Pinned, rows: &[FeatureRow], values: &[Value], a
             check: words(check),
         }));
         let Some((view, output)) = input.view_output() else { continue };
-        let Some(row) = rows.get(view) else { continue };
+        let Some((row, _)) = rows.get(view) else { continue };
         failures.extend(row.nulled.iter().filter(|nulled| nulled.feature == output).map(|nulled| QaFailure {
             feature: input.name.clone(),
             value: value.to_json(),
             check: format!("{} {} nulled by {}", nulled.column, nulled.value, nulled.check),
         }));
     }
-    for (view, row) in pinned.views.iter().zip(rows) {
+    for (view, (row, _)) in pinned.views.iter().zip(rows) {
         failures.extend(stale(view, row, as_of));
     }
     failures

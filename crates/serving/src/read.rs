@@ -19,14 +19,14 @@ impl ReadView {
         ReadView { view, definition, last_note: LastNote::default() }
     }
 
-    /// As [`read_view`], of a key as [`encode_key`] writes it.
-    pub(crate) fn read_encoded(
+    /// The features in a state of this view, and the commit that the note beside it names.
+    pub(crate) fn fold(
         &self,
-        online: &dyn OnlineStore,
-        key: &[u8],
+        note: &[u8],
+        state: Option<&[u8]>,
         as_of: Instant,
-    ) -> Result<Option<(FeatureRow, u64)>, ServingError> {
-        read(online, &self.view, &self.definition, key, as_of, |note| self.last_note.commit(note))
+    ) -> Result<(FeatureRow, u64), ServingError> {
+        Ok((features(&self.view, state, as_of)?, self.last_note.commit(note)?))
     }
 
     /// As [`read_view`].
@@ -36,7 +36,8 @@ impl ReadView {
         key: &Value,
         as_of: Instant,
     ) -> Result<Option<(FeatureRow, u64)>, ServingError> {
-        self.read_encoded(online, &encode_key(std::slice::from_ref(key)), as_of)
+        let commit = |note: &[u8]| self.last_note.commit(note);
+        read(online, &self.view, &self.definition, &encode_key(std::slice::from_ref(key)), as_of, commit)
     }
 }
 
@@ -64,14 +65,17 @@ fn read(
 ) -> Result<Option<(FeatureRow, u64)>, ServingError> {
     let mut found: Option<(Result<FeatureRow, FeatureError>, Result<u64, ServingError>)> = None;
     online.read_noted(definition, key, &mut |note, state| {
-        let row = match state {
-            Some(state) => view.read(state, ReadAt::time(as_of)),
-            None => view.read_empty(ReadAt::time(as_of)),
-        };
-        found = Some((row, commit(note)));
+        found = Some((features(view, state, as_of), commit(note)));
     })?;
     match found {
         Some((row, commit)) => Ok(Some((row?, commit?))),
         None => Ok(None),
+    }
+}
+
+fn features(view: &CompiledView, state: Option<&[u8]>, as_of: Instant) -> Result<FeatureRow, FeatureError> {
+    match state {
+        Some(state) => view.read(state, ReadAt::time(as_of)),
+        None => view.read_empty(ReadAt::time(as_of)),
     }
 }

@@ -1,5 +1,6 @@
 //! Which of a decision's contributions are given as its reasons, and in which words.
 
+use std::cell::RefCell;
 use std::fmt;
 
 use karat_core::{AsJson, Value};
@@ -116,16 +117,27 @@ pub(crate) fn because(model: &ServingModel, row: &[f64], explained: Explained) -
     if explained.which == Which::None || explained.most == 0 {
         return Vec::new();
     }
-    let mut contributions = vec![0.0; row.len() + 1];
-    model.model.contributions(row, &mut contributions);
-    let sources = model.reason_sources().iter().enumerate();
-    let mut reasons: Vec<Because> = sources
-        .map(|(source, described)| Because { source, contribution: described.contribution(&contributions) })
-        .filter(|because| explained.which == Which::All || because.contribution > 0.0)
-        .collect();
-    reasons.sort_by(|a, b| b.contribution.abs().total_cmp(&a.contribution.abs()));
-    reasons.truncate(usize::from(explained.most));
-    reasons
+    SCRATCH.with_borrow_mut(|(contributions, reasons)| {
+        contributions.resize(row.len() + 1, 0.0);
+        model.model.contributions(row, contributions);
+        let sources = model.reason_sources().iter().enumerate();
+        reasons.clear();
+        reasons.extend(
+            sources
+                .map(|(source, described)| Because { source, contribution: described.contribution(contributions) })
+                .filter(|because| explained.which == Which::All || because.contribution > 0.0),
+        );
+        // Of equal ones the first source comes first.
+        reasons.sort_unstable_by(|a, b| {
+            b.contribution.abs().total_cmp(&a.contribution.abs()).then(a.source.cmp(&b.source))
+        });
+        reasons[..reasons.len().min(usize::from(explained.most))].to_vec()
+    })
+}
+
+thread_local! {
+    /// Of the row explained last on this thread.
+    static SCRATCH: RefCell<(Vec<f64>, Vec<Because>)> = const { RefCell::new((Vec::new(), Vec::new())) };
 }
 
 /// A reason as people and programs read it, borrowed from a decision.

@@ -1,6 +1,7 @@
 //! The two verdicts on a logged decision: whether its arithmetic holds, and whether history says the same features.
 
-use karat_core::Value;
+use karat_core::{Name, VERSION, Value};
+use karat_project::spec::Reasons;
 use serde::Serialize;
 
 use crate::reasons::{Explained, ReasonView, Which, because};
@@ -54,8 +55,29 @@ pub fn arithmetic(record: &PredictionRecord, model: &ServingModel) -> Vec<Differ
     if label != record.label {
         differences.push(difference("label", record.label.as_str().into(), label.into()));
     }
+    differences.extend(field_differences(record, model));
     differences.extend(reason_differences(record, model, &row, &values));
     differences
+}
+
+/// What came with the request stands among the features once more.
+fn field_differences(record: &PredictionRecord, model: &ServingModel) -> Vec<Difference> {
+    let json = |value: Option<&LoggedValue>| value.map_or(serde_json::Value::Null, |value| value.json().clone());
+    let mut names: Vec<&str> = model.pinned.request_fields().map(|(_, input)| input.name.as_str()).collect();
+    names.extend(record.fields.keys().map(String::as_str));
+    names.sort_unstable();
+    names.dedup();
+    let is_field = |name: &str| model.pinned.request_fields().any(|(_, input)| input.name == name);
+    let differs = names.into_iter().filter(|name| {
+        let (field, feature) = (record.fields.get(*name), record.features.get(*name));
+        !is_field(name) || field.is_none() || field != feature
+    });
+    differs
+        .map(|name| {
+            let feature = record.features.get(name).filter(|_| is_field(name));
+            difference(format!("field {name}"), json(record.fields.get(name)), json(feature))
+        })
+        .collect()
 }
 
 fn logged_values(record: &PredictionRecord, model: &ServingModel) -> Result<Vec<Value>, Box<Difference>> {
@@ -106,6 +128,13 @@ fn reason_differences(
         } else if again.value != logged.value {
             let what = format!("feature {name} as its reason has it");
             differences.push(difference(what, logged.value.clone(), again.value.clone()));
+        } else if again.code != logged.code {
+            let code = |reason: &Reason| reason.code.clone().map_or(serde_json::Value::Null, Into::into);
+            differences.push(difference(format!("code of reason {name}"), code(logged), code(again)));
+        } else if record.karat == VERSION && again.text != logged.text {
+            // Other versions of Karat may have worded it otherwise.
+            let what = format!("text of reason {name}");
+            differences.push(difference(what, logged.text.as_str().into(), again.text.as_str().into()));
         }
     }
     differences
@@ -116,10 +145,18 @@ fn reasons(model: &ServingModel, row: &[f64], values: &[Value], explained: Expla
     because.map(|because| ReasonView::new(model, values, because).into()).collect()
 }
 
-/// The reasons of a logged decision: those the answer carried; made now from the logged features where it carried none,
-/// bit for bit as they would have been then.
+/// Whether the answer was to carry reasons. It may have carried none all the same, where nothing told against somebody.
+pub fn gave_reasons(record: &PredictionRecord) -> bool {
+    record
+        .explained
+        .map_or(!record.reasons.is_empty(), |explained| explained.which != Which::None && explained.most > 0)
+}
+
+/// The reasons of a logged decision: those the answer carried; where it was to carry none, all that moved the score, made
+/// now from the logged features: as many as the endpoint gives (four, where it gives none), bit for bit as they would
+/// have been then.
 pub fn reasons_of(record: &PredictionRecord, model: &ServingModel) -> Vec<Reason> {
-    if !record.reasons.is_empty() {
+    if gave_reasons(record) {
         return record.reasons.clone();
     }
     let Ok(values) = logged_values(record, model) else { return Vec::new() };
@@ -127,13 +164,31 @@ pub fn reasons_of(record: &PredictionRecord, model: &ServingModel) -> Vec<Reason
     if model.model.encode_into(&values, &mut row).is_err() {
         return Vec::new();
     }
-    let most = record.explained.map_or(0, |explained| explained.most);
-    reasons(model, &row, &values, Explained { which: Which::All, most: most.max(4) })
+    let most = record.explained.map(|explained| explained.most).filter(|most| *most > 0);
+    reasons(model, &row, &values, Explained { which: Which::All, most: most.unwrap_or(Reasons::default().most) })
+}
+
+/// What history says of a decision's key, as of then.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct FromHistory {
+    /// By input.
+    pub features: Vec<(String, Value)>,
+    /// The views in which the key had no visible event.
+    pub no_history: Vec<Name>,
 }
 
 /// Compares the logged features with those computed again from history as of then, by name, bit for bit.
-pub fn history(record: &PredictionRecord, model: &ServingModel, recomputed: &[(String, Value)]) -> Vec<Difference> {
+pub fn history(record: &PredictionRecord, model: &ServingModel, again: &FromHistory) -> Vec<Difference> {
+    let FromHistory { features: recomputed, no_history } = again;
     let mut differences = Vec::new();
+    if record.no_history != *no_history {
+        let names = |views: &[Name]| views.iter().map(|view| view.as_str().into()).collect::<Vec<serde_json::Value>>();
+        differences.push(difference(
+            "views without history",
+            names(&record.no_history).into(),
+            names(no_history).into(),
+        ));
+    }
     for (name, value) in recomputed {
         let data_type = model.pinned.inputs.iter().find(|input| input.name == *name).map(|input| input.data_type);
         let Some(data_type) = data_type else { continue };

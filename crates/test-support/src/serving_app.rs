@@ -23,6 +23,7 @@ pub struct App {
     pub endpoint: Arc<Endpoint>,
     pub online: Arc<LmdbStore>,
     pub model: Arc<ServingModel>,
+    pub log: Arc<Log>,
     pub dir: tempfile::TempDir,
 }
 
@@ -71,13 +72,14 @@ impl App {
         let dir = tempfile::tempdir().unwrap();
         let online = Arc::new(LmdbStore::open(dir.path().join("online"), LmdbOptions::default()).unwrap());
         let log = Log::open(dir.path().join("log"), LogOptions::default(), Arc::new(PredictionEncoder)).unwrap();
-        let endpoint = Endpoint::new(EndpointParts {
-            spec,
-            online: online.clone(),
-            log: Arc::new(log),
-            clock: Arc::new(FixedClock(at(NOW))),
-        });
-        App { endpoint: Arc::new(endpoint), online, model: Arc::new(model), dir }
+        let log = Arc::new(log);
+        let endpoint = Endpoint::new(parts(spec, online.clone(), log.clone()));
+        App { endpoint: Arc::new(endpoint), online, model: Arc::new(model), log, dir }
+    }
+
+    /// The parts of another endpoint over the same stores.
+    pub fn parts(&self) -> EndpointParts {
+        parts(self.endpoint.spec().clone(), self.online.clone(), self.log.clone())
     }
 
     pub fn materialize(&self) {
@@ -108,6 +110,10 @@ impl App {
         let payloads = log::read(self.dir.path().join("log")).unwrap();
         payloads.map(|payload| PredictionRecord::from_payload(&payload.unwrap()).unwrap()).collect()
     }
+}
+
+fn parts(spec: spec::Endpoint, online: Arc<dyn OnlineStore>, log: Arc<Log>) -> EndpointParts {
+    EndpointParts { spec, online, log, clock: Arc::new(FixedClock(at(NOW))) }
 }
 
 /// Endpoint `risk`, as its file has it when it says nothing.

@@ -2,18 +2,23 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::group::{Appending, Group, Open, Part};
 use super::keeper::Keeper;
 use super::rotate::Rotator;
+use super::segments::Repaired;
 use super::writer::Writer;
-use super::{Durability, LogOptions, MAX_PAYLOAD_BYTES, RecordEncoder, format, segments};
+use super::{Durability, LogOptions, RecordEncoder, Records, format, segments};
 use crate::HistoryError;
-use crate::durable::Lock;
+use crate::durable::{Lock, temporary};
 
-/// What a group's memory is kept up to, for the next group.
-const SPARE_BYTES: usize = 1 << 20;
+/// Beyond this, records are written on their own; and a group's memory is not kept for the next.
+const MANY_BYTES: usize = 1 << 20;
+
+/// What a disk that takes records again has room for: more than a usual group of them.
+const PROBE_BYTES: usize = 64 << 10;
 
 /// The one writer of a log. Shared between threads by reference; closing it (drop) waits for a rotation under way.
 pub struct Log {
@@ -22,14 +27,18 @@ pub struct Log {
     shared: Arc<Shared>,
 }
 
-/// Locks are taken in this order: sealing, writer, open group.
+/// Locks are taken in this order: syncing or sealing, writer, open group.
 pub(super) struct Shared {
     dir: PathBuf,
-    options: LogOptions,
-    /// Held while the next segment is made, which waits for the disk; records are written meanwhile.
+    /// Held while a group is brought to disk, so that the next one gathers meanwhile and shares one wait. Groups that
+    /// need no wait are written in the meantime.
+    syncing: Mutex<()>,
+    /// Held while the next segment is made, or the disk tried, which waits for it; records are written meanwhile.
     sealing: Mutex<()>,
     writer: Mutex<Writer>,
     open: Mutex<Open>,
+    /// Somebody writes for long: whoever must not wait leaves its group to the keeper.
+    busy: AtomicBool,
     rotator: Rotator,
     _lock: Lock,
 }
@@ -58,8 +67,9 @@ impl Log {
             }
         }
         let newest = listing.numbers.keys().next_back().copied();
-        let (number, file, length) = match sealed.last().copied().filter(|(number, _)| Some(*number) == newest) {
-            Some((number, length)) => {
+        let last = sealed.last().copied().filter(|(number, segment)| Some(*number) == newest && segment.takes_more());
+        let (number, file, length) = match last {
+            Some((number, Repaired { length, .. })) => {
                 sealed.pop();
                 let path = segments::segment_path(&dir, number);
                 let file = File::options().write(true).open(&path).map_err(HistoryError::io(&path))?;
@@ -72,8 +82,17 @@ impl Log {
         };
         let rotator = Rotator::start(dir.clone(), encoder, sealed.into_iter().map(|(number, _)| number).collect())?;
         let writer = Mutex::new(Writer::new(&dir, options, number, file, length));
-        let (sealing, open) = (Mutex::default(), Mutex::default());
-        let shared = Arc::new(Shared { dir, options, sealing, writer, open, rotator, _lock: lock });
+        let (syncing, sealing, open) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let shared = Arc::new(Shared {
+            dir,
+            syncing,
+            sealing,
+            writer,
+            open,
+            busy: AtomicBool::new(false),
+            rotator,
+            _lock: lock,
+        });
         Ok(Log { keeper: Keeper::start(shared.clone())?, shared })
     }
 
@@ -81,26 +100,40 @@ impl Log {
         self.shared.dir()
     }
 
-    /// Appends one record; once it returns, the record is as durable as the options say. After an error the record is
+    /// Appends one record; once it returns, the record is as durable as was asked for. After an error the record is
     /// not there, except that one whose wait for the disk failed may be.
-    pub fn append(&self, payload: &[u8]) -> Result<(), HistoryError> {
-        self.append_together([payload])
+    pub fn append(&self, payload: &[u8], durability: Durability) -> Result<(), HistoryError> {
+        self.append_together(Records::of([payload])?, durability)
     }
 
     /// As [`Log::append`] for several, which follow each other, and are there all or not at all.
-    pub fn append_together<'p>(&self, payloads: impl IntoIterator<Item = &'p [u8]>) -> Result<(), HistoryError> {
-        let (group, _) = self.shared.gather(payloads)?;
+    pub fn append_together(&self, records: Records, durability: Durability) -> Result<(), HistoryError> {
+        if records.as_bytes().len() > MANY_BYTES {
+            let (outcome, full) = self.shared.write_alone(&records.into_group(), durability);
+            if full {
+                self.shared.seal_or_warn();
+            }
+            return outcome;
+        }
+        let (group, _) = self.shared.gather(&records, durability);
         if self.shared.commit() {
             self.shared.seal_or_warn();
         }
-        group.outcome().expect("what was gathered before a commit is written when it returns")
+        // Another thread may have taken the group before, and wait for the disk still.
+        group.wait_for_outcome()
     }
 
     /// As [`Log::append_together`] for tasks: what many of them append meanwhile is one write, and one wait for the disk
-    /// where there is one.
-    pub fn append_all<'p>(&self, payloads: impl IntoIterator<Item = &'p [u8]>) -> Result<Appending<'_>, HistoryError> {
-        let (group, part) = self.shared.gather(payloads)?;
-        Ok(Appending { shared: &self.shared, keeper: &self.keeper, group, part })
+    /// where one of them asks for it.
+    pub fn append_all(&self, records: &Records, durability: Durability) -> Appending<'_> {
+        let (group, part) = self.shared.gather(records, durability);
+        Appending { shared: &self.shared, keeper: &self.keeper, group, part, durability }
+    }
+
+    /// Whether records can be appended, as far as can be told without one: an error says why not. After a refused write
+    /// the disk is tried, so this may wait for it.
+    pub fn check(&self) -> Result<(), HistoryError> {
+        self.shared.check()
     }
 
     /// Turns everything appended so far into Parquet, and waits for it.
@@ -117,52 +150,104 @@ impl Shared {
         &self.dir
     }
 
-    pub(super) fn durability(&self) -> Durability {
-        self.options.durability
+    fn check(&self) -> Result<(), HistoryError> {
+        if !self.writer().check()? {
+            return Ok(());
+        }
+        // One at a time; with the segment itself untouched, and under a name that is swept when the log is opened.
+        let _sealing = self.sealing.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let probe = temporary(&self.dir.join("probe"));
+        let tried = fs::write(&probe, [1; PROBE_BYTES]);
+        let removed = fs::remove_file(&probe);
+        tried.and(removed).map_err(HistoryError::io(&self.dir))?;
+        self.writer().recovered();
+        Ok(())
     }
 
     /// Adds records to the open group; whoever finds it empty leads it.
-    fn gather<'p>(&self, payloads: impl IntoIterator<Item = &'p [u8]>) -> Result<(Arc<Group>, Part), HistoryError> {
-        let mut open = self.open.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let before = open.records.len();
-        let mut some = false;
-        for payload in payloads {
-            if payload.len() > MAX_PAYLOAD_BYTES {
-                open.records.truncate(before);
-                return Err(HistoryError::RecordTooLong { bytes: payload.len(), limit: MAX_PAYLOAD_BYTES });
-            }
-            format::push_record(&mut open.records, payload);
-            some = true;
+    fn gather(&self, records: &Records, durability: Durability) -> (Arc<Group>, Part) {
+        if records.as_bytes().is_empty() {
+            return (Group::of_nothing(), Part::Follows);
         }
-        if !some {
-            return Ok((Group::of_nothing(), Part::Follows));
+        let mut open = self.open();
+        while !open.records.is_empty() && open.records.len() + records.as_bytes().len() > format::MAX_GROUP_BYTES {
+            drop(open);
+            self.commit();
+            open = self.open();
         }
-        Ok((open.group.clone(), if before == 0 { Part::Leads } else { Part::Follows }))
+        let part = if open.records.is_empty() { Part::Leads } else { Part::Follows };
+        if part == Part::Leads {
+            format::begin_group(&mut open.records);
+        }
+        open.records.extend_from_slice(records.as_bytes());
+        open.durability = open.durability.max(durability);
+        (open.group.clone(), part)
     }
 
-    /// Writes what has gathered, if anything has; when it returns, whatever had gathered before is written, by this
-    /// call or by another. Whether the segment is full now.
+    /// Writes what has gathered, if anything has, and waits for the disk if that was asked for; when it returns, whatever
+    /// had gathered before is written, or has been taken by another call that writes it. Whether the segment is full now.
     pub(super) fn commit(&self) -> bool {
+        let durability = self.open().durability;
+        let _turn = self.turn_to_wait(durability);
         let mut writer = self.writer();
-        let spare = std::mem::take(&mut writer.spare);
-        let Open { mut records, group } = {
-            let mut open = self.open.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            if open.records.is_empty() {
-                writer.spare = spare;
-                return writer.is_full();
+        let taken = self.open().take(&mut writer.spare);
+        self.write(writer, taken)
+    }
+
+    /// As [`Shared::commit`] unless that takes long; `None`, and nothing is done, if it does.
+    pub(super) fn commit_at_once(&self) -> Option<bool> {
+        if self.busy.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut writer = self.writer();
+        let taken = {
+            let mut open = self.open();
+            if open.durability > Durability::Crash {
+                return None;
             }
-            std::mem::replace(&mut *open, Open { records: spare, group: Arc::default() })
+            open.take(&mut writer.spare)
         };
-        // Told under the lock: who waited for it finds the outcome.
-        group.finish(writer.write(&records));
-        if records.capacity() <= SPARE_BYTES {
+        Some(self.write(writer, taken))
+    }
+
+    fn write(&self, mut writer: MutexGuard<'_, Writer>, taken: Option<Open>) -> bool {
+        let Some(Open { mut records, group, durability }) = taken else { return writer.is_full() };
+        format::end_group(&mut records);
+        let written = writer.write(&records);
+        if records.capacity() <= MANY_BYTES {
             records.clear();
             writer.spare = records;
         }
-        let full = writer.is_full();
+        let (full, file) = (writer.is_full(), writer.file());
         drop(writer);
-        group.wake();
+        group.finish(written.and_then(|()| self.wait_for_disk(&file, durability)));
         full
+    }
+
+    /// Records that are so many that they are a group of their own, and not copied into one. The outcome, and whether the
+    /// segment is full now.
+    fn write_alone(&self, group: &[u8], durability: Durability) -> (Result<(), HistoryError>, bool) {
+        let _turn = self.turn_to_wait(durability);
+        let mut writer = self.writer();
+        self.busy.store(true, Ordering::Relaxed);
+        let written = writer.write(group);
+        self.busy.store(false, Ordering::Relaxed);
+        let (full, file) = (writer.is_full(), writer.file());
+        drop(writer);
+        (written.and_then(|()| self.wait_for_disk(&file, durability)), full)
+    }
+
+    fn turn_to_wait(&self, durability: Durability) -> Option<MutexGuard<'_, ()>> {
+        let waits = durability == Durability::PowerLoss;
+        waits.then(|| self.syncing.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
+    }
+
+    /// Others write meanwhile: what they add to the file is brought to disk as well, which harms nobody.
+    fn wait_for_disk(&self, file: &File, durability: Durability) -> Result<(), HistoryError> {
+        match durability {
+            Durability::Crash => Ok(()),
+            Durability::PowerLoss => file.sync_data().map_err(|error| self.writer().unsynced(error)),
+        }
     }
 
     /// The records are appended already: that the segment grows on beyond its length is not their caller's trouble.
@@ -190,6 +275,10 @@ impl Shared {
         Ok(())
     }
 
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
     fn writer(&self) -> MutexGuard<'_, Writer> {
         // A panic elsewhere in this file would be a defect, but none leaves the writer half changed.
         self.writer.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
@@ -198,9 +287,53 @@ impl Shared {
 
 impl std::fmt::Debug for Log {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Log")
-            .field("dir", &self.shared.dir)
-            .field("options", &self.shared.options)
-            .finish_non_exhaustive()
+        f.debug_struct("Log").field("dir", &self.shared.dir).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::executor::block_on;
+
+    use super::*;
+    use crate::log::PayloadOnly;
+
+    /// A log over a file that takes every write and can never be brought to disk.
+    fn unsyncable(dir: &Path) -> Log {
+        let log = Log::open(dir, LogOptions::default(), Arc::new(PayloadOnly)).unwrap();
+        log.shared.writer().go_on_in(File::options().write(true).open("/dev/null").unwrap());
+        log
+    }
+
+    fn records(payload: &[u8]) -> Records {
+        Records::of([payload]).unwrap()
+    }
+
+    #[test]
+    fn who_asks_for_the_disk_waits_for_it_and_nobody_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = unsyncable(dir.path());
+        log.append(b"one", Durability::Crash).unwrap();
+        block_on(log.append_all(&records(b"two"), Durability::Crash)).unwrap();
+        log.check().unwrap();
+        let error = block_on(log.append_all(&records(b"three"), Durability::PowerLoss)).unwrap_err();
+        assert!(matches!(error, HistoryError::Io { .. }), "{error}");
+        // What follows could not be trusted to be kept.
+        assert!(matches!(log.check(), Err(HistoryError::LogFailed { .. })));
+        log.append(b"four", Durability::Crash).unwrap_err();
+        log.append(b"five", Durability::PowerLoss).unwrap_err();
+    }
+
+    #[test]
+    fn one_who_asks_for_the_disk_is_waited_for_by_its_whole_group() {
+        for asked in [[Durability::Crash, Durability::PowerLoss], [Durability::PowerLoss, Durability::Crash]] {
+            let dir = tempfile::tempdir().unwrap();
+            let log = unsyncable(dir.path());
+            let parts = asked.map(|durability| log.append_all(&records(b"some"), durability));
+            assert!(log.shared.commit_at_once().is_none(), "no task's thread waits for a disk");
+            for part in parts {
+                block_on(part).unwrap_err();
+            }
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! Records that are written together: everything that is appended while somebody gets ready to write.
 //!
 //! The first to come leads: it lets the tasks that are ready on its thread go first, so that theirs join, and then
-//! writes for all. Where a wait for the disk is needed the keeper's thread writes instead, and meanwhile the next group
-//! gathers.
+//! writes for all. Where one of them asks for a wait for the disk the keeper's thread writes instead, and meanwhile the
+//! next group gathers.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -26,6 +26,18 @@ pub(super) struct Group {
 pub(super) struct Open {
     pub(super) records: Vec<u8>,
     pub(super) group: Arc<Group>,
+    /// The most that was asked for by any of its parts.
+    pub(super) durability: Durability,
+}
+
+impl Open {
+    /// What has gathered, if anything has; the next group gathers in the memory of `spare`.
+    pub(super) fn take(&mut self, spare: &mut Vec<u8>) -> Option<Open> {
+        if self.records.is_empty() {
+            return None;
+        }
+        Some(std::mem::replace(self, Open { records: std::mem::take(spare), ..Open::default() }))
+    }
 }
 
 /// An error that everyone in the group gets a copy of.
@@ -45,21 +57,20 @@ impl Group {
 
     /// `None` until it was written, or could not be.
     pub(super) fn outcome(&self) -> Option<Result<(), HistoryError>> {
-        Some(match self.outcome.get()? {
-            Ok(()) => Ok(()),
-            Err(failure) => Err(failure.error()),
-        })
+        self.outcome.get().map(|outcome| outcome.as_ref().copied().map_err(Failure::error))
     }
 
-    /// Tells the outcome; whoever waits is woken by [`Group::wake`].
+    /// As [`Group::outcome`], once it is told.
+    pub(super) fn wait_for_outcome(&self) -> Result<(), HistoryError> {
+        self.outcome.wait().as_ref().copied().map_err(Failure::error)
+    }
+
+    /// Tells the outcome, and wakes whoever waits for it.
     pub(super) fn finish(&self, outcome: Result<(), HistoryError>) {
         let outcome = outcome.map_err(Failure::from);
         if self.outcome.set(outcome).is_err() {
             unreachable!("a group is taken from the open one once, and written by who took it");
         }
-    }
-
-    pub(super) fn wake(&self) {
         let waiting = std::mem::take(&mut *self.waiting());
         waiting.into_iter().for_each(Waker::wake);
     }
@@ -104,7 +115,7 @@ impl Failure {
     }
 }
 
-/// Records on their way into the log: resolves once they are as durable as the log's options say. Dropped before, they
+/// Records on their way into the log: resolves once they are as durable as was asked for. Dropped before, they
 /// are written all the same.
 #[must_use = "the records are not in the log before this resolves"]
 pub struct Appending<'l> {
@@ -112,6 +123,7 @@ pub struct Appending<'l> {
     pub(super) keeper: &'l Keeper,
     pub(super) group: Arc<Group>,
     pub(super) part: Part,
+    pub(super) durability: Durability,
 }
 
 /// What one of a group does for the others.
@@ -132,7 +144,7 @@ impl Future for Appending<'_> {
             return Poll::Ready(outcome);
         }
         match self.part {
-            Part::Leads if self.shared.durability() == Durability::Crash => {
+            Part::Leads if self.durability == Durability::Crash => {
                 self.part = Part::Writes;
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -150,13 +162,10 @@ impl Future for Appending<'_> {
 impl Appending<'_> {
     fn write(&mut self) {
         self.part = Part::Follows;
-        match self.shared.durability() {
-            Durability::PowerLoss => self.keeper.commit(),
-            Durability::Crash => {
-                if self.shared.commit() {
-                    self.keeper.seal();
-                }
-            }
+        match self.shared.commit_at_once() {
+            Some(true) => self.keeper.seal(),
+            Some(false) => {}
+            None => self.keeper.commit(),
         }
     }
 }

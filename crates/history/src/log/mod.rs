@@ -1,4 +1,4 @@
-//! An append-only log of opaque payloads in a directory: `segment-N.log` files of checksummed records, which turn into
+//! An append-only log of opaque payloads in a directory: `segment-N.log` files of checksummed groups of records, which turn into
 //! `part-N.parquet` once they are full. One process appends ([`Log`]); any number read ([`read`], [`contents`]).
 //!
 //! Numbers follow each other. Under one number a segment is complete once a greater number exists, and Parquet is
@@ -10,6 +10,7 @@ mod format;
 mod group;
 mod keeper;
 mod read;
+mod records;
 mod rotate;
 mod segments;
 mod writer;
@@ -22,16 +23,18 @@ pub use append::Log;
 pub use format::MAX_PAYLOAD_BYTES;
 pub use group::Appending;
 pub use read::{Contents, Payloads, contents, parquet_files, read};
+pub use records::Records;
 
 /// The Parquet column that holds the payloads as they were appended.
 pub const PAYLOAD: &str = "payload";
 /// The Parquet column (`Int64`) with each payload's CRC-32, which the log adds and checks when reading.
 pub const CHECKSUM: &str = "_checksum";
 
-/// What an acknowledged append survives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What an acknowledged append survives; each says so for itself. The greater one includes the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Durability {
     /// A killed process: the record is with the operating system.
+    #[default]
     Crash,
     /// A power cut: the record is on disk. Concurrent appends share their waits for it.
     PowerLoss,
@@ -39,14 +42,13 @@ pub enum Durability {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogOptions {
-    pub durability: Durability,
     /// A segment turns into Parquet once it is at least this long.
     pub segment_bytes: u64,
 }
 
 impl Default for LogOptions {
     fn default() -> LogOptions {
-        LogOptions { durability: Durability::Crash, segment_bytes: 64 << 20 }
+        LogOptions { segment_bytes: 64 << 20 }
     }
 }
 

@@ -9,7 +9,7 @@ use arrow::datatypes::Int64Type;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
-use super::format::{self, HEADER_BYTES, Step};
+use super::format::{self, Place, Step};
 use super::segments::{self, Listing};
 use super::{CHECKSUM, PAYLOAD};
 use crate::HistoryError;
@@ -40,8 +40,8 @@ pub fn contents(dir: impl AsRef<Path>) -> Result<Contents, HistoryError> {
         let parquet = segments::parquet_path(dir, number);
         // A segment left over from a failed rotation may lie between Parquet files; order is theirs who sort by id.
         match source(dir, number)? {
-            Current::Segment { path, bytes, offset } => {
-                let mut segment = Current::Segment { path, bytes, offset };
+            Current::Segment { path, bytes, place } => {
+                let mut segment = Current::Segment { path, bytes, place };
                 while let Some(payload) = segment.next()? {
                     contents.tail.push(payload);
                 }
@@ -92,7 +92,7 @@ impl std::fmt::Debug for Payloads {
 /// Where the next payloads come from.
 enum Current {
     Nothing,
-    Segment { path: PathBuf, bytes: Vec<u8>, offset: usize },
+    Segment { path: PathBuf, bytes: Vec<u8>, place: Place },
     Parquet { path: PathBuf, reader: ParquetRecordBatchReader, batch: std::vec::IntoIter<Vec<u8>> },
 }
 
@@ -131,7 +131,7 @@ fn source(dir: &Path, number: u64) -> Result<Current, HistoryError> {
             Err(error) => return Err(HistoryError::io(&parquet)(error)),
         }
         match segments::load(&segment) {
-            Ok(bytes) => return Ok(Current::Segment { path: segment, bytes, offset: HEADER_BYTES }),
+            Ok(bytes) => return Ok(Current::Segment { path: segment, bytes, place: Place::START }),
             Err(HistoryError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
@@ -153,12 +153,12 @@ impl Current {
     fn next(&mut self) -> Result<Option<Vec<u8>>, HistoryError> {
         match self {
             Current::Nothing => Ok(None),
-            Current::Segment { path, bytes, offset } => match format::step(bytes, *offset) {
+            Current::Segment { path, bytes, place } => match format::step(bytes, *place) {
                 Step::Record { payload, next } => {
-                    *offset = next;
+                    *place = next;
                     Ok(Some(payload.to_vec()))
                 }
-                // The writer may be in the middle of a record.
+                // The writer may be in the middle of a group.
                 Step::End | Step::Torn => Ok(None),
                 Step::Corrupt(damage) => Err(HistoryError::corrupt(path.display(), damage)),
             },

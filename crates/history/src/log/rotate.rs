@@ -11,7 +11,7 @@ use arrow::array::{Array, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
 use parquet::arrow::ArrowWriter;
 
-use super::format::{self, HEADER_BYTES, Step};
+use super::format::{self, Place, Step};
 use super::{CHECKSUM, PAYLOAD, RecordEncoder, segments};
 use crate::HistoryError;
 use crate::durable::{finish, temporary};
@@ -128,13 +128,14 @@ fn rotate(dir: &Path, number: u64, encoder: &dyn RecordEncoder) -> Result<(), Hi
     let staged = temporary(&parquet);
     let failed = |error: parquet::errors::ParquetError| wrong(error.to_string());
     let mut writer: Option<ArrowWriter<File>> = None;
-    let mut offset = HEADER_BYTES;
+    let mut place = Place::START;
     loop {
-        let (payloads, next) = batch(&path, &bytes, offset)?;
-        if payloads.is_empty() {
+        let (payloads, next) = batch(&path, &bytes, place)?;
+        // Of a segment whose only record was torn, Parquet without a row: a number that is gone would be missed.
+        if payloads.is_empty() && writer.is_some() {
             break;
         }
-        offset = next;
+        place = next;
         let batch = encode(encoder, &payloads).map_err(&wrong)?;
         if writer.is_none() {
             let file = File::create(&staged).map_err(HistoryError::io(&staged))?;
@@ -142,29 +143,27 @@ fn rotate(dir: &Path, number: u64, encoder: &dyn RecordEncoder) -> Result<(), Hi
         }
         writer.as_mut().expect("made just above").write(&batch).map_err(failed)?;
     }
-    if let Some(writer) = writer {
-        let file = writer.into_inner().map_err(failed)?;
-        finish(&file, &staged, &parquet)?;
-    }
+    let file = writer.expect("a batch is written first of all").into_inner().map_err(failed)?;
+    finish(&file, &staged, &parquet)?;
     segments::remove(dir, number)
 }
 
-/// The payloads from `offset` on that make one batch, and where the next begins.
-fn batch<'a>(path: &Path, bytes: &'a [u8], mut offset: usize) -> Result<(Vec<&'a [u8]>, usize), HistoryError> {
-    let (mut payloads, start) = (Vec::new(), offset);
-    while payloads.len() < BATCH_ROWS && offset - start < BATCH_BYTES {
-        match format::step(bytes, offset) {
+/// The payloads from `place` on that make one batch, and where the next begins.
+fn batch<'a>(path: &Path, bytes: &'a [u8], mut place: Place) -> Result<(Vec<&'a [u8]>, Place), HistoryError> {
+    let (mut payloads, start) = (Vec::new(), place.offset());
+    while payloads.len() < BATCH_ROWS && place.offset() - start < BATCH_BYTES {
+        match format::step(bytes, place) {
             Step::Record { payload, next } => {
                 payloads.push(payload);
-                offset = next;
+                place = next;
             }
             Step::End => break,
-            // A segment is sealed after a whole record, so this is damage as well.
-            Step::Torn => return Err(HistoryError::corrupt(path.display(), "its last record is cut short")),
+            // A segment is sealed after a whole group, so this is damage as well.
+            Step::Torn => return Err(HistoryError::corrupt(path.display(), "what was appended last is cut short")),
             Step::Corrupt(damage) => return Err(HistoryError::corrupt(path.display(), damage)),
         }
     }
-    Ok((payloads, offset))
+    Ok((payloads, place))
 }
 
 /// The encoder's batch with the checksums beside it. The segment is removed for it, so what it holds is checked.

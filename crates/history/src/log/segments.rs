@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::format::{self, HEADER_BYTES, HeaderProblem, Step};
+use super::format::{self, HeaderProblem, Place, Step};
 use crate::HistoryError;
 use crate::durable::{finish, is_temporary, sync_dir, temporary};
 
@@ -81,32 +81,46 @@ pub(super) fn load(path: &Path) -> Result<Vec<u8>, HistoryError> {
     }
 }
 
-/// Where a segment's whole records end. What follows was never acknowledged; damage before that is an error.
+/// Where a segment's whole groups end. What follows was never acknowledged; damage before that is an error.
 pub(super) fn whole_length(path: &Path, bytes: &[u8]) -> Result<usize, HistoryError> {
-    let mut offset = HEADER_BYTES;
+    let mut place = Place::START;
     loop {
-        match format::step(bytes, offset) {
-            Step::Record { next, .. } => offset = next,
-            Step::End | Step::Torn => return Ok(offset),
+        match format::step(bytes, place) {
+            Step::Record { next, .. } => place = next,
+            Step::End | Step::Torn => return Ok(place.offset()),
             Step::Corrupt(damage) => return Err(HistoryError::corrupt(path.display(), damage)),
         }
     }
 }
 
-/// Cuts a torn tail off; the length that stays.
-pub(super) fn repair(path: &Path) -> Result<u64, HistoryError> {
+/// A segment without a torn tail.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Repaired {
+    pub length: u64,
+    version: u32,
+}
+
+impl Repaired {
+    /// Whether it can be appended to: one of an older format is complete as it is.
+    pub fn takes_more(self) -> bool {
+        self.version == format::FORMAT_VERSION
+    }
+}
+
+/// Cuts a torn tail off.
+pub(super) fn repair(path: &Path) -> Result<Repaired, HistoryError> {
     let bytes = load(path)?;
     let length = whole_length(path, &bytes)?;
     let torn = bytes.len() - length;
     if torn > 0 {
         tracing::warn!(
             segment = %path.display(), bytes = torn,
-            "cut off a record that was being appended when the writer stopped; it was never acknowledged"
+            "cut off what was being appended when the writer stopped; it was never acknowledged"
         );
         let file = File::options().write(true).open(path).map_err(HistoryError::io(path))?;
         file.set_len(length as u64).and_then(|()| file.sync_all()).map_err(HistoryError::io(path))?;
     }
-    Ok(length as u64)
+    Ok(Repaired { length: length as u64, version: format::version(&bytes) })
 }
 
 pub(super) fn remove(dir: &Path, number: u64) -> Result<(), HistoryError> {

@@ -50,7 +50,7 @@ fn kill_after(mut child: Child, wanted: usize, then: std::time::Duration) -> Vec
 fn child_that_appends_from_eight_threads() {
     let Some(dir) = std::env::var_os(CHILD) else { return };
     let durability = if Path::new(&dir).ends_with("power") { Durability::PowerLoss } else { Durability::Crash };
-    let options = LogOptions { durability, segment_bytes: 3000 };
+    let options = LogOptions { segment_bytes: 3000 };
     let log = Log::open(&dir, options, Arc::new(PayloadOnly)).unwrap();
     let first = all(Path::new(&dir)).len();
     std::thread::scope(|scope| {
@@ -59,7 +59,7 @@ fn child_that_appends_from_eight_threads() {
             scope.spawn(move || {
                 for n in 0.. {
                     let payload = format!("{first}-{thread}-{n}");
-                    log.append(payload.as_bytes()).unwrap();
+                    log.append(payload.as_bytes(), durability).unwrap();
                     acknowledge(&payload);
                 }
             });

@@ -8,7 +8,7 @@ use karat_history::log::{Durability, Log, LogOptions, PayloadOnly, RecordEncoder
 use proptest::prelude::*;
 
 pub fn small() -> LogOptions {
-    LogOptions { durability: Durability::Crash, segment_bytes: 200 }
+    LogOptions { segment_bytes: 200 }
 }
 
 pub fn all(dir: &std::path::Path) -> Vec<Vec<u8>> {
@@ -26,7 +26,7 @@ fn payloads_come_back_in_order_wherever_they_lie() {
     let log = open(dir.path(), LogOptions::default());
     let payloads: Vec<Vec<u8>> = (0..50_usize).map(|n| vec![n as u8; n * n % 300]).collect();
     for (n, payload) in payloads.iter().enumerate() {
-        log.append(payload).unwrap();
+        log.append(payload, Durability::Crash).unwrap();
         if n % 20 == 19 {
             log.rotate().unwrap();
         }
@@ -35,7 +35,7 @@ fn payloads_come_back_in_order_wherever_they_lie() {
     assert_eq!(parquet_files(dir.path()).unwrap().len(), 3);
     log.rotate().unwrap();
     assert_eq!(parquet_files(dir.path()).unwrap().len(), 3, "nothing new, nothing to rotate");
-    log.append(b"last").unwrap();
+    log.append(b"last", Durability::Crash).unwrap();
     let mut expected = payloads.clone();
     expected.push(b"last".to_vec());
     assert_eq!(all(dir.path()), expected);
@@ -43,7 +43,7 @@ fn payloads_come_back_in_order_wherever_they_lie() {
     assert_eq!((found.parquet_files, found.tail), (parquet_files(dir.path()).unwrap(), vec![b"last".to_vec()]));
     drop(log);
     let log = open(dir.path(), LogOptions::default());
-    log.append(b"after").unwrap();
+    log.append(b"after", Durability::Crash).unwrap();
     expected.push(b"after".to_vec());
     assert_eq!(all(dir.path()), expected);
 }
@@ -52,13 +52,13 @@ fn payloads_come_back_in_order_wherever_they_lie() {
 fn concurrent_appends_are_all_there_each_thread_in_its_order() {
     for durability in [Durability::Crash, Durability::PowerLoss] {
         let dir = tempfile::tempdir().unwrap();
-        let log = open(dir.path(), LogOptions { durability, segment_bytes: 2000 });
+        let log = open(dir.path(), LogOptions { segment_bytes: 2000 });
         std::thread::scope(|scope| {
             for thread in 0..8_u64 {
                 let log = &log;
                 scope.spawn(move || {
                     for n in 0..200_u64 {
-                        log.append(&[thread.to_le_bytes(), n.to_le_bytes()].concat()).unwrap();
+                        log.append(&[thread.to_le_bytes(), n.to_le_bytes()].concat(), durability).unwrap();
                     }
                 });
             }
@@ -110,12 +110,12 @@ fn an_encoder_that_fails_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let encoder = Moody::new();
     let log = Log::open(dir.path(), small(), encoder.clone()).unwrap();
-    log.append(b"one").unwrap();
+    log.append(b"one", Durability::Crash).unwrap();
     for mood in [&encoder.failing, &encoder.panicking, &encoder.lying] {
         mood.store(true, Ordering::Relaxed);
         let error = log.rotate().unwrap_err();
         assert!(matches!(error, HistoryError::Encode { .. }), "{error}");
-        log.append(b"more").unwrap();
+        log.append(b"more", Durability::Crash).unwrap();
         mood.store(false, Ordering::Relaxed);
     }
     let expected: Vec<Vec<u8>> = vec![b"one".to_vec(), b"more".to_vec(), b"more".to_vec(), b"more".to_vec()];
@@ -160,7 +160,7 @@ proptest! {
         for step in steps {
             match step {
                 Step::Append(payload) => {
-                    log.append(&payload).unwrap();
+                    log.append(&payload, Durability::Crash).unwrap();
                     model.push(payload);
                 }
                 Step::Rotate => log.rotate().unwrap(),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use karat_core::ErrorKind;
 use karat_history::HistoryError;
-use karat_history::log::{Log, LogOptions, PayloadOnly, read};
+use karat_history::log::{Durability, Log, LogOptions, PayloadOnly, Records, read};
 
 use crate::log::{all, small};
 
@@ -25,7 +25,7 @@ const PAYLOADS: [&[u8]; 4] = [b"first", b"", b"a third, longer than the others",
 fn written() -> (tempfile::TempDir, Vec<u8>) {
     let dir = tempfile::tempdir().unwrap();
     let log = open(dir.path()).unwrap();
-    PAYLOADS.iter().for_each(|payload| log.append(payload).unwrap());
+    PAYLOADS.iter().for_each(|payload| log.append(payload, Durability::Crash).unwrap());
     drop(log);
     let bytes = fs::read(segment(dir.path(), 1)).unwrap();
     (dir, bytes)
@@ -35,7 +35,7 @@ fn written() -> (tempfile::TempDir, Vec<u8>) {
 fn a_tail_torn_at_any_byte_is_cut_off_and_the_log_goes_on() {
     let (dir, bytes) = written();
     let mut ends = vec![16];
-    PAYLOADS.iter().for_each(|payload| ends.push(ends.last().unwrap() + 8 + payload.len()));
+    PAYLOADS.iter().for_each(|payload| ends.push(ends.last().unwrap() + 12 + payload.len()));
     assert_eq!(*ends.last().unwrap(), bytes.len());
     for cut in 16..=bytes.len() {
         fs::write(segment(dir.path(), 1), &bytes[..cut]).unwrap();
@@ -44,7 +44,7 @@ fn a_tail_torn_at_any_byte_is_cut_off_and_the_log_goes_on() {
         assert_eq!(all(dir.path()), expected, "read beside a writer, cut at {cut}");
         let log = open(dir.path()).unwrap();
         assert_eq!(fs::metadata(segment(dir.path(), 1)).unwrap().len(), ends[whole] as u64);
-        log.append(b"after").unwrap();
+        log.append(b"after", Durability::Crash).unwrap();
         expected.push(b"after");
         assert_eq!(all(dir.path()), expected, "cut at {cut}");
     }
@@ -98,7 +98,7 @@ fn where_both_forms_exist_the_parquet_counts() {
     let (dir, bytes) = written();
     let log = open(dir.path()).unwrap();
     log.rotate().unwrap();
-    log.append(b"later").unwrap();
+    log.append(b"later", Durability::Crash).unwrap();
     drop(log);
     // As if the crash had come between the rename and the removal.
     fs::write(segment(dir.path(), 1), &bytes).unwrap();
@@ -127,18 +127,76 @@ fn full_segments_left_by_a_crash_become_parquet_on_opening() {
     let expected = [PAYLOADS.as_slice(), &PAYLOADS, &PAYLOADS[..3]].concat();
     assert_eq!(all(dir.path()), expected);
     let log = open(dir.path()).unwrap();
-    log.append(b"more").unwrap();
+    log.append(b"more", Durability::Crash).unwrap();
     log.rotate().unwrap();
     let names: Vec<_> = karat_history::log::parquet_files(dir.path()).unwrap();
     assert_eq!(names.len(), 3);
     assert_eq!(all(dir.path()), [expected.as_slice(), &[b"more"]].concat());
 }
 
+/// What Karat wrote before there were groups: a segment in `tests/fixtures/log-format-1`.
+#[test]
+fn a_log_of_format_1_is_read_mended_and_goes_on_in_a_new_segment() {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/log-format-1/segment-0000000001.log");
+    let bytes = fs::read(fixture).unwrap();
+    for torn in [0, 3] {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(segment(dir.path(), 1), &bytes[..bytes.len() - torn]).unwrap();
+        let mut expected = PAYLOADS[..if torn == 0 { 4 } else { 3 }].to_vec();
+        assert_eq!(all(dir.path()), expected);
+        let log = open(dir.path()).unwrap();
+        log.append(b"after", Durability::Crash).unwrap();
+        expected.push(b"after");
+        assert_eq!(all(dir.path()), expected);
+        log.rotate().unwrap();
+        assert_eq!(all(dir.path()), expected);
+    }
+}
+
+/// A power cut may keep the later sectors of what was written at once, and lose the earlier ones.
+#[test]
+fn a_group_with_a_hole_is_cut_off_whole_and_damage_where_something_follows() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path()).unwrap();
+    log.append(b"first", Durability::PowerLoss).unwrap();
+    let payloads: Vec<Vec<u8>> = (0..40_u8).map(|n| vec![n + 1; 100]).collect();
+    log.append_together(Records::of(payloads.iter().map(Vec::as_slice)).unwrap(), Durability::PowerLoss).unwrap();
+    let group_end = fs::metadata(segment(dir.path(), 1)).unwrap().len() as usize;
+    log.append(b"last", Durability::PowerLoss).unwrap();
+    drop(log);
+    let bytes = fs::read(segment(dir.path(), 1)).unwrap();
+    for sector in 1..group_end / 512 {
+        let mut lost = bytes.clone();
+        lost[sector * 512..(sector + 1) * 512].fill(0);
+        fs::write(segment(dir.path(), 1), &lost).unwrap();
+        assert_eq!(open(dir.path()).unwrap_err().kind(), ErrorKind::Corrupt, "sector {sector}");
+        fs::write(segment(dir.path(), 1), &lost[..group_end]).unwrap();
+        assert_eq!(all(dir.path()), [b"first"], "sector {sector}");
+        open(dir.path()).unwrap().append(b"after", Durability::Crash).unwrap();
+        assert_eq!(all(dir.path()), [b"first".as_slice(), b"after"], "sector {sector}");
+    }
+}
+
+#[test]
+fn a_full_segment_whose_only_record_was_torn_is_no_gap() {
+    let (dir, bytes) = written();
+    fs::write(segment(dir.path(), 2), &bytes).unwrap();
+    // The header, and half of the first record.
+    fs::write(segment(dir.path(), 1), &bytes[..20]).unwrap();
+    assert_eq!(all(dir.path()), PAYLOADS);
+    for _ in 0..2 {
+        open(dir.path()).unwrap().rotate().unwrap();
+        assert!(!segment(dir.path(), 1).exists());
+        assert_eq!(all(dir.path()), PAYLOADS);
+        assert!(karat_history::log::contents(dir.path()).unwrap().tail.is_empty());
+    }
+}
+
 #[test]
 fn a_missing_segment_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let log = Log::open(dir.path(), small(), Arc::new(PayloadOnly)).unwrap();
-    (0..10_u8).for_each(|n| log.append(&[n; 100]).unwrap());
+    (0..10_u8).for_each(|n| log.append(&[n; 100], Durability::Crash).unwrap());
     log.rotate().unwrap();
     fs::remove_file(dir.path().join("part-0000000002.parquet")).unwrap();
     let error = read(dir.path()).unwrap_err();
@@ -154,14 +212,14 @@ fn places_that_cannot_hold_a_log_are_told() {
     assert_eq!(open(&dir.path().join("file/below")).unwrap_err().kind(), ErrorKind::Unavailable);
     let newer = dir.path().join("newer");
     fs::create_dir(&newer).unwrap();
-    let mut header = b"KARATLOG\x02\0\0\0".to_vec();
+    let mut header = b"KARATLOG\x03\0\0\0".to_vec();
     header.extend(crc32fast::hash(&header).to_le_bytes());
     fs::write(segment(&newer, 1), header).unwrap();
     let error = open(&newer).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
-    assert!(error.to_string().contains("version 2"), "{error}");
+    assert!(error.to_string().contains("version 3"), "{error}");
     let log = open(&dir.path().join("log")).unwrap();
-    let error = log.append(&vec![0; karat_history::log::MAX_PAYLOAD_BYTES + 1]).unwrap_err();
+    let error = log.append(&vec![0; karat_history::log::MAX_PAYLOAD_BYTES + 1], Durability::Crash).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
 }
 
@@ -176,7 +234,7 @@ fn child_on_a_full_disk() {
     let mut acknowledged = Vec::new();
     let error = loop {
         let payload = vec![acknowledged.len() as u8; 1000];
-        match log.append(&payload) {
+        match log.append(&payload, Durability::Crash) {
             Ok(()) => acknowledged.push(payload),
             Err(error) => break error,
         }
@@ -184,16 +242,20 @@ fn child_on_a_full_disk() {
     };
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     // Everyone in a group is told, though one of them wrote for all.
-    let both = [[8; 1000], [9; 1000]].map(|payload| log.append_all([payload.as_slice()]).unwrap());
+    let both = [[8; 1000], [9; 1000]]
+        .map(|payload| log.append_all(&Records::of([payload.as_slice()]).unwrap(), Durability::Crash));
     for append in both {
         assert_eq!(futures::executor::block_on(append).unwrap_err().kind(), ErrorKind::Unavailable);
     }
+    // And so is who asks beforehand, until there is room again.
+    assert_eq!(log.check().unwrap_err().kind(), ErrorKind::Unavailable);
     // The half record is gone: what fits still fits, and follows the last whole one.
-    log.append(b"small").unwrap();
+    log.append(b"small", Durability::Crash).unwrap();
+    log.check().unwrap();
     acknowledged.push(b"small".to_vec());
     assert_eq!(all(dir), acknowledged);
     log.rotate().unwrap();
-    log.append(&[7; 1000]).unwrap();
+    log.append(&[7; 1000], Durability::Crash).unwrap();
     acknowledged.push(vec![7; 1000]);
     drop(log);
     assert_eq!(all(dir), acknowledged);

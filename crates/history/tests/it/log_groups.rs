@@ -7,13 +7,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use karat_core::ErrorKind;
-use karat_history::log::{Durability, Log, LogOptions, MAX_PAYLOAD_BYTES, PayloadOnly};
+use karat_history::HistoryError;
+use karat_history::log::{Durability, Log, LogOptions, MAX_PAYLOAD_BYTES, PayloadOnly, Records};
 
 use crate::log::all;
 
-fn open(dir: &std::path::Path, durability: Durability) -> Log {
-    let options = LogOptions { durability, segment_bytes: 4000 };
+fn open(dir: &std::path::Path) -> Log {
+    let options = LogOptions { segment_bytes: 4000 };
     Log::open(dir, options, Arc::new(PayloadOnly)).unwrap()
+}
+
+fn records<'p>(payloads: impl IntoIterator<Item = &'p [u8]>) -> Records {
+    Records::of(payloads).unwrap()
 }
 
 #[derive(Default)]
@@ -28,10 +33,11 @@ impl Wake for Woken {
 #[test]
 fn who_comes_while_the_first_gets_ready_is_written_with_it() {
     let dir = tempfile::tempdir().unwrap();
-    let log = open(dir.path(), Durability::Crash);
+    let log = open(dir.path());
     let woken: [Arc<Woken>; 3] = std::array::from_fn(|_| Arc::default());
     let wakers: Vec<Waker> = woken.iter().map(|woken| Waker::from(woken.clone())).collect();
-    let mut appends: Vec<_> = [b"one", b"two", b"six"].map(|p| log.append_all([p.as_slice()]).unwrap()).into();
+    let mut appends: Vec<_> =
+        [b"one", b"two", b"six"].map(|p| log.append_all(&records([p.as_slice()]), Durability::Crash)).into();
     let mut polled =
         |place: usize| pin!(&mut appends[place]).poll(&mut Context::from_waker(&wakers[place])).map(Result::unwrap);
     for place in [0, 1, 2, 1] {
@@ -50,13 +56,15 @@ fn who_comes_while_the_first_gets_ready_is_written_with_it() {
 async fn tasks_by_the_hundred_lose_nothing() {
     for durability in [Durability::Crash, Durability::PowerLoss] {
         let dir = tempfile::tempdir().unwrap();
-        let log = Arc::new(open(dir.path(), durability));
+        let log = Arc::new(open(dir.path()));
         let tasks = (0..100_u8).map(|task| {
             let log = log.clone();
             tokio::spawn(async move {
                 for n in 0..20_u8 {
                     let payloads = [[task, n, 0], [task, n, 1]];
-                    log.append_all(payloads.iter().map(<[u8; 3]>::as_slice)).unwrap().await.unwrap();
+                    // Half of the tasks of each round ask for the other's durability.
+                    let asked = if task % 2 == 0 { durability } else { Durability::Crash };
+                    log.append_all(&records(payloads.iter().map(<[u8; 3]>::as_slice)), asked).await.unwrap();
                 }
             })
         });
@@ -77,15 +85,15 @@ async fn tasks_by_the_hundred_lose_nothing() {
 async fn a_first_that_gives_up_writes_for_the_others() {
     for durability in [Durability::Crash, Durability::PowerLoss] {
         let dir = tempfile::tempdir().unwrap();
-        let log = open(dir.path(), durability);
-        let first = log.append_all([b"one".as_slice()]).unwrap();
-        let second = log.append_all([b"two".as_slice()]).unwrap();
+        let log = open(dir.path());
+        let first = log.append_all(&records([b"one".as_slice()]), durability);
+        let second = log.append_all(&records([b"two".as_slice()]), durability);
         drop(first);
         second.await.unwrap();
         assert_eq!(all(dir.path()), [b"one", b"two"]);
         // A blocking append takes along what has gathered.
-        let third = log.append_all([b"three".as_slice()]).unwrap();
-        log.append(b"four").unwrap();
+        let third = log.append_all(&records([b"three".as_slice()]), durability);
+        log.append(b"four", Durability::Crash).unwrap();
         assert_eq!(all(dir.path()).len(), 4);
         third.await.unwrap();
     }
@@ -94,12 +102,14 @@ async fn a_first_that_gives_up_writes_for_the_others() {
 #[tokio::test]
 async fn too_long_a_payload_is_refused_alone_and_nothing_is_no_wait() {
     let dir = tempfile::tempdir().unwrap();
-    let log = open(dir.path(), Durability::Crash);
-    let first = log.append_all([b"one".as_slice()]).unwrap();
+    let log = open(dir.path());
+    let first = log.append_all(&records([b"one".as_slice()]), Durability::Crash);
     let long = vec![0; MAX_PAYLOAD_BYTES + 1];
-    let error = log.append_all([b"two".as_slice(), &long]).unwrap_err();
+    let error = Records::of([b"two".as_slice(), &long]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
-    log.append_all([]).unwrap().await.unwrap();
+    let mut some = Records::default();
+    assert!(matches!(some.push(|bytes| bytes.extend(&long)), Err(HistoryError::RecordTooLong { .. })));
+    log.append_all(&some, Durability::PowerLoss).await.unwrap();
     first.await.unwrap();
     assert_eq!(all(dir.path()), [b"one"]);
 }

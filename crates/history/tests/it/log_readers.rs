@@ -8,7 +8,7 @@ use karat_history::log::{Durability, Log, LogOptions, PayloadOnly, contents, rea
 #[test]
 fn readers_see_a_prefix_without_gaps_while_the_log_rotates() {
     let dir = tempfile::tempdir().unwrap();
-    let options = LogOptions { durability: Durability::Crash, segment_bytes: 600 };
+    let options = LogOptions { segment_bytes: 600 };
     let log = Log::open(dir.path(), options, Arc::new(PayloadOnly)).unwrap();
     let (acknowledged, done, reads) = (AtomicU64::new(0), AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
@@ -42,7 +42,7 @@ fn readers_see_a_prefix_without_gaps_while_the_log_rotates() {
         for n in 0..4000_u64 {
             let mut payload = n.to_le_bytes().to_vec();
             payload.extend(vec![b'x'; (n % 40) as usize]);
-            log.append(&payload).unwrap();
+            log.append(&payload, Durability::Crash).unwrap();
             acknowledged.store(n + 1, Ordering::SeqCst);
         }
         done.store(true, Ordering::SeqCst);

@@ -47,10 +47,10 @@ fn human(replayed: &Replayed) -> String {
 
 /// The reasons: as the answer gave them, or made now from what it was decided on.
 fn because(replayed: &Replayed) -> String {
-    let given = if replayed.prediction.reasons.is_empty() {
-        "because (the answer gave no reasons; these are made now, from the logged features)"
-    } else {
-        "because"
+    let given = match (replayed.reasons_given, replayed.reasons.is_empty()) {
+        (true, true) => "because (the answer gave no reasons: nothing raised the score)",
+        (true, false) => "because",
+        (false, _) => "because (the answer gave no reasons; these are made now, from the logged features)",
     };
     let reasons = replayed.reasons.iter().map(|reason| {
         let code = reason.code.as_ref().map(|code| format!("{code}: ")).unwrap_or_default();

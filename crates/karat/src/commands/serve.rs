@@ -20,9 +20,11 @@ pub async fn run(context: &Context, args: &ServeArgs) -> Result<ExitCode> {
     let server = &workspace.project.config().server;
     let host = args.host.as_deref().unwrap_or(&server.host);
     let port = args.port.unwrap_or(server.port);
-    // First, so that a taken port is told before the work; who connects meanwhile is answered once all is loaded.
+    // First what another process may have, so that it is told before the work: the log, then the port. Who connects
+    // meanwhile is answered once all is loaded.
+    let log = deploy::open_log(&workspace)?;
     let listener = bind(host, port).await?;
-    let deployed = deploy::run(&workspace).await?;
+    let deployed = deploy::run(&workspace, log).await?;
     let url = url(&listener)?;
     let served = deployed.deployment.served();
     let waiting: Vec<String> =
@@ -58,28 +60,22 @@ pub async fn serve(
     workspace: &Workspace,
     listener: TcpListener,
     deployed: Deployed,
-    stop: impl Future<Output = ()>,
+    stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
     let config = &workspace.project.config().server;
     let state = AppState::new(deployed.deployment.clone(), karat_server::install_metrics()?, config);
     let log = deployed.log();
-    let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
-    // A task of its own: taking up a new version may take a second, and connections are accepted meanwhile.
-    let mut server = tokio::spawn(karat_server::serve(listener, state, ListenOptions::from(config), async {
-        // A sender that was dropped means the same.
-        stopped.await.ok();
-    }));
+    // A task of its own, which hears the signal itself: taking up a new version may take long, and meanwhile connections
+    // are accepted, or no longer.
+    let stopped = async {
+        stop.await;
+        tracing::info!("stopping: requests under way are finished");
+    };
+    let mut server = tokio::spawn(karat_server::serve(listener, state, ListenOptions::from(config), stopped));
     tokio::select! {
-        ended = &mut server => {
-            ended.context("the server ended")??;
-            bail!("the server ended by itself");
-        }
+        ended = &mut server => ended.context("the server ended")??,
         () = deployed.follow(workspace) => unreachable!("following ends with the process"),
-        () = stop => {}
     }
-    tracing::info!("stopping: requests under way are finished");
-    stopping.send(()).ok();
-    server.await.context("the server ended")??;
     Deployed::close(&log)
 }
 

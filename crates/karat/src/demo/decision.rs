@@ -43,23 +43,29 @@ pub async fn tell(
     story.end_step();
 
     story.step("Serve: decisions over HTTP");
+    let log = deploy::open_log(workspace)?;
     let listener = listen(workspace, port, story).await?;
     let address = listener.local_addr()?;
-    let deployed = deploy::run(workspace).await?;
+    let deployed = deploy::run(workspace, log).await?;
     story.say(&format!("listening on {}", serve::url(&listener)?));
     story.end_step();
 
-    let mut told = None;
-    serve::serve(workspace, listener, deployed, async {
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let served = serve::serve(workspace, listener, deployed, async {
+        // A sender that was dropped means the same.
+        stopped.await.ok();
+    });
+    let story = async {
         let outcome = one_decision(workspace, found, address, ending, story).await;
-        let serve_on = outcome.is_ok() && ending == Ending::ServeOn;
-        told = Some(outcome);
-        if serve_on {
+        if outcome.is_ok() && ending == Ending::ServeOn {
             serve::signalled().await;
         }
-    })
-    .await?;
-    told.context("the server ended before the story did")?
+        drop(stop);
+        outcome
+    };
+    let (served, told) = tokio::join!(served, story);
+    served?;
+    told
 }
 
 /// The port asked for, or the next free one.

@@ -165,7 +165,11 @@ fn governed(folder: &Path, digest: &str) {
     assert_eq!(shown["approvals"][0]["actor"], "tester");
     assert_eq!(json(folder, &["models", "list"])[0]["aliases"], value!({"champion": 1}));
     let refused = karat(folder, &["models", "reject", "default_risk/1", "--why", "no"]).ends_with(1);
-    assert!(refused.stderr.contains("roll back or delete the alias first"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("`karat models alias default_risk champion --delete --why \"...\"`"),
+        "{}",
+        refused.stderr
+    );
     let no_version = karat(folder, &["models", "show", "default_risk/7"]).ends_with(1);
     assert!(no_version.stderr.contains("its newest is 1"), "{}", no_version.stderr);
 }

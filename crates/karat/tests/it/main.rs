@@ -5,6 +5,7 @@
 mod champions;
 mod compile_cases;
 mod credit_risk;
+mod deploying;
 mod docs_console;
 mod docs_yaml;
 mod hammered;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use karat_core::{Digest, OnlineStore, Value};
-use karat_history::log::{self, Log, LogOptions};
+use karat_history::log::{self, Durability, Log, LogOptions};
 use karat_online::{LmdbOptions, LmdbStore};
 use karat_serving::PredictionEncoder;
 use serde_json::{Value as Json, json as value};
@@ -51,6 +51,10 @@ const TAMPERED: &[(&str, Change)] = &[
         let contribution = record["reasons"][0]["contribution"].as_f64().unwrap();
         record["reasons"][0]["contribution"] = value!(contribution + 1e-9);
     }),
+    ("code of reason", |record| record["reasons"][0]["code"] = value!("R99")),
+    ("text of reason", |record| record["reasons"][0]["text"] = value!("all is well")),
+    ("field share_late", |record| record["fields"] = value!({"share_late": record["features"]["share_late"].clone()})),
+    ("views without history", |record| record["no_history"] = value!(["history"])),
 ];
 
 /// Writes the prediction log again, well-formed, with every record changed; what it was before stands under `_before`.
@@ -67,7 +71,7 @@ fn tampered(folder: &Path, change: Change) {
         if record.get("_before").is_none() && before.get("_before").is_none() {
             record["_before"] = before;
         }
-        log.append(&serde_json::to_vec(&record).unwrap()).unwrap();
+        log.append(&serde_json::to_vec(&record).unwrap(), Durability::Crash).unwrap();
     }
     log.rotate().unwrap();
 }

@@ -11,6 +11,8 @@ mod pass;
 mod plan;
 mod quadrature;
 
+use std::cell::RefCell;
+
 use pass::Scratch;
 use plan::TreePlan;
 use quadrature::Rule;
@@ -26,6 +28,13 @@ pub struct Explainer {
     plans: Vec<TreePlan>,
     rules: Vec<Rule>,
     largest: usize,
+    /// Edges of the largest tree.
+    widest: usize,
+}
+
+thread_local! {
+    /// Of the row explained last on this thread, by whichever explainer.
+    static SCRATCH: RefCell<Option<Scratch>> = const { RefCell::new(None) };
 }
 
 impl Explainer {
@@ -40,7 +49,8 @@ impl Explainer {
         }
         let rules = plan::POINTS.iter().map(|points| Rule::gauss_legendre(*points)).collect();
         let largest = plans.iter().map(TreePlan::scratch_len).max().unwrap_or(0);
-        Ok(Explainer { features: trees.features(), expected, plans, rules, largest })
+        let widest = plans.iter().map(|plan| plan.edges.len()).max().unwrap_or(0);
+        Ok(Explainer { features: trees.features(), expected, plans, rules, largest, widest })
     }
 
     /// Length of one row's contributions.
@@ -55,7 +65,11 @@ impl Explainer {
 
     /// One row. Panics unless `row` has a value per feature and `out` is `width()` long.
     pub fn contributions(&self, row: &[f64], out: &mut [f64]) {
-        self.explain(row, out, &mut Scratch::new(self));
+        SCRATCH.with_borrow_mut(|scratch| {
+            let scratch = scratch.get_or_insert_with(|| Scratch::new(self));
+            scratch.fit(self);
+            self.explain(row, out, scratch);
+        });
     }
 
     /// Rows after each other on the calling thread: `out` is `width()` numbers a row.
@@ -103,6 +117,27 @@ mod tests {
                 out.into_iter().map(f64::to_bits).collect::<Vec<u64>>()
             };
             assert_eq!(of(Scratch::new(&explainer)), of(Scratch::narrow(&explainer)));
+        }
+    }
+
+    /// Explainers that take turns on a thread, one of larger trees and one of more outputs, find nothing of each other's.
+    #[test]
+    fn what_was_explained_before_changes_no_bit() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/python");
+        let explainers = ["binary.txt", "multiclass.txt"].map(|file| {
+            let trees = Trees::parse(&std::fs::read_to_string(folder.join(file)).unwrap()).unwrap();
+            Explainer::new(&trees).unwrap()
+        });
+        assert!(explainers[0].largest > explainers[1].largest && explainers[0].width() < explainers[1].width());
+        let bits = |numbers: &[f64]| numbers.iter().map(|number| number.to_bits()).collect::<Vec<u64>>();
+        let mut random = fastrand::Rng::with_seed(6);
+        for _ in 0..200 {
+            let explainer = &explainers[random.usize(..2)];
+            let row: Vec<f64> = (0..explainer.features).map(|_| random.f64() * 20.0 - 10.0).collect();
+            let (mut here, mut fresh) = (vec![0.0; explainer.width()], vec![0.0; explainer.width()]);
+            explainer.contributions(&row, &mut here);
+            explainer.explain(&row, &mut fresh, &mut Scratch::new(explainer));
+            assert_eq!(bits(&here), bits(&fresh));
         }
     }
 }

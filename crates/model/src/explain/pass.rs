@@ -51,14 +51,21 @@ impl Scratch {
     }
 
     pub(super) fn new(explainer: &Explainer) -> Scratch {
-        let widest = explainer.plans.iter().map(|plan| plan.edges.len()).max().unwrap_or(0);
         Scratch {
             features: explainer.features,
             width: Width::of_this_processor(),
             edges: vec![0.0; explainer.largest],
-            open: vec![false; widest],
+            open: vec![false; explainer.widest],
             sums: vec![[0.0; STRANDS]; explainer.features * explainer.expected.len()],
         }
+    }
+
+    /// Makes room for another explainer's trees; what stands there from before is written over before it is read.
+    pub(super) fn fit(&mut self, explainer: &Explainer) {
+        self.features = explainer.features;
+        self.edges.resize(self.edges.len().max(explainer.largest), 0.0);
+        self.open.resize(self.open.len().max(explainer.widest), false);
+        self.sums.resize(explainer.features * explainer.expected.len(), [0.0; STRANDS]);
     }
 
     pub(super) fn clear(&mut self) {

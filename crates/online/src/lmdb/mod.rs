@@ -20,7 +20,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, WithoutTls};
-use karat_core::{Digest, ErrorKind, OnlineError, OnlineStore, StateEntries, StateNote, WithNoted};
+use karat_core::{Digest, ErrorKind, OnlineError, OnlineStore, StateEntries, StateNote, WithEach};
 
 use layout::FORMAT_VERSION;
 
@@ -158,9 +158,9 @@ impl OnlineStore for LmdbStore {
         self.read_state(definition, key, with)
     }
 
-    fn read_noted(&self, definition: &Digest, key: &[u8], with: WithNoted<'_>) -> Result<bool, OnlineError> {
+    fn read_each(&self, definitions: &[Digest], key: &[u8], with: WithEach<'_>) -> Result<(), OnlineError> {
         check_key(key)?;
-        self.read_state_noted(definition, key, with)
+        self.read_states_noted(definitions, key, with)
     }
 
     fn put(&self, definition: &Digest, note: &StateNote, entries: StateEntries<'_>) -> Result<(), OnlineError> {

@@ -1,9 +1,9 @@
-//! Reading: one short transaction a call; a read is two look-ups, three while a large `put` is being merged.
+//! Reading: one short transaction a call; a read of a definition is two look-ups, three while a large `put` is being merged.
 
 use std::cmp::Ordering;
 
 use heed::RoTxn;
-use karat_core::{Digest, OnlineError, StateNote, WithNoted};
+use karat_core::{Digest, OnlineError, StateNote, WithEach};
 
 use super::layout::{Record, StateKey, own_key};
 use super::{LmdbStore, errors};
@@ -28,16 +28,19 @@ impl LmdbStore {
         Ok(state.is_some())
     }
 
-    pub(super) fn read_state_noted(
+    pub(super) fn read_states_noted(
         &self,
-        definition: &Digest,
+        definitions: &[Digest],
         key: &[u8],
-        with: WithNoted<'_>,
-    ) -> Result<bool, OnlineError> {
+        with: WithEach<'_>,
+    ) -> Result<(), OnlineError> {
         let txn = self.env.read_txn().map_err(|error| self.error(error))?;
-        let Some(record) = self.record(&txn, definition)? else { return Ok(false) };
-        with(record.note, self.state(&txn, &record, key)?);
-        Ok(true)
+        for (place, definition) in definitions.iter().enumerate() {
+            if let Some(record) = self.record(&txn, definition)? {
+                with(place, record.note, self.state(&txn, &record, key)?);
+            }
+        }
+        Ok(())
     }
 
     fn state<'t>(&self, txn: &'t RoTxn, record: &Record<'_>, key: &[u8]) -> Result<Option<&'t [u8]>, OnlineError> {

@@ -17,6 +17,7 @@ pub fn check(store: &dyn OnlineStore) {
     keys_scan_in_byte_order(store);
     long_keys_are_refused_and_nothing_of_their_write_stays(store);
     definitions_do_not_mix(store);
+    several_definitions_are_read_at_once(store);
     a_write_appears_when_it_returns_and_not_before(store);
     readers_never_see_half_a_put(store);
 }
@@ -102,6 +103,51 @@ fn a_put_is_read_back_and_adds_to_what_is_there(store: &dyn OnlineStore) {
     assert_holds(store, &definition, b"second", &both);
     put(store, &definition, b"third", &States::new());
     assert_holds(store, &definition, b"third", &both);
+}
+
+fn several_definitions_are_read_at_once(store: &dyn OnlineStore) {
+    let all = ["each: one", "each: never written", "each: two"].map(|name| definition(store, name));
+    put(store, &all[0], b"first", &states([(b"a", b"1")]));
+    put(store, &all[2], b"second", &states([(b"a", b"2"), (b"b", b"3")]));
+    let each = |definitions: &[Digest], key: &[u8]| {
+        let mut found = Vec::new();
+        ok(store.read_each(definitions, key, &mut |place, note, state| {
+            found.push((place, note.to_vec(), state.map(<[u8]>::to_vec)));
+        }));
+        found
+    };
+    let (first, second) = (b"first".to_vec(), b"second".to_vec());
+    let both = vec![(0, first.clone(), Some(b"1".to_vec())), (2, second.clone(), Some(b"2".to_vec()))];
+    assert_eq!(each(&all, b"a"), both);
+    assert_eq!(each(&all, b"b"), [(0, first, None), (2, second.clone(), Some(b"3".to_vec()))]);
+    let twice = [all[2].clone(), all[2].clone()];
+    assert_eq!(each(&twice, b"x"), [(0, second.clone(), None), (1, second, None)]);
+    assert!(each(&[], b"a").is_empty());
+    let error = store.read_each(&all, &[0; 481], &mut |_, _, _| panic!("nothing is read")).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Invalid);
+    // One write to each in turn; the second never lags behind by more than the one that came between.
+    let (begin, end) = (AtomicU64::new(0), AtomicBool::new(false));
+    let pair = ["each: left", "each: right"].map(|name| definition(store, name));
+    pair.iter().for_each(|one| put(store, one, b"", &states([(b"a", &0_u64.to_be_bytes())])));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !end.load(Ordering::SeqCst) {
+                let mut seen = [0; 2];
+                ok(store.read_each(&pair, b"a", &mut |place, _, state| {
+                    seen[place] = u64::from_be_bytes(state.unwrap().try_into().unwrap());
+                }));
+                assert!(seen[0] == seen[1] || seen[0] == seen[1] + 1, "of one moment: {seen:?}");
+                begin.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        for n in 1..=200_u64 {
+            pair.iter().for_each(|one| put(store, one, b"", &states([(b"a", &n.to_be_bytes())])));
+        }
+        while begin.load(Ordering::SeqCst) < 2 {
+            std::thread::yield_now();
+        }
+        end.store(true, Ordering::SeqCst);
+    });
 }
 
 fn writing_twice_is_writing_once(store: &dyn OnlineStore) {

@@ -39,9 +39,10 @@ impl Registry {
             let mut tx = self.metadata.begin().await?;
             let version = list::version(&mut tx, decision.model, decision.version).await?;
             if !version.aliases.is_empty() {
+                let (label, model, alias) = (version.label(), &version.model, &version.aliases[0]);
                 return Err(RegistryError::Refused(format!(
-                    "{} is `{}`: roll back or delete the alias first (`karat models rollback`, `karat models alias`)",
-                    version.label(),
+                    "{label} is `{}`: first move the alias back (`karat models rollback {model} {alias}`) or take it away \
+                     (`karat models alias {model} {alias} --delete --why \"...\"`)",
                     version.aliases.join("`, `")
                 )));
             }

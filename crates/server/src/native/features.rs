@@ -2,7 +2,6 @@ use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use indexmap::IndexMap;
-use karat_core::Instant;
 use karat_serving::ViewAnswer;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -46,8 +45,10 @@ pub struct Features {
     responses(
         (status = OK, body = Features),
         (status = BAD_REQUEST, description = "An unknown parameter", body = Problem, content_type = "application/problem+json"),
+        (status = FORBIDDEN, description = "An `as_of` before the time that the online store keeps", body = Problem, content_type = "application/problem+json"),
         (status = NOT_FOUND, description = "No such view", body = Problem, content_type = "application/problem+json"),
         (status = UNPROCESSABLE_ENTITY, description = "A key or an instant that is none", body = Problem, content_type = "application/problem+json"),
+        (status = INTERNAL_SERVER_ERROR, description = "Damaged state, or a defect: the server's log says what", body = Problem, content_type = "application/problem+json"),
         (status = SERVICE_UNAVAILABLE, description = "Nothing is materialized yet", body = Problem, content_type = "application/problem+json")
     )
 )]
@@ -58,9 +59,7 @@ pub async fn get(
 ) -> Result<Json<Features>, Problem> {
     let Path((view, key)) = path.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
     let Query(query) = query.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
-    let as_of = query.as_of.as_deref().map(Instant::parse_with_offset).transpose();
-    let as_of = as_of.map_err(|e| Problem::invalid("as_of", format!("`as_of`: {e}")))?;
-    Ok(Json(state.deployment.features(&view, &key, as_of)?.into()))
+    Ok(Json(state.deployment.features(&view, &key, query.as_of.as_deref())?.into()))
 }
 
 impl From<ViewAnswer> for Features {

@@ -2,12 +2,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
-use axum::body::Body;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use karat_serving::{Asked, Decided, Endpoint, Turn};
+use karat_serving::{Asked, Decided, Endpoint, ServingError, Turn};
 use utoipa::ToSchema;
 
 use crate::error::Problem;
@@ -62,55 +61,82 @@ pub struct PredictRequest {
         (status = UNSUPPORTED_MEDIA_TYPE, description = "A body that says it is not JSON", body = Problem, content_type = "application/problem+json"),
         (status = UNPROCESSABLE_ENTITY, description = "A wrong field, named", body = Problem, content_type = "application/problem+json"),
         (status = TOO_MANY_REQUESTS, description = "More requests than the endpoint takes on; `retry-after` says when to try again", body = Problem, content_type = "application/problem+json"),
-        (status = SERVICE_UNAVAILABLE, description = "No version is approved, or nothing is materialized yet", body = Problem, content_type = "application/problem+json")
+        (status = INTERNAL_SERVER_ERROR, description = "Damaged state, or a defect: the server's log says what", body = Problem, content_type = "application/problem+json"),
+        (status = SERVICE_UNAVAILABLE, description = "No version is approved, nothing is materialized yet, or decisions cannot be recorded: then nothing was decided, and `retry-after` says when to try again", body = Problem, content_type = "application/problem+json")
     )
 )]
 pub async fn predict(
     State(state): State<AppState>,
     path: Result<Path<String>, PathRejection>,
     Extension(id): Extension<RequestId>,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Result<Response, Problem> {
     let Path(name) = path.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
     let endpoint = state.deployment.endpoint(&name)?;
-    let body = body::json(&headers, body, state.body).await?;
+    let (head, body) = request.into_parts();
+    let body = body::json(&head.headers, body, state.body).await?;
     let turn = endpoint.enter().await?;
-    let asked = match body.len() {
-        ..=READ_IN_PLACE => endpoint.read(&body)?,
-        _ => elsewhere(&endpoint, move |endpoint| endpoint.read(&body)).await?,
-    };
-    let decided = decide(&endpoint, asked, &turn).await?;
-    let _inside = turn.worked();
-    endpoint.log(&decided, id.as_str()).await?;
-    Ok(answer(&decided))
-}
-
-async fn decide(endpoint: &Arc<Endpoint>, asked: Asked, turn: &Turn<'_>) -> Result<Decided, Problem> {
-    let until = turn.until();
-    if endpoint.usual_time(&asked) <= IN_PLACE {
-        return Ok(endpoint.decide(asked, until)?);
+    if body.len() > READ_IN_PLACE {
+        return elsewhere(endpoint, turn, id, move |endpoint| endpoint.read(&body)).await;
     }
-    elsewhere(endpoint, move |endpoint| endpoint.decide(asked, until)).await
+    let asked = endpoint.read(&body)?;
+    if endpoint.usual_time(&asked) > IN_PLACE {
+        return elsewhere(endpoint, turn, id, move |_| Ok(asked)).await;
+    }
+    let decided = endpoint.decide(asked, turn.until())?;
+    let records = endpoint.records(&decided)?;
+    let _inside = turn.worked();
+    let mut logging = Logging { endpoint: &endpoint, decided: &decided, id: &id, failed: false };
+    let logged = endpoint.log(&records).await;
+    logging.failed = logged.is_err();
+    drop(logging);
+    logged?;
+    Ok(json(answer(&decided)))
 }
 
-/// On a thread that may be kept busy.
-async fn elsewhere<T: Send + 'static>(
-    endpoint: &Arc<Endpoint>,
-    work: impl FnOnce(&Endpoint) -> Result<T, karat_serving::ServingError> + Send + 'static,
-) -> Result<T, Problem> {
-    let endpoint = endpoint.clone();
-    match tokio::task::spawn_blocking(move || work(&endpoint)).await {
-        Ok(done) => Ok(done?),
+/// Reports what is in the log, whether or not the client is still there.
+struct Logging<'d> {
+    endpoint: &'d Endpoint,
+    decided: &'d Decided,
+    id: &'d RequestId,
+    failed: bool,
+}
+
+impl Drop for Logging<'_> {
+    fn drop(&mut self) {
+        if !self.failed {
+            self.endpoint.report(self.decided, self.id.as_str());
+        }
+    }
+}
+
+/// All of it on a thread that may be kept busy. The turn is given back when the work ends, and the work ends early when
+/// the client goes away.
+async fn elsewhere(
+    endpoint: Arc<Endpoint>,
+    turn: Turn,
+    id: RequestId,
+    asked: impl FnOnce(&Endpoint) -> Result<Asked, ServingError> + Send + 'static,
+) -> Result<Response, Problem> {
+    let _waiting = turn.until().waiting();
+    let work = move || {
+        let decided = endpoint.settle(asked(&endpoint)?, turn.until(), id.as_str())?;
+        Ok::<_, ServingError>(answer(&decided))
+    };
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(json(done?)),
         Err(failed) => Err(Problem::internal(failed.to_string())),
     }
 }
 
-fn answer(decided: &Decided) -> Response {
+fn answer(decided: &Decided) -> Vec<u8> {
     let mut answers = decided.iter().map(Prediction::from);
-    let body = match answers.next() {
+    match answers.next() {
         Some(only) if decided.single => to_json(&only),
         first => to_json(&Predictions { predictions: first.into_iter().chain(answers).collect() }),
-    };
+    }
+}
+
+fn json(body: Vec<u8>) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
 }

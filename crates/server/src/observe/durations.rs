@@ -15,29 +15,20 @@ const ACTIVE: &str = "http_server_active_requests";
 /// A method and the route it matched.
 #[derive(Debug, Clone)]
 pub struct Route {
-    method: Method,
+    method: &'static str,
     path: Option<MatchedPath>,
 }
 
 impl Route {
+    /// Methods nobody knows are one: clients make them up.
     pub fn new(method: &Method, path: Option<&MatchedPath>) -> Route {
-        Route { method: method.clone(), path: path.cloned() }
+        let known = ["POST", "GET", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "CONNECT", "TRACE"];
+        let method = known.into_iter().find(|known| *known == method.as_str()).unwrap_or("_OTHER");
+        Route { method, path: path.cloned() }
     }
 
-    /// Methods nobody knows are one: clients make them up.
-    pub fn method(&self) -> &str {
-        let known = [
-            Method::GET,
-            Method::POST,
-            Method::PUT,
-            Method::PATCH,
-            Method::DELETE,
-            Method::HEAD,
-            Method::OPTIONS,
-            Method::CONNECT,
-            Method::TRACE,
-        ];
-        if known.contains(&self.method) { self.method.as_str() } else { "_OTHER" }
+    pub fn method(&self) -> &'static str {
+        self.method
     }
 
     pub fn path(&self) -> &str {
@@ -45,26 +36,27 @@ impl Route {
     }
 
     pub fn record(&self, status: StatusCode, taken: Duration) {
+        let (method, path) = (self.method, self.path());
         HISTOGRAMS.with_borrow_mut(|known| {
-            let matches = |one: &&Known| one.status == status && one.method == self.method() && one.path == self.path();
+            let matches = |one: &&Known| one.status == status && one.method == method && one.path == path;
             if let Some(one) = known.iter().find(matches) {
                 return one.histogram.record(taken.as_secs_f64());
             }
             let histogram = metrics::histogram!(
                 DURATION,
-                "http_request_method" => self.method().to_owned(),
-                "http_route" => self.path().to_owned(),
+                "http_request_method" => method,
+                "http_route" => path.to_owned(),
                 "http_response_status_code" => status.as_u16().to_string()
             );
             histogram.record(taken.as_secs_f64());
-            known.push(Known { method: self.method().to_owned(), path: self.path().to_owned(), status, histogram });
+            known.push(Known { method, path: path.to_owned(), status, histogram });
         });
     }
 }
 
 /// As many as there are routes, methods and statuses, all ours.
 struct Known {
-    method: String,
+    method: &'static str,
     path: String,
     status: StatusCode,
     histogram: Histogram,

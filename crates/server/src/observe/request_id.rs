@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
 pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -9,25 +7,26 @@ const LONGEST: usize = 128;
 
 /// Names one request in answers and log lines: the client's `x-request-id` where it is printable, else one of ours.
 #[derive(Debug, Clone)]
-pub struct RequestId(Arc<str>);
+pub struct RequestId(HeaderValue);
 
 impl RequestId {
     pub fn of(headers: &HeaderMap) -> RequestId {
-        let given = headers.get(HEADER).and_then(|id| id.to_str().ok());
-        let given =
-            given.filter(|id| !id.is_empty() && id.len() <= LONGEST && id.bytes().all(|b| b.is_ascii_graphic()));
-        match given {
-            Some(id) => RequestId(id.into()),
-            None => RequestId(new(&mut [0; 32]).into()),
+        let is_fit = |id: &[u8]| !id.is_empty() && id.len() <= LONGEST && id.iter().all(u8::is_ascii_graphic);
+        match headers.get(HEADER).filter(|id| is_fit(id.as_bytes())) {
+            Some(id) => RequestId(id.clone()),
+            None => {
+                let made = HeaderValue::from_str(new(&mut [0; 32]));
+                RequestId(made.expect("hexadecimal digits make a header"))
+            }
         }
     }
 
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.to_str().expect("it is printable")
     }
 
     pub fn header(&self) -> HeaderValue {
-        HeaderValue::from_str(&self.0).expect("printable characters make a header")
+        self.0.clone()
     }
 }
 

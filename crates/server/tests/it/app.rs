@@ -8,7 +8,7 @@ use karat_core::{Column, DataType, FixedClock};
 use karat_features::CompiledView;
 use karat_project::spec::{self, Server};
 use karat_server::{AppState, install_metrics, router};
-use karat_serving::{Deployment, ReadView, Served, ServedView};
+use karat_serving::{Deployment, Endpoint, EndpointParts, ReadView, Served, ServedView};
 use karat_test_support::serving_app::{self, NOW, at, name};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::Value as Json;
@@ -17,6 +17,7 @@ use tower::ServiceExt;
 pub struct App {
     pub inner: serving_app::App,
     deployment: Arc<Deployment>,
+    view: Arc<ServedView>,
 }
 
 impl App {
@@ -35,13 +36,26 @@ impl App {
             key: Column::new("client_id", DataType::Int),
             read: ReadView::new(CompiledView::compile(definition).unwrap(), digest),
         };
-        deployment.replace(Served {
+        let app = App { inner, deployment: Arc::new(deployment), view: Arc::new(view) };
+        app.deploy(app.inner.endpoint.clone());
+        app
+    }
+
+    /// What is served from now on, as after a release or an alias move.
+    pub fn deploy(&self, endpoint: Arc<Endpoint>) {
+        self.deployment.replace(Served {
             project: "test".to_owned(),
             release: 7,
-            endpoints: [(name("risk"), inner.endpoint.clone())].into_iter().collect(),
-            views: [(name("payment_history"), Arc::new(view))].into_iter().collect(),
+            endpoints: [(name("risk"), endpoint)].into_iter().collect(),
+            views: [(name("payment_history"), self.view.clone())].into_iter().collect(),
         });
-        App { inner, deployment: Arc::new(deployment) }
+    }
+
+    /// The endpoint once more, as a deployment makes it of the one that answers.
+    pub fn endpoint_after(&self, parts: EndpointParts) -> Arc<Endpoint> {
+        let endpoint = Endpoint::after(&self.deployment.endpoint("risk").unwrap(), parts);
+        endpoint.set_model(Some(self.inner.model.clone()));
+        Arc::new(endpoint)
     }
 
     pub fn state(&self, server: Server) -> AppState {

@@ -2,6 +2,8 @@
 
 mod app;
 mod cases;
+mod hang_ups;
 mod openapi;
 mod pressure;
 mod routes;
+mod running;

@@ -1,105 +1,14 @@
 //! Over a network: more requests than fit, clients that dawdle, an end while requests are under way.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use karat_project::spec::{Limits, Server};
-use karat_server::{AppState, ListenOptions, serve};
-use serde_json::{Value as Json, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use serde_json::json;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::app::App;
-
-const PREDICT: &str = "/v1/endpoints/risk/predict";
-
-/// A server of its own, on a free port.
-struct Running {
-    address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    served: JoinHandle<std::io::Result<()>>,
-}
-
-fn milliseconds(number: u64) -> karat_core::Window {
-    format!("{number} milliseconds").parse().unwrap()
-}
-
-/// Quick to lose patience, on one thread.
-fn impatient() -> Server {
-    Server {
-        threads: Some(1),
-        header_timeout: milliseconds(300),
-        body_timeout: milliseconds(300),
-        drain_within: milliseconds(1000),
-        ..Server::default()
-    }
-}
-
-async fn start(app: &App, server: Server) -> Running {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (stop, stopped) = oneshot::channel::<()>();
-    let state: AppState = app.state(server.clone());
-    let served = tokio::spawn(serve(listener, state, ListenOptions::from(&server), async {
-        stopped.await.ok();
-    }));
-    Running { address, stop, served }
-}
-
-impl Running {
-    async fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.address).await.unwrap()
-    }
-
-    async fn post(&self, body: &str) -> Answer {
-        let mut stream = self.connect().await;
-        stream.write_all(request(body).as_bytes()).await.unwrap();
-        answer(&mut stream).await.unwrap()
-    }
-}
-
-fn request(body: &str) -> String {
-    format!(
-        "POST {PREDICT} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-}
-
-fn one() -> String {
-    json!({"key": 1, "fields": {"income": 1200.5, "age": 40}}).to_string()
-}
-
-struct Answer {
-    status: u16,
-    head: String,
-    body: Json,
-}
-
-/// The next answer on a connection; `None` when it ends instead.
-async fn answer(stream: &mut TcpStream) -> Option<Answer> {
-    let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
-    loop {
-        if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
-            let head = String::from_utf8(bytes[..end].to_vec()).unwrap().to_lowercase();
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-            let length: usize = length.unwrap_or("0").parse().unwrap();
-            while bytes.len() < end + 4 + length {
-                let read = stream.read(&mut buffer).await.unwrap();
-                assert!(read > 0, "an answer is whole");
-                bytes.extend(&buffer[..read]);
-            }
-            let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-            let body = serde_json::from_slice(&bytes[end + 4..end + 4 + length]).unwrap_or(Json::Null);
-            return Some(Answer { status, head, body });
-        }
-        match stream.read(&mut buffer).await {
-            Ok(0) | Err(_) => return None,
-            Ok(read) => bytes.extend(&buffer[..read]),
-        }
-    }
-}
+use crate::running::{PREDICT, Running, answer, impatient, many, milliseconds, one, request, start};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn beyond_capacity_the_answer_is_429_with_a_time_to_try_again() {
@@ -246,7 +155,7 @@ async fn versions_change_under_clients_without_a_failed_request() {
     });
     let changes = async {
         while Instant::now() < until {
-            app.inner.endpoint.set_model(Some(app.inner.model.clone()));
+            app.deploy(app.endpoint_after(app.inner.parts()));
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
@@ -257,15 +166,42 @@ async fn versions_change_under_clients_without_a_failed_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_large_request_leaves_its_thread_to_others_and_is_cut_at_the_deadline() {
+async fn a_large_request_is_cut_at_the_deadline() {
     let app = App::limited(Limits { deadline: milliseconds(2), ..Limits::default() });
     let running = start(&app, impatient()).await;
     running.post(&one()).await;
-    let keys: Vec<u64> = (0..10_000).collect();
-    let large = json!({"keys": keys, "fields": {"income": 1, "age": 40}}).to_string();
-    let answer = running.post(&large).await;
+    let answer = running.post(&many(10_000)).await;
     assert_eq!((answer.status, &answer.body["code"]), (413, &json!("too_large")), "{}", answer.body);
     let detail = answer.body["detail"].as_str().unwrap();
     assert!(detail.contains("of 10000 were decided in the 2 milliseconds"), "{detail}");
     assert_eq!(app.inner.logged().len(), 1, "all or none");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_request_leaves_its_thread_to_others() {
+    let app = App::limited(Limits { deadline: milliseconds(60_000), ..Limits::default() });
+    // One thread: a large request that is read, decided, logged or written on it keeps the small ones waiting.
+    let running = start(&app, Server { body_timeout: milliseconds(60_000), ..impatient() }).await;
+    let large = async {
+        let begun = Instant::now();
+        assert_eq!(running.post(&many(10_000)).await.status, 200);
+        begun.elapsed()
+    };
+    let mut large = std::pin::pin!(large);
+    let (mut stream, mut slowest, mut answers) = (running.connect().await, Duration::ZERO, 0);
+    let taken = loop {
+        let begun = Instant::now();
+        let small = async {
+            stream.write_all(request(&one()).as_bytes()).await.unwrap();
+            assert_eq!(answer(&mut stream).await.unwrap().status, 200);
+        };
+        tokio::select! {
+            taken = &mut large => break taken,
+            () = small => {}
+        }
+        slowest = slowest.max(begun.elapsed());
+        answers += 1;
+    };
+    assert!(answers > 20, "{answers} beside one of {taken:?}");
+    assert!(slowest < taken / 5, "the slowest took {slowest:?} beside one of {taken:?}");
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::reasons::Explained;
 use crate::{QaFailure, Reason};
-pub(crate) use write::Records;
+pub(crate) use write::write;
 
 /// The newest format written; older ones are still read.
 pub const FORMAT_VERSION: u32 = 1;
@@ -41,6 +41,10 @@ pub struct PredictionRecord {
     /// The newest commit seen of each source.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub commits: IndexMap<Name, u64>,
+    /// By view, the commit of its source that its state stood at: views of one source are not built at one moment.
+    /// Records of before say it by source only.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub view_commits: IndexMap<Name, u64>,
     /// The views' definitions.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub definitions: IndexMap<Name, Digest>,
@@ -87,6 +91,11 @@ impl LoggedValue {
 }
 
 impl PredictionRecord {
+    /// The commit of `source` that the view's state stood at.
+    pub fn commit_of(&self, view: &str, source: &str) -> Option<u64> {
+        self.view_commits.get(view).or_else(|| self.commits.get(source)).copied()
+    }
+
     pub fn from_payload(payload: &[u8]) -> Result<PredictionRecord, String> {
         let record: PredictionRecord =
             serde_json::from_slice(payload).map_err(|e| format!("a logged prediction is not readable: {e}"))?;

@@ -1,6 +1,8 @@
 //! Records as they are written: straight from a decision, without building a [`super::PredictionRecord`] first.
 
 use karat_core::{AsJson, DataType, Digest, Instant, Name, PredictionId, VERSION, Value};
+use karat_history::HistoryError;
+use karat_history::log::Records;
 use karat_project::spec;
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
@@ -10,29 +12,18 @@ use crate::decision::{Decided, DecisionView};
 use crate::reasons::Explained;
 use crate::{InputOrigin, QaFailure};
 
-/// The payloads of one answer's decisions, one after the other.
-#[derive(Debug)]
-pub(crate) struct Records {
-    bytes: Vec<u8>,
-    ends: Vec<usize>,
-}
+/// What a record of a dozen features takes.
+const USUAL_BYTES: usize = 2560;
 
-impl Records {
-    pub(crate) fn write(endpoint: &spec::Endpoint, decided: &Decided) -> Records {
-        // What a record of a dozen features takes.
-        let (mut bytes, mut ends) = (Vec::with_capacity(2560), Vec::with_capacity(decided.len()));
-        for view in decided.iter() {
-            serde_json::to_writer(&mut bytes, &Record::new(endpoint, view))
-                .expect("a prediction record serialises to JSON");
-            ends.push(bytes.len());
-        }
-        Records { bytes, ends }
+/// The records of one answer's decisions, one after the other.
+pub(crate) fn write(endpoint: &spec::Endpoint, decided: &Decided) -> Result<Records, HistoryError> {
+    let mut records = Records::with_capacity(USUAL_BYTES * decided.len());
+    for view in decided.iter() {
+        records.push(|bytes| {
+            serde_json::to_writer(bytes, &Record::new(endpoint, view)).expect("a prediction record serialises to JSON");
+        })?;
     }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).map(|(start, end)| &self.bytes[start..*end])
-    }
+    Ok(records)
 }
 
 /// Field by field as [`super::PredictionRecord`] reads it.
@@ -55,6 +46,8 @@ struct Record<'d> {
     sent: bool,
     #[serde(skip_serializing_if = "Map::is_empty")]
     commits: Map<'d>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    view_commits: Map<'d>,
     #[serde(skip_serializing_if = "Map::is_empty")]
     definitions: Map<'d>,
     #[serde(skip_serializing_if = "Map::is_empty")]
@@ -89,6 +82,7 @@ impl<'d> Record<'d> {
             key: decision.key.as_ref().map(AsJson),
             sent: decision.sent,
             commits: Map { of: Of::Commits, view },
+            view_commits: Map { of: Of::ViewCommits, view },
             definitions: Map { of: Of::Definitions, view },
             fields: Map { of: Of::Fields, view },
             features: Map { of: Of::Features, view },
@@ -111,6 +105,7 @@ struct Map<'d> {
 
 enum Of {
     Commits,
+    ViewCommits,
     Definitions,
     Fields,
     Features,
@@ -120,7 +115,7 @@ impl Map<'_> {
     fn is_empty(&self) -> bool {
         match self.of {
             // Where the caller sent the features, no view was read.
-            Of::Commits | Of::Definitions => self.view.decision.views.is_empty(),
+            Of::Commits | Of::ViewCommits | Of::Definitions => self.view.decision.views.is_empty(),
             Of::Fields => self.view.model().pinned.request_fields().next().is_none(),
             Of::Features => false,
         }
@@ -133,12 +128,18 @@ impl Serialize for Map<'_> {
         let mut map = serializer.serialize_map(None)?;
         match self.of {
             Of::Commits => {
-                for (place, (view, (commit, _))) in pinned.views.iter().zip(&decision.views).enumerate() {
-                    let source = &view.definition.source.name;
+                let source = |place: usize| &pinned.views[place].definition.source.name;
+                for place in 0..decision.views.len() {
                     // Views of one source name it once.
-                    if pinned.views[..place].iter().all(|before| before.definition.source.name != *source) {
-                        map.serialize_entry(source, commit)?;
+                    if (0..place).all(|before| source(before) != source(place)) {
+                        let same = (place..decision.views.len()).filter(|other| source(*other) == source(place));
+                        map.serialize_entry(source(place), &same.map(|other| decision.views[other].0).max())?;
                     }
+                }
+            }
+            Of::ViewCommits => {
+                for (view, (commit, _)) in pinned.views.iter().zip(&decision.views) {
+                    map.serialize_entry(&view.name, commit)?;
                 }
             }
             Of::Definitions => {

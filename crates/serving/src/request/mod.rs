@@ -128,7 +128,14 @@ fn as_of(json: &Json<'_>) -> Result<Instant, ServingError> {
     let Json::Text(text) = json else {
         return Err(field("as_of", "`as_of` is text such as \"2021-10-01T00:00:00Z\""));
     };
-    Instant::parse_with_offset(text).map_err(|e| field("as_of", format!("`as_of`: {e}")))
+    as_of_text(text)
+}
+
+/// An instant with its offset, as `as_of` has it.
+pub(crate) fn as_of_text(text: &str) -> Result<Instant, ServingError> {
+    // What is too long to be shown is no instant either way.
+    let parsed = Instant::parse_with_offset(text).or_else(|_| Instant::parse_with_offset(&shorten(text)));
+    parsed.map_err(|e| field("as_of", format!("`as_of`: {e}")))
 }
 
 fn reasons(json: &Json<'_>) -> Result<Which, ServingError> {
@@ -232,13 +239,6 @@ impl Subject {
         match self {
             Subject::Key(key) => Some(key),
             Subject::Row { key, .. } => key.as_ref(),
-        }
-    }
-
-    pub(crate) fn into_key(self) -> Option<Value> {
-        match self {
-            Subject::Key(key) => Some(key),
-            Subject::Row { key, .. } => key,
         }
     }
 

@@ -1,5 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "test helpers fail the test they help")]
 
+mod endpoint;
 mod predict;
 mod reasons;
 mod replay;

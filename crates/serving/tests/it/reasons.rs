@@ -1,5 +1,5 @@
 use karat_project::spec::{self, ReasonMode, Reasons};
-use karat_serving::{Reason, ReasonGroup, Which, arithmetic, reasons_of};
+use karat_serving::{Reason, ReasonGroup, Which, arithmetic, gave_reasons, reasons_of};
 use serde_json::{Value as Json, json};
 
 use karat_test_support::serving_app::{App, endpoint, serving_model, with_threshold};
@@ -122,6 +122,24 @@ fn replay_makes_the_reasons_that_an_answer_did_not_carry_and_holds_those_it_did(
             }
         }
     }
+}
+
+#[test]
+fn an_answer_that_nothing_told_against_gave_its_reasons_and_they_are_none() {
+    let app = app(ReasonMode::OnRequest, 2, vec![]);
+    let adverse = asked(&app, Some("adverse"));
+    let logged = app.logged();
+    let (record, _) = logged.iter().zip(&adverse).min_by_key(|(record, _)| record.reasons.len()).unwrap();
+    let mut record = record.clone();
+    // As if none of them had raised the score.
+    record.reasons.clear();
+    assert!(gave_reasons(&record));
+    assert!(reasons_of(&record, &app.model).is_empty(), "none were to be made");
+    record.explained.as_mut().unwrap().which = Which::None;
+    assert!(!gave_reasons(&record));
+    assert_eq!(reasons_of(&record, &app.model).len(), 2, "as many as the endpoint gives");
+    record.explained.as_mut().unwrap().most = 0;
+    assert_eq!(reasons_of(&record, &app.model).len(), 4);
 }
 
 #[test]

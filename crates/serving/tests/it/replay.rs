@@ -1,9 +1,9 @@
 use karat_core::{DataType, Value};
 use karat_history::log::RecordEncoder;
-use karat_serving::{PredictionEncoder, PredictionRecord, arithmetic, history, prediction_columns};
+use karat_serving::{FromHistory, PredictionEncoder, PredictionRecord, arithmetic, history, prediction_columns};
 use serde_json::json;
 
-use karat_test_support::serving_app::App;
+use karat_test_support::serving_app::{App, name};
 
 fn record(app: &App) -> PredictionRecord {
     app.predict(json!({"key": 1, "fields": {"income": 1200.5, "age": 40}}));
@@ -34,7 +34,12 @@ fn each_changed_thing_is_named() {
         (Box::new(|json| json["label"] = json!("nonsense")), "label".to_owned()),
         (Box::new(|json| json["threshold"] = json!(0.5)), "threshold".to_owned()),
         (Box::new(|json| json["reasons"][0]["contribution"] = json!(9.0)), format!("contribution {first}")),
+        (Box::new(|json| json["reasons"][0]["code"] = json!("R01")), format!("code of reason {first}")),
+        (Box::new(|json| json["reasons"][0]["text"] = json!("all is well")), format!("text of reason {first}")),
         (Box::new(|json| json["features"]["job"]["v"] = json!(5)), "feature job".to_owned()),
+        (Box::new(|json| json["fields"]["income"]["v"] = json!(1200.25)), "field income".to_owned()),
+        (Box::new(|json| drop(json["fields"].as_object_mut().unwrap().remove("age"))), "field age".to_owned()),
+        (Box::new(|json| json["fields"]["job"] = json["features"]["job"].clone()), "field job".to_owned()),
     ];
     for (change, named) in cases {
         let differences = arithmetic(&tampered(&record, change), &app.model);
@@ -43,13 +48,44 @@ fn each_changed_thing_is_named() {
 }
 
 #[test]
+fn words_may_change_between_versions_of_karat_and_codes_may_not() {
+    let app = App::new();
+    let of_before = |what: &'static str| {
+        tampered(&record(&app), |json| {
+            json["karat"] = json!("0.0.1");
+            json["reasons"][0][what] = json!("otherwise");
+        })
+    };
+    assert_eq!(arithmetic(&of_before("text"), &app.model), []);
+    assert_eq!(arithmetic(&of_before("code"), &app.model).len(), 1);
+}
+
+#[test]
+fn the_commit_of_each_view_is_logged_and_records_of_before_have_it_by_source() {
+    let app = App::new();
+    let mut record = record(&app);
+    assert_eq!(record.view_commits.get("payment_history"), Some(&1));
+    record.view_commits.insert(name("payment_history"), 5);
+    assert_eq!(record.commit_of("payment_history", "payments"), Some(5));
+    let before = tampered(&record, |json| drop(json.as_object_mut().unwrap().remove("view_commits")));
+    assert_eq!(before.commit_of("payment_history", "payments"), Some(1));
+    assert_eq!(before.commit_of("another", "unknown"), None);
+}
+
+#[test]
 fn a_feature_that_history_does_not_confirm_is_named() {
     let app = App::new();
     let record = record(&app);
-    let truth = [("share_late".to_owned(), Value::Float(2.0 / 3.0)), ("job".to_owned(), Value::text("b"))];
+    let truth = vec![("share_late".to_owned(), Value::Float(2.0 / 3.0)), ("job".to_owned(), Value::text("b"))];
+    let truth = FromHistory { features: truth, no_history: Vec::new() };
     assert_eq!(history(&record, &app.model, &truth), []);
+    let unknown = FromHistory { no_history: vec![name("payment_history")], ..truth.clone() };
+    let differences = history(&record, &app.model, &unknown);
+    assert_eq!(differences.iter().map(|d| d.what.as_str()).collect::<Vec<_>>(), ["views without history"]);
+    let flagged = tampered(&record, |json| json["no_history"] = json!(["payment_history"]));
+    assert_eq!(history(&flagged, &app.model, &truth).len(), 1);
     let next = f64::from_bits((2.0f64 / 3.0).to_bits() + 1);
-    let other = [("share_late".to_owned(), Value::Float(next))];
+    let other = FromHistory { features: vec![("share_late".to_owned(), Value::Float(next))], no_history: Vec::new() };
     let differences = history(&record, &app.model, &other);
     assert_eq!(differences.len(), 1);
     assert_eq!(differences[0].what, "feature share_late");

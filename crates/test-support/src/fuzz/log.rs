@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use karat_history::log::{self, Log, LogOptions, PayloadOnly};
+use karat_history::log::{self, Durability, Log, LogOptions, PayloadOnly};
 
 use super::choice;
 use crate::temp_dir;
@@ -13,7 +13,7 @@ const SEGMENT: &str = "segment-0000000001.log";
 fn written(payloads: &[&[u8]]) -> Vec<u8> {
     let dir = temp_dir();
     let log = open(dir.path()).expect("an empty folder takes a log");
-    payloads.iter().for_each(|payload| log.append(payload).expect("a log takes a record"));
+    payloads.iter().for_each(|payload| log.append(payload, Durability::Crash).expect("a log takes a record"));
     drop(log);
     std::fs::read(dir.path().join(SEGMENT)).expect("the log's segment")
 }
@@ -61,7 +61,7 @@ pub(super) fn segment(data: &[u8]) {
         }
         Ok(log) => {
             assert!(!damaged, "a reader sees damage, the writer does not");
-            log.append(b"after").expect("a log takes a record");
+            log.append(b"after", Durability::Crash).expect("a log takes a record");
             drop(log);
             before.push(b"after".to_vec());
             assert_eq!(read(dir.path()), (before, false), "nothing that was read is lost");

@@ -32,7 +32,12 @@ pub async fn run(context: &Context, command: ModelsCommand) -> Result<ExitCode> 
             approve::run(context, &workspace, &model, alias.as_deref(), why.as_deref()).await
         }
         ModelsCommand::Reject { model, why } => approve::reject(context, &workspace, &model, &why).await,
-        ModelsCommand::Alias { model, alias, why } => moves::alias(context, &workspace, &model, &alias, &why).await,
+        ModelsCommand::Alias { model, alias, delete: true, why } => {
+            moves::delete(context, &workspace, &model, &alias, &why).await
+        }
+        ModelsCommand::Alias { model, alias, delete: false, why } => {
+            moves::alias(context, &workspace, &model, &alias, &why).await
+        }
         ModelsCommand::Rollback { model, alias, why } => {
             moves::rollback(context, &workspace, &model, &alias, &why).await
         }

@@ -102,9 +102,15 @@ fn a_server_whose_disk_fills_up() {
         }
         let (status, problem) = answer;
         assert_eq!((status, &problem["code"]), (503, &"unavailable".into()), "{problem}");
-        assert!(problem["detail"].as_str().unwrap().contains("No space left on device"), "{problem}");
+        let words = "decisions cannot be recorded right now; nothing was decided: try again";
+        assert_eq!(problem["detail"], words, "no path, and what to do");
+        assert!(server.stderr().contains("No space left on device"), "{}", server.stderr());
         assert_eq!(server.request("GET", "/health/live", "").0, 200);
+        let (status, unready) = server.request("GET", "/health/ready", "");
+        assert_eq!(status, 503, "{unready}");
+        assert_eq!(unready["detail"], "decisions cannot be recorded right now: the server's log says why");
         disk.free();
+        assert_eq!(server.request("GET", "/health/ready", "").0, 200);
         take(ask(&server));
     }
     server.kill();

@@ -11,9 +11,10 @@ use super::server::Server;
 use super::{decided, rng, rounds};
 use crate::support::{json, karat};
 
-const TORN: &str = "cut off a record that was being appended when the writer stopped; it was never acknowledged";
+const TORN: &str = "cut off what was being appended when the writer stopped; it was never acknowledged";
 const HEADER: usize = 16;
-const RECORD_HEAD: usize = 8;
+/// Of a group of records: what is written at once, and torn at once.
+const GROUP_HEAD: usize = 8;
 
 #[test]
 fn a_torn_tail_is_mended_and_damage_is_told() {
@@ -38,11 +39,11 @@ fn a_torn_tail_is_mended_and_damage_is_told() {
     server.terminate();
 }
 
-/// The newest segment, whole records only.
+/// The newest segment, whole groups only.
 struct Segment {
     path: PathBuf,
     bytes: Vec<u8>,
-    /// Where each record begins, and where the last ends.
+    /// Where each group begins, and where the last ends.
     starts: Vec<usize>,
 }
 
@@ -56,7 +57,7 @@ impl Segment {
         let mut bytes = std::fs::read(&path).unwrap();
         let mut starts = vec![HEADER];
         while let Some(length) = bytes[*starts.last().unwrap()..].first_chunk::<4>() {
-            let end = starts.last().unwrap() + RECORD_HEAD + u32::from_le_bytes(*length) as usize;
+            let end = starts.last().unwrap() + GROUP_HEAD + u32::from_le_bytes(*length) as usize;
             if end > bytes.len() {
                 break;
             }
@@ -70,7 +71,7 @@ impl Segment {
         std::fs::write(&self.path, bytes).unwrap();
     }
 
-    fn record(&self, rng: &mut Rng) -> &[u8] {
+    fn group(&self, rng: &mut Rng) -> &[u8] {
         let place = rng.usize(..self.starts.len() - 1);
         &self.bytes[self.starts[place]..self.starts[place + 1]]
     }
@@ -91,15 +92,15 @@ fn logged(folder: &Path) -> BTreeSet<String> {
     ids
 }
 
-/// Every kind of beginning of a record, and the zeros that a power cut leaves in its place.
+/// Every kind of beginning of a group, and the zeros that a power cut leaves in its place.
 fn torn_tails(log: &Segment, rng: &mut Rng) -> Vec<Vec<u8>> {
-    let record = log.record(rng).to_vec();
-    let mut cuts = vec![1, RECORD_HEAD - 1, RECORD_HEAD, RECORD_HEAD + 1, record.len() - 1];
-    cuts.extend((3..rounds()).map(|_| rng.usize(1..record.len())));
-    let mut tails: Vec<Vec<u8>> = cuts.into_iter().map(|cut| record[..cut].to_vec()).collect();
+    let group = log.group(rng).to_vec();
+    let mut cuts = vec![1, GROUP_HEAD - 1, GROUP_HEAD, GROUP_HEAD + 1, group.len() - 1];
+    cuts.extend((3..rounds()).map(|_| rng.usize(1..group.len())));
+    let mut tails: Vec<Vec<u8>> = cuts.into_iter().map(|cut| group[..cut].to_vec()).collect();
     // Up to the end of a sector, and two sectors more.
     let end = (log.bytes.len() + 300).next_multiple_of(512) + 1024;
-    let mut zeros = record[..20].to_vec();
+    let mut zeros = group[..20].to_vec();
     zeros.resize(end - log.bytes.len(), 0);
     tails.extend([zeros, vec![0; end - log.bytes.len()]]);
     tails
@@ -119,7 +120,7 @@ fn mended(folder: &Path, log: &Segment, tail: &[u8], acknowledged: &BTreeSet<Str
     assert_eq!(logged(folder), wanted, "{} bytes {shown:02x?}", tail.len());
 }
 
-/// Changed bytes at every kind of place among what was acknowledged, each with the record it is in.
+/// Changed bytes at every kind of place among what was acknowledged, each with the group it is in.
 fn damages(log: &Segment, rng: &mut Rng) -> Vec<(usize, Vec<u8>)> {
     let changed = |record: usize, at: usize| {
         let mut bytes = log.bytes.clone();
@@ -127,8 +128,7 @@ fn damages(log: &Segment, rng: &mut Rng) -> Vec<(usize, Vec<u8>)> {
         (log.starts[record], bytes)
     };
     let last = log.starts.len() - 2;
-    let mut all =
-        vec![changed(0, 0), changed(0, 5), changed(last / 2, RECORD_HEAD + 3), changed(last, RECORD_HEAD + 40)];
+    let mut all = vec![changed(0, 0), changed(0, 5), changed(last / 2, GROUP_HEAD + 3), changed(last, GROUP_HEAD + 40)];
     all.extend((3..rounds()).map(|_| changed(rng.usize(..last), rng.usize(..200))));
     all
 }
@@ -139,8 +139,9 @@ fn refused(folder: &Path, log: &Segment, place: usize, damaged: &[u8]) {
     let name = log.path.file_name().unwrap().to_str().unwrap();
     let query = karat(folder, &["query", "SELECT count(*) FROM predictions"]).ends_with(1);
     for said in [&server.stderr, &query.stderr] {
-        let told =
-            said.contains(name) && said.contains(&format!("the record at byte {place} ")) && said.contains("damaged");
+        let told = said.contains(name)
+            && said.contains(&format!("what was appended at byte {place} "))
+            && said.contains("damaged");
         assert!(told, "byte {place} of {name}: {said}");
         assert!(said.contains("restore it from a backup") && !said.contains("panicked"), "{said}");
     }
