@@ -114,10 +114,13 @@ fn offline(criterion: &mut Criterion) {
         );
     });
     for threads in [1, 2] {
-        let mut pass = AsOfPass::new(&view).with_threads(threads);
-        pass.push(&batch).expect("fits");
+        let filled = || {
+            let mut pass = AsOfPass::new(&view).with_threads(threads);
+            pass.push(&batch).expect("fits");
+            pass
+        };
         group.bench_function(format!("run on {threads}"), |bencher| {
-            bencher.iter(|| black_box(pass.run(&spine, None).expect("runs")));
+            bencher.iter_batched(filled, |pass| pass.run(&spine, None).expect("runs"), BatchSize::PerIteration);
         });
     }
     group.finish();

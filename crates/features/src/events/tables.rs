@@ -49,8 +49,8 @@ impl EventTables {
         self.tables.iter().map(EventTable::len).sum()
     }
 
-    pub(crate) fn tables(&self) -> &[EventTable] {
-        &self.tables
+    pub(crate) fn into_tables(self) -> Vec<EventTable> {
+        self.tables
     }
 
     /// The rows whose keys are in each table, ascending. Keys with a null are in none; their rows are with the first.

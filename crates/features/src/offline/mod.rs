@@ -63,8 +63,8 @@ impl<'v> AsOfPass<'v> {
     }
 
     /// The features in the order of the view, then [`crate::NO_HISTORY`], for each row of the spine in its order.
-    /// Records of commits after `up_to` are not seen.
-    pub fn run(&self, spine: &Spine, up_to: Option<u64>) -> Result<RecordBatch, FeatureError> {
+    /// Records of commits after `up_to` are not seen. Events are let go of as soon as they were read.
+    pub fn run(self, spine: &Spine, up_to: Option<u64>) -> Result<RecordBatch, FeatureError> {
         run::run(self, spine, up_to)
     }
 }

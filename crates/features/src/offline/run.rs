@@ -1,5 +1,5 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{
     Array, ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray,
@@ -14,7 +14,8 @@ use super::readers::Readers;
 use super::{AsOfPass, Spine, expressions};
 use crate::NO_HISTORY;
 use crate::error::FeatureError;
-use crate::events::{Cells, EventTable, NO_KEY};
+use crate::events::{Cells, EventTable, NO_KEY, Texts};
+use crate::view::CompiledView;
 
 /// What the pass over one table found: by slot a column of cells, and whether each row had a history.
 pub(super) struct Found {
@@ -32,17 +33,17 @@ impl Found {
 }
 
 /// One table's share of the answer.
-struct Share<'p> {
-    table: &'p EventTable,
+struct Share {
+    texts: Texts,
     /// Of the spine, in the order of what was found.
     rows: Vec<u32>,
     found: Found,
 }
 
-pub(super) fn run(pass: &AsOfPass<'_>, spine: &Spine, up_to: Option<u64>) -> Result<RecordBatch, FeatureError> {
+pub(super) fn run(pass: AsOfPass<'_>, spine: &Spine, up_to: Option<u64>) -> Result<RecordBatch, FeatureError> {
     let view = pass.view;
     let rows = spine.as_of.len();
-    check(pass, spine)?;
+    check(view, spine)?;
     let up_to = up_to.map_or(i64::MAX, |commit| i64::try_from(commit).unwrap_or(i64::MAX));
     let types: Vec<DataType> = view.plan.slots.iter().map(|slot| slot.data_type).collect();
     let mut shares = shares(pass, spine, up_to, &types);
@@ -66,32 +67,35 @@ pub(super) fn run(pass: &AsOfPass<'_>, spine: &Spine, up_to: Option<u64>) -> Res
 }
 
 /// Every table that the spine has rows for, each worked on by whoever is free.
-fn shares<'p>(pass: &'p AsOfPass<'_>, spine: &Spine, up_to: i64, types: &[DataType]) -> Vec<Share<'p>> {
-    let spread = pass.tables.spread(&spine.keys, spine.as_of.len());
-    let tables = pass.tables.tables();
+fn shares(pass: AsOfPass<'_>, spine: &Spine, up_to: i64, types: &[DataType]) -> Vec<Share> {
+    let AsOfPass { view, tables, threads } = pass;
+    let spread = tables.spread(&spine.keys, spine.as_of.len());
+    let tables: Vec<Mutex<Option<EventTable>>> =
+        tables.into_tables().into_iter().map(|t| Mutex::new(Some(t))).collect();
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
             let (Some(table), Some(rows)) = (tables.get(number), spread.get(number)) else { return done };
-            if !rows.is_empty() {
-                let (rows, found) = one(pass, table, spine, rows, up_to, types);
-                done.push(Share { table, rows, found });
+            let table = table.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let (Some(table), false) = (table, rows.is_empty()) {
+                let (rows, found) = one(view, &table, spine, rows, up_to, types);
+                done.push(Share { texts: table.texts, rows, found });
             }
         }
     };
-    if pass.threads == 1 {
+    if threads == 1 {
         return work();
     }
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..pass.threads.min(tables.len())).map(|_| scope.spawn(work)).collect();
+        let workers: Vec<_> = (0..threads.min(tables.len())).map(|_| scope.spawn(work)).collect();
         workers.into_iter().flat_map(|worker| worker.join().expect("a pass over a key does not panic")).collect()
     })
 }
 
 fn one(
-    pass: &AsOfPass<'_>,
+    view: &CompiledView,
     table: &EventTable,
     spine: &Spine,
     rows: &[u32],
@@ -102,7 +106,7 @@ fn one(
     let codes = keys.find(&spine.keys, rows);
     let readers = Readers::new(spine, rows, codes, keys.len(), up_to);
     drop(keys);
-    let mut key_pass = KeyPass::new(pass.view, table, Found::new(types, rows.len()));
+    let mut key_pass = KeyPass::new(view, table, Found::new(types, rows.len()));
     let mut reads = Vec::new();
     for group in 0..readers.len() {
         readers.read(group, &mut reads);
@@ -115,7 +119,7 @@ fn one(
     (readers.into_rows(), key_pass.found)
 }
 
-fn check(pass: &AsOfPass<'_>, spine: &Spine) -> Result<(), FeatureError> {
+fn check(view: &CompiledView, spine: &Spine) -> Result<(), FeatureError> {
     let rows = spine.as_of.len();
     if rows >= u32::MAX as usize {
         return Err(FeatureError::TooMuch("more than 4 billion rows in a spine"));
@@ -123,7 +127,7 @@ fn check(pass: &AsOfPass<'_>, spine: &Spine) -> Result<(), FeatureError> {
     if spine.as_of.null_count() > 0 {
         return Err(FeatureError::Batch("an as_of of the spine is null".to_owned()));
     }
-    let keys = pass.view.key_columns();
+    let keys = view.key_columns();
     let typed = keys.len() == spine.keys.len()
         && keys.iter().zip(&spine.keys).all(|(key, array)| *array.data_type() == key.data_type.arrow());
     if !typed {
@@ -138,15 +142,15 @@ fn check(pass: &AsOfPass<'_>, spine: &Spine) -> Result<(), FeatureError> {
 }
 
 /// One column in the spine's order, out of the shares' cells, which are given up.
-fn column(shares: &mut [Share<'_>], slot: usize, data_type: DataType, rows: usize) -> ArrayRef {
+fn column(shares: &mut [Share], slot: usize, data_type: DataType, rows: usize) -> ArrayRef {
     let cells = shares.iter_mut().map(|share| {
-        (share.table, &share.rows, std::mem::replace(&mut share.found.slots[slot], Cells::new(data_type)))
+        (&share.texts, &share.rows, std::mem::replace(&mut share.found.slots[slot], Cells::new(data_type)))
     });
     if data_type == DataType::Text {
         let mut texts: Vec<Option<&str>> = vec![None; rows];
-        for (table, rows, cells) in cells {
+        for (found, rows, cells) in cells {
             for (index, row) in rows.iter().enumerate() {
-                texts[*row as usize] = cells.get(index).map(|code| table.texts.text(code as u32));
+                texts[*row as usize] = cells.get(index).map(|code| found.text(code as u32));
             }
         }
         return Arc::new(StringArray::from(texts));
