@@ -184,7 +184,12 @@ fn delivered_by(source: &Source, filter: Option<&str>, columns: &[(String, DataT
         compression: None,
         csv: None,
         columns: IndexMap::new(),
-        sql: Some(format!("SELECT {} FROM \"{name}\" WHERE {filter}", names.join(", "))),
+        // What rests on the order of rows rests on that of the files.
+        sql: Some(format!(
+            "SELECT {} FROM \"{name}\" WHERE {filter} ORDER BY \"{row}\"",
+            names.join(", "),
+            row = karat_core::hidden::ROW
+        )),
         contract,
         ..source.clone()
     };
