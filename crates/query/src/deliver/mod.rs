@@ -1,15 +1,13 @@
 //! A staged delivery into history: what differs from the current rows becomes one commit, or none.
 
 mod differences;
+mod known;
 mod partition;
 mod records;
 mod timeline;
 
-use std::collections::BTreeSet;
-
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
-use arrow::datatypes::Int32Type;
 use futures::future::BoxFuture;
 use futures::{FutureExt, TryStreamExt};
 use karat_core::{Digest, Instant, Schema, hidden};
@@ -19,11 +17,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
 use crate::plan::{Identity, SourcePlan};
+use crate::rows::RowsDefinition;
 use crate::spool::Spool;
 use crate::stage::Staged;
 use crate::{QueryError, Result};
 
 use differences::{Differences, Rules};
+use known::KnownRows;
 
 /// What became of every row of a delivery: `read = accepted + unchanged + quarantined`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,51 +49,93 @@ pub struct Delivered {
     pub counts: DeliveryCounts,
     /// None when nothing differed: the history is untouched.
     pub commit: Option<CommitInfo>,
+    /// Why the commit holds all rows anew, where it does.
+    pub anew: Option<String>,
 }
 
 /// Rows a partition should have at the first delivery, about.
 const PARTITION_ROWS: u64 = 150_000;
 const MAX_PARTITIONS: u64 = 64;
 
-/// Writes the differences between `staged` and the source's current rows as one commit, made at `at`.
+/// How a delivery is taken into history.
+#[derive(Debug, Clone)]
+pub struct Taking {
+    /// The ingest instant.
+    pub at: Instant,
+    /// What makes the rows what they are.
+    pub definition: RowsDefinition,
+    pub redefined: Redefined,
+    /// The file of the rows kept apart, noted with the commit.
+    pub quarantine: Option<String>,
+}
+
+/// What to do where the rows of the history were made by another definition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redefined {
+    /// Begin anew only if the history has nothing that the delivery has not: it is one delivery, and this is it again.
+    Settled,
+    /// As `Settled`, for a delivery that is known to bring the same again although its digest differs.
+    Again,
+    /// Begin anew, changed or not.
+    Rebuild,
+}
+
+/// Writes the differences between `staged` and the source's current rows as one commit.
 ///
 /// All or nothing; delivering the same again makes no commit. A delivery that its contract refuses is
-/// [`QueryError::Refused`]; a key that comes twice in a full delivery is [`QueryError::DuplicateKey`].
+/// [`QueryError::Refused`]; a key that comes twice in a full delivery is [`QueryError::DuplicateKey`]; rows by another
+/// definition than the newest commit's are [`QueryError::Redefined`], unless the history may begin anew with them: then
+/// the commit holds all rows, as if nothing had been delivered before.
 pub fn deliver<'a>(
     engine: &'a Engine,
     plan: &'a SourcePlan,
     staged: &'a Staged,
     history: &'a History,
-    at: Instant,
+    taking: Taking,
 ) -> BoxFuture<'a, Result<Delivered>> {
-    run(engine, plan, staged, history, at).boxed()
+    run(engine, plan, staged, history, taking).boxed()
 }
 
-async fn run(engine: &Engine, plan: &SourcePlan, staged: &Staged, history: &History, at: Instant) -> Result<Delivered> {
+async fn run(
+    engine: &Engine,
+    plan: &SourcePlan,
+    staged: &Staged,
+    history: &History,
+    taking: Taking,
+) -> Result<Delivered> {
     let source = plan.source();
     if let Some(reason) = staged.report.refusal() {
         return Err(QueryError::Refused { name: source.name.clone(), reason });
     }
     // The writer holds the source's lock, so what is read from here on stays the newest.
     let mut writer = history.writer(&source.name, plan.schema()).await?;
-    let snapshot = history.snapshot(&source.name, None).await?;
-    let partitions = writer.partitions().unwrap_or_else(|| partitions_for(staged.accepted.rows()));
+    let newest = history.snapshot(&source.name, None).await?;
+    let anew = match &newest {
+        Some(newest) => begins_anew(newest, staged, &taking)?,
+        None => None,
+    };
+    let snapshot = newest.filter(|_| anew.is_none());
+    let partitions = match &snapshot {
+        Some(snapshot) => snapshot.partitions,
+        None => partitions_for(staged.accepted.rows()),
+    };
 
     let mut counts = DeliveryCounts {
         read: staged.report.read,
         quarantined: staged.report.quarantined,
         ..DeliveryCounts::default()
     };
-    let known_files = match (&plan.shape().identity, &snapshot) {
-        (Identity::FileRow, Some(snapshot)) => files_in(snapshot).await?,
-        _ => BTreeSet::new(),
+    let digests: Vec<Digest> = staged.report.files.iter().map(|file| file.digest.clone()).collect();
+    let known = match (&plan.shape().identity, &snapshot) {
+        (Identity::FileRow, Some(snapshot)) => KnownRows::of(snapshot, &digests.iter().cloned().collect()).await?,
+        _ => KnownRows::default(),
     };
     let (split, skipped) = {
         let splitting = partition::Splitting {
             shape: plan.shape().clone(),
             accepted: staged.accepted.clone(),
-            digests: staged.report.files.iter().map(|file| file.digest.clone()).collect(),
-            known_files,
+            digests,
+            known,
             partitions,
             temp_dir: engine.temp_dir().to_owned(),
             budget: engine.memory_bytes() / 4,
@@ -105,7 +147,7 @@ async fn run(engine: &Engine, plan: &SourcePlan, staged: &Staged, history: &Hist
     let rules = Rules {
         source: source.name.clone(),
         shape: plan.shape().clone(),
-        at: at.micros(),
+        at: taking.at.micros(),
         commit: writer.number() as i64,
         labels: staged.labels.clone(),
     };
@@ -127,16 +169,41 @@ async fn run(engine: &Engine, plan: &SourcePlan, staged: &Staged, history: &Hist
         counts.add(&more);
         wrote |= write(&mut writer, partition, &records).await?;
     }
-    if !wrote {
-        return Ok(Delivered { counts, commit: None });
+    if !wrote && anew.is_none() {
+        return Ok(Delivered { counts, commit: None, anew });
     }
     let note = CommitNote {
-        at,
+        at: taking.at,
         delivery: staged.delivery.clone(),
         counts: serde_json::to_value(counts).expect("counts serialise"),
         partitions,
+        definition: Some(serde_json::to_value(&taking.definition).expect("definitions serialise")),
+        anew: anew.is_some(),
+        quarantine: taking.quarantine,
     };
-    Ok(Delivered { counts, commit: Some(writer.commit(note).await?) })
+    Ok(Delivered { counts, commit: Some(writer.commit(note).await?), anew })
+}
+
+/// Why the history begins anew with this delivery, if it does.
+fn begins_anew(newest: &Snapshot, staged: &Staged, taking: &Taking) -> Result<Option<String>> {
+    // What made the rows of a commit by an older Karat is not known, and taken for what it is now.
+    let earlier = RowsDefinition::of_commit(newest)?;
+    let changes = earlier.map(|earlier| taking.definition.changes_since(&earlier)).unwrap_or_default();
+    let changed = (!changes.is_empty())
+        .then(|| format!("its definition changed since commit {} ({})", newest.commit, changes.join("; ")));
+    if taking.redefined == Redefined::Rebuild {
+        return Ok(Some(changed.unwrap_or_else(|| "a rebuild was asked for".to_owned())));
+    }
+    let one_delivery = newest.first == newest.commit;
+    let comes_again = staged.delivery == newest.delivery || taking.redefined == Redefined::Again;
+    match changed {
+        Some(_) if !(one_delivery && comes_again) => Err(QueryError::Redefined {
+            name: newest.source.clone(),
+            commit: newest.commit,
+            changes: changes.join("; "),
+        }),
+        changed => Ok(changed),
+    }
 }
 
 fn partitions_for(rows: u64) -> u32 {
@@ -149,20 +216,6 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 
 async fn records_of(snapshot: &Snapshot, schema: &Schema, partition: u32) -> Result<Vec<RecordBatch>> {
     Ok(snapshot.stream(schema, &hidden::ALL, Some(partition)).try_collect().await?)
-}
-
-/// The digests of the files whose rows the history has.
-async fn files_in(snapshot: &Snapshot) -> Result<BTreeSet<Digest>> {
-    let mut found = BTreeSet::new();
-    let mut batches = snapshot.stream(&Schema::default(), &[hidden::FILE], None);
-    while let Some(batch) = batches.try_next().await? {
-        let files = batch.column_by_name(hidden::FILE).expect("histories give their hidden columns");
-        let files = files.as_dictionary::<Int32Type>();
-        let digests = files.values().as_string::<i32>();
-        let codes: BTreeSet<i32> = files.keys().iter().flatten().collect();
-        found.extend(codes.into_iter().filter_map(|code| Digest::parse(digests.value(code as usize))));
-    }
-    Ok(found)
 }
 
 fn compare(rules: &Rules, delivered: Spool, there: Vec<RecordBatch>) -> Result<Differences> {

@@ -8,9 +8,10 @@ use arrow::array::{
     ArrayRef, AsArray, DictionaryArray, Int32Array, RecordBatch, StringArray, UInt32Array, new_null_array,
 };
 use arrow::compute::take_record_batch;
-use arrow::datatypes::{Field, Int32Type, Schema as ArrowSchema, UInt32Type};
+use arrow::datatypes::{Field, Int32Type, Int64Type, Schema as ArrowSchema, UInt32Type};
 use karat_core::{Digest, hidden};
 
+use super::known::KnownRows;
 use crate::Result;
 use crate::hash::stable_row_hashes;
 use crate::plan::{Identity, Shape};
@@ -22,17 +23,17 @@ pub(super) struct Splitting {
     pub accepted: Spool,
     /// Of the delivery's files, by their number.
     pub digests: Vec<Digest>,
-    /// Of the files whose rows are in the history.
-    pub known_files: BTreeSet<Digest>,
+    /// What the history has of these files: a row that was quarantined then may be good by now.
+    pub known: KnownRows,
     pub partitions: u32,
     pub temp_dir: PathBuf,
     pub budget: usize,
 }
 
 impl Splitting {
-    /// The rows by partition, each with a `_file` column added; and how many were skipped because their file is known.
+    /// The rows by partition, each with a `_file` column added; and how many were skipped because they are known.
     pub(super) fn run(self) -> Result<(Vec<Spool>, u64)> {
-        let fresh = self.fresh_files();
+        let first = self.first_of_content();
         let mut fields: Vec<Arc<Field>> = self.accepted.schema().fields().iter().cloned().collect();
         fields.push(Arc::new(Field::new(hidden::FILE, hidden::file_type(), true)));
         let schema = Arc::new(ArrowSchema::new(fields));
@@ -56,9 +57,14 @@ impl Splitting {
             });
             let files = files.clone();
             let batch = RecordBatch::try_new(schema.clone(), columns)?;
+            let numbers = batch.column_by_name(hidden::ROW).expect("accepted rows have it").as_primitive::<Int64Type>();
+            let is_known = |row: usize| {
+                let file = files.value(row) as usize;
+                !first[file] || self.known.contains(&self.digests[file], numbers.value(row))
+            };
             let mut rows: Vec<Vec<u32>> = vec![Vec::new(); self.partitions as usize];
             for (row, hash) in self.hashes(&batch).into_iter().enumerate() {
-                if by_file && !fresh[files.value(row) as usize] {
+                if by_file && is_known(row) {
                     skipped += 1;
                 } else {
                     rows[(hash % u64::from(self.partitions)) as usize].push(row as u32);
@@ -76,10 +82,10 @@ impl Splitting {
         Ok((spools, skipped))
     }
 
-    /// By file: whether its rows are neither in the history nor in an earlier file of the same content.
-    fn fresh_files(&self) -> Vec<bool> {
-        let mut seen = self.known_files.clone();
-        self.digests.iter().map(|digest| seen.insert(digest.clone())).collect()
+    /// By file: whether no file before it in the delivery has the same content.
+    fn first_of_content(&self) -> Vec<bool> {
+        let mut seen = BTreeSet::new();
+        self.digests.iter().map(|digest| seen.insert(digest)).collect()
     }
 
     fn hashes(&self, batch: &RecordBatch) -> Vec<u64> {

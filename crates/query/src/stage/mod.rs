@@ -113,7 +113,7 @@ async fn run(
     let checking = tokio::task::spawn_blocking(move || check(chain, receiver));
     let read = match &plan.0.input {
         Input::Files { .. } => read_delivery(plan, progress, labels, sender).await,
-        Input::Sql(text) => query_delivery(engine, plan, tables, text, progress, labels, sender).await,
+        Input::Sql { text, .. } => query_delivery(engine, plan, tables, text, progress, labels, sender).await,
     };
     let checked = checking.await.map_err(|error| QueryError::Internal(error.to_string()))?;
     // When checking fails, reading fails too, for want of a listener: the first is the cause.
