@@ -4,19 +4,23 @@ mod differences;
 mod known;
 mod partition;
 mod records;
+mod slices;
 mod timeline;
+
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
+use arrow::datatypes::{Field, Schema as ArrowSchema};
 use futures::future::BoxFuture;
 use futures::{FutureExt, TryStreamExt};
-use karat_core::{Digest, Instant, Schema, hidden};
+use karat_core::{Digest, Instant, hidden};
 use karat_history::{CommitInfo, CommitNote, CommitWriter, History, Snapshot};
 use karat_project::spec::Delivery;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
-use crate::plan::{Identity, SourcePlan};
+use crate::plan::{Identity, Shape, SourcePlan};
 use crate::rows::RowsDefinition;
 use crate::spool::Spool;
 use crate::stage::Staged;
@@ -24,6 +28,7 @@ use crate::{QueryError, Result};
 
 use differences::{Differences, Rules};
 use known::KnownRows;
+use slices::{Division, Slices};
 
 /// What became of every row of a delivery: `read = accepted + unchanged + quarantined`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +44,9 @@ pub struct DeliveryCounts {
     pub removed: u64,
     /// Rows that say what history says already.
     pub unchanged: u64,
+    /// Identities whose row was quarantined this time: what they had stays.
+    #[serde(default)]
+    pub kept: u64,
     /// Rows followed, in the same delivery, by another of the same identity and known time.
     pub superseded: u64,
 }
@@ -151,23 +159,30 @@ async fn run(
         commit: writer.number() as i64,
         labels: staged.labels.clone(),
     };
+    let aside = match &staged.aside {
+        Some(keys) => {
+            let (keys, engine, identity) = (keys.clone(), engine.clone(), rules.shape.identity_columns().join("\0"));
+            let division = Division { below: 1, parts: partitions };
+            blocking(move || divided(&keys, &identity.split('\0').collect::<Vec<_>>(), division, &engine)).await?
+        }
+        None => Vec::new(),
+    };
+    let mut aside = aside.into_iter();
     let mut wrote = false;
     for (partition, delivered) in (0..partitions).zip(split) {
+        let aside = aside.next();
         // Rows of files are only ever added: what is there cannot differ.
-        let there = match &snapshot {
-            Some(snapshot) if plan.shape().identity != Identity::FileRow => {
-                records_of(snapshot, plan.schema(), partition).await?
+        let snapshot = snapshot.as_ref().filter(|_| rules.shape.identity != Identity::FileRow);
+        let partition = Place { partition, partitions };
+        for slice in partition.slices(engine, &rules.shape, snapshot, delivered, aside).await? {
+            if slice.delivered.rows() == 0 && (slice.there.rows() == 0 || rules.shape.delivery != Delivery::Full) {
+                continue;
             }
-            _ => Vec::new(),
-        };
-        let removals_possible = plan.shape().delivery == Delivery::Full;
-        if delivered.rows() == 0 && (there.is_empty() || !removals_possible) {
-            continue;
+            let rules = rules.clone();
+            let Differences { records, counts: more } = blocking(move || compare(&rules, &slice)).await?;
+            counts.add(&more);
+            wrote |= write(&mut writer, partition.partition, &records).await?;
         }
-        let rules = rules.clone();
-        let Differences { records, counts: more } = blocking(move || compare(&rules, delivered, there)).await?;
-        counts.add(&more);
-        wrote |= write(&mut writer, partition, &records).await?;
     }
     if !wrote && anew.is_none() {
         return Ok(Delivered { counts, commit: None, anew });
@@ -214,18 +229,84 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
     tokio::task::spawn_blocking(work).await.map_err(|error| QueryError::Internal(error.to_string()))?
 }
 
-async fn records_of(snapshot: &Snapshot, schema: &Schema, partition: u32) -> Result<Vec<RecordBatch>> {
-    Ok(snapshot.stream(schema, &hidden::ALL, Some(partition)).try_collect().await?)
+/// A partition of so many.
+#[derive(Clone, Copy)]
+struct Place {
+    partition: u32,
+    partitions: u32,
 }
 
-fn compare(rules: &Rules, delivered: Spool, there: Vec<RecordBatch>) -> Result<Differences> {
-    let batches = delivered.batches()?.collect::<Result<Vec<_>>>()?;
-    let delivered = concat_batches(delivered.schema(), &batches)?;
-    let there = match there.first() {
-        None => None,
-        Some(first) => Some(concat_batches(&first.schema(), &there)?),
-    };
-    differences::find(rules, &delivered, there.as_ref())
+/// Rows of a delivery with those of the history that have the same identities.
+struct Slice {
+    delivered: Spool,
+    there: Spool,
+    aside: Option<Spool>,
+}
+
+impl Place {
+    /// The partition in slices that fit memory, however few partitions the first delivery made.
+    async fn slices(
+        self,
+        engine: &Engine,
+        shape: &Shape,
+        snapshot: Option<&Snapshot>,
+        delivered: Spool,
+        aside: Option<Spool>,
+    ) -> Result<Vec<Slice>> {
+        let identity = shape.identity_columns();
+        let parts =
+            snapshot.iter().flat_map(|snapshot| &snapshot.parts).filter(|part| part.partition == self.partition);
+        let rows = delivered.rows() + parts.map(|part| part.rows).sum::<u64>();
+        let division = Division { below: self.partitions, parts: slices_for(rows) };
+        let budget = if division.parts == 1 { usize::MAX } else { engine.memory_bytes() / 8 };
+        let fields: Vec<Field> = shape.schema.arrow_fields().into_iter().chain(hidden::fields()).collect();
+        let schema = Arc::new(ArrowSchema::new(fields));
+        let mut there = Slices::new(&schema, &identity, division, engine.temp_dir(), budget);
+        if let Some(snapshot) = snapshot {
+            let mut batches = snapshot.stream(&shape.schema, &hidden::ALL, Some(self.partition));
+            while let Some(batch) = batches.try_next().await? {
+                there.push(&batch)?;
+            }
+        }
+        let there = there.finish()?;
+        if division.parts == 1 {
+            return Ok(there
+                .into_iter()
+                .map(|there| Slice { delivered: delivered.clone(), there, aside: aside.clone() })
+                .collect());
+        }
+        let delivered = divided(&delivered, &identity, division, engine)?;
+        let mut aside = match aside {
+            Some(aside) => divided(&aside, &identity, division, engine)?.into_iter(),
+            None => Vec::new().into_iter(),
+        };
+        let both = delivered.into_iter().zip(there);
+        Ok(both.map(|(delivered, there)| Slice { delivered, there, aside: aside.next() }).collect())
+    }
+}
+
+/// Into how many slices the rows of a partition are divided to be compared.
+fn slices_for(rows: u64) -> u32 {
+    if rows <= 4 * PARTITION_ROWS { 1 } else { rows.div_ceil(PARTITION_ROWS).next_power_of_two() as u32 }
+}
+
+fn divided(rows: &Spool, identity: &[&str], division: Division, engine: &Engine) -> Result<Vec<Spool>> {
+    let mut slices = Slices::new(rows.schema(), identity, division, engine.temp_dir(), engine.memory_bytes() / 8);
+    for batch in rows.batches()? {
+        slices.push(&batch?)?;
+    }
+    slices.finish()
+}
+
+fn whole(rows: &Spool) -> Result<RecordBatch> {
+    let batches = rows.batches()?.collect::<Result<Vec<_>>>()?;
+    Ok(concat_batches(rows.schema(), &batches)?)
+}
+
+fn compare(rules: &Rules, slice: &Slice) -> Result<Differences> {
+    let there = if slice.there.rows() == 0 { None } else { Some(whole(&slice.there)?) };
+    let aside = slice.aside.as_ref().map(whole).transpose()?;
+    differences::find(rules, &whole(&slice.delivered)?, there.as_ref(), aside.as_ref())
 }
 
 async fn write(writer: &mut CommitWriter, partition: u32, records: &[RecordBatch]) -> Result<bool> {
@@ -242,6 +323,22 @@ impl DeliveryCounts {
         self.revised += more.revised;
         self.removed += more.removed;
         self.unchanged += more.unchanged;
+        self.kept += more.kept;
         self.superseded += more.superseded;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A history that began with one row has one partition; what is compared at a time is bounded for all that.
+    #[test]
+    fn what_is_compared_at_a_time_is_bounded() {
+        assert_eq!(slices_for(0), 1);
+        assert_eq!(slices_for(4 * PARTITION_ROWS), 1);
+        for rows in [4 * PARTITION_ROWS + 1, 3_000_000, 100_000_000] {
+            assert!(rows / u64::from(slices_for(rows)) <= PARTITION_ROWS, "{rows}");
+        }
     }
 }

@@ -62,6 +62,7 @@ fn human_ingested(ingested: &Ingested, root: &Path) -> String {
         (counts.new, "new"),
         (counts.revised, "revised"),
         (counts.removed, "removed"),
+        (counts.kept, "kept as they were, their rows being quarantined"),
         (counts.superseded, "superseded"),
         (counts.unchanged, "unchanged"),
     ]
