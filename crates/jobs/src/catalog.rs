@@ -8,8 +8,7 @@ use karat_core::{Column, DataType, Digest, Name, Schema};
 use karat_features::{CompiledView, Definition, DefinitionError, Identity, SourceDefinition};
 use karat_project::spec::{Entity, FeatureView, Model, ModelFeatures, Source};
 use karat_project::{Kind, Problem, Problems, Project, ResourceRef};
-use karat_query::{QueryError, SourcePlan};
-use serde_json::json;
+use karat_query::{QueryError, RowsDefinition, SourcePlan};
 
 pub struct Catalog {
     /// Upstream sources come before those that read them.
@@ -20,6 +19,8 @@ pub struct Catalog {
 pub struct PlannedSource {
     pub plan: SourcePlan,
     pub definition: SourceDefinition,
+    /// What makes its rows what they are.
+    pub rows: RowsDefinition,
     /// The sources its query and its checks read.
     pub upstream: BTreeSet<Name>,
 }
@@ -124,6 +125,8 @@ fn compile_source(
     };
     let plan = SourcePlan::check(source, project.root(), &schemas)
         .map_err(|problems| problems.into_iter().map(placed).collect::<Vec<_>>())?;
+    let above = needs.iter().map(|need| (need.clone(), done[need].rows.clone())).collect();
+    let rows = RowsDefinition::of(&plan, &above);
     let definition = SourceDefinition {
         name: source.name.clone(),
         columns: plan.schema().clone(),
@@ -139,42 +142,9 @@ fn compile_source(
             karat_query::Identity::Columns(columns) => Identity::Keys(columns.clone()),
             karat_query::Identity::FileRow => Identity::FileRow,
         },
-        upstream: origin_digest(source, plan.schema(), needs, done),
+        upstream: rows.narrowed(plan.schema().names()),
     };
-    Ok(PlannedSource { plan, definition, upstream: needs.clone() })
-}
-
-/// Covers how a source's rows come about, through all the sources above it: what can change a value, and nothing else.
-fn origin_digest(
-    source: &Source,
-    schema: &Schema,
-    needs: &BTreeSet<Name>,
-    done: &IndexMap<Name, PlannedSource>,
-) -> Digest {
-    let nulled: Vec<_> = source
-        .contract
-        .iter()
-        .filter(|rule| rule.action == karat_project::spec::Action::SetNull)
-        .map(|rule| &rule.check)
-        .collect();
-    let upstream: BTreeMap<&Name, &Digest> = needs.iter().map(|need| (need, &done[need].definition.upstream)).collect();
-    let mut origin = json!({
-        "schema": schema,
-        "columns": source.columns,
-        "sql": source.sql,
-        "prepare": source.prepare,
-        "set_null": nulled,
-        "known_time": source.known_time,
-        "available_after": source.available_after,
-        "delivery": source.delivery(),
-        "time_zone": source.zone(),
-        "upstream": upstream,
-    });
-    // How cells are read decides their values. Absent where nothing is said, so that older digests stay.
-    if let (Some(csv), Some(origin)) = (&source.csv, origin.as_object_mut()) {
-        origin.insert("csv".to_owned(), json!(csv));
-    }
-    Digest::of_json(&origin)
+    Ok(PlannedSource { plan, definition, rows, upstream: needs.clone() })
 }
 
 fn compile_view(spec: &FeatureView, entity: &Entity, source: &PlannedSource) -> Result<PlannedView, Vec<Wrong>> {
@@ -182,8 +152,10 @@ fn compile_view(spec: &FeatureView, entity: &Entity, source: &PlannedSource) -> 
         return Err(vec![("entity".to_owned(), "a key is no float: two floats that look equal may not be".to_owned())]);
     }
     let placed = |error: DefinitionError| (error.path(), error.to_string());
-    let definition = Definition::check(spec, std::slice::from_ref(entity), source.definition.clone())
+    let mut definition = Definition::check(spec, std::slice::from_ref(entity), source.definition.clone())
         .map_err(|problems| problems.into_iter().map(placed).collect::<Vec<_>>())?;
+    // How the columns that the view uses come about; others may change without it.
+    definition.source.upstream = source.rows.narrowed(definition.source.columns.names());
     let digest = definition.digest();
     let view = CompiledView::compile(definition).map_err(|error| vec![placed(error)])?;
     view.retention(spec.online_horizon).map_err(|error| vec![("online_horizon".to_owned(), error.to_string())])?;

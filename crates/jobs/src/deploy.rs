@@ -153,7 +153,8 @@ impl Deployed {
 /// Builds anew, one after the other, the state that versions answer from while it is old.
 async fn renew(workspace: &Workspace, mut given: UnboundedReceiver<Arc<ServingModel>>) {
     while let Some(model) = given.recv().await {
-        if let Err(error) = materialize::pinned(workspace, &model.pinned).await {
+        let label = format!("{}/{}", model.name.model, model.name.version);
+        if let Err(error) = materialize::pinned(workspace, &model.pinned, &label).await {
             let (version, error) = (model.name.version, format!("{error:#}"));
             tracing::error!(model = %model.name.model, version, error, "its online state could not be built anew");
         }

@@ -5,14 +5,19 @@ use std::sync::Arc;
 use std::time::Instant as Stopwatch;
 
 use anyhow::{Context, Result, bail};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use karat_core::Name;
-use karat_query::{ContractReport, DeliveryCounts, Occasion, Staged, Table, Tables, deliver, stage};
+use karat_query::{
+    ContractReport, DeliveryCounts, FileNote, Identity, Occasion, Redefined, Staged, Table, Tables, Taking, deliver,
+    stage,
+};
 use karat_registry::Release;
 use serde::Serialize;
 
 use crate::catalog::PlannedSource;
 use crate::observer::Reading;
-use crate::{Catalog, NotFound, Unit, Workspace};
+use crate::{Catalog, NotFound, Unit, Usage, Workspace};
 
 /// A source held against its contract.
 #[derive(Debug, Serialize)]
@@ -32,6 +37,12 @@ pub struct Ingested {
     pub commit: Option<u64>,
     /// Whether this delivery made it.
     pub new_commit: bool,
+    /// Why the history began anew with this delivery, where it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anew: Option<String>,
+    /// What a person should know of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     pub counts: DeliveryCounts,
     pub report: ContractReport,
     /// Where the quarantined rows are, when there are any.
@@ -59,25 +70,57 @@ pub async fn check(workspace: &Workspace, names: &[String]) -> Result<Vec<Checke
 }
 
 /// Ingests what a source reads, where that never was.
-pub(crate) async fn upstream(workspace: &Workspace, catalog: &Catalog, planned: &PlannedSource) -> Result<()> {
-    for upstream in &planned.upstream {
-        let upstream_plan = &catalog.sources[upstream];
-        if upstream_plan.plan.source().keep && workspace.history.snapshot(upstream, None).await?.is_none() {
-            ingest_one(workspace, catalog, upstream_plan).await?;
+pub(crate) fn upstream<'a>(
+    workspace: &'a Workspace,
+    catalog: &'a Catalog,
+    planned: &'a PlannedSource,
+) -> BoxFuture<'a, Result<()>> {
+    async move {
+        for name in &planned.upstream {
+            let above = &catalog.sources[name];
+            if !above.plan.source().keep || workspace.history.snapshot(name, None).await?.is_none() {
+                upstream(workspace, catalog, above).await?;
+                if above.plan.source().keep {
+                    ingest_one(workspace, catalog, above, Redefined::Settled).await?;
+                }
+            }
         }
+        Ok(())
     }
-    Ok(())
+    .boxed()
+}
+
+/// What becomes of a history whose rows were made by another definition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Histories {
+    /// Written anew where nothing is lost by it; otherwise the delivery is refused.
+    Kept,
+    /// Written anew from what is delivered now.
+    Rebuilt,
 }
 
 /// Applies the folder, then ingests sources (all, when none is named), each after those it reads. A refused delivery
 /// ends it; what was taken before stays.
-pub async fn run(workspace: &Workspace, names: &[String]) -> Result<Vec<Ingested>> {
+pub async fn run(workspace: &Workspace, names: &[String], histories: Histories) -> Result<Vec<Ingested>> {
+    let redefined = match histories {
+        Histories::Kept => Redefined::Settled,
+        Histories::Rebuilt if names.is_empty() => {
+            bail!(Usage("name the sources whose histories are to be written anew".to_owned()))
+        }
+        Histories::Rebuilt => Redefined::Rebuild,
+    };
     crate::apply::record(workspace).await?;
     let catalog = workspace.catalog()?;
     let mut ingested = Vec::new();
     for planned in chosen(&catalog, names)? {
         if planned.plan.source().keep {
-            ingested.push(ingest_one(workspace, &catalog, planned).await?);
+            ingested.push(ingest_one(workspace, &catalog, planned, redefined).await?);
+        } else if !names.is_empty() {
+            let name = &planned.plan.source().name;
+            bail!(Usage(format!(
+                "source {name} keeps no history (`keep: false`): its rows are read in place, so there is nothing to \
+                 ingest; `karat sources check {name}` holds them against its contract"
+            )));
         }
     }
     Ok(ingested)
@@ -88,10 +131,16 @@ pub async fn ensure(workspace: &Workspace) -> Result<Release> {
     let release = crate::apply::record(workspace).await?;
     let catalog = workspace.catalog()?;
     for planned in catalog.sources.values().filter(|planned| planned.plan.source().keep) {
-        if crate::freshness::is_current(workspace, planned).await? {
+        if crate::freshness::is_current(workspace, &catalog, planned).await? {
             continue;
         }
-        let ingested = ingest_one(workspace, &catalog, planned).await?;
+        let ingested = ingest_one(workspace, &catalog, planned, Redefined::Settled).await?;
+        for warning in &ingested.warnings {
+            workspace.observer.say(warning);
+        }
+        if let Some(why) = &ingested.anew {
+            workspace.observer.say(&format!("the history of {} was written anew: {why}", ingested.source));
+        }
         if ingested.new_commit {
             let (name, counts) = (&ingested.source, &ingested.counts);
             workspace.observer.say(&format!(
@@ -151,46 +200,80 @@ pub(crate) async fn tables(workspace: &Workspace, catalog: &Catalog, planned: &P
     Ok(tables)
 }
 
-async fn ingest_one(workspace: &Workspace, catalog: &Catalog, planned: &PlannedSource) -> Result<Ingested> {
+async fn ingest_one(
+    workspace: &Workspace,
+    catalog: &Catalog,
+    planned: &PlannedSource,
+    redefined: Redefined,
+) -> Result<Ingested> {
     let begun = Stopwatch::now();
     let name = planned.plan.source().name.clone();
     // Noted before reading: a file that changes while it is read is read again the next time.
-    let seen = crate::freshness::look(workspace, planned).await?;
+    let seen = crate::freshness::look(workspace, catalog, planned).await?;
     let staged = staged(workspace, catalog, planned).await?;
     let before = workspace.history.snapshot(&name, None).await?;
-    let number = before.as_ref().map_or(1, |before| before.commit + 1);
-    // Rows kept apart are on disk before the commit that leaves them out.
-    let quarantined = staged.report.quarantined > 0;
-    let quarantine = workspace.quarantine(&name, number);
-    if quarantined {
-        staged.quarantine.write(&quarantine)?;
-    }
-    let report = staged.report.clone();
-    let delivered = deliver(&workspace.engine, &planned.plan, &staged, &workspace.history, workspace.clock.now())
-        .await
-        .with_context(|| format!("source {name}"));
-    let delivered = match delivered {
-        Ok(delivered) => delivered,
-        Err(error) => {
-            if quarantined {
-                std::fs::remove_file(&quarantine).ok();
-            }
-            return Err(error);
-        }
+    // Rows kept apart are on disk before the commit that leaves them out. Nobody takes them away again: another ingest
+    // may keep the same apart, and they may be what is left of them.
+    let keeps_apart = staged.report.quarantined > 0 && staged.report.refusal().is_none();
+    let quarantine = if keeps_apart { Some(staged.quarantine.write(&workspace.quarantine(&name))?) } else { None };
+    let taking = Taking {
+        at: workspace.clock.now(),
+        definition: planned.rows.clone(),
+        redefined: match redefined {
+            Redefined::Settled if comes_again(workspace, catalog, planned).await? => Redefined::Again,
+            other => other,
+        },
+        quarantine: quarantine.as_ref().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned())),
     };
-    crate::freshness::remember(workspace, &name, &seen)?;
-    let new_commit = delivered.commit.is_some();
-    if quarantined && !new_commit && number > 1 {
-        // Nothing new: the rows kept apart stand beside the commit that first left them out.
-        std::fs::remove_file(&quarantine).ok();
-    }
+    let delivered = deliver(&workspace.engine, &planned.plan, &staged, &workspace.history, taking)
+        .await
+        .with_context(|| format!("source {name}"))?;
+    let warnings = warnings(workspace, planned, &staged.report.files);
+    crate::freshness::remember(workspace, &name, seen, &staged.report.files)?;
     Ok(Ingested {
+        new_commit: delivered.commit.is_some(),
         commit: delivered.commit.map(|commit| commit.number).or(before.map(|before| before.commit)),
-        new_commit,
+        anew: delivered.anew,
+        warnings,
         counts: delivered.counts,
-        report,
-        quarantine: (quarantined && quarantine.exists()).then_some(quarantine),
+        report: staged.report,
+        quarantine,
         seconds: begun.elapsed().as_secs_f64(),
         source: name,
     })
+}
+
+/// Whether a query gives what it gave before by another definition: each of the sources it reads had one delivery.
+async fn comes_again(workspace: &Workspace, catalog: &Catalog, planned: &PlannedSource) -> Result<bool> {
+    if planned.plan.source().sql.is_none() {
+        return Ok(false);
+    }
+    for name in &planned.upstream {
+        let snapshot = match catalog.sources[name].plan.source().keep {
+            true => workspace.history.snapshot(name, None).await?,
+            // What a source read in place held then is not known.
+            false => None,
+        };
+        if snapshot.is_none_or(|snapshot| snapshot.first != snapshot.commit) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn warnings(workspace: &Workspace, planned: &PlannedSource, files: &[FileNote]) -> Vec<String> {
+    if planned.plan.shape().identity != Identity::FileRow {
+        return Vec::new();
+    }
+    let name = &planned.plan.source().name;
+    let changed = crate::freshness::changed(workspace, name, files);
+    let Some(first) = changed.first() else { return Vec::new() };
+    let others = match changed.len() - 1 {
+        0 => String::new(),
+        others => format!(" and {others} more"),
+    };
+    vec![format!(
+        "source {name}: {first}{others} changed since it was ingested, and all its rows were taken in again: rows of \
+         appended files are told apart by their file's content; with an `event_id` only new events are"
+    )]
 }

@@ -20,6 +20,7 @@ pub mod pages;
 mod pinned;
 pub mod profile;
 pub mod query;
+mod reading;
 pub mod replay;
 pub mod reproduce;
 pub mod test;

@@ -2,7 +2,7 @@
 
 use std::time::Instant as Stopwatch;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use futures::StreamExt;
 use karat_core::{Digest, Name, OnlineError};
 use karat_features::{CompiledView, StateBuilder};
@@ -10,7 +10,7 @@ use karat_registry::ModelVersion;
 use karat_serving::{Pinned, StateNote};
 use serde::Serialize;
 
-use crate::{Catalog, NotFound, Unit, Workspace, artifact};
+use crate::{Catalog, NotFound, Unit, Workspace, artifact, reading};
 
 /// One view's state, as it stands now.
 #[derive(Debug, Clone, Serialize)]
@@ -93,7 +93,7 @@ async fn aliased(workspace: &Workspace, used: Used) -> Result<Vec<(String, Model
 /// Those of the version's views that had to be built.
 async fn built(workspace: &Workspace, version: &ModelVersion) -> Result<Vec<Materialized>> {
     let loaded = artifact::load(workspace, version).await?;
-    let of_version = pinned(workspace, &loaded.pinned).await?;
+    let of_version = pinned(workspace, &loaded.pinned, &version.label()).await?;
     Ok(of_version.into_iter().filter(|one| one.built).collect())
 }
 
@@ -106,11 +106,22 @@ pub(crate) fn check_names(catalog: &Catalog, names: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// The state of every view a version pins, built where it is missing or old.
-pub(crate) async fn pinned(workspace: &Workspace, pinned: &Pinned) -> Result<Vec<Materialized>> {
+/// The state of every view a version pins, built where it is missing or old. `label` names the version.
+pub(crate) async fn pinned(workspace: &Workspace, pinned: &Pinned, label: &str) -> Result<Vec<Materialized>> {
     let mut done = Vec::new();
     for (view, compiled) in pinned.views.iter().zip(pinned.compile()?) {
-        done.push(one(workspace, &view.name, &compiled, &view.digest, view.online_horizon).await?);
+        let one = one(workspace, &view.name, &compiled, &view.digest, view.online_horizon).await;
+        let one = one.with_context(|| format!("view {} as {label} was trained with it", view.name))?;
+        let source = &view.definition.source.name;
+        let newest = workspace.snapshot(source, None).await?.commit;
+        if one.commit < newest {
+            workspace.observer.say(&format!(
+                "warning: the features of {label} from view {} stand still at commit {} of {source}: the definition of \
+                 its rows changed since, and commit {newest} is the newest; train it again to move on",
+                view.name, one.commit
+            ));
+        }
+        done.push(one);
     }
     Ok(done)
 }
@@ -135,8 +146,7 @@ async fn one(
 ) -> Result<Materialized> {
     let begun = Stopwatch::now();
     let online = workspace.online()?;
-    let source = &view.definition().source.name;
-    let snapshot = workspace.snapshot(source, None).await?;
+    let snapshot = reading::snapshot(workspace, &view.definition().source, None).await?;
     if let Some(note) = online.note(digest)? {
         let note = StateNote::parse(&note)?;
         if note.commit == snapshot.commit && note.horizon == horizon {

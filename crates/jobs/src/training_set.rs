@@ -12,6 +12,7 @@ use arrow::datatypes::{Date32Type, Field, Int64Type, Schema as ArrowSchema, Time
 use futures::StreamExt;
 use karat_core::{DataType, Digest, Instant, Name, Zone};
 use karat_features::{AsOfPass, CompiledView, Spine};
+use karat_history::Snapshot;
 use karat_project::spec::{Model, Split};
 use karat_query::{Table, Tables};
 use karat_serving::{InputOrigin, Pinned};
@@ -21,7 +22,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 use serde::Serialize;
 
-use crate::{Catalog, Unit, Usage, Workspace, pinned};
+use crate::{Catalog, Unit, Usage, Workspace, pinned, reading};
 
 /// The commits a training set is read at, by source.
 pub type Commits = BTreeMap<Name, u64>;
@@ -31,6 +32,8 @@ pub struct TrainingSet {
     pub pinned: Pinned,
     pub data: TrainingData,
     pub commits: Commits,
+    /// Where views were read at an earlier commit than asked for: later rows are defined otherwise.
+    pub behind: Commits,
     /// Different keys in the spine.
     pub entities: u64,
     /// Of everything that is learned from: features, labels, times.
@@ -99,8 +102,8 @@ pub async fn assemble_for(
     let catalog = workspace.catalog()?;
     let up_to = |source: &Name| at.and_then(|at| at.get(source).copied());
     let also: Vec<&str> = spine_inputs(&pinned, split).map(|(name, _)| name).collect();
-    let (rows, spine_commit) = spine_rows(workspace, &catalog, model, &also, up_to(&model.spine.source)).await?;
-    let zone = workspace.project.sources()[&model.spine.source].zone();
+    let SpineRows { rows, commit, zone } =
+        spine_rows(workspace, &catalog, model, &also, up_to(&model.spine.source)).await?;
     let column =
         |name: &str| rows.column_by_name(name).cloned().with_context(|| format!("the spine has no column {name}"));
     let as_of = match &model.spine.as_of {
@@ -119,9 +122,10 @@ pub async fn assemble_for(
         Some(name) => instants(&column(name)?, &zone)?,
         None => as_of.clone(),
     };
-    let mut commits = Commits::from([(model.spine.source.clone(), spine_commit)]);
+    let mut commits = Commits::from([(model.spine.source.clone(), commit)]);
     let spine = Spine { keys: vec![key.clone()], as_of: read_at.clone(), known_at: None };
-    let features = features(workspace, &pinned, &spine, &rows, &up_to, &mut commits).await?;
+    let mut behind = Commits::new();
+    let features = features(workspace, &pinned, &spine, &rows, &up_to, (&mut commits, &mut behind)).await?;
     let label = column(&model.spine.label)?;
     let many = |names: &mut dyn Iterator<Item = &String>| names.map(|name| column(name)).collect::<Result<Vec<_>>>();
     let times: ArrayRef = Arc::new(as_of.clone());
@@ -137,7 +141,7 @@ pub async fn assemble_for(
         profile: many(&mut model.profile.iter())?,
         words: pinned.inputs.iter().map(|input| (input.name.clone(), input.words.clone())).collect(),
     };
-    Ok(TrainingSet { pinned, data, commits, entities, digest, key, read_at })
+    Ok(TrainingSet { pinned, data, commits, behind, entities, digest, key, read_at })
 }
 
 fn declared_as_of(column: &ArrayRef, zone: &Zone, model: &Model, name: &str) -> Result<Int64Array> {
@@ -195,6 +199,13 @@ pub fn spine_inputs<'a>(
     std::iter::once(key).chain(requested).chain(split.column.iter().map(|column| (column.as_str(), None)))
 }
 
+struct SpineRows {
+    rows: RecordBatch,
+    commit: u64,
+    /// Of its bare dates.
+    zone: Zone,
+}
+
 /// The spine's columns, in [their order](karat_features::in_spine_order); what is read beside them changes that order only
 /// where rows are alike in all of them.
 async fn spine_rows(
@@ -203,7 +214,7 @@ async fn spine_rows(
     model: &Model,
     also: &[&str],
     up_to: Option<u64>,
-) -> Result<(RecordBatch, u64)> {
+) -> Result<SpineRows> {
     let source = &model.spine.source;
     let planned = catalog.sources.get(source).with_context(|| format!("source {source} is not in the project"))?;
     let snapshot = workspace.snapshot(source, up_to).await?;
@@ -220,15 +231,16 @@ async fn spine_rows(
     let mut seen = std::collections::HashSet::new();
     names.retain(|name| seen.insert(*name));
     let columns = names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
-    let commit = snapshot.commit;
+    let (commit, zone) = (snapshot.commit, reading::zone(planned, &snapshot)?);
     let mut tables = Tables::new();
-    tables.insert(source.as_str(), Table::current(planned.plan.shape(), Some(snapshot)));
+    tables.insert(source.as_str(), Table::current(&reading::shape(planned, &snapshot)?, Some(snapshot)));
     let sql = format!("SELECT {columns} FROM {}", quoted(source));
     let rows = workspace.engine.query(&sql, &tables).await?.whole().await?;
     if rows.num_rows() == 0 {
         bail!("source {source} has no rows: nothing can be learned from it");
     }
-    Ok((tokio::task::block_in_place(|| karat_features::in_spine_order(rows))?, commit))
+    let rows = tokio::task::block_in_place(|| karat_features::in_spine_order(rows))?;
+    Ok(SpineRows { rows, commit, zone })
 }
 
 pub(crate) fn quoted(name: &str) -> String {
@@ -241,14 +253,19 @@ async fn features(
     spine: &Spine,
     rows: &RecordBatch,
     up_to: &dyn Fn(&Name) -> Option<u64>,
-    commits: &mut Commits,
+    (commits, behind): (&mut Commits, &mut Commits),
 ) -> Result<RecordBatch> {
     let views = pinned.compile()?;
     let mut computed = Vec::with_capacity(views.len());
     for view in &views {
         let source = &view.definition().source.name;
         let (batch, commit) = as_of_pass(workspace, view, spine, up_to(source)).await?;
-        commits.insert(source.clone(), commit);
+        if up_to(source).is_some_and(|asked| commit < asked) {
+            behind.insert(source.clone(), commit);
+        }
+        // Of views that stand at different commits each finds its own again below the newest.
+        let newest = commits.entry(source.clone()).or_default();
+        *newest = commit.max(*newest);
         computed.push(batch);
     }
     let mut fields = Vec::new();
@@ -267,15 +284,26 @@ async fn features(
     Ok(RecordBatch::try_new(Arc::new(ArrowSchema::new(fields)), columns)?)
 }
 
-/// A view's features for every row of a spine, and the commit of its source they were read at.
+/// A view's features for every row of a spine, and the commit of its source they were read at: the newest up to `up_to`
+/// whose rows are what the view was defined on.
 pub(crate) async fn as_of_pass(
     workspace: &Workspace,
     view: &CompiledView,
     spine: &Spine,
     up_to: Option<u64>,
 ) -> Result<(RecordBatch, u64)> {
+    let snapshot = reading::snapshot(workspace, &view.definition().source, up_to).await?;
+    as_of_pass_over(workspace, view, spine, snapshot).await
+}
+
+/// As [`as_of_pass`], over rows that the view is known to fit.
+pub(crate) async fn as_of_pass_over(
+    workspace: &Workspace,
+    view: &CompiledView,
+    spine: &Spine,
+    snapshot: Snapshot,
+) -> Result<(RecordBatch, u64)> {
     let source = &view.definition().source.name;
-    let snapshot = workspace.snapshot(source, up_to).await?;
     let stage = workspace.observer.begin(&format!("features of {source}"), snapshot.rows(), Unit::Rows);
     let mut pass = AsOfPass::new(view);
     pass.reserve(usize::try_from(snapshot.rows())?);

@@ -120,9 +120,9 @@ impl Workspace {
         &self.state
     }
 
-    /// Where quarantined rows of a source go.
-    pub fn quarantine(&self, source: &str, commit: u64) -> PathBuf {
-        self.state.join("quarantine").join(source).join(format!("commit-{commit:06}.parquet"))
+    /// The folder of a source's quarantined rows.
+    pub fn quarantine(&self, source: &str) -> PathBuf {
+        self.state.join("quarantine").join(source)
     }
 
     pub fn predictions(&self) -> PathBuf {

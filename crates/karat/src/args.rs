@@ -244,6 +244,10 @@ pub enum SourcesCommand {
     Ingest {
         /// Sources by name [default: all]
         names: Vec<String>,
+        /// Write the histories of the sources named anew from what is delivered now, as after a changed definition. What
+        /// was known between deliveries is then known from the rows' own times only; earlier decisions still replay
+        #[arg(long, requires = "names")]
+        rebuild: bool,
     },
     /// Look at a source's rows: one page with types, missing and distinct values, quantiles, histograms, repeats, change over
     /// time, what the contract found, and a model's label by bin (training rows only)

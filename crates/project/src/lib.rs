@@ -29,4 +29,4 @@ pub use schema::{SCHEMA_KINDS, schema_of};
 pub use sql::{TableName, sql_tables};
 pub use variables::{VariableError, expand, has_variables};
 pub use write::{NewFolder, WriteError};
-pub use yaml::yaml_text;
+pub use yaml::{path_key, yaml_text};

@@ -2,7 +2,7 @@ use karat_core::{ErrorKind, Name};
 
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
-    /// The source's own file is at fault; `at` is the place in its YAML, such as `contract.2.column`.
+    /// The source's own file is at fault; `at` is the place in its YAML, such as `contract[2].column`.
     #[error("source `{name}`, {at}: {problem}")]
     Source { name: Name, at: String, problem: String },
     #[error("{path}: {problem}")]
@@ -23,6 +23,13 @@ pub enum QueryError {
     DuplicateKey { name: Name, key: String, first: String, second: String, columns: String },
     #[error("source `{name}`: the delivery is refused: {reason}")]
     Refused { name: Name, reason: String },
+    /// Its rows would be others than those of the history.
+    #[error(
+        "the definition of {name} changed since commit {commit} ({changes}): `karat sources ingest {name} --rebuild` \
+         writes its history anew from what is delivered now; earlier decisions still replay, but what was known between \
+         deliveries is then known from their own times only"
+    )]
+    Redefined { name: Name, commit: u64, changes: String },
     #[error("not enough memory for this query, even with disk: {0}; raise the engine's memory or read less at once")]
     Memory(String),
     #[error(transparent)]
@@ -42,7 +49,9 @@ impl QueryError {
             QueryError::Changed { .. } => ErrorKind::Conflict,
             QueryError::Io { error, .. } if error.kind() == std::io::ErrorKind::NotFound => ErrorKind::NotFound,
             QueryError::Io { .. } | QueryError::Temporary(_) | QueryError::Memory(_) => ErrorKind::Unavailable,
-            QueryError::DuplicateKey { .. } | QueryError::Refused { .. } => ErrorKind::Refused,
+            QueryError::DuplicateKey { .. } | QueryError::Refused { .. } | QueryError::Redefined { .. } => {
+                ErrorKind::Refused
+            }
             QueryError::History(error) => error.kind(),
             QueryError::Internal(_) => ErrorKind::Internal,
         }

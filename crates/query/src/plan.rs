@@ -6,20 +6,32 @@ use std::sync::Arc;
 
 use karat_core::{Column, DataType, Name, Schema, hidden, nearest};
 use karat_features::Expression;
+use karat_project::path_key;
 use karat_project::spec::{Check, Delivery, Format, Origin, Source};
+use serde::{Deserialize, Serialize};
 
 use crate::read::{WantedColumn, columns_of, find};
-use crate::sql::plan_sql;
+use crate::sql::plan_query;
 use crate::stage::CompiledRule;
 use crate::{QueryError, Result};
 
 /// What tells a row of a history from every other.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Identity {
     /// The `keys`, or the `event_id`.
     Columns(Vec<String>),
     /// The delivering file's digest and the row's number in it.
     FileRow,
+}
+
+impl std::fmt::Display for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Identity::Columns(columns) => f.write_str(&columns.join(", ")),
+            Identity::FileRow => f.write_str("file and row"),
+        }
+    }
 }
 
 /// What it takes to resolve a history to its current rows.
@@ -61,8 +73,14 @@ pub(crate) struct Parts {
 }
 
 pub(crate) enum Input {
-    Files { columns: Vec<WantedColumn> },
-    Sql(String),
+    Files {
+        columns: Vec<WantedColumn>,
+    },
+    Sql {
+        text: String,
+        /// The columns it uses, by source.
+        reads: BTreeMap<String, Vec<String>>,
+    },
 }
 
 pub(crate) struct Prepared {
@@ -90,7 +108,7 @@ impl SourcePlan {
         let mut prepared = read.columns().to_vec();
         let mut prepare = Vec::new();
         for (name, sql) in &source.prepare {
-            let at = format!("prepare.{name}");
+            let at = format!("prepare.{}", path_key(name));
             let compiled = wrong.of_expression(sql, || {
                 Expression::compile(sql, &with_row_number(&prepared))
                     .map_err(|error| QueryError::source(&source.name, at, error.to_string()))
@@ -112,7 +130,7 @@ impl SourcePlan {
         }
         let prepared = Schema::new(prepared);
         for (index, name) in source.drop.iter().enumerate() {
-            wrong.of(require(source, &prepared, name, &format!("drop.{index}")));
+            wrong.of(require(source, &prepared, name, &format!("drop[{index}]")));
         }
         let kept: Vec<usize> = (0..prepared.columns().len())
             .filter(|index| !source.drop.contains(&prepared.columns()[*index].name))
@@ -183,9 +201,9 @@ impl SourcePlan {
 
 fn input(source: &Source, root: &Path, upstream: &BTreeMap<Name, Schema>) -> Result<(Input, Schema)> {
     if let Origin::Sql(sql) = source.origin() {
-        let schema =
-            plan_sql(sql, upstream).map_err(|error| QueryError::source(&source.name, "sql", error.to_string()))?;
-        return Ok((Input::Sql(sql.to_owned()), schema));
+        let (schema, reads) =
+            plan_query(sql, upstream).map_err(|error| QueryError::source(&source.name, "sql", error.to_string()))?;
+        return Ok((Input::Sql { text: sql.to_owned(), reads }, schema));
     }
     if !source.columns.is_empty() {
         let columns: Vec<WantedColumn> = source
@@ -246,7 +264,7 @@ fn identity(source: &Source, schema: &Schema) -> Result<Identity> {
         return Err(QueryError::source(&source.name, "keys", problem));
     }
     for (index, key) in source.keys.iter().enumerate() {
-        require(source, schema, key, &format!("keys.{index}"))?;
+        require(source, schema, key, &format!("keys[{index}]"))?;
     }
     Ok(Identity::Columns(source.keys.clone()))
 }

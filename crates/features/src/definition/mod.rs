@@ -28,7 +28,8 @@ pub struct SourceDefinition {
     pub time_zone: Zone,
     pub sequence: Option<String>,
     pub identity: Identity,
-    /// Digests how the rows come about: `prepare`, `set_null` and SQL of this source and of those it reads.
+    /// Digests how the rows come about, of these columns: identity, times, `prepare`, `set_null` and SQL of this source and
+    /// of those it reads. Histories are read only as far as the rows were made so.
     pub upstream: Digest,
 }
 

@@ -11,7 +11,7 @@ use object_store::path::Path;
 use serde_json::Value as Json;
 use std::sync::Arc;
 
-use super::manifest::{self, Manifest, ManifestPart};
+use super::manifest::{Manifest, ManifestPart};
 use super::{CommitInfo, History};
 use crate::HistoryError;
 use crate::durable::Lock;
@@ -26,8 +26,14 @@ pub struct CommitNote {
     pub at: Instant,
     pub delivery: Digest,
     pub counts: Json,
-    /// Into how many partitions keys are hashed: the same for all commits of a source.
+    /// Into how many partitions keys are hashed: the same for all commits that are read together.
     pub partitions: u32,
+    /// What made the rows what they are, to be compared by whoever wrote it.
+    pub definition: Option<Json>,
+    /// Whether the commit holds all rows anew: readers of it and of later ones read none before it.
+    pub anew: bool,
+    /// The file of the rows that were kept apart.
+    pub quarantine: Option<String>,
 }
 
 /// Writes a source's next commit. The source stays locked until this is committed or dropped; what a dropped writer
@@ -84,7 +90,7 @@ impl CommitWriter {
         self.number
     }
 
-    /// How many partitions the source's commits have; `None` before the first.
+    /// How many partitions the source's newest commit has; `None` before the first.
     pub fn partitions(&self) -> Option<u32> {
         self.partitions
     }
@@ -149,7 +155,7 @@ impl CommitWriter {
     /// Makes the commit real: all of it, or, after an error, nothing.
     pub fn commit(self, note: CommitNote) -> BoxFuture<'static, Result<CommitInfo, HistoryError>> {
         Box::pin(async move {
-            self.check_partitions(note.partitions)?;
+            self.check_partitions(&note)?;
             let CommitWriter { history, source, columns, number, open, _lock, .. } = self;
             let mut parts = Vec::with_capacity(open.len());
             for (partition, part) in open {
@@ -158,7 +164,14 @@ impl CommitWriter {
             }
             let paths: Vec<Path> = parts.iter().map(|part| Path::from(part.path.as_str())).collect();
             history.0.root.settle(&paths).await?;
-            let manifest = Manifest { format_version: manifest::FORMAT_VERSION, columns, parts };
+            let manifest = Manifest {
+                format_version: Manifest::version(note.anew),
+                columns,
+                parts,
+                definition: note.definition,
+                anew: note.anew,
+                quarantine: note.quarantine,
+            };
             let commit = HistoryCommit {
                 source,
                 number,
@@ -172,13 +185,14 @@ impl CommitWriter {
             let mut transaction = history.0.metadata.begin().await?;
             commits::insert(&mut transaction, &commit).await?;
             transaction.commit().await?;
-            Ok(commit.into())
+            CommitInfo::of(commit)
         })
     }
 
-    fn check_partitions(&self, partitions: u32) -> Result<(), HistoryError> {
+    fn check_partitions(&self, note: &CommitNote) -> Result<(), HistoryError> {
+        let partitions = note.partitions;
         let beyond = self.open.keys().next_back().filter(|partition| **partition >= partitions);
-        let problem = match (self.partitions, beyond) {
+        let problem = match (self.partitions.filter(|_| !note.anew), beyond) {
             (Some(before), _) if before != partitions => {
                 format!("its commits have {before} partitions, this one {partitions}")
             }

@@ -6,7 +6,9 @@ use serde_json::Value as Json;
 
 use crate::HistoryError;
 
-pub(super) const FORMAT_VERSION: u32 = 1;
+/// Format 2 begins anew: a Karat that knows only format 1 would read the rows before it too, and refuses. What does not
+/// begin anew is written as format 1.
+const FORMAT_VERSION: u32 = 2;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Manifest {
@@ -14,6 +16,15 @@ pub(super) struct Manifest {
     /// The declared columns; the hidden ones follow them in every part.
     pub columns: Schema,
     pub parts: Vec<ManifestPart>,
+    /// What made the rows what they are; absent in commits of older Karats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<Json>,
+    /// Whether it holds all rows anew: commits before it are not read with it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub anew: bool,
+    /// The file of the rows that the delivery's contract kept apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,6 +38,11 @@ pub(super) struct ManifestPart {
 }
 
 impl Manifest {
+    /// The format that holds it.
+    pub fn version(anew: bool) -> u32 {
+        if anew { FORMAT_VERSION } else { 1 }
+    }
+
     pub fn to_json(&self) -> Json {
         serde_json::to_value(self).expect("a manifest is plain data")
     }
@@ -70,12 +86,26 @@ mod tests {
         let manifest = Manifest::from_json("loans", &first_version()).unwrap();
         assert_eq!(manifest.columns.column("job_start"), Some(&Column::new("job_start", DataType::Date)));
         assert_eq!(manifest.to_json(), first_version());
+        assert_eq!((manifest.definition, manifest.anew, manifest.quarantine), (None, false, None));
+        assert_eq!(Manifest::version(false), 1);
+    }
+
+    #[test]
+    fn what_begins_anew_is_refused_by_readers_of_the_first_version() {
+        let mut second = first_version();
+        second["format_version"] = json!(Manifest::version(true));
+        second["definition"] = json!({"event_time": "month"});
+        second["anew"] = json!(true);
+        second["quarantine"] = json!("loans/ba7816bf8f01.parquet");
+        let manifest = Manifest::from_json("loans", &second).unwrap();
+        assert!(manifest.anew && manifest.format_version > 1);
+        assert_eq!(manifest.to_json(), second);
     }
 
     #[test]
     fn newer_and_broken_manifests_are_told_apart() {
         let mut newer = first_version();
-        newer["format_version"] = json!(2);
+        newer["format_version"] = json!(3);
         newer["columns"] = json!("something else by then");
         assert_eq!(Manifest::from_json("loans", &newer).unwrap_err().kind(), ErrorKind::Refused);
         for broken in [json!(null), json!({}), json!({"format_version": "1"}), json!({"format_version": 1})] {

@@ -24,6 +24,7 @@ pub use snapshot::{Part, Snapshot};
 
 use crate::HistoryError;
 use crate::root::Root;
+use manifest::Manifest;
 
 /// Clones share everything.
 #[derive(Debug, Clone)]
@@ -46,6 +47,12 @@ pub struct CommitInfo {
     pub rows: u64,
     pub partitions: u32,
     pub counts: Json,
+    /// As its writer noted it; `None` of older Karats' commits.
+    pub definition: Option<Json>,
+    /// Whether it holds all rows anew; a source's first does.
+    pub anew: bool,
+    /// The file of the rows that the delivery's contract kept apart.
+    pub quarantine: Option<String>,
 }
 
 impl History {
@@ -65,7 +72,8 @@ impl History {
         Box::pin(CommitWriter::open(self, source, schema))
     }
 
-    /// A source as of its newest commit, or of the newest not after `up_to`; `None` when it has no such commit.
+    /// A source as of its newest commit, or of the newest not after `up_to`; `None` when it has no such commit. Where a
+    /// commit holds all rows anew, those before it are no part of it.
     pub fn snapshot<'a>(
         &'a self,
         source: &'a Name,
@@ -80,7 +88,7 @@ impl History {
 
     /// All commits of a source, the first first.
     pub fn commits<'a>(&'a self, source: &'a Name) -> BoxFuture<'a, Result<Vec<CommitInfo>, HistoryError>> {
-        Box::pin(async move { Ok(self.rows(source).await?.into_iter().map(CommitInfo::from).collect()) })
+        Box::pin(async move { self.rows(source).await?.into_iter().map(CommitInfo::of).collect() })
     }
 
     async fn rows(&self, source: &Name) -> Result<Vec<HistoryCommit>, HistoryError> {
@@ -89,15 +97,24 @@ impl History {
     }
 }
 
-impl From<HistoryCommit> for CommitInfo {
-    fn from(commit: HistoryCommit) -> CommitInfo {
-        CommitInfo {
+impl CommitInfo {
+    fn of(commit: HistoryCommit) -> Result<CommitInfo, HistoryError> {
+        let manifest = manifest_of(&commit)?;
+        Ok(CommitInfo {
             number: commit.number,
             at: commit.at,
             delivery: commit.delivery,
             rows: commit.rows,
             partitions: commit.partitions,
             counts: commit.counts,
-        }
+            definition: manifest.definition,
+            anew: manifest.anew || commit.number == 1,
+            quarantine: manifest.quarantine,
+        })
     }
+}
+
+fn manifest_of(commit: &HistoryCommit) -> Result<Manifest, HistoryError> {
+    let place = format!("commit {} of `{}`", commit.number, commit.source);
+    Manifest::from_json(&place, &commit.manifest)
 }

@@ -8,13 +8,13 @@ use karat_metadata::commits::HistoryCommit;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use parquet::errors::ParquetError;
+use serde_json::Value as Json;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
 use super::columns::Columns;
-use super::manifest::Manifest;
-use super::{History, Inner};
+use super::{History, Inner, manifest_of};
 use crate::HistoryError;
 use crate::parts::{ObjectReader, PartStream};
 
@@ -29,8 +29,10 @@ pub struct Snapshot {
     pub source: Name,
     /// The newest commit in it.
     pub commit: u64,
+    /// The oldest commit in it: what holds all rows anew, or the first.
+    pub first: u64,
     pub partitions: u32,
-    /// Of all its commits, the first first; within a commit by partition.
+    /// Of these commits, the first first; within a commit by partition.
     pub parts: Vec<Part>,
     /// Of the newest commit.
     pub at: Instant,
@@ -38,6 +40,8 @@ pub struct Snapshot {
     pub delivery: Digest,
     /// The columns the source declared at the newest commit; older parts may lack some, or hold others.
     pub columns: Schema,
+    /// Of the newest commit, as its writer noted it; `None` of older Karats' commits.
+    pub definition: Option<Json>,
     history: History,
 }
 
@@ -58,11 +62,16 @@ impl Snapshot {
     pub(super) fn new(history: History, commits: Vec<HistoryCommit>) -> Result<Option<Snapshot>, HistoryError> {
         let mut parts = Vec::new();
         let mut columns = Schema::default();
+        let (mut definition, mut first) = (None, 1);
         for (commit, number) in commits.iter().zip(1..) {
-            let place = format!("commit {} of `{}`", commit.number, commit.source);
-            let manifest = Manifest::from_json(&place, &commit.manifest)?;
+            let manifest = manifest_of(commit)?;
             if commit.number != number {
+                let place = format!("commit {} of `{}`", commit.number, commit.source);
                 return Err(HistoryError::corrupt(place, format!("commit {number} before it is missing")));
+            }
+            if manifest.anew {
+                parts.clear();
+                first = number;
             }
             let listed = manifest.parts.into_iter().map(|part| Part {
                 commit: commit.number,
@@ -73,16 +82,18 @@ impl Snapshot {
                 sha256: part.sha256,
             });
             parts.extend(listed);
-            columns = manifest.columns;
+            (columns, definition) = (manifest.columns, manifest.definition);
         }
         Ok(commits.into_iter().next_back().map(|newest| Snapshot {
             source: newest.source,
             commit: newest.number,
+            first,
             partitions: newest.partitions,
             parts,
             at: newest.at,
             delivery: newest.delivery,
             columns,
+            definition,
             history,
         }))
     }

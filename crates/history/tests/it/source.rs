@@ -133,3 +133,40 @@ async fn a_writer_refuses_what_it_was_not_opened_for() {
     let error = writer.commit(karat_history::CommitNote { partitions: 3, ..note() }).await.unwrap_err().to_string();
     assert!(error.contains("have 2 partitions"), "{error}");
 }
+
+#[tokio::test]
+async fn a_commit_that_begins_anew_is_read_without_those_before() {
+    let world = World::new().await;
+    world.commit(0, 5).await;
+    world.commit(5, 9).await;
+    let mut writer = world.writer().await;
+    writer.write(0, &rows(&[3, 7], 3)).await.unwrap();
+    let (definition, quarantine) = (serde_json::json!({"event_time": "booked"}), "loans/0123.parquet".to_owned());
+    let anew = karat_history::CommitNote {
+        partitions: 1,
+        definition: Some(definition.clone()),
+        anew: true,
+        quarantine: Some(quarantine.clone()),
+        ..note()
+    };
+    let info = writer.commit(anew).await.unwrap();
+    assert_eq!((info.number, info.anew, info.definition.as_ref()), (3, true, Some(&definition)));
+    let at = async |up_to| world.history.snapshot(&loans(), up_to).await.unwrap().unwrap();
+    let new = at(None).await;
+    assert_eq!((new.commit, new.first, new.partitions, new.definition.as_ref()), (3, 3, 1, Some(&definition)));
+    assert_eq!(read_ids(&new, None).await.unwrap(), [3, 7]);
+    new.verify().await.unwrap();
+    // Whoever reads up to a commit before reads what was there then.
+    let old = at(Some(2)).await;
+    assert_eq!((old.commit, old.first, old.partitions, old.definition.clone()), (2, 1, 2, None));
+    assert_eq!(read_ids(&old, None).await.unwrap(), [0, 2, 4, 1, 3, 6, 8, 5, 7]);
+    let commits = world.history.commits(&loans()).await.unwrap();
+    assert_eq!(commits.iter().map(|commit| commit.anew).collect::<Vec<_>>(), [true, false, true]);
+    assert_eq!(commits[2].quarantine.as_ref(), Some(&quarantine));
+    // Those that follow keep to its partitions.
+    let mut writer = world.writer().await;
+    writer.write(0, &rows(&[9], 4)).await.unwrap();
+    writer.commit(karat_history::CommitNote { partitions: 1, ..note() }).await.unwrap();
+    assert_eq!(read_ids(&at(None).await, None).await.unwrap(), [3, 7, 9]);
+    assert_eq!(at(None).await.first, 3);
+}

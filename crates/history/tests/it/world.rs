@@ -70,7 +70,15 @@ impl World {
 
 pub fn note() -> CommitNote {
     let counts = serde_json::json!({"read": 3});
-    CommitNote { at: Instant::from_micros(7), delivery: Digest::of("delivery"), counts, partitions: 2 }
+    CommitNote {
+        at: Instant::from_micros(7),
+        delivery: Digest::of("delivery"),
+        counts,
+        partitions: 2,
+        definition: None,
+        anew: false,
+        quarantine: None,
+    }
 }
 
 /// Rows with every type's far ends among their values.

@@ -132,7 +132,7 @@ async fn find(
         State::Existing(_) => materialize::is_there(workspace, &model.pinned)?,
     };
     if !answers_at_once {
-        materialize::pinned(workspace, &model.pinned).await?;
+        materialize::pinned(workspace, &model.pinned, &version.label()).await?;
     }
     Ok(Found::New(Arc::new(model)))
 }

@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use super::Around;
 use super::expect::{Report, or_now};
 use super::world::World;
-use crate::training_set::as_of_pass;
+use crate::training_set::as_of_pass_over;
 use crate::{Workspace, artifact};
 
 pub(super) async fn check(
@@ -73,7 +73,9 @@ async fn of_key(world: &World, model: &ServingModel, expected: &ExpectDecision) 
     };
     let mut rows = Vec::new();
     for view in model.views().iter().map(|read| &read.view) {
-        rows.push(as_of_pass(&world.workspace, view, &spine, None).await?.0);
+        // Given rows stand in for the source's own, whatever the version was trained on.
+        let snapshot = world.workspace.snapshot(&view.definition().source.name, None).await?;
+        rows.push(as_of_pass_over(&world.workspace, view, &spine, snapshot).await?.0);
     }
     let values = model.pinned.inputs.iter().map(|input| match input.origin {
         InputOrigin::View { view, output } => Ok(Value::from_array(rows[view].column(output), 0)),

@@ -105,6 +105,7 @@ pub async fn compare(
         &set.data
     } else {
         its_set = assemble_for(workspace, model, champion.pinned, &spec.split, Some(&set.commits)).await?;
+        say_what_stands_still(workspace, &version.label(), &its_set);
         &its_set.data
     };
     let ours = Unlearned::of(&set.data, &model.split, model.seed, last_label_time(&trained.split))?;
@@ -210,6 +211,15 @@ impl Unlearned {
             Unlearned::From(from) => Some(*from),
             Unlearned::Test(_) => None,
         }
+    }
+}
+
+fn say_what_stands_still(workspace: &Workspace, champion: &str, its_set: &TrainingSet) {
+    for (source, commit) in &its_set.behind {
+        workspace.observer.say(&format!(
+            "warning: {champion} is compared on features that stand still at commit {commit} of {source}: the definition \
+             of its rows changed since"
+        ));
     }
 }
 

@@ -15,6 +15,7 @@ mod learning;
 mod mistakes;
 mod own_files;
 mod pages;
+mod redefined;
 mod small;
 mod soak;
 mod sources;

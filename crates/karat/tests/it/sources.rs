@@ -174,3 +174,149 @@ fn variables_and_environments_say_where_a_project_runs() {
         "{missing}"
     );
 }
+
+const CODES: &str = "kind: Source
+name: codes
+path: \"in/*.csv\"
+columns: {code: text, amount: int}
+contract:
+  - {check: allowed, column: code, values: [A, B]}
+";
+
+const RAW: &str = "kind: Source
+name: raw
+path: raw.csv
+columns: {id: int, amount: int}
+keep: false
+";
+
+const SUMS: &str = "kind: Source
+name: sums
+sql: SELECT id, amount FROM raw
+keys: [id]
+";
+
+fn ingest_project() -> TempDir {
+    let folder = karat_test_support::temp_dir();
+    let files = [
+        ("karat.yaml", "name: ingested\n"),
+        ("sources/codes.yaml", CODES),
+        ("sources/raw.yaml", RAW),
+        ("sources/sums.yaml", SUMS),
+        ("entities/client.yaml", "kind: Entity\nname: client\nkey: id\ntype: int\n"),
+        (
+            "features/summed.yaml",
+            "kind: FeatureView\nname: summed\nentity: client\nsource: sums\nfeatures:\n  amount: {last: amount}\n",
+        ),
+        ("in/1.csv", "code,amount\nA,1\nC,2\n"),
+        ("raw.csv", "id,amount\n1,5\n"),
+    ];
+    for (path, text) in files {
+        put(folder.path(), path, text);
+    }
+    folder
+}
+
+fn quarantined(folder: &Path, source: &str) -> Vec<String> {
+    let found = std::fs::read_dir(folder.join(".karat/quarantine").join(source)).into_iter().flatten();
+    let mut found: Vec<String> = found.map(|file| file.unwrap().path().display().to_string()).collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn rows_that_were_quarantined_come_in_once_the_contract_lets_them_and_are_kept_until_then() {
+    let project = ingest_project();
+    let folder = project.path();
+    assert_eq!(counts(folder, "codes"), [1, 0, 0, 0, 1]);
+    let first = quarantined(folder, "codes");
+    assert_eq!(first.len(), 1);
+    // A file of nothing but bad rows makes no commit; its rows are kept apart for all that.
+    put(folder, "in/2.csv", "code,amount\nD,3\n");
+    let ran = json(folder, &["sources", "ingest", "codes"]);
+    assert_eq!((&ran[0]["new_commit"], &ran[0]["counts"]["quarantined"]), (&value!(false), &value!(2)));
+    let both = quarantined(folder, "codes");
+    assert_eq!(both.len(), 2);
+    assert!(both.contains(&first[0]) && both.contains(&ran[0]["quarantine"].as_str().unwrap().to_owned()), "{ran}");
+    // The same again is the same file.
+    json(folder, &["sources", "ingest", "codes"]);
+    assert_eq!(quarantined(folder, "codes"), both);
+
+    put(folder, "sources/codes.yaml", &CODES.replace("[A, B]", "[A, B, C, D]"));
+    assert_eq!(counts(folder, "codes"), [2, 0, 0, 1, 0]);
+    let sql = "SELECT code, amount FROM codes ORDER BY code";
+    assert_eq!(
+        rows(folder, sql),
+        value!([{"code": "A", "amount": 1}, {"code": "C", "amount": 2}, {"code": "D", "amount": 3}])
+    );
+    assert_eq!(counts(folder, "codes"), [0, 0, 0, 3, 0]);
+    // A file that grows is another file: that is said once.
+    put(folder, "in/1.csv", "code,amount\nA,1\nC,2\nA,4\n");
+    let ran = karat(folder, &["sources", "ingest", "codes"]).ok();
+    assert!(
+        ran.stdout.contains("in/1.csv changed since it was ingested") && ran.stdout.contains("event_id"),
+        "{ran:?}"
+    );
+    assert!(!karat(folder, &["sources", "ingest", "codes"]).ok().stdout.contains("changed since"));
+}
+
+#[test]
+fn what_is_read_through_a_source_that_keeps_nothing_is_seen_to_change() {
+    let project = ingest_project();
+    let folder = project.path();
+    let amount = || json(folder, &["features", "get", "summed", "1"])["features"]["amount"].clone();
+    assert_eq!(amount(), 5);
+    put(folder, "raw.csv", "id,amount\n1,6\n2,7\n");
+    assert_eq!(amount(), 6);
+    let commit = || json(folder, &["sources", "list"])[2]["commit"].clone();
+    assert_eq!(commit(), 2);
+    assert_eq!(amount(), 6);
+    assert_eq!(commit(), 2);
+
+    let ran = karat(folder, &["query", "SELECT * FROM raw"]).ends_with(2);
+    assert!(ran.stderr.contains("source raw keeps no history (`keep: false`)"), "{}", ran.stderr);
+    let ran = karat(folder, &["sources", "ingest", "raw"]).ends_with(2);
+    assert!(ran.stderr.contains("source raw keeps no history (`keep: false`)"), "{}", ran.stderr);
+    let ran = karat(folder, &["query", "SELECT * FROM smus"]).ends_with(2);
+    assert!(ran.stderr.contains("there is no table `smus`; did you mean `sums`?"), "{}", ran.stderr);
+}
+
+#[test]
+fn sources_that_were_never_ingested_are_told_from_those_that_do_not_exist() {
+    let project = project();
+    let ran = karat(project.path(), &["query", "SELECT * FROM orders"]).ends_with(2);
+    assert!(
+        ran.stderr.contains("source orders was never ingested: run `karat sources ingest orders`"),
+        "{}",
+        ran.stderr
+    );
+}
+
+/// What says which rows remove their keys is part of what a source looks like.
+#[test]
+fn a_changed_condition_of_removal_is_not_passed_over() {
+    let project = project();
+    let folder = project.path();
+    put(folder, "orders.csv", "id,client_id,at,known,op\n1,1,2021-10-01T00:00:00Z,2021-10-02T00:00:00Z,X\n");
+    let orders = || feature(folder, "ordered", "2021-10-04T00:00:00Z");
+    assert_eq!(orders(), 1);
+    put(folder, "sources/orders.yaml", &ORDERS.replace("op = 'D'", "op IN ('D', 'X')"));
+    assert_eq!(orders(), 0);
+}
+
+#[test]
+fn two_ingests_at_once_leave_each_others_rows_alone() {
+    let project = ingest_project();
+    let folder = project.path();
+    for round in 0..4 {
+        put(folder, "in/1.csv", &format!("code,amount\nA,{round}\nC,{round}\n"));
+        let at_once: Vec<_> = (0..3)
+            .map(|_| {
+                command(folder, &["sources", "ingest", "codes"]).stdout(std::process::Stdio::null()).spawn().unwrap()
+            })
+            .collect();
+        let ended: Vec<bool> = at_once.into_iter().map(|mut child| child.wait().unwrap().success()).collect();
+        assert!(ended.contains(&true), "one of them takes the delivery");
+        assert_eq!(quarantined(folder, "codes").len(), round + 1);
+    }
+}

@@ -1,11 +1,12 @@
 use indexmap::IndexMap;
 use karat_core::{DataType, Name};
 
-use super::scope::{Scope, key, keys_in};
+use super::scope::{Scope, keys_in};
 use crate::draft::Draft;
 use crate::kind::{Kind, ResourceRef};
 use crate::spec::{Format, Origin, Source};
 use crate::suggest::{did_you_mean, ticked};
+use crate::yaml::path_key;
 
 /// What is known of a source's columns without opening data.
 pub(super) struct Columns<'a> {
@@ -85,7 +86,7 @@ pub(super) fn check_names(scope: &mut Scope<'_>, source: &Source) {
     let declared = source.columns.keys().map(|name| ("columns", name));
     let prepared = source.prepare.keys().map(|name| ("prepare", name));
     for (section, name) in declared.chain(prepared) {
-        let path = format!("{section}.{}", key(name));
+        let path = format!("{section}.{}", path_key(name));
         if name.starts_with('_') {
             scope.at_key_with_help(
                 &path,

@@ -1,4 +1,4 @@
-use karat_core::{DataType, Value};
+use karat_core::{DataType, Value, ValueError};
 use regex::Regex;
 
 use super::columns::{Columns, Reading};
@@ -112,7 +112,10 @@ fn check_content(scope: &mut Scope<'_>, columns: &Columns<'_>, source: &Source, 
                 scope.at(&format!("{path}.values"), "an `allowed` check with no values allows nothing");
             }
             for (index, value) in values.iter().enumerate() {
-                check_value(scope, column, type_of(column), value, &format!("{path}.values[{index}]"));
+                let at = format!("{path}.values[{index}]");
+                if let Some(data_type) = type_of(column) {
+                    check_value(scope, column, data_type, value, Value::from_json(value, data_type), &at);
+                }
             }
         }
         Check::Range { column, min, max } => check_range(scope, column, type_of(column), [min, max], path),
@@ -189,7 +192,16 @@ fn check_range(
     }
     let mut bound = |name: &str, bound: &Option<serde_json::Value>| {
         let value = bound.as_ref()?;
-        check_value(scope, column, data_type, value, &format!("{path}.{name}"))
+        let data_type = data_type?;
+        if data_type.is_time() && value.as_str().and_then(Moment::parse).is_some() {
+            return None;
+        }
+        // Any number bounds an int: `min: 0.5` is as good as `min: 1`.
+        let read = match (data_type, value) {
+            (DataType::Int, serde_json::Value::Number(_)) => Value::from_json(value, DataType::Float),
+            _ => Value::from_json(value, data_type),
+        };
+        check_value(scope, column, data_type, value, read, &format!("{path}.{name}"))
     };
     let bounds = (bound("min", min), bound("max", max));
     match bounds {
@@ -215,23 +227,15 @@ fn require_bounds(scope: &mut Scope<'_>, check: &str, path: &str) {
     }
 }
 
-/// The value as the column's type has it; `None` where that is not known, or it does not fit.
+/// The value as it was read; `None` where it does not fit the column's type.
 fn check_value(
     scope: &mut Scope<'_>,
     column: &str,
-    data_type: Option<DataType>,
+    data_type: DataType,
     value: &serde_json::Value,
+    read: Result<Value, ValueError>,
     path: &str,
 ) -> Option<Value> {
-    let data_type = data_type?;
-    if data_type.is_time() && value.as_str().and_then(Moment::parse).is_some() {
-        return None;
-    }
-    // Any number bounds an int: `min: 0.5` is as good as `min: 1`.
-    let read = match (data_type, value) {
-        (DataType::Int, serde_json::Value::Number(_)) => Value::from_json(value, DataType::Float),
-        _ => Value::from_json(value, data_type),
-    };
     match read {
         Ok(value) => Some(value),
         Err(_) => {
@@ -240,6 +244,7 @@ fn check_value(
                 DataType::Date => "write it like 2021-10-01, `now` or \"-10 years\"".to_owned(),
                 DataType::Timestamp => "write it like 2021-10-01T00:00:00Z, `now` or \"-10 years\"".to_owned(),
                 DataType::Bool => "write `true` or `false`".to_owned(),
+                DataType::Int if value.is_number() => "write a whole number".to_owned(),
                 DataType::Int | DataType::Float => "write a number, without quotes".to_owned(),
             };
             scope.at_with_help(path, format!("`{column}` is of type {data_type}, and {value} is not"), help);

@@ -1,7 +1,8 @@
 use karat_core::Window;
 
-use super::scope::{Scope, key};
+use super::scope::Scope;
 use crate::spec::{Feature, FeatureCheck};
+use crate::yaml::path_key;
 
 /// Names that mean something else beside features.
 const TAKEN: [(&str, &str); 2] = [
@@ -10,7 +11,7 @@ const TAKEN: [(&str, &str); 2] = [
 ];
 
 pub(super) fn check(scope: &mut Scope<'_>, name: &str, feature: &Feature, entity_key: Option<&str>) {
-    let path = format!("features.{}", key(name));
+    let path = format!("features.{}", path_key(name));
     check_name(scope, name, &path, entity_key);
     if matches!(feature.rows.window, Some(Window::Fixed(0) | Window::Months(0))) {
         scope.at(&format!("{path}.window"), "a window of no length holds no event");

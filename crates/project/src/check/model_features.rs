@@ -3,11 +3,11 @@ use std::collections::HashMap;
 use karat_core::Name;
 
 use super::columns::{Columns, Reading};
-use super::scope::{Scope, key, keys_in};
+use super::scope::{Scope, keys_in};
 use crate::kind::{Kind, ResourceRef};
 use crate::spec::{Aggregate, Feature, FeatureKind, FeatureView, Model, ModelFeatures};
 use crate::suggest::{did_you_mean, ticked};
-use crate::yaml::Aim;
+use crate::yaml::{Aim, path_key};
 
 /// What the model sees: features of views and fields of requests, each under a name of its own, none of them an id.
 pub(super) fn check(scope: &mut Scope<'_>, model: &Model) {
@@ -24,7 +24,7 @@ pub(super) fn check(scope: &mut Scope<'_>, model: &Model) {
             }
             ModelFeatures::Some(list) => {
                 for (view, features) in &list.0 {
-                    let path = format!("{path}.{}", key(view));
+                    let path = format!("{path}.{}", path_key(view));
                     scope.reference(Kind::FeatureView, view, &path, Aim::Key);
                     check_entity(scope, model, view, &path);
                     for (index, feature) in features.iter().enumerate() {
@@ -41,7 +41,7 @@ pub(super) fn check(scope: &mut Scope<'_>, model: &Model) {
         scope.at_key("features", "a model needs features, or fields of the request");
     }
     for name in model.monotone.keys() {
-        inputs.check_known(scope, name, &format!("monotone.{}", key(name)), Aim::Key);
+        inputs.check_known(scope, name, &format!("monotone.{}", path_key(name)), Aim::Key);
     }
     check_reasons(scope, model, &inputs);
 }
@@ -50,7 +50,7 @@ pub(super) fn check(scope: &mut Scope<'_>, model: &Model) {
 fn check_reasons(scope: &mut Scope<'_>, model: &Model, inputs: &Inputs<'_>) {
     let mut grouped: HashMap<&str, &str> = HashMap::new();
     for (name, reason) in &model.reasons {
-        let path = format!("reasons.{}", key(name));
+        let path = format!("reasons.{}", path_key(name));
         if reason.features.is_empty() {
             inputs.check_known(scope, name, &path, Aim::Key);
             continue;
@@ -89,7 +89,7 @@ fn check_entity(scope: &mut Scope<'_>, model: &Model, view: &Name, path: &str) {
 fn check_request(scope: &mut Scope<'_>, model: &Model, inputs: &mut Inputs<'_>) {
     let columns = Columns::named(scope.draft, &model.spine.source);
     for (name, data_type) in &model.request {
-        let path = format!("request.{}", key(name));
+        let path = format!("request.{}", path_key(name));
         if let Some(columns) = &columns
             && let Some(declared) = columns.require(scope, name, Reading::Kept, &path)
             && declared != *data_type

@@ -109,8 +109,3 @@ pub(super) fn keys_in<'n>(node: Option<&'n Node>, key: &str) -> Vec<&'n str> {
         _ => Vec::new(),
     }
 }
-
-/// A path's key: in quotes where it holds what paths are made of.
-pub(super) fn key(name: &str) -> String {
-    if name.contains(['.', '[', ']']) || name.is_empty() { format!("\"{name}\"") } else { name.to_owned() }
-}

@@ -2,10 +2,10 @@ use karat_core::Window;
 
 use super::columns::{Columns, Reading};
 use super::feature;
-use super::scope::{Scope, key};
+use super::scope::Scope;
 use crate::kind::Kind;
 use crate::spec::{Aggregate, FeatureKind, FeatureView};
-use crate::yaml::Aim;
+use crate::yaml::{Aim, path_key};
 
 pub(super) fn check(scope: &mut Scope<'_>, view: &FeatureView) {
     scope.reference(Kind::Entity, &view.entity, "entity", Aim::Value);
@@ -53,7 +53,7 @@ fn check_time(scope: &mut Scope<'_>, view: &FeatureView) {
     }
     let because = format!("source `{}` has no `event_time`", source.name);
     for (name, feature) in &view.features {
-        let path = format!("features.{}", key(name));
+        let path = format!("features.{}", path_key(name));
         if feature.rows.window.is_some() {
             scope.at_key(&format!("{path}.window"), format!("`window` counts back in time, and {because}"));
         }
@@ -75,7 +75,7 @@ fn check_horizon(scope: &mut Scope<'_>, view: &FeatureView) {
         let Some(window) = feature.rows.window.filter(|window| !covers(horizon, *window)) else { continue };
         let message = format!("a window of {window} is longer than the `online_horizon` of {horizon}");
         let help = "the online store keeps single events for the horizon: it is at least the longest window";
-        scope.at_with_help(&format!("features.{}.window", key(name)), message, help);
+        scope.at_with_help(&format!("features.{}.window", path_key(name)), message, help);
     }
 }
 

@@ -7,5 +7,6 @@ mod text;
 
 pub(crate) use node::{Entry, Node, Scalar, Shape};
 pub(crate) use parse::{Parsed, parse};
+pub use path::path_key;
 pub(crate) use path::{Aim, exists, locate};
 pub use text::yaml_text;

@@ -15,6 +15,11 @@ pub(crate) fn locate(root: &Node, path: &str, aim: Aim) -> Span {
     walk(root, path, aim).0
 }
 
+/// A path's key: in quotes where it holds what paths are made of.
+pub fn path_key(name: &str) -> String {
+    if name.contains(['.', '[', ']']) || name.is_empty() { format!("\"{name}\"") } else { name.to_owned() }
+}
+
 /// Whether the tree has `path` to its end.
 pub(crate) fn exists(root: &Node, path: &str) -> bool {
     walk(root, path, Aim::Key).1 == parts(path).len()

@@ -1,6 +1,7 @@
 //! One partition of a delivery against the same partition of the history.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
 use arrow::array::{Array, ArrayAccessor, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{Int32Type, Int64Type, UInt32Type};
@@ -32,11 +33,17 @@ pub(super) struct Differences {
     pub counts: DeliveryCounts,
 }
 
-pub(super) fn find(rules: &Rules, delivered: &RecordBatch, there: Option<&RecordBatch>) -> Result<Differences> {
+/// `aside` has the keys of rows that were delivered and quarantined.
+pub(super) fn find(
+    rules: &Rules,
+    delivered: &RecordBatch,
+    there: Option<&RecordBatch>,
+    aside: Option<&RecordBatch>,
+) -> Result<Differences> {
     if rules.shape.identity == Identity::FileRow {
         return appended(rules, delivered);
     }
-    let sides = Sides::new(rules, delivered, there)?;
+    let sides = Sides::new(rules, delivered, there, aside)?;
     let mut counts = DeliveryCounts::default();
     let mut found: Vec<Record> = Vec::new();
     let (mut new, mut old) = (sides.delivered.order.as_slice(), sides.there.order.as_slice());
@@ -46,6 +53,7 @@ pub(super) fn find(rules: &Rules, delivered: &RecordBatch, there: Option<&Record
         (new, old) = (new_rest, old_rest);
         let mut timeline = Timeline::new(sides.versions(old_group));
         match rules.shape.delivery {
+            Delivery::Full if new_group.is_empty() => sides.missing(key, &mut timeline, &mut counts),
             Delivery::Full => sides.snapshot(new_group, &mut timeline, &mut counts)?,
             Delivery::Changes | Delivery::Append => sides.changes(new_group, &mut timeline, &mut counts),
         }
@@ -93,6 +101,7 @@ struct Sides<'a> {
     there: Side<'a>,
     files: &'a [u32],
     lines: &'a [i64],
+    aside: HashSet<Vec<u8>>,
 }
 
 /// Rows of one side, encoded to be compared, in the order of their identities.
@@ -108,7 +117,12 @@ struct Side<'a> {
 }
 
 impl<'a> Sides<'a> {
-    fn new(rules: &'a Rules, delivered: &'a RecordBatch, there: Option<&'a RecordBatch>) -> Result<Sides<'a>> {
+    fn new(
+        rules: &'a Rules,
+        delivered: &'a RecordBatch,
+        there: Option<&'a RecordBatch>,
+        aside: Option<&RecordBatch>,
+    ) -> Result<Sides<'a>> {
         let shape = &rules.shape;
         let fields = |names: &[&str]| -> Result<RowConverter> {
             let schema = delivered.schema();
@@ -149,8 +163,10 @@ impl<'a> Sides<'a> {
             side.order = order;
             Ok(side)
         };
+        let aside = encode(&keys, aside, &identity)?.iter().map(|key| key.as_ref().to_vec()).collect();
         Ok(Sides {
             rules,
+            aside,
             delivered: side(Some(delivered), |_, row| Rank { row, ..Rank::default() })?,
             there: side(there, |side, row| Rank {
                 known: side.known.value(row),
@@ -212,17 +228,22 @@ impl<'a> Sides<'a> {
         values(a) == values(b)
     }
 
+    /// `delivery: full`: a key that was not delivered has no row any more. One whose row was set aside keeps what it had.
+    fn missing(&self, key: arrow::row::Row<'_>, timeline: &mut Timeline, counts: &mut DeliveryCounts) {
+        let Some(Version { known, row: Some(_), .. }) = timeline.winner().copied() else { return };
+        if self.aside.contains(key.as_ref()) {
+            counts.kept += 1;
+            return;
+        }
+        timeline.add(Version { known: self.rules.at.max(known), event: i64::MIN, row: None, fresh: true });
+        counts.removed += 1;
+    }
+
     /// `delivery: full`: what is delivered is all there is.
     fn snapshot(&self, group: &[usize], timeline: &mut Timeline, counts: &mut DeliveryCounts) -> Result<()> {
         let at = self.rules.at;
         let winner = timeline.winner().copied();
-        let &[row, ref more @ ..] = group else {
-            if let Some(Version { known, row: Some(_), .. }) = winner {
-                timeline.add(Version { known: at.max(known), event: i64::MIN, row: None, fresh: true });
-                counts.removed += 1;
-            }
-            return Ok(());
-        };
+        let &[row, ref more @ ..] = group else { return Ok(()) };
         if let Some(second) = more.first() {
             return Err(self.duplicate(row, *second));
         }

@@ -1,29 +1,34 @@
 //! A staged delivery into history: what differs from the current rows becomes one commit, or none.
 
 mod differences;
+mod known;
 mod partition;
 mod records;
+mod slices;
 mod timeline;
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
-use arrow::datatypes::Int32Type;
+use arrow::datatypes::{Field, Schema as ArrowSchema};
 use futures::future::BoxFuture;
 use futures::{FutureExt, TryStreamExt};
-use karat_core::{Digest, Instant, Schema, hidden};
+use karat_core::{Digest, Instant, hidden};
 use karat_history::{CommitInfo, CommitNote, CommitWriter, History, Snapshot};
 use karat_project::spec::Delivery;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
-use crate::plan::{Identity, SourcePlan};
+use crate::plan::{Identity, Shape, SourcePlan};
+use crate::rows::RowsDefinition;
 use crate::spool::Spool;
 use crate::stage::Staged;
 use crate::{QueryError, Result};
 
 use differences::{Differences, Rules};
+use known::KnownRows;
+use slices::{Division, Slices};
 
 /// What became of every row of a delivery: `read = accepted + unchanged + quarantined`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +44,9 @@ pub struct DeliveryCounts {
     pub removed: u64,
     /// Rows that say what history says already.
     pub unchanged: u64,
+    /// Identities whose row was quarantined this time: what they had stays.
+    #[serde(default)]
+    pub kept: u64,
     /// Rows followed, in the same delivery, by another of the same identity and known time.
     pub superseded: u64,
 }
@@ -49,51 +57,93 @@ pub struct Delivered {
     pub counts: DeliveryCounts,
     /// None when nothing differed: the history is untouched.
     pub commit: Option<CommitInfo>,
+    /// Why the commit holds all rows anew, where it does.
+    pub anew: Option<String>,
 }
 
 /// Rows a partition should have at the first delivery, about.
 const PARTITION_ROWS: u64 = 150_000;
 const MAX_PARTITIONS: u64 = 64;
 
-/// Writes the differences between `staged` and the source's current rows as one commit, made at `at`.
+/// How a delivery is taken into history.
+#[derive(Debug, Clone)]
+pub struct Taking {
+    /// The ingest instant.
+    pub at: Instant,
+    /// What makes the rows what they are.
+    pub definition: RowsDefinition,
+    pub redefined: Redefined,
+    /// The file of the rows kept apart, noted with the commit.
+    pub quarantine: Option<String>,
+}
+
+/// What to do where the rows of the history were made by another definition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redefined {
+    /// Begin anew only if the history has nothing that the delivery has not: it is one delivery, and this is it again.
+    Settled,
+    /// As `Settled`, for a delivery that is known to bring the same again although its digest differs.
+    Again,
+    /// Begin anew, changed or not.
+    Rebuild,
+}
+
+/// Writes the differences between `staged` and the source's current rows as one commit.
 ///
 /// All or nothing; delivering the same again makes no commit. A delivery that its contract refuses is
-/// [`QueryError::Refused`]; a key that comes twice in a full delivery is [`QueryError::DuplicateKey`].
+/// [`QueryError::Refused`]; a key that comes twice in a full delivery is [`QueryError::DuplicateKey`]; rows by another
+/// definition than the newest commit's are [`QueryError::Redefined`], unless the history may begin anew with them: then
+/// the commit holds all rows, as if nothing had been delivered before.
 pub fn deliver<'a>(
     engine: &'a Engine,
     plan: &'a SourcePlan,
     staged: &'a Staged,
     history: &'a History,
-    at: Instant,
+    taking: Taking,
 ) -> BoxFuture<'a, Result<Delivered>> {
-    run(engine, plan, staged, history, at).boxed()
+    run(engine, plan, staged, history, taking).boxed()
 }
 
-async fn run(engine: &Engine, plan: &SourcePlan, staged: &Staged, history: &History, at: Instant) -> Result<Delivered> {
+async fn run(
+    engine: &Engine,
+    plan: &SourcePlan,
+    staged: &Staged,
+    history: &History,
+    taking: Taking,
+) -> Result<Delivered> {
     let source = plan.source();
     if let Some(reason) = staged.report.refusal() {
         return Err(QueryError::Refused { name: source.name.clone(), reason });
     }
     // The writer holds the source's lock, so what is read from here on stays the newest.
     let mut writer = history.writer(&source.name, plan.schema()).await?;
-    let snapshot = history.snapshot(&source.name, None).await?;
-    let partitions = writer.partitions().unwrap_or_else(|| partitions_for(staged.accepted.rows()));
+    let newest = history.snapshot(&source.name, None).await?;
+    let anew = match &newest {
+        Some(newest) => begins_anew(newest, staged, &taking)?,
+        None => None,
+    };
+    let snapshot = newest.filter(|_| anew.is_none());
+    let partitions = match &snapshot {
+        Some(snapshot) => snapshot.partitions,
+        None => partitions_for(staged.accepted.rows()),
+    };
 
     let mut counts = DeliveryCounts {
         read: staged.report.read,
         quarantined: staged.report.quarantined,
         ..DeliveryCounts::default()
     };
-    let known_files = match (&plan.shape().identity, &snapshot) {
-        (Identity::FileRow, Some(snapshot)) => files_in(snapshot).await?,
-        _ => BTreeSet::new(),
+    let digests: Vec<Digest> = staged.report.files.iter().map(|file| file.digest.clone()).collect();
+    let known = match (&plan.shape().identity, &snapshot) {
+        (Identity::FileRow, Some(snapshot)) => KnownRows::of(snapshot, &digests.iter().cloned().collect()).await?,
+        _ => KnownRows::default(),
     };
     let (split, skipped) = {
         let splitting = partition::Splitting {
             shape: plan.shape().clone(),
             accepted: staged.accepted.clone(),
-            digests: staged.report.files.iter().map(|file| file.digest.clone()).collect(),
-            known_files,
+            digests,
+            known,
             partitions,
             temp_dir: engine.temp_dir().to_owned(),
             budget: engine.memory_bytes() / 4,
@@ -105,38 +155,70 @@ async fn run(engine: &Engine, plan: &SourcePlan, staged: &Staged, history: &Hist
     let rules = Rules {
         source: source.name.clone(),
         shape: plan.shape().clone(),
-        at: at.micros(),
+        at: taking.at.micros(),
         commit: writer.number() as i64,
         labels: staged.labels.clone(),
     };
+    let aside = match &staged.aside {
+        Some(keys) => {
+            let (keys, engine, identity) = (keys.clone(), engine.clone(), rules.shape.identity_columns().join("\0"));
+            let division = Division { below: 1, parts: partitions };
+            blocking(move || divided(&keys, &identity.split('\0').collect::<Vec<_>>(), division, &engine)).await?
+        }
+        None => Vec::new(),
+    };
+    let mut aside = aside.into_iter();
     let mut wrote = false;
     for (partition, delivered) in (0..partitions).zip(split) {
+        let aside = aside.next();
         // Rows of files are only ever added: what is there cannot differ.
-        let there = match &snapshot {
-            Some(snapshot) if plan.shape().identity != Identity::FileRow => {
-                records_of(snapshot, plan.schema(), partition).await?
+        let snapshot = snapshot.as_ref().filter(|_| rules.shape.identity != Identity::FileRow);
+        let partition = Place { partition, partitions };
+        for slice in partition.slices(engine, &rules.shape, snapshot, delivered, aside).await? {
+            if slice.delivered.rows() == 0 && (slice.there.rows() == 0 || rules.shape.delivery != Delivery::Full) {
+                continue;
             }
-            _ => Vec::new(),
-        };
-        let removals_possible = plan.shape().delivery == Delivery::Full;
-        if delivered.rows() == 0 && (there.is_empty() || !removals_possible) {
-            continue;
+            let rules = rules.clone();
+            let Differences { records, counts: more } = blocking(move || compare(&rules, &slice)).await?;
+            counts.add(&more);
+            wrote |= write(&mut writer, partition.partition, &records).await?;
         }
-        let rules = rules.clone();
-        let Differences { records, counts: more } = blocking(move || compare(&rules, delivered, there)).await?;
-        counts.add(&more);
-        wrote |= write(&mut writer, partition, &records).await?;
     }
-    if !wrote {
-        return Ok(Delivered { counts, commit: None });
+    if !wrote && anew.is_none() {
+        return Ok(Delivered { counts, commit: None, anew });
     }
     let note = CommitNote {
-        at,
+        at: taking.at,
         delivery: staged.delivery.clone(),
         counts: serde_json::to_value(counts).expect("counts serialise"),
         partitions,
+        definition: Some(serde_json::to_value(&taking.definition).expect("definitions serialise")),
+        anew: anew.is_some(),
+        quarantine: taking.quarantine,
     };
-    Ok(Delivered { counts, commit: Some(writer.commit(note).await?) })
+    Ok(Delivered { counts, commit: Some(writer.commit(note).await?), anew })
+}
+
+/// Why the history begins anew with this delivery, if it does.
+fn begins_anew(newest: &Snapshot, staged: &Staged, taking: &Taking) -> Result<Option<String>> {
+    // What made the rows of a commit by an older Karat is not known, and taken for what it is now.
+    let earlier = RowsDefinition::of_commit(newest)?;
+    let changes = earlier.map(|earlier| taking.definition.changes_since(&earlier)).unwrap_or_default();
+    let changed = (!changes.is_empty())
+        .then(|| format!("its definition changed since commit {} ({})", newest.commit, changes.join("; ")));
+    if taking.redefined == Redefined::Rebuild {
+        return Ok(Some(changed.unwrap_or_else(|| "a rebuild was asked for".to_owned())));
+    }
+    let one_delivery = newest.first == newest.commit;
+    let comes_again = staged.delivery == newest.delivery || taking.redefined == Redefined::Again;
+    match changed {
+        Some(_) if !(one_delivery && comes_again) => Err(QueryError::Redefined {
+            name: newest.source.clone(),
+            commit: newest.commit,
+            changes: changes.join("; "),
+        }),
+        changed => Ok(changed),
+    }
 }
 
 fn partitions_for(rows: u64) -> u32 {
@@ -147,32 +229,84 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
     tokio::task::spawn_blocking(work).await.map_err(|error| QueryError::Internal(error.to_string()))?
 }
 
-async fn records_of(snapshot: &Snapshot, schema: &Schema, partition: u32) -> Result<Vec<RecordBatch>> {
-    Ok(snapshot.stream(schema, &hidden::ALL, Some(partition)).try_collect().await?)
+/// A partition of so many.
+#[derive(Clone, Copy)]
+struct Place {
+    partition: u32,
+    partitions: u32,
 }
 
-/// The digests of the files whose rows the history has.
-async fn files_in(snapshot: &Snapshot) -> Result<BTreeSet<Digest>> {
-    let mut found = BTreeSet::new();
-    let mut batches = snapshot.stream(&Schema::default(), &[hidden::FILE], None);
-    while let Some(batch) = batches.try_next().await? {
-        let files = batch.column_by_name(hidden::FILE).expect("histories give their hidden columns");
-        let files = files.as_dictionary::<Int32Type>();
-        let digests = files.values().as_string::<i32>();
-        let codes: BTreeSet<i32> = files.keys().iter().flatten().collect();
-        found.extend(codes.into_iter().filter_map(|code| Digest::parse(digests.value(code as usize))));
+/// Rows of a delivery with those of the history that have the same identities.
+struct Slice {
+    delivered: Spool,
+    there: Spool,
+    aside: Option<Spool>,
+}
+
+impl Place {
+    /// The partition in slices that fit memory, however few partitions the first delivery made.
+    async fn slices(
+        self,
+        engine: &Engine,
+        shape: &Shape,
+        snapshot: Option<&Snapshot>,
+        delivered: Spool,
+        aside: Option<Spool>,
+    ) -> Result<Vec<Slice>> {
+        let identity = shape.identity_columns();
+        let parts =
+            snapshot.iter().flat_map(|snapshot| &snapshot.parts).filter(|part| part.partition == self.partition);
+        let rows = delivered.rows() + parts.map(|part| part.rows).sum::<u64>();
+        let division = Division { below: self.partitions, parts: slices_for(rows) };
+        let budget = if division.parts == 1 { usize::MAX } else { engine.memory_bytes() / 8 };
+        let fields: Vec<Field> = shape.schema.arrow_fields().into_iter().chain(hidden::fields()).collect();
+        let schema = Arc::new(ArrowSchema::new(fields));
+        let mut there = Slices::new(&schema, &identity, division, engine.temp_dir(), budget);
+        if let Some(snapshot) = snapshot {
+            let mut batches = snapshot.stream(&shape.schema, &hidden::ALL, Some(self.partition));
+            while let Some(batch) = batches.try_next().await? {
+                there.push(&batch)?;
+            }
+        }
+        let there = there.finish()?;
+        if division.parts == 1 {
+            return Ok(there
+                .into_iter()
+                .map(|there| Slice { delivered: delivered.clone(), there, aside: aside.clone() })
+                .collect());
+        }
+        let delivered = divided(&delivered, &identity, division, engine)?;
+        let mut aside = match aside {
+            Some(aside) => divided(&aside, &identity, division, engine)?.into_iter(),
+            None => Vec::new().into_iter(),
+        };
+        let both = delivered.into_iter().zip(there);
+        Ok(both.map(|(delivered, there)| Slice { delivered, there, aside: aside.next() }).collect())
     }
-    Ok(found)
 }
 
-fn compare(rules: &Rules, delivered: Spool, there: Vec<RecordBatch>) -> Result<Differences> {
-    let batches = delivered.batches()?.collect::<Result<Vec<_>>>()?;
-    let delivered = concat_batches(delivered.schema(), &batches)?;
-    let there = match there.first() {
-        None => None,
-        Some(first) => Some(concat_batches(&first.schema(), &there)?),
-    };
-    differences::find(rules, &delivered, there.as_ref())
+/// Into how many slices the rows of a partition are divided to be compared.
+fn slices_for(rows: u64) -> u32 {
+    if rows <= 4 * PARTITION_ROWS { 1 } else { rows.div_ceil(PARTITION_ROWS).next_power_of_two() as u32 }
+}
+
+fn divided(rows: &Spool, identity: &[&str], division: Division, engine: &Engine) -> Result<Vec<Spool>> {
+    let mut slices = Slices::new(rows.schema(), identity, division, engine.temp_dir(), engine.memory_bytes() / 8);
+    for batch in rows.batches()? {
+        slices.push(&batch?)?;
+    }
+    slices.finish()
+}
+
+fn whole(rows: &Spool) -> Result<RecordBatch> {
+    let batches = rows.batches()?.collect::<Result<Vec<_>>>()?;
+    Ok(concat_batches(rows.schema(), &batches)?)
+}
+
+fn compare(rules: &Rules, slice: &Slice) -> Result<Differences> {
+    let there = if slice.there.rows() == 0 { None } else { Some(whole(&slice.there)?) };
+    let aside = slice.aside.as_ref().map(whole).transpose()?;
+    differences::find(rules, &whole(&slice.delivered)?, there.as_ref(), aside.as_ref())
 }
 
 async fn write(writer: &mut CommitWriter, partition: u32, records: &[RecordBatch]) -> Result<bool> {
@@ -189,6 +323,22 @@ impl DeliveryCounts {
         self.revised += more.revised;
         self.removed += more.removed;
         self.unchanged += more.unchanged;
+        self.kept += more.kept;
         self.superseded += more.superseded;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A history that began with one row has one partition; what is compared at a time is bounded for all that.
+    #[test]
+    fn what_is_compared_at_a_time_is_bounded() {
+        assert_eq!(slices_for(0), 1);
+        assert_eq!(slices_for(4 * PARTITION_ROWS), 1);
+        for rows in [4 * PARTITION_ROWS + 1, 3_000_000, 100_000_000] {
+            assert!(rows / u64::from(slices_for(rows)) <= PARTITION_ROWS, "{rows}");
+        }
     }
 }

@@ -4,17 +4,15 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, AsArray, DictionaryArray, Int32Array, RecordBatch, StringArray, UInt32Array, new_null_array,
-};
-use arrow::compute::take_record_batch;
-use arrow::datatypes::{Field, Int32Type, Schema as ArrowSchema, UInt32Type};
+use arrow::array::{ArrayRef, AsArray, DictionaryArray, Int32Array, RecordBatch, StringArray, new_null_array};
+use arrow::datatypes::{Field, Int32Type, Int64Type, Schema as ArrowSchema, UInt32Type};
 use karat_core::{Digest, hidden};
 
+use super::known::KnownRows;
+use super::slices::{Division, Slices};
 use crate::Result;
-use crate::hash::stable_row_hashes;
 use crate::plan::{Identity, Shape};
-use crate::spool::{Spool, SpoolWriter};
+use crate::spool::Spool;
 use crate::stage::ACCEPTED_FILE;
 
 pub(super) struct Splitting {
@@ -22,23 +20,23 @@ pub(super) struct Splitting {
     pub accepted: Spool,
     /// Of the delivery's files, by their number.
     pub digests: Vec<Digest>,
-    /// Of the files whose rows are in the history.
-    pub known_files: BTreeSet<Digest>,
+    /// What the history has of these files: a row that was quarantined then may be good by now.
+    pub known: KnownRows,
     pub partitions: u32,
     pub temp_dir: PathBuf,
     pub budget: usize,
 }
 
 impl Splitting {
-    /// The rows by partition, each with a `_file` column added; and how many were skipped because their file is known.
+    /// The rows by partition, each with a `_file` column added; and how many were skipped because they are known.
     pub(super) fn run(self) -> Result<(Vec<Spool>, u64)> {
-        let fresh = self.fresh_files();
+        let first = self.first_of_content();
         let mut fields: Vec<Arc<Field>> = self.accepted.schema().fields().iter().cloned().collect();
         fields.push(Arc::new(Field::new(hidden::FILE, hidden::file_type(), true)));
         let schema = Arc::new(ArrowSchema::new(fields));
-        let budget = self.budget / self.partitions as usize;
-        let mut writers: Vec<SpoolWriter> =
-            (0..self.partitions).map(|_| SpoolWriter::new(schema.clone(), &self.temp_dir, budget)).collect();
+        let division = Division { below: 1, parts: self.partitions };
+        let identity = self.shape.identity_columns();
+        let mut slices = Slices::new(&schema, &identity, division, &self.temp_dir, self.budget);
         let digests: ArrayRef =
             Arc::new(self.digests.iter().map(|digest| Some(digest.as_str())).collect::<StringArray>());
         let by_file = self.shape.identity == Identity::FileRow;
@@ -56,36 +54,23 @@ impl Splitting {
             });
             let files = files.clone();
             let batch = RecordBatch::try_new(schema.clone(), columns)?;
-            let mut rows: Vec<Vec<u32>> = vec![Vec::new(); self.partitions as usize];
-            for (row, hash) in self.hashes(&batch).into_iter().enumerate() {
-                if by_file && !fresh[files.value(row) as usize] {
-                    skipped += 1;
-                } else {
-                    rows[(hash % u64::from(self.partitions)) as usize].push(row as u32);
-                }
-            }
-            for (rows, writer) in rows.into_iter().zip(&mut writers) {
-                if rows.len() == batch.num_rows() {
-                    writer.push(batch.clone())?;
-                } else if !rows.is_empty() {
-                    writer.push(take_record_batch(&batch, &UInt32Array::from(rows))?)?;
-                }
-            }
+            let numbers = batch.column_by_name(hidden::ROW).expect("accepted rows have it").as_primitive::<Int64Type>();
+            let is_known = |row: usize| {
+                let file = files.value(row) as usize;
+                !first[file] || self.known.contains(&self.digests[file], numbers.value(row))
+            };
+            slices.push_some(&batch, |row| {
+                let known = by_file && is_known(row);
+                skipped += u64::from(known);
+                !known
+            })?;
         }
-        let spools = writers.into_iter().map(SpoolWriter::finish).collect::<Result<Vec<Spool>>>()?;
-        Ok((spools, skipped))
+        Ok((slices.finish()?, skipped))
     }
 
-    /// By file: whether its rows are neither in the history nor in an earlier file of the same content.
-    fn fresh_files(&self) -> Vec<bool> {
-        let mut seen = self.known_files.clone();
-        self.digests.iter().map(|digest| seen.insert(digest.clone())).collect()
-    }
-
-    fn hashes(&self, batch: &RecordBatch) -> Vec<u64> {
-        let identity = self.shape.identity_columns();
-        let columns: Vec<ArrayRef> =
-            identity.iter().map(|name| batch.column_by_name(name).expect("identities are there").clone()).collect();
-        stable_row_hashes(&columns, batch.num_rows())
+    /// By file: whether no file before it in the delivery has the same content.
+    fn first_of_content(&self) -> Vec<bool> {
+        let mut seen = BTreeSet::new();
+        self.digests.iter().map(|digest| seen.insert(digest)).collect()
     }
 }

@@ -24,7 +24,6 @@ use karat_project::spec::Delivery;
 use super::table::current_schema;
 use crate::hash::stable_hash;
 use crate::plan::{Identity, Shape};
-use crate::spool::Spool;
 
 pub(super) struct HistoryTable {
     snapshot: Snapshot,
@@ -36,8 +35,8 @@ pub(super) struct HistoryTable {
 
 impl HistoryTable {
     pub(super) fn current(shape: Shape, snapshot: Snapshot) -> HistoryTable {
-        // One snapshot, or rows that never change: every record is a current row.
-        let first_snapshot = shape.delivery == Delivery::Full && snapshot.commit == 1;
+        // One full delivery, or rows that never change: every record is a current row.
+        let first_snapshot = shape.delivery == Delivery::Full && snapshot.commit == snapshot.first;
         let settled = first_snapshot || shape.identity == Identity::FileRow;
         HistoryTable {
             snapshot,
@@ -153,12 +152,12 @@ impl PartitionStream for HistoryPartition {
     }
 }
 
-fn show(batch: &RecordBatch, shown: &SchemaRef) -> DataFusionResult<RecordBatch> {
+pub(super) fn show(batch: &RecordBatch, shown: &SchemaRef) -> DataFusionResult<RecordBatch> {
     let columns = shown.fields().iter().map(|field| match batch.column_by_name(field.name()) {
         Some(column) if column.data_type() == field.data_type() => Ok(column.clone()),
         // Of all columns `_file` alone is kept in another form than it is shown in.
         Some(column) => Ok(cast(column, field.data_type())?),
-        None => Err(DataFusionError::Internal(format!("a history did not give its column `{}`", field.name()))),
+        None => Err(DataFusionError::Internal(format!("its column `{}` was not given", field.name()))),
     });
     let columns = columns.collect::<DataFusionResult<_>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
@@ -231,74 +230,5 @@ impl<'a> Ranks<'a> {
     fn of(&self, row: usize) -> (i64, i64, i64, bool) {
         let event = if self.event.is_null(row) { i64::MIN } else { self.event.value(row) };
         (self.known[row], self.commit[row], event, !self.removed.value(row))
-    }
-}
-
-/// The accepted rows of a delivery.
-pub(super) struct StagedTable {
-    spool: Spool,
-    schema: SchemaRef,
-}
-
-impl StagedTable {
-    pub(super) fn new(spool: Spool) -> StagedTable {
-        let places = crate::stage::visible_columns(spool.schema());
-        let schema = Arc::new(spool.schema().project(&places).expect("the columns are there"));
-        StagedTable { spool, schema }
-    }
-}
-
-impl fmt::Debug for StagedTable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} staged rows", self.spool.rows())
-    }
-}
-
-#[async_trait]
-impl TableProvider for StagedTable {
-    fn schema(&self) -> SchemaRef {
-        self.schema.clone()
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::Base
-    }
-
-    async fn scan(
-        &self,
-        _: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        _: &[Expr],
-        limit: Option<usize>,
-    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
-        let shown = match projection {
-            Some(places) => Arc::new(self.schema.project(places)?),
-            None => self.schema.clone(),
-        };
-        let partition: Arc<dyn PartitionStream> =
-            Arc::new(StagedPartition { spool: self.spool.clone(), shown: shown.clone() });
-        Ok(Arc::new(StreamingTableExec::try_new(shown, vec![partition], None, [], false, limit)?))
-    }
-}
-
-#[derive(Debug)]
-struct StagedPartition {
-    spool: Spool,
-    shown: SchemaRef,
-}
-
-impl PartitionStream for StagedPartition {
-    fn schema(&self) -> &SchemaRef {
-        &self.shown
-    }
-
-    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let external = |error: crate::QueryError| DataFusionError::External(Box::new(error));
-        let shown = self.shown.clone();
-        let batches = match self.spool.batches() {
-            Ok(batches) => stream::iter(batches.map(move |batch| show(&batch.map_err(external)?, &shown))).boxed(),
-            Err(error) => stream::iter([Err(external(error))]).boxed(),
-        };
-        Box::pin(RecordBatchStreamAdapter::new(self.shown.clone(), batches))
     }
 }

@@ -2,6 +2,7 @@
 
 mod current;
 mod functions;
+mod streamed;
 mod table;
 
 use std::num::NonZeroUsize;
@@ -26,6 +27,7 @@ use futures::{FutureExt, StreamExt};
 
 use crate::{QueryError, Result};
 
+pub use streamed::Batches;
 pub(crate) use table::current_schema;
 pub use table::{Table, Tables};
 

@@ -10,7 +10,8 @@ use datafusion::datasource::MemTable;
 use karat_core::{Schema, hidden};
 use karat_history::Snapshot;
 
-use super::current::{HistoryTable, StagedTable};
+use super::current::HistoryTable;
+use super::streamed::{Batches, StreamedTable};
 use crate::plan::Shape;
 use crate::stage::Staged;
 use crate::{QueryError, Result};
@@ -48,7 +49,22 @@ impl Table {
     /// The accepted rows of a delivery, for sources that are not kept. The declared columns, then `_row`.
     pub fn staged(staged: &Staged) -> Table {
         let (version, bytes) = (staged.delivery.to_string(), staged.accepted.bytes());
-        Table { provider: Arc::new(StagedTable::new(staged.accepted.clone())), version, bytes }
+        let spool = staged.accepted.clone();
+        let places = crate::stage::visible_columns(spool.schema());
+        let schema = Arc::new(spool.schema().project(&places).expect("the columns are there"));
+        let open = move || Ok(Box::new(spool.batches()?) as Batches);
+        Table { provider: Arc::new(StreamedTable { schema, open: Arc::new(open) }), version, bytes }
+    }
+
+    /// Rows that `open` goes through from the first on, whenever a query scans them. `bytes` is about what they would take
+    /// in memory.
+    pub fn streamed(
+        schema: SchemaRef,
+        bytes: u64,
+        open: impl Fn() -> Result<Batches> + Send + Sync + 'static,
+    ) -> Table {
+        let provider = Arc::new(StreamedTable { schema, open: Arc::new(open) });
+        Table { provider, version: "streamed".to_owned(), bytes }
     }
 
     pub fn batches(schema: SchemaRef, batches: Vec<RecordBatch>) -> Result<Table> {

@@ -5,22 +5,27 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use karat_core::{Column, DataType, Schema, nearest};
-use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::{ProjectionMask, parquet_to_arrow_schema};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaDataReader;
 
 use super::cells::not_a;
 use super::conform::{can_become, conform};
 use super::files::Location;
 use super::open::{OpenFile, unreadable as io_error};
+use super::remote::Object;
 use super::{BATCH_ROWS, BadRow, FileNote, FileRead, FoundFile, Place, ReadBatch, Sink, WantedColumn};
 use crate::{NoProgress, Progress, QueryError, Result};
 
-/// The columns of a Parquet file in Karat's types.
+/// The columns of a Parquet file in Karat's types; of the file only its end is read.
 pub(crate) fn columns_of(file: &FoundFile) -> Result<Schema> {
-    let local = local(file)?;
-    let builder = open(file, &local)?;
+    let schema = match &file.location {
+        Location::Remote(object) => Arc::new(footer(file, object)?),
+        _ => open(file, &local(file)?)?.schema().clone(),
+    };
     let mut columns = Vec::new();
-    for field in builder.schema().fields() {
+    for field in schema.fields() {
         let Some(data_type) = DataType::of_arrow(field.data_type()) else {
             let problem = format!(
                 "column `{}` is {}, which has no place here; list the `columns` to read in the source",
@@ -36,6 +41,30 @@ pub(crate) fn columns_of(file: &FoundFile) -> Result<Schema> {
         columns.push(Column::new(field.name(), data_type));
     }
     Ok(Schema::new(columns))
+}
+
+/// How much of an object's end is asked for first: mostly enough.
+const FOOTER_BYTES: u64 = 64 << 10;
+
+/// What the end of an object says of its columns.
+fn footer(file: &FoundFile, object: &Object) -> Result<arrow::datatypes::Schema> {
+    let wrong = |error: ParquetError| unreadable(file, &error.to_string());
+    let mut wanted = FOOTER_BYTES.min(object.bytes());
+    loop {
+        let tail = object.tail(wanted).map_err(|error| io_error(&file.label, error))?;
+        let mut reader = ParquetMetaDataReader::new();
+        match reader.try_parse_sized(&tail, object.bytes()) {
+            Ok(()) => {
+                let metadata = reader.finish().map_err(wrong)?;
+                let metadata = metadata.file_metadata();
+                return parquet_to_arrow_schema(metadata.schema_descr(), metadata.key_value_metadata()).map_err(wrong);
+            }
+            Err(ParquetError::NeedMoreData(needed)) if needed as u64 > wanted && wanted < object.bytes() => {
+                wanted = (needed as u64).min(object.bytes());
+            }
+            Err(error) => return Err(wrong(error)),
+        }
+    }
 }
 
 /// The file, or its copy on this machine, gone with the value.

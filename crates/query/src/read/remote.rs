@@ -5,13 +5,14 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::TryStreamExt;
 use karat_core::nearest;
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::path::Path as Key;
-use object_store::{GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig};
+use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig};
 use tempfile::NamedTempFile;
 
 use super::background::{Piped, wait};
@@ -175,6 +176,15 @@ impl Object {
                 }
             }
         })
+    }
+
+    /// Its last bytes, as they were when it was found.
+    pub(super) fn tail(&self, bytes: u64) -> io::Result<Bytes> {
+        let (store, meta) = (self.store.clone(), self.meta.clone());
+        let range = GetRange::Bounded(meta.size.saturating_sub(bytes)..meta.size);
+        let options = GetOptions { if_match: meta.e_tag.clone(), range: Some(range), ..GetOptions::default() };
+        let answer = wait(async move { store.get_opts(&meta.location, options).await?.bytes().await })?;
+        answer.map_err(|error| explained(&error))
     }
 
     /// A copy on disk, for formats that are not read from front to back.

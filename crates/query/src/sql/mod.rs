@@ -15,6 +15,7 @@ use crate::read::{BadRow, ReadBatch, conform, failures, printed, raw_row};
 use crate::{QueryError, Result};
 
 pub use left_out::{LeftOut, LeftOutBy};
+pub(crate) use schema::plan_query;
 pub use schema::plan_sql;
 
 /// A source's query over the tables it names.

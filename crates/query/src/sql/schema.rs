@@ -16,6 +16,14 @@ use crate::{QueryError, Result};
 /// Hidden columns that the query lets through are left out. Two columns of one name, a column without one, and a
 /// column of a type that has no place in Karat are errors.
 pub fn plan_sql(sql: &str, upstream: &BTreeMap<Name, Schema>) -> Result<Schema> {
+    plan_query(sql, upstream).map(|(schema, _)| schema)
+}
+
+/// As [`plan_sql`], with the columns that the query uses of each source.
+pub(crate) fn plan_query(
+    sql: &str,
+    upstream: &BTreeMap<Name, Schema>,
+) -> Result<(Schema, BTreeMap<String, Vec<String>>)> {
     let context = session(None);
     for (name, schema) in upstream {
         let table = Arc::new(EmptyTable::new(current_schema(schema)));
@@ -27,7 +35,22 @@ pub fn plan_sql(sql: &str, upstream: &BTreeMap<Name, Schema>) -> Result<Schema> 
     })?;
     let state = context.state();
     let analyzed = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?;
-    columns(&analyzed, upstream)
+    let schema = columns(&analyzed, upstream)?;
+    Ok((schema, columns_read(&state.optimize(&analyzed)?)?))
+}
+
+/// By table, the columns that are left of its scans once the plan is optimized.
+fn columns_read(plan: &LogicalPlan) -> Result<BTreeMap<String, Vec<String>>> {
+    let mut read: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            let names = scan.projected_schema.fields().iter().map(|field| field.name().clone());
+            let names = names.filter(|name| !hidden::ALL.contains(&name.as_str()));
+            read.entry(scan.table_name.table().to_owned()).or_default().extend(names);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(read.into_iter().map(|(table, names)| (table, names.into_iter().collect())).collect())
 }
 
 fn columns(plan: &LogicalPlan, upstream: &BTreeMap<Name, Schema>) -> Result<Schema> {

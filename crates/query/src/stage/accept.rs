@@ -42,13 +42,8 @@ impl AcceptWriter {
         AcceptWriter { spool: SpoolWriter::new(schema.clone(), temp_dir, budget), schema }
     }
 
-    /// Takes the rows that can enter a history; gives back the others, each with the check it fails.
-    pub(super) fn push(
-        &mut self,
-        parts: &Parts,
-        layout: &Layout,
-        batch: &RecordBatch,
-    ) -> Result<Vec<(&'static str, BadRow)>> {
+    /// Takes the rows that can enter a history; gives back the others by their place, each with the check it fails.
+    pub(super) fn push(&mut self, parts: &Parts, layout: &Layout, batch: &RecordBatch) -> Result<Vec<Incomplete>> {
         let places: Vec<usize> = (0..parts.prepared.columns().len()).collect();
         let removed = match &parts.deleted {
             Some(condition) => holds(condition, &batch.project(&places)?)?,
@@ -73,7 +68,7 @@ impl AcceptWriter {
             accepted = filter_record_batch(&accepted, &BooleanArray::from(keep))?;
         }
         self.spool.push(accepted)?;
-        Ok(incomplete.into_iter().map(|(_, check, bad)| (check, bad)).collect())
+        Ok(incomplete)
     }
 
     pub(super) fn finish(self) -> Result<Spool> {
@@ -129,7 +124,7 @@ fn micros(array: &ArrayRef, zone: &Zone) -> Int64Array {
     array.as_primitive::<TimestampMicrosecondType>().reinterpret_cast::<Int64Type>()
 }
 
-type Incomplete = (usize, &'static str, BadRow);
+pub(super) type Incomplete = (usize, &'static str, BadRow);
 
 fn incomplete(
     parts: &Parts,

@@ -10,7 +10,8 @@ use karat_core::{DataType, Digest, Value, Zone};
 use karat_project::spec::Action;
 
 use super::accept::AcceptWriter;
-use super::prepare::{Layout, prepare};
+use super::aside::AsideKeys;
+use super::prepare::{Layout, Preparing, prepare};
 use super::quarantine::QuarantineWriter;
 use super::relation::Related;
 use super::report::{ContractReport, EXAMPLES, Example, RuleReport};
@@ -34,6 +35,7 @@ pub(super) struct Chain {
     rules: Vec<RuleState>,
     quarantine: QuarantineWriter,
     accept: AcceptWriter,
+    aside: Option<AsideKeys>,
     read: u64,
     unreadable: u64,
     unprepared: u64,
@@ -71,8 +73,10 @@ impl Chain {
         let (temp_dir, budget) = (engine.temp_dir(), engine.memory_bytes());
         let quarantine = QuarantineWriter::new(temp_dir, budget / 16, labels.clone());
         let accept = AcceptWriter::new(&parts, &layout, temp_dir, budget / 4);
+        let aside = AsideKeys::new(&parts, temp_dir, budget / 16);
         let rules = parts.rules.iter().map(|_| RuleState::default()).collect();
         Chain {
+            aside,
             parts,
             layout,
             related,
@@ -98,15 +102,27 @@ impl Chain {
         self.unreadable += bad.len() as u64;
         for row in &bad {
             self.set_apart("read", row)?;
+            if let Some(aside) = &mut self.aside {
+                aside.take_unread(row)?;
+            }
         }
         (self.tap)(Seen::Read(&batch.rows))?;
-        let (staged, failed) = prepare(&self.parts, &self.layout, batch)?;
+        let Preparing { rows: staged, failed_rows, failed } = prepare(&self.parts, &self.layout, batch)?;
+        self.set_keys_aside(&failed_rows, 0..failed_rows.num_rows())?;
         (self.tap)(Seen::Prepared(&staged))?;
         self.unprepared += failed.len() as u64;
         for row in &failed {
             self.set_apart("prepare", row)?;
         }
         self.push(staged, 0)
+    }
+
+    /// Notes the keys of these rows of a prepared batch.
+    fn set_keys_aside(&mut self, batch: &RecordBatch, rows: impl ExactSizeIterator<Item = usize>) -> Result<()> {
+        match &mut self.aside {
+            Some(aside) if rows.len() > 0 => aside.take(batch, rows),
+            _ => Ok(()),
+        }
     }
 
     fn set_apart(&mut self, check: &str, row: &BadRow) -> Result<()> {
@@ -149,7 +165,8 @@ impl Chain {
         }
         let incomplete = self.accept.push(&parts, &self.layout, &batch)?;
         self.incomplete += incomplete.len() as u64;
-        for (check, row) in &incomplete {
+        self.set_keys_aside(&batch, incomplete.iter().map(|(row, ..)| *row))?;
+        for (_, check, row) in &incomplete {
             self.set_apart(check, row)?;
         }
         Ok(())
@@ -204,6 +221,7 @@ impl Chain {
             Action::Warn | Action::Fail => Ok(batch),
             Action::SetNull => set_null(rule, batch, &failing, self.layout.nulled),
             Action::Quarantine => {
+                self.set_keys_aside(&batch, failing.iter().copied())?;
                 let mut keep = vec![true; batch.num_rows()];
                 for row in failing {
                     keep[row] = false;
@@ -265,7 +283,8 @@ impl Chain {
         };
         let labels = self.labels.all().to_vec();
         let quarantine = self.quarantine.finish()?;
-        Ok(Staged { report, quarantine, delivery: Digest::of(""), accepted, labels })
+        let aside = self.aside.map(AsideKeys::finish).transpose()?;
+        Ok(Staged { report, quarantine, delivery: Digest::of(""), accepted, aside, labels })
     }
 
     /// Rows that waited go on; whether those that fail do is told by how many they are.

@@ -1,6 +1,7 @@
 //! A delivery read, prepared and held to its contract: what is accepted waits in a spool, the rest in quarantine.
 
 mod accept;
+mod aside;
 mod chain;
 mod keys;
 mod prepare;
@@ -40,6 +41,8 @@ pub struct Staged {
     /// What was delivered: digests of the files, or of the query and the commits it was evaluated over.
     pub delivery: Digest,
     pub(crate) accepted: Spool,
+    /// Keys of quarantined rows, where a missing key would be a removal.
+    pub(crate) aside: Option<Spool>,
     /// The files' names as reports give them, by the number accepted rows carry.
     pub(crate) labels: Vec<String>,
 }
@@ -113,7 +116,7 @@ async fn run(
     let checking = tokio::task::spawn_blocking(move || check(chain, receiver));
     let read = match &plan.0.input {
         Input::Files { .. } => read_delivery(plan, progress, labels, sender).await,
-        Input::Sql(text) => query_delivery(engine, plan, tables, text, progress, labels, sender).await,
+        Input::Sql { text, .. } => query_delivery(engine, plan, tables, text, progress, labels, sender).await,
     };
     let checked = checking.await.map_err(|error| QueryError::Internal(error.to_string()))?;
     // When checking fails, reading fails too, for want of a listener: the first is the cause.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, UInt32Array, new_null_array};
-use arrow::compute::{concat, filter_record_batch};
+use arrow::compute::{concat, filter_record_batch, not};
 use arrow::datatypes::{DataType as ArrowType, Field, Schema as ArrowSchema, SchemaRef};
 use karat_core::{Column, DataType, Value};
 use karat_features::Expression;
@@ -71,8 +71,17 @@ fn json_row<'a>(columns: impl Iterator<Item = (&'a str, &'a ArrayRef)>, row: usi
     format!("{{{}}}", cells.join(","))
 }
 
+/// Rows in the layout of the chain.
+pub(super) struct Preparing {
+    pub rows: RecordBatch,
+    /// Those on which an expression failed, which gave null.
+    pub failed_rows: RecordBatch,
+    /// Where, and why.
+    pub failed: Vec<BadRow>,
+}
+
 /// Applies `prepare`. Rows on which an expression fails are returned apart.
-pub(super) fn prepare(parts: &Parts, layout: &Layout, batch: ReadBatch) -> Result<(RecordBatch, Vec<BadRow>)> {
+pub(super) fn prepare(parts: &Parts, layout: &Layout, batch: ReadBatch) -> Result<Preparing> {
     let rows = batch.rows.num_rows();
     let mut columns: Vec<(Column, ArrayRef)> =
         parts.read.columns().iter().cloned().zip(batch.rows.columns().iter().cloned()).collect();
@@ -114,9 +123,11 @@ pub(super) fn prepare(parts: &Parts, layout: &Layout, batch: ReadBatch) -> Resul
     arrays.push(Arc::new(StringArray::new_null(rows)));
     let staged = RecordBatch::try_new(layout.schema.clone(), arrays)?;
     if bad.is_empty() {
-        return Ok((staged, bad));
+        return Ok(Preparing { failed_rows: staged.slice(0, 0), rows: staged, failed: bad });
     }
-    Ok((filter_record_batch(&staged, &BooleanArray::from(good))?, bad))
+    let good = BooleanArray::from(good);
+    let failed_rows = filter_record_batch(&staged, &not(&good)?)?;
+    Ok(Preparing { rows: filter_record_batch(&staged, &good)?, failed_rows, failed: bad })
 }
 
 fn assemble(columns: &[(Column, ArrayRef)], numbers: &Int64Array) -> Result<RecordBatch> {

@@ -1,10 +1,11 @@
 use std::fs::File;
-use std::io;
-use std::path::Path;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{Int64Builder, RecordBatch, StringBuilder};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use karat_core::{Digest, DigestWriter};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -26,19 +27,32 @@ impl Quarantine {
         self.0.batches()
     }
 
-    /// Writes them to a Parquet file that appears whole or not at all.
-    pub fn write(&self, path: &Path) -> Result<()> {
-        let io_error = |error: io::Error| QueryError::Io { path: path.display().to_string(), error };
-        let parent = path.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(parent).map_err(io_error)?;
-        let file = tempfile::NamedTempFile::new_in(parent).map_err(io_error)?;
+    /// Writes them to a Parquet file in `folder`, whole or not at all. It is named by its content: the same rows are one
+    /// file, whoever keeps them apart, and no file is ever written over by another.
+    pub fn write(&self, folder: &Path) -> Result<PathBuf> {
+        let io_error = |error: io::Error| QueryError::Io { path: folder.display().to_string(), error };
+        std::fs::create_dir_all(folder).map_err(io_error)?;
+        let file = tempfile::NamedTempFile::new_in(folder).map_err(io_error)?;
         write_parquet(self, file.as_file()).map_err(|error| match error {
             WriteError::Parquet(error) => io_error(io::Error::other(error)),
             WriteError::Query(error) => error,
         })?;
         file.as_file().sync_all().map_err(io_error)?;
-        file.persist(path).map_err(|error| io_error(error.error))?;
-        Ok(())
+        let path = folder.join(format!("{}.parquet", digest_of(file.path()).map_err(io_error)?.short()));
+        file.persist(&path).map_err(|error| io_error(error.error))?;
+        Ok(path)
+    }
+}
+
+fn digest_of(path: &Path) -> io::Result<Digest> {
+    let mut file = File::open(path)?;
+    let mut digest = DigestWriter::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(digest.finish()),
+            read => digest.update(&buffer[..read]),
+        }
     }
 }
 

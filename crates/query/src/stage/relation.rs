@@ -20,7 +20,7 @@ pub(super) async fn load(engine: &Engine, plan: &SourcePlan, tables: &Tables) ->
         let Test::Relation { source, references, data_type, .. } = &rule.test else { continue };
         let Some(table) = tables.get(source) else {
             let problem = format!("source `{source}` has no rows to compare with yet; ingest it first");
-            return Err(QueryError::source(&plan.0.source.name, format!("contract.{}", rule.index), problem));
+            return Err(QueryError::source(&plan.0.source.name, format!("contract[{}].source", rule.index), problem));
         };
         let mut keys = KeySet::default();
         let converter = converter(*data_type)?;

@@ -93,7 +93,7 @@ impl CompiledRule {
         columns: &Schema,
         upstream: &BTreeMap<Name, Schema>,
     ) -> Result<CompiledRule> {
-        let at = format!("contract.{index}");
+        let at = format!("contract[{index}]");
         let problem = |field: &str, text: String| QueryError::source(source, format!("{at}.{field}"), text);
         let place = |name: &str, field: &str| -> Result<(usize, DataType)> {
             let column = find_column(source, columns, name, &format!("{at}.{field}"))?;
@@ -126,14 +126,17 @@ impl CompiledRule {
             }
             Check::Range { column, min, max } => {
                 let (place, data_type) = place(column, "column")?;
-                let bound = |json: &Option<serde_json::Value>, field| match json {
-                    Some(json) => match json.as_str().filter(|_| data_type.is_time()).and_then(Moment::parse) {
-                        Some(moment) => Ok((Bound::Moving(moment), json.as_str().unwrap_or_default().to_owned())),
-                        None => {
-                            parse(json, data_type, field).map(|value| (Bound::Fixed(value.clone()), value.to_string()))
-                        }
-                    },
-                    None => Ok((Bound::Fixed(Value::Null), String::new())),
+                let bound = |json: &Option<serde_json::Value>, field: &str| -> Result<(Bound, String)> {
+                    let Some(json) = json else { return Ok((Bound::Fixed(Value::Null), String::new())) };
+                    if let Some(moment) = json.as_str().filter(|_| data_type.is_time()).and_then(Moment::parse) {
+                        return Ok((Bound::Moving(moment), json.as_str().unwrap_or_default().to_owned()));
+                    }
+                    if let Some(whole) = whole_bound(json, data_type, field) {
+                        return Ok((Bound::Fixed(whole), json.to_string()));
+                    }
+                    let value = parse(json, data_type, field)?;
+                    let words = value.to_string();
+                    Ok((Bound::Fixed(value), words))
                 };
                 let ((min, low), (max, high)) = (bound(min, "min")?, bound(max, "max")?);
                 let reason = match (min.is_open(), max.is_open()) {
@@ -310,6 +313,15 @@ impl CompiledRule {
             }
         }
     }
+}
+
+/// A fraction as a bound of an int: the least or the greatest int within it.
+fn whole_bound(json: &serde_json::Value, data_type: DataType, field: &str) -> Option<Value> {
+    if data_type != DataType::Int || json.as_i64().is_some() {
+        return None;
+    }
+    let bound = json.as_f64()?;
+    Some(Value::Int(if field == "min" { bound.ceil() } else { bound.floor() } as i64))
 }
 
 fn rows(len: usize, fails: impl Fn(usize) -> bool) -> Vec<usize> {

@@ -211,15 +211,15 @@ async fn mistakes_in_a_contract_are_told_with_their_place() {
     let error = |rule: Json| world.plan(&loans(json!([rule]))).err().unwrap().to_string();
     assert_eq!(
         error(json!({"check": "range", "column": "amuont", "min": 0})),
-        "source `loans`, contract.0.column: there is no column `amuont`; did you mean `amount`?"
+        "source `loans`, contract[0].column: there is no column `amuont`; did you mean `amount`?"
     );
     assert_eq!(
         error(json!({"check": "range", "column": "day", "min": 3})),
-        "source `loans`, contract.0.min: 3 is not a date"
+        "source `loans`, contract[0].min: 3 is not a date"
     );
-    assert!(error(json!({"check": "pattern", "column": "status", "pattern": "("})).contains("contract.0.pattern"));
+    assert!(error(json!({"check": "pattern", "column": "status", "pattern": "("})).contains("contract[0].pattern"));
     assert!(error(json!({"check": "expression", "sql": "amount + 1"})).contains("where true or false is needed"));
-    assert!(error(json!({"check": "unique", "columns": ["id"], "action": "set_null"})).contains("contract.0.action"));
+    assert!(error(json!({"check": "unique", "columns": ["id"], "action": "set_null"})).contains("contract[0].action"));
     assert!(error(json!({"check": "row_count", "min": 1})).contains("`warn` or `fail`"));
     assert!(error(json!({"check": "relation", "column": "id", "source": "x"})).contains("there is no source `x`"));
 }
@@ -228,8 +228,13 @@ async fn mistakes_in_a_contract_are_told_with_their_place() {
 async fn quarantine_becomes_a_parquet_file() {
     let world = world("1,x,ok,\n2,20,ok,\n").await;
     let staged = world.stage(&loans(json!([]))).await;
-    let path = world.root().join("quarantine/loans.parquet");
-    staged.quarantine.write(&path).unwrap();
+    let folder = world.root().join("quarantine/loans");
+    let path = staged.quarantine.write(&folder).unwrap();
+    // The same rows are one file; others are another.
+    assert_eq!(world.stage(&loans(json!([]))).await.quarantine.write(&folder).unwrap(), path);
+    let rule = json!([{"check": "range", "column": "amount", "min": 30}]);
+    assert_ne!(world.stage(&loans(rule)).await.quarantine.write(&folder).unwrap(), path);
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 2);
     let reader =
         parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(&path).unwrap());
     let batches: Vec<_> = reader.unwrap().build().unwrap().collect::<Result<_, _>>().unwrap();
@@ -351,4 +356,19 @@ async fn a_relation_bears_a_share_of_misses() {
         assert_eq!(report.rules[1].examined, kept);
         assert_eq!(report.rules[0].examples[1].line, 102);
     }
+}
+
+#[tokio::test]
+async fn fractions_bound_whole_numbers_by_those_within() {
+    let world = World::new().await;
+    world.write("n.csv", "n\n-1\n0\n1\n2\n3\n");
+    let numbers =
+        |rule: Json| source(json!({"name": "n", "path": "n.csv", "columns": [["n", "int"]], "contract": [rule]}));
+    let staged = world.stage(&numbers(json!({"check": "range", "column": "n", "min": 0.5, "max": 2.5}))).await;
+    assert_eq!(crate::world::accepted(&staged), ["1|3", "2|4"]);
+    assert_eq!(staged.report.rules[0].reason, "outside 0.5 to 2.5");
+    let staged = world.stage(&numbers(json!({"check": "range", "column": "n", "min": -0.5, "max": 1e30}))).await;
+    assert_eq!(crate::world::accepted(&staged), ["0|2", "1|3", "2|4", "3|5"]);
+    let staged = world.stage(&numbers(json!({"check": "range", "column": "n", "min": -1.0, "max": -0.5}))).await;
+    assert_eq!(crate::world::accepted(&staged), ["-1|1"]);
 }

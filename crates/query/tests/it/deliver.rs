@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use karat_core::Instant;
 use karat_project::spec::Source;
-use karat_query::{Delivered, Table, Tables};
+use karat_query::{Delivered, QueryError, Redefined, Table, Tables};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -25,6 +25,18 @@ fn rows_source(delivery: &str) -> Source {
         json.as_object_mut().unwrap().remove("keys");
     }
     source(json)
+}
+
+/// The same files by another definition: it happened when it was known, and every value is one more.
+fn redefined() -> Source {
+    let mut source = rows_source("full");
+    source.columns["event"] = serde_json::from_value(json!({"type": "timestamp", "from": "known"})).unwrap();
+    source.prepare.insert("value".to_owned(), "value + 1".to_owned());
+    source
+}
+
+fn as_redefined(row: &Row) -> Row {
+    Row { value: row.value + 1, event: row.known, ..row.clone() }
 }
 
 fn line(key: u8, row: &Row) -> String {
@@ -49,8 +61,8 @@ fn told(delivered: &Delivered) -> Told {
     }
 }
 
-async fn records(world: &World, source: &Source) -> Vec<HistoryRecord> {
-    let Some(snapshot) = world.snapshot(source).await else { return Vec::new() };
+async fn records(world: &World, source: &Source, up_to: Option<u64>) -> Vec<HistoryRecord> {
+    let Some(snapshot) = world.history.snapshot(&source.name, up_to).await.unwrap() else { return Vec::new() };
     let plan = world.plan(source).unwrap();
     let mut tables = Tables::new();
     tables.insert("h", Table::history(plan.schema(), snapshot));
@@ -77,7 +89,11 @@ async fn agrees(world: &World, source: &Source, model: &Model) -> Result<(), Tes
     let current: Vec<String> =
         model.current().iter().map(|(key, row)| format!("{key}|{}|{}", row.entity, row.value)).collect();
     prop_assert_eq!(world.current(source, "id, entity, value").await, current);
-    let records = records(world, source).await;
+    agrees_up_to(world, source, model, None).await
+}
+
+async fn agrees_up_to(world: &World, source: &Source, model: &Model, up_to: Option<u64>) -> Result<(), TestCaseError> {
+    let records = records(world, source, up_to).await;
     for as_of in 0..5 {
         for known_at in (0..8).chain([20]) {
             let wanted: Vec<(u8, Row)> = model.visible(as_of, known_at).into_iter().collect();
@@ -116,6 +132,66 @@ proptest! {
                 prop_assert_eq!(again.commit, None);
                 prop_assert_eq!(again.counts.unchanged, rows.len() as u64);
                 prop_assert_eq!(world.snapshot(&source).await.map_or(0, |snapshot| snapshot.commit), model.commits);
+            }
+            Ok(())
+        })?;
+    }
+
+    /// In the middle of a history the source says otherwise when its rows happened and what is in them.
+    #[test]
+    fn a_history_begins_anew_where_its_rows_are_defined_otherwise(
+        before in proptest::collection::vec(proptest::collection::btree_map(0..5u8, row(), 0..5), 1..4),
+        after in proptest::collection::vec(proptest::collection::btree_map(0..5u8, row(), 0..5), 1..4),
+        repeats in any::<bool>(),
+    ) {
+        block_on(async {
+            let (world, old, mut model) = (World::new().await, rows_source("full"), Model::default());
+            let write = |rows: &BTreeMap<u8, Row>| {
+                world.write("rows.csv", HEADER.to_owned() + &rows.iter().map(|(k, r)| line(*k, r)).collect::<String>());
+            };
+            for (index, rows) in before.iter().enumerate() {
+                write(rows);
+                prop_assert_eq!(told(&world.ingest(&old, day(2 + index as i64)).await), model.full(rows, 2 + index as i64));
+            }
+            let (old_model, commits) = (model, world.snapshot(&old).await.map_or(0, |snapshot| snapshot.commit));
+            let new = redefined();
+            let mut after = after.clone();
+            if repeats {
+                after[0] = before[before.len() - 1].clone();
+            }
+            let mut model = old_model.anew();
+            for (index, rows) in after.iter().enumerate() {
+                let at = 10 + index as i64;
+                write(rows);
+                let rows: BTreeMap<u8, Row> = rows.iter().map(|(key, row)| (*key, as_redefined(row))).collect();
+                if index == 0 && commits > 0 {
+                    // Only a history of one delivery, which comes again, begins anew by itself.
+                    let newest = world.snapshot(&old).await.unwrap();
+                    let settled = newest.first == newest.commit && newest.delivery == world.stage(&new).await.delivery;
+                    match world.try_take(&new, day(at), Redefined::Settled).await {
+                        Ok(delivered) => {
+                            prop_assert!(settled);
+                            prop_assert!(delivered.anew.is_some());
+                            prop_assert_eq!(told(&delivered), model.full(&rows, at));
+                        }
+                        Err(error) => {
+                            prop_assert!(!settled, "{}", error);
+                            prop_assert!(matches!(error, QueryError::Redefined { .. }), "{}", error);
+                            agrees_up_to(&world, &old, &old_model, None).await?;
+                            let delivered = world.try_take(&new, day(at), Redefined::Rebuild).await.unwrap();
+                            prop_assert_eq!(told(&delivered), model.full(&rows, at));
+                        }
+                    }
+                    model.commits = commits + 1;
+                } else {
+                    prop_assert_eq!(told(&world.ingest(&new, day(at)).await), model.full(&rows, at));
+                }
+                prop_assert_eq!(world.snapshot(&new).await.map_or(0, |snapshot| snapshot.commit), model.commits);
+                agrees(&world, &new, &model).await?;
+                if commits > 0 {
+                    agrees_up_to(&world, &old, &old_model, Some(commits)).await?;
+                }
+                prop_assert_eq!(world.ingest(&new, day(at + 1)).await.commit, None);
             }
             Ok(())
         })?;
@@ -308,4 +384,143 @@ async fn a_delivery_larger_than_memory_gives_the_same_history() {
         seen.push(crate::world::printed(&batches));
     }
     assert_eq!(seen[0], seen[1]);
+}
+
+#[tokio::test]
+async fn rows_of_known_files_that_were_quarantined_come_in_later() {
+    let world = World::new().await;
+    world.write("log/a.csv", "value\n1\n7\n2\n");
+    world.write("log/b.csv", "value\n1\n7\n2\n");
+    let log = |max: u8| {
+        source(json!({
+            "name": "log", "path": "log/*.csv", "columns": [["value", "int"]],
+            "contract": [{"check": "range", "column": "value", "max": max}],
+        }))
+    };
+    let first = world.ingest(&log(5), day(1)).await.counts;
+    // The second file has the content of the first: it is the same file.
+    assert_eq!((first.new, first.unchanged, first.quarantined), (2, 2, 2));
+    let second = world.ingest(&log(9), day(2)).await.counts;
+    assert_eq!((second.new, second.unchanged, second.quarantined), (1, 5, 0));
+    assert_eq!(world.current(&log(9), "value").await, ["1", "2", "7"]);
+    assert_eq!(world.ingest(&log(9), day(3)).await.commit, None);
+}
+
+/// What is said of a change, and what is none.
+#[tokio::test]
+async fn definitions_differ_by_what_can_change_a_row() {
+    use karat_query::RowsDefinition;
+    let mut world = World::new().await;
+    world.write("a.csv", "id,day,amount,unit\n");
+    let upstream = BTreeMap::new();
+    let base = json!({
+        "name": "a", "path": "a.csv", "keys": ["id"], "event_time": "day",
+        "columns": [["id", "int"], ["day", "date"], ["amount", "float"], ["unit", "text"]],
+        "prepare": [["euros", "amount * 2"], ["many", "euros > 10"]],
+    });
+    let changed = |change: serde_json::Value| {
+        let mut json = base.clone();
+        json.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        source(json)
+    };
+    let definition = |source: &Source| RowsDefinition::of(&world.plan(source).unwrap(), &upstream);
+    let old = definition(&source(base.clone()));
+    let changes = |change: serde_json::Value| definition(&changed(change)).changes_since(&old).join("; ");
+    let none = [
+        json!({"description": "words", "owner": "me"}),
+        json!({"contract": [{"check": "not_null", "column": "amount"}, {"check": "row_count", "min": 1, "action": "fail"}]}),
+        json!({"drop": ["unit"]}),
+        json!({"include_as_of": true}),
+        json!({"path": "b*.csv"}),
+    ];
+    for change in none {
+        assert_eq!(changes(change.clone()), "", "{change}");
+    }
+    let some = [
+        (json!({"time_zone": "Europe/Prague"}), "time_zone: UTC -> Europe/Prague"),
+        (json!({"keys": ["id", "unit"]}), "identity: id -> id, unit"),
+        (json!({"delivery": "changes"}), "delivery: full -> changes"),
+        (json!({"known_time": "day"}), "known_time: none -> day"),
+        (
+            json!({"prepare": [["euros", "amount * 3"], ["many", "euros > 10"]]}),
+            "euros: `amount * 2` -> `amount * 3`; column many",
+        ),
+        (
+            json!({"contract": [{"check": "allowed", "column": "unit", "values": ["kg"], "action": "set_null"}]}),
+            "set_null on unit",
+        ),
+        (
+            json!({"prepare": [["euros", "amount * 2"], ["many", "euros > 10"], ["few", "euros < 10"]]}),
+            "column few is new",
+        ),
+        (json!({"csv": {"decimal": ","}}), "csv"),
+    ];
+    for (change, said) in some {
+        assert_eq!(changes(change.clone()), said, "{change}");
+    }
+    // A column that is left out comes back only by a rebuild: the rows meanwhile have none.
+    assert_eq!(old.changes_since(&definition(&changed(json!({"drop": ["unit"]})))), ["column unit is new"]);
+
+    // A query is made of the columns that it uses.
+    world.write("rows.csv", "");
+    let sql = source(
+        json!({"name": "s", "keys": ["id"], "sql": "SELECT id, count(*) AS n, sum(euros) AS total FROM a GROUP BY id"}),
+    );
+    let of_query = |world: &World, above: &Source| {
+        RowsDefinition::of(
+            &world.plan(&sql).unwrap(),
+            &BTreeMap::from([(above.name.clone(), RowsDefinition::of(&world.plan(above).unwrap(), &upstream))]),
+        )
+    };
+    let first = source(base.clone());
+    world.upstream.insert(first.name.clone(), world.plan(&first).unwrap().schema().clone());
+    let before = of_query(&world, &first);
+    let unused = changed(json!({"prepare": [["euros", "amount * 2"], ["many", "euros > 99"]]}));
+    let used = changed(json!({"prepare": [["euros", "amount * 9"], ["many", "euros > 10"]]}));
+    assert_eq!(of_query(&world, &unused).changes_since(&before), Vec::<String>::new());
+    assert_eq!(of_query(&world, &used).changes_since(&before), ["rows of a"]);
+}
+
+/// The key was delivered, in whatever state: only one that is missing is removed.
+#[tokio::test]
+async fn a_quarantined_row_takes_away_no_other() {
+    let world = World::new().await;
+    let source = source(json!({
+        "name": "c", "path": "c.csv", "keys": ["id"], "event_time": "day",
+        "columns": [["id", {"type": "int", "from": "ID"}], ["day", "date"], ["v", "int"], ["text", "text"]],
+        "prepare": [["number", "CAST(text AS BIGINT)"]],
+        "contract": [{"check": "range", "column": "v", "min": 0}],
+    }));
+    world.write("c.csv", "ID,day,v,text\n1,2021-01-01,1,1\n2,2021-01-01,1,1\n3,2021-01-01,1,1\n4,2021-01-01,1,1\n5,2021-01-01,1,1\n6,2021-01-01,1,1\n");
+    assert_eq!(world.ingest(&source, day(20_000)).await.counts.new, 6);
+    // By the contract, without its time, where `prepare` fails, unreadable; 6 is missing, 7 was never there.
+    world.write("c.csv", "ID,day,v,text\n1,2021-01-01,1,1\n2,2021-01-01,-1,1\n3,,1,1\n4,2021-01-01,1,x\n5,2021-01-01,much,1\n7,2021-01-01,-1,1\n");
+    let counts = world.ingest(&source, day(20_001)).await.counts;
+    assert_eq!((counts.unchanged, counts.removed, counts.kept, counts.quarantined), (1, 1, 4, 5));
+    assert_eq!(world.current(&source, "id, v").await, ["1|1", "2|1", "3|1", "4|1", "5|1"]);
+    assert_eq!(world.ingest(&source, day(20_002)).await.commit, None);
+}
+
+/// As many partitions as one row needs, then rows for many.
+#[tokio::test]
+async fn a_history_that_began_small_is_compared_in_slices() {
+    let world = World::with_memory(64 << 20).await;
+    let source =
+        source(json!({"name": "g", "path": "g.csv", "keys": ["id"], "columns": [["id", "int"], ["v", "int"]]}));
+    world.write("g.csv", "id,v\n7,7\n");
+    world.ingest(&source, day(1)).await;
+    let rows: String = (0..620_000).map(|id| format!("{id},{}\n", id % 97)).collect();
+    world.write("g.csv", format!("id,v\n{rows}"));
+    let counts = world.ingest(&source, day(2)).await.counts;
+    assert_eq!((counts.new, counts.unchanged), (619_999, 1));
+    let changed = rows.replacen("\n9,9\n", "\n9,8\n", 1).replacen("\n11,11\n", "\n", 1);
+    world.write("g.csv", format!("id,v\n{changed}"));
+    let counts = world.ingest(&source, day(3)).await.counts;
+    assert_eq!((counts.revised, counts.removed, counts.unchanged), (1, 1, 619_998));
+    assert_eq!(world.snapshot(&source).await.unwrap().partitions, 1);
+    let sql = "SELECT count(*), sum(v) FROM t";
+    let mut tables = Tables::new();
+    tables.insert("t", Table::current(world.plan(&source).unwrap().shape(), world.snapshot(&source).await));
+    let sum: i64 = (0..620_000).map(|id| id % 97).sum::<i64>() - 1 - 11;
+    assert_eq!(world.query(sql, &tables).await, [format!("619999|{sum}")]);
 }

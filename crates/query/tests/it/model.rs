@@ -66,6 +66,11 @@ impl Model {
         self.count(told)
     }
 
+    /// As if nothing had been delivered before; what is committed next is a commit like any other.
+    pub fn anew(&self) -> Model {
+        Model { keys: BTreeMap::new(), commits: self.commits }
+    }
+
     /// Rows in the order delivered; None for a row that removes its key, known from the day given.
     pub fn changes(&mut self, rows: &[(u8, i64, Option<Row>)]) -> Told {
         let mut told = Told::default();

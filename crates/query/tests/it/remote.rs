@@ -59,11 +59,13 @@ fn objects_are_read_as_files_are() {
     }
     let test = "remote::objects_are_read_as_files_are";
     let Some(python) = karat_test_support::test_python() else {
+        assert!(std::env::var_os("CI").is_none(), "CI sets it up: scripts/setup tests");
         eprintln!("SKIPPED {test}: no KARAT_TEST_PYTHON (`scripts/setup tests` makes it)");
         return;
     };
     let has_moto = Command::new(&python).args(["-c", "import moto.server"]).stderr(Stdio::null()).status().unwrap();
     if !has_moto.success() {
+        assert!(std::env::var_os("CI").is_none(), "CI sets it up: scripts/setup tests");
         eprintln!("SKIPPED {test}: {} has no moto (`scripts/setup tests` installs it)", python.display());
         return;
     }
@@ -96,6 +98,10 @@ put('big.csv', b'id,name\\n' + b''.join(b'%d,somebody\\n' % n for n in range(300
 out = io.BytesIO()
 pq.write_table(pa.table({'id': [7], 'name': ['Eve']}), out)
 put('p.parquet', out.getvalue())
+out = io.BytesIO()
+pq.write_table(pa.table({'column_%d' % n: [n] for n in range(3000)}), out)
+put('wide.parquet', out.getvalue())
+put('no.parquet', b'id,name' * 50000)
 ";
     let filled = Command::new(&python).args(["-c", fill]).envs(variables).output().unwrap();
     assert!(filled.status.success(), "{}", String::from_utf8_lossy(&filled.stderr));
@@ -113,6 +119,11 @@ async fn objects() {
     assert_eq!(world.stage(&people(json!("s3://lake/big.csv"))).await.report.accepted, 300_000);
     let parquet = source(json!({"name": "p", "path": "s3://lake/p.parquet", "keys": ["id"]}));
     assert_eq!(accepted(&world.stage(&parquet).await), ["7|Eve|1"]);
+    // What its end says is more than what is asked for first.
+    let wide = source(json!({"name": "p", "path": "s3://lake/wide.parquet", "keys": ["column_7"]}));
+    assert_eq!(world.plan(&wide).unwrap().schema().columns().len(), 3000);
+    let no = source(json!({"name": "p", "path": "s3://lake/no.parquet", "keys": ["id"]}));
+    assert!(world.plan(&no).err().unwrap().to_string().contains("s3://lake/no.parquet: cannot be read as Parquet"));
     let looks = world.plan(&people(json!("s3://lake/in/*/*.csv"))).unwrap().looks().unwrap().unwrap();
     assert_eq!(looks.keys().collect::<Vec<_>>(), ["s3://lake/in/2021/a.csv", "s3://lake/in/2022/c.csv"]);
     for (path, message) in [
@@ -208,6 +219,7 @@ async fn tables_and_queries_of_postgresql_are_read() {
     let database = match Database::start(&karat_test_support::temp_dir().keep()) {
         Ok(database) => database,
         Err(why) => {
+            assert!(std::env::var_os("CI").is_none(), "CI sets it up: scripts/setup tests");
             eprintln!("SKIPPED remote::tables_and_queries_of_postgresql_are_read: {why}");
             return;
         }

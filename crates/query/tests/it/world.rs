@@ -12,8 +12,8 @@ use karat_history::{History, Snapshot};
 use karat_metadata::Metadata;
 use karat_project::spec::Source;
 use karat_query::{
-    Delivered, Engine, EngineOptions, NoProgress, Occasion, QueryError, SourcePlan, Staged, Table, Tables, deliver,
-    stage,
+    Delivered, Engine, EngineOptions, NoProgress, Occasion, QueryError, Redefined, RowsDefinition, SourcePlan, Staged,
+    Table, Tables, Taking, deliver, stage,
 };
 use serde_json::Value as Json;
 use tempfile::TempDir;
@@ -87,8 +87,14 @@ impl World {
     }
 
     pub async fn try_ingest(&self, source: &Source, at: Instant) -> Result<Delivered, QueryError> {
-        let staged = self.try_stage(source).await?;
-        deliver(&self.engine, &self.plan(source)?, &staged, &self.history, at).await
+        self.try_take(source, at, Redefined::Settled).await
+    }
+
+    pub async fn try_take(&self, source: &Source, at: Instant, redefined: Redefined) -> Result<Delivered, QueryError> {
+        let (plan, staged) = (self.plan(source)?, self.try_stage(source).await?);
+        let definition = RowsDefinition::of(&plan, &BTreeMap::new());
+        let taking = Taking { at, definition, redefined, quarantine: None };
+        deliver(&self.engine, &plan, &staged, &self.history, taking).await
     }
 
     pub async fn ingest(&self, source: &Source, at: Instant) -> Delivered {

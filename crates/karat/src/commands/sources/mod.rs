@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use karat_jobs::ingest::{self, Checked, Ingested};
+use karat_jobs::ingest::{self, Checked, Histories, Ingested};
 
 use super::{Context, exit};
 use crate::args::SourcesCommand;
@@ -30,10 +30,14 @@ pub async fn run(context: &Context, command: SourcesCommand) -> Result<ExitCode>
         SourcesCommand::Profile { name, output, model } => {
             profile::run(context, &workspace, &name, output.as_deref(), model.as_deref()).await
         }
-        SourcesCommand::Ingest { names } => {
-            let ingested = ingest::run(&workspace, &names).await?;
+        SourcesCommand::Ingest { names, rebuild } => {
+            let histories = if rebuild { Histories::Rebuilt } else { Histories::Kept };
+            let ingested = ingest::run(&workspace, &names, histories).await?;
             let root = workspace.project.root();
             context.output.print(&ingested, |ingested| {
+                if ingested.is_empty() {
+                    return "no source of this project keeps a history: there is nothing to ingest".to_owned();
+                }
                 ingested.iter().map(|one| human_ingested(one, root)).collect::<Vec<_>>().join("\n\n")
             })?;
             Ok(ExitCode::SUCCESS)
@@ -58,6 +62,7 @@ fn human_ingested(ingested: &Ingested, root: &Path) -> String {
         (counts.new, "new"),
         (counts.revised, "revised"),
         (counts.removed, "removed"),
+        (counts.kept, "kept as they were, their rows being quarantined"),
         (counts.superseded, "superseded"),
         (counts.unchanged, "unchanged"),
     ]
@@ -78,6 +83,8 @@ fn human_ingested(ingested: &Ingested, root: &Path) -> String {
         indent(&rows(&ingested.report)),
         indent(&format!("{commit}: {}", changed.join(", "))),
     ];
+    lines.extend(ingested.anew.iter().map(|why| indent(&format!("the history was written anew: {why}"))));
+    lines.extend(ingested.warnings.iter().map(|warning| indent(warning)));
     lines.extend(report::rules(&ingested.report).map(|rules| indent(&rules)));
     lines.extend(left_out(&ingested.report).into_iter().map(|line| indent(&line)));
     if let Some(quarantine) = &ingested.quarantine {
