@@ -34,6 +34,9 @@ pub enum QueryError {
     Memory(String),
     #[error(transparent)]
     History(#[from] karat_history::HistoryError),
+    /// What a table's rows could not be read for, as it was told on its way through a plan.
+    #[error("{message}")]
+    Reading { kind: ErrorKind, message: String },
     #[error("temporary files: {0}")]
     Temporary(std::io::Error),
     #[error("internal: {0}")]
@@ -53,6 +56,7 @@ impl QueryError {
                 ErrorKind::Refused
             }
             QueryError::History(error) => error.kind(),
+            QueryError::Reading { kind, .. } => *kind,
             QueryError::Internal(_) => ErrorKind::Internal,
         }
     }
@@ -79,8 +83,13 @@ impl From<datafusion::error::DataFusionError> for QueryError {
             // What did not fit memory did not fit the disk either.
             E::IoError(error) => return QueryError::Temporary(std::io::Error::new(error.kind(), error.to_string())),
             E::External(inner) => {
-                if let Some(history) = inner.downcast_ref::<karat_history::HistoryError>() {
-                    return QueryError::Internal(format!("history: {history}"));
+                let reading =
+                    |kind, error: &dyn std::error::Error| QueryError::Reading { kind, message: error.to_string() };
+                if let Some(error) = inner.downcast_ref::<QueryError>() {
+                    return reading(error.kind(), error);
+                }
+                if let Some(error) = inner.downcast_ref::<karat_history::HistoryError>() {
+                    return reading(error.kind(), error);
                 }
             }
             _ => {}
