@@ -42,7 +42,9 @@ enum State<'s> {
 /// The prediction log, which has one writer: the first thing a server opens, so that a second one is told before it does
 /// anything else.
 pub fn open_log(workspace: &Workspace) -> Result<Log> {
-    let opened = Log::open(workspace.predictions(), LogOptions::default(), Arc::new(PredictionEncoder));
+    let place = workspace.predictions();
+    let encoder = PredictionEncoder::beside(&place);
+    let opened = Log::open(place, LogOptions::default(), Arc::new(encoder));
     opened.map_err(|error| {
         let context = match &error {
             HistoryError::Locked { holder, .. } => {

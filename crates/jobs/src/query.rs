@@ -82,19 +82,19 @@ fn predictions(workspace: &Workspace) -> Table {
         if !folder.exists() {
             return Ok(Box::new(std::iter::empty()) as Batches);
         }
-        let mut payloads = log::read(&folder)?;
-        Ok(Box::new(std::iter::from_fn(move || encoded(&mut payloads).transpose())))
+        let (mut payloads, encoder) = (log::read(&folder)?, PredictionEncoder::beside(&folder));
+        Ok(Box::new(std::iter::from_fn(move || encoded(&mut payloads, &encoder).transpose())))
     })
 }
 
 /// The next records of the log; `None` at its end.
-fn encoded(payloads: &mut log::Payloads) -> Result<Option<RecordBatch>, QueryError> {
+fn encoded(payloads: &mut log::Payloads, encoder: &PredictionEncoder) -> Result<Option<RecordBatch>, QueryError> {
     let chunk: Vec<Vec<u8>> = payloads.by_ref().take(BATCH_RECORDS).collect::<Result<_, _>>()?;
     if chunk.is_empty() {
         return Ok(None);
     }
     let chunk: Vec<&[u8]> = chunk.iter().map(AsRef::as_ref).collect();
-    let batch = PredictionEncoder.encode(&chunk).map_err(|error| QueryError::Internal(error.to_string()))?;
+    let batch = encoder.encode(&chunk).map_err(|error| QueryError::Internal(error.to_string()))?;
     Ok(Some(batch))
 }
 

@@ -5,7 +5,9 @@ use arrow::array::{AsArray, Int64Array};
 use karat_core::{PredictionId, Value};
 use karat_features::Spine;
 use karat_history::log;
-use karat_serving::{Difference, FromHistory, PredictionRecord, Reason, arithmetic, gave_reasons, history, reasons_of};
+use karat_serving::{
+    Difference, FromHistory, PredictionRecord, Reason, RecordReader, arithmetic, gave_reasons, history, reasons_of,
+};
 use serde::Serialize;
 
 use crate::training_set::as_of_pass;
@@ -80,15 +82,10 @@ pub async fn run(workspace: &Workspace, prediction: &str) -> Result<Replayed> {
 
 /// Ids sort by time, and so does the log; still every payload is looked at, so that none is missed.
 fn find(workspace: &Workspace, id: PredictionId) -> Result<PredictionRecord> {
-    let wanted = id.to_string();
+    let reader = RecordReader::beside(workspace.predictions());
     for payload in log::read(workspace.predictions())? {
-        let payload = payload?;
-        // The id stands in the payload as text: most payloads need not be parsed.
-        if payload.windows(wanted.len()).any(|window| window == wanted.as_bytes()) {
-            let record = PredictionRecord::from_payload(&payload).map_err(anyhow::Error::msg)?;
-            if record.prediction_id == id {
-                return Ok(record);
-            }
+        if let Some(record) = reader.read_if(&payload?, id).map_err(anyhow::Error::msg)? {
+            return Ok(record);
         }
     }
     bail!(NotFound(format!("no prediction {id} is in the log of this project")))

@@ -13,8 +13,9 @@ use metrics::Counter;
 use crate::decision::{Decided, Decision};
 use crate::gate::{Gate, Turn, Until};
 use crate::reasons::{Explained, because};
+use crate::record::{self, SchemaId};
 use crate::request::{Body, Subject};
-use crate::{ServingError, ServingModel, quality, record};
+use crate::{ServingError, ServingModel, quality};
 
 /// What a decision is thought to take before there was one.
 const FIRST_GUESS_NANOS: u64 = 50_000;
@@ -36,7 +37,7 @@ pub struct Endpoint {
     /// Why there is no version, where one should be.
     failure: ArcSwapOption<String>,
     gate: Arc<Gate>,
-    /// What one decision takes, in nanoseconds: a moving average.
+    /// What one decision usually takes, in nanoseconds.
     usual_nanos: AtomicU64,
 }
 
@@ -44,6 +45,8 @@ pub struct Endpoint {
 #[derive(Debug)]
 pub(crate) struct Serving {
     pub(crate) model: Arc<ServingModel>,
+    /// Of the records of its decisions.
+    schema: SchemaId,
     /// By label; made when first counted, as the process's recorder may come after the endpoint.
     predictions: OnceLock<[Counter; 2]>,
 }
@@ -92,10 +95,13 @@ impl Endpoint {
         &self.parts.spec
     }
 
-    /// Requests that began before finish with the version they began with.
-    pub fn set_model(&self, model: Option<Arc<ServingModel>>) {
+    /// Answers with this version from now on; requests that began before finish with the version they began with. May wait
+    /// for the disk: what the log's records will refer to is kept first.
+    pub fn serve(&self, model: Arc<ServingModel>) -> Result<(), ServingError> {
+        let schema = SchemaId::keep(&self.parts.log, &self.parts.spec.name, &model)?;
         self.failure.store(None);
-        self.serving.store(model.map(|model| Arc::new(Serving { model, predictions: OnceLock::new() })));
+        self.serving.store(Some(Arc::new(Serving { model, schema, predictions: OnceLock::new() })));
+        Ok(())
     }
 
     /// There should be a version, and this is why there is none.
@@ -173,7 +179,7 @@ impl Endpoint {
 
     /// The decisions as the log keeps them.
     pub fn records(&self, decided: &Decided) -> Result<Records, ServingError> {
-        Ok(record::write(&self.parts.spec, decided)?)
+        Ok(record::write(decided.serving.schema, decided)?)
     }
 
     /// Puts the records into the log; they are there when this resolves, all or none, as durable as the endpoint says.
@@ -214,8 +220,10 @@ impl Endpoint {
     fn note_time(&self, taken: Duration, decisions: usize) {
         let each = taken.as_nanos() as u64 / decisions.max(1) as u64;
         let before = self.usual_nanos.load(Ordering::Relaxed);
-        // A sixteenth of what is new; what two threads write at once is near enough.
-        self.usual_nanos.store(before - before / 16 + each / 16, Ordering::Relaxed);
+        // A step of a sixteenth towards what is new, which ends at the median: how long one took while the processor was
+        // given to others says nothing of the next. What two threads write at once is near enough.
+        let step = (before / 16).max(1);
+        self.usual_nanos.store(if each > before { before + step } else { before - step }, Ordering::Relaxed);
     }
 
     fn decide_one(

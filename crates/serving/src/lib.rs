@@ -29,6 +29,6 @@ pub use pinned::{Input, InputOrigin, Pinned, PinnedView, ReasonGroup};
 pub use quality::QaFailure;
 pub use read::{ReadView, read_view};
 pub use reasons::{Explained, Reason, ReasonText, ReasonValue, ReasonView, Which};
-pub use record::{PredictionEncoder, PredictionRecord, prediction_columns};
+pub use record::{PredictionEncoder, PredictionRecord, RecordReader, prediction_columns};
 pub use replay::{Difference, FromHistory, arithmetic, gave_reasons, history, reasons_of};
 pub use request::{Body, Subject};

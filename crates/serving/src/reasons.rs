@@ -108,7 +108,7 @@ impl ReasonSource {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Because {
     /// Place among the model's sources of reasons.
-    source: usize,
+    pub(crate) source: usize,
     pub contribution: f64,
 }
 

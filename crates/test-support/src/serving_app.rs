@@ -13,7 +13,7 @@ use karat_online::{LmdbOptions, LmdbStore};
 use karat_project::spec::{self, Entity, FeatureCheck, FeatureView, UnknownKey};
 use karat_serving::{
     Decided, Endpoint, EndpointParts, Input, InputOrigin, Pinned, PinnedView, PredictionEncoder, PredictionRecord,
-    ReasonGroup, ServingModel, StateNote, VersionName,
+    ReasonGroup, RecordReader, ServingModel, StateNote, VersionName,
 };
 
 pub const NOW: &str = "2021-10-01T00:00:00Z";
@@ -59,7 +59,7 @@ impl App {
     pub fn over(spec: spec::Endpoint, model: ServingModel, history: &RecordBatch) -> App {
         let app = App::unready(spec, model);
         app.materialize_from(history);
-        app.endpoint.set_model(Some(app.model.clone()));
+        app.endpoint.serve(app.model.clone()).unwrap();
         app
     }
 
@@ -71,7 +71,8 @@ impl App {
     fn unready(spec: spec::Endpoint, model: ServingModel) -> App {
         let dir = tempfile::tempdir().unwrap();
         let online = Arc::new(LmdbStore::open(dir.path().join("online"), LmdbOptions::default()).unwrap());
-        let log = Log::open(dir.path().join("log"), LogOptions::default(), Arc::new(PredictionEncoder)).unwrap();
+        let place = dir.path().join("log");
+        let log = Log::open(&place, LogOptions::default(), Arc::new(PredictionEncoder::beside(&place))).unwrap();
         let log = Arc::new(log);
         let endpoint = Endpoint::new(parts(spec, online.clone(), log.clone()));
         App { endpoint: Arc::new(endpoint), online, model: Arc::new(model), log, dir }
@@ -107,8 +108,14 @@ impl App {
 
     /// The log as another process reads it.
     pub fn logged(&self) -> Vec<PredictionRecord> {
+        let reader = self.reader();
         let payloads = log::read(self.dir.path().join("log")).unwrap();
-        payloads.map(|payload| PredictionRecord::from_payload(&payload.unwrap()).unwrap()).collect()
+        payloads.map(|payload| reader.read(&payload.unwrap()).unwrap()).collect()
+    }
+
+    /// Of the log's payloads.
+    pub fn reader(&self) -> RecordReader {
+        RecordReader::beside(self.dir.path().join("log"))
     }
 }
 

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use karat_core::Digest;
+
 use super::group::{Appending, Group, Open, Part};
 use super::keeper::Keeper;
 use super::rotate::Rotator;
 use super::segments::Repaired;
 use super::writer::Writer;
-use super::{Durability, LogOptions, RecordEncoder, Records, format, segments};
+use super::{Durability, LogOptions, RecordEncoder, Records, attachments, format, segments};
 use crate::HistoryError;
 use crate::durable::{Lock, temporary};
 
@@ -98,6 +100,12 @@ impl Log {
 
     pub fn dir(&self) -> &Path {
         self.shared.dir()
+    }
+
+    /// Keeps bytes beside the log, once, under their digest; on disk when this returns, so that records can refer to them.
+    /// [`attachment`](super::attachment) reads them.
+    pub fn attach(&self, bytes: &[u8]) -> Result<Digest, HistoryError> {
+        attachments::attach(self.dir(), bytes)
     }
 
     /// Appends one record; once it returns, the record is as durable as was asked for. After an error the record is

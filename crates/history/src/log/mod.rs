@@ -4,8 +4,11 @@
 //! Numbers follow each other. Under one number a segment is complete once a greater number exists, and Parquet is
 //! complete once it bears its name, so where both exist the Parquet counts: a crash at any point leaves each record
 //! readable exactly once.
+//!
+//! What many records refer to stands beside them once ([`Log::attach`]).
 
 mod append;
+mod attachments;
 mod format;
 mod group;
 mod keeper;
@@ -20,6 +23,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use std::sync::Arc;
 
 pub use append::Log;
+pub use attachments::attachment;
 pub use format::MAX_PAYLOAD_BYTES;
 pub use group::Appending;
 pub use read::{Contents, Payloads, contents, parquet_files, read};
@@ -48,7 +52,7 @@ pub struct LogOptions {
 
 impl Default for LogOptions {
     fn default() -> LogOptions {
-        LogOptions { segment_bytes: 64 << 20 }
+        LogOptions { segment_bytes: 32 << 20 }
     }
 }
 

@@ -18,8 +18,8 @@ use crate::durable::{finish, temporary};
 use crate::parts::writer_properties;
 
 /// Payloads encoded at a time: so many, or so many bytes.
-const BATCH_ROWS: usize = 8192;
-const BATCH_BYTES: usize = 16 << 20;
+const BATCH_ROWS: usize = 2048;
+const BATCH_BYTES: usize = 4 << 20;
 
 pub(super) struct Rotator {
     shared: Arc<Shared>,
@@ -92,6 +92,7 @@ impl Shared {
     }
 
     fn run(&self) {
+        give_way();
         let mut queue = self.queue();
         while !queue.closing {
             let Some(number) = queue.waiting.pop_front() else {
@@ -117,6 +118,17 @@ impl Shared {
             }
             self.changed.notify_all();
         }
+    }
+}
+
+/// Puts the calling thread behind those that answer: a full segment can wait, a request cannot.
+fn give_way() {
+    const NICE: libc::c_int = 10;
+    // SAFETY: a call that takes numbers. On Linux 0 is the calling thread.
+    #[expect(unsafe_code, reason = "the standard library has no thread priorities")]
+    let refused = cfg!(target_os = "linux") && unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) } != 0;
+    if refused {
+        tracing::debug!(error = %std::io::Error::last_os_error(), "the log's rotating thread keeps its priority");
     }
 }
 

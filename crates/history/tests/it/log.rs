@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arrow::array::{ArrayRef, BinaryArray, Int64Array, RecordBatch};
 use karat_core::ErrorKind;
 use karat_history::HistoryError;
-use karat_history::log::{Durability, Log, LogOptions, PayloadOnly, RecordEncoder, contents, parquet_files, read};
+use karat_history::log::{
+    Durability, Log, LogOptions, PayloadOnly, RecordEncoder, attachment, contents, parquet_files, read,
+};
 use proptest::prelude::*;
 
 pub fn small() -> LogOptions {
@@ -172,4 +174,31 @@ proptest! {
             prop_assert_eq!(all(dir.path()), model.clone());
         }
     }
+}
+
+#[test]
+fn what_records_refer_to_stands_beside_them_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Log::open(dir.path(), small(), Arc::new(PayloadOnly)).unwrap();
+    let digests = [b"names".as_slice(), b"", b"names"].map(|bytes| log.attach(bytes).unwrap());
+    assert_eq!(digests[0], digests[2]);
+    log.append(b"a record", Durability::Crash).unwrap();
+    log.rotate().unwrap();
+    drop(log);
+
+    let log = Log::open(dir.path(), small(), Arc::new(PayloadOnly)).unwrap();
+    assert_eq!(read(dir.path()).unwrap().count(), 1);
+    assert_eq!(attachment(dir.path(), &digests[0]).unwrap(), b"names");
+    assert_eq!(attachment(dir.path(), &digests[1]).unwrap(), b"");
+    assert_eq!(std::fs::read_dir(dir.path().join("attachments")).unwrap().count(), 2);
+
+    let place = dir.path().join("attachments").join(digests[0].as_str());
+    std::fs::write(&place, b"names of others").unwrap();
+    let error = attachment(dir.path(), &digests[0]).unwrap_err();
+    assert!(error.to_string().contains("not those its name is the digest of"), "{error}");
+    std::fs::remove_file(&place).unwrap();
+    let error = attachment(dir.path(), &digests[0]).unwrap_err();
+    assert!(error.to_string().contains("it is missing"), "{error}");
+    log.attach(b"names").unwrap();
+    assert_eq!(attachment(dir.path(), &digests[0]).unwrap(), b"names");
 }

@@ -5,7 +5,7 @@ use karat_core::Value;
 use karat_history::log;
 use karat_registry::ModelVersion;
 use karat_report::card::{Contribution, Explained, ReasonLine, Verdict};
-use karat_serving::PredictionRecord;
+use karat_serving::{PredictionRecord, RecordReader};
 
 use super::Shown;
 use crate::artifact::Loaded;
@@ -107,34 +107,15 @@ fn newest(workspace: &Workspace, version: &ModelVersion) -> Result<Option<Predic
     if !workspace.predictions().exists() {
         return Ok(None);
     }
-    let digest = version.digest.as_ref().map(|digest| digest.as_str().to_owned()).unwrap_or_default();
-    // The digest stands in the payload as text: payloads of other versions need not be parsed, nor all of this one's.
-    let has_digest = |payload: &[u8]| payload.windows(digest.len().max(1)).any(|window| window == digest.as_bytes());
-    let of_digest = || {
-        let payloads = log::read(workspace.predictions())?;
-        anyhow::Ok(payloads.filter(|payload| payload.as_ref().map_or(true, |payload| has_digest(payload))))
-    };
-    let parsed = |payload: &[u8]| PredictionRecord::from_payload(payload).map_err(anyhow::Error::msg);
-    let is_its =
-        |record: &PredictionRecord| record.version == version.version && record.model.as_str() == version.model;
+    let reader = RecordReader::beside(workspace.predictions());
     let mut last = None;
-    for payload in of_digest()? {
-        last = Some(payload?);
-    }
-    let Some(last) = last else { return Ok(None) };
-    let record = parsed(&last)?;
-    if is_its(&record) {
-        return Ok(Some(record));
-    }
-    // Another version has the same digest, under other definitions, and decided last.
-    let mut newest = None;
-    for payload in of_digest()? {
-        let record = parsed(&payload?)?;
-        if is_its(&record) {
-            newest = Some(record);
+    for payload in log::read(workspace.predictions())? {
+        let payload = payload?;
+        if reader.is_by(&payload, &version.model, version.version).map_err(anyhow::Error::msg)? {
+            last = Some(payload);
         }
     }
-    Ok(newest)
+    last.map(|payload| reader.read(&payload)).transpose().map_err(anyhow::Error::msg)
 }
 
 fn verdict(verdict: &replay::Verdict) -> Verdict {

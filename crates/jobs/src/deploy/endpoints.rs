@@ -52,14 +52,20 @@ impl Deployed {
                 continue;
             }
             let endpoint = self.endpoint(workspace, spec, earlier)?;
-            match found {
-                Ok(Found::New(model)) => {
-                    answering.push((name.clone(), Some(model.clone())));
-                    endpoint.set_model(Some(model));
+            let taken_up = match found {
+                Ok(Found::New(model)) => endpoint
+                    .serve(model.clone())
+                    .map(|()| answering.push((name.clone(), Some(model))))
+                    .map_err(Into::into),
+                Ok(Found::Same(model)) => endpoint.serve(model).map_err(Into::into),
+                Ok(Found::Nothing) => {
+                    answering.extend(held.map(|_| (name.clone(), None)));
+                    Ok(())
                 }
-                Ok(Found::Same(model)) => endpoint.set_model(Some(model)),
-                Ok(Found::Nothing) => answering.extend(held.map(|_| (name.clone(), None))),
-                Err(error) => endpoint.set_failure(format!("{error:#}")),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = taken_up {
+                endpoint.set_failure(format!("{error:#}"));
             }
             served.endpoints.insert(name.clone(), Arc::new(endpoint));
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use karat_core::{Digest, OnlineStore, Value};
 use karat_history::log::{self, Durability, Log, LogOptions};
 use karat_online::{LmdbOptions, LmdbStore};
-use karat_serving::PredictionEncoder;
+use karat_serving::{PredictionEncoder, RecordReader};
 use serde_json::{Value as Json, json as value};
 
 use crate::support::{json, karat};
@@ -60,12 +60,17 @@ const TAMPERED: &[(&str, Change)] = &[
 /// Writes the prediction log again, well-formed, with every record changed; what it was before stands under `_before`.
 fn tampered(folder: &Path, change: Change) {
     let dir = folder.join(".karat/predictions");
-    let payloads: Vec<Vec<u8>> = log::read(&dir).unwrap().map(|payload| payload.unwrap().to_vec()).collect();
-    assert!(!payloads.is_empty());
+    let reader = RecordReader::beside(&dir);
+    // As JSON, which can be changed; a record of it holds what it held.
+    let as_json = |payload: Vec<u8>| match payload.first() {
+        Some(b'{') => serde_json::from_slice(&payload).unwrap(),
+        _ => serde_json::to_value(reader.read(&payload).unwrap()).unwrap(),
+    };
+    let records: Vec<Json> = log::read(&dir).unwrap().map(|payload| as_json(payload.unwrap())).collect();
+    assert!(!records.is_empty());
     std::fs::remove_dir_all(&dir).unwrap();
-    let log = Log::open(&dir, LogOptions::default(), Arc::new(PredictionEncoder)).unwrap();
-    for payload in payloads {
-        let mut record: Json = serde_json::from_slice(&payload).unwrap();
+    let log = Log::open(&dir, LogOptions::default(), Arc::new(PredictionEncoder::beside(&dir))).unwrap();
+    for mut record in records {
         let before = record.clone();
         change(&mut record);
         if record.get("_before").is_none() && before.get("_before").is_none() {

@@ -54,7 +54,7 @@ impl App {
     /// The endpoint once more, as a deployment makes it of the one that answers.
     pub fn endpoint_after(&self, parts: EndpointParts) -> Arc<Endpoint> {
         let endpoint = Endpoint::after(&self.deployment.endpoint("risk").unwrap(), parts);
-        endpoint.set_model(Some(self.inner.model.clone()));
+        endpoint.serve(self.inner.model.clone()).unwrap();
         Arc::new(endpoint)
     }
 

@@ -1,5 +1,8 @@
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::StatusCode;
+use karat_serving::Endpoint;
 use serde_json::json;
 
 use crate::app::App;
@@ -109,7 +112,7 @@ async fn health_version_metrics_and_pages() {
     assert_eq!((status, kind.as_str()), (StatusCode::OK, "text/html"));
     assert!(String::from_utf8(page).unwrap().contains("Swagger UI"));
 
-    app.inner.endpoint.set_model(None);
+    app.deploy(Arc::new(Endpoint::new(app.inner.parts())));
     assert_eq!(app.get("/health/ready").await.0, StatusCode::SERVICE_UNAVAILABLE);
     let (status, problem) = app.post(PREDICT, request()).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);

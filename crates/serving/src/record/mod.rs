@@ -1,23 +1,25 @@
 //! A prediction as the log keeps it: enough to say later what was known, what was computed from it, and with what.
 
-mod write;
+mod columns;
+mod packed;
+mod reader;
+mod schema;
 
-use std::sync::Arc;
-
-use arrow::array::{ArrayRef, BinaryArray, Float64Array, RecordBatch, StringArray};
-use arrow::datatypes::{DataType as ArrowType, Field, Schema as ArrowSchema};
 use indexmap::IndexMap;
 use karat_core::{DataType, Digest, Instant, Name, PredictionId, Value};
-use karat_history::log::RecordEncoder;
 use serde::{Deserialize, Serialize};
 
 use crate::reasons::Explained;
 use crate::{QaFailure, Reason};
-pub(crate) use write::write;
+pub use columns::{PredictionEncoder, prediction_columns};
+pub(crate) use packed::write;
+pub use reader::RecordReader;
+pub(crate) use schema::SchemaId;
 
-/// The newest format written; older ones are still read.
-pub const FORMAT_VERSION: u32 = 1;
+/// Of a record as JSON: what is shown, and what the log held before records were packed.
+const FORMAT_VERSION: u32 = 1;
 
+/// A record with all its names, whatever the log keeps of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PredictionRecord {
     pub format_version: u32,
@@ -96,7 +98,8 @@ impl PredictionRecord {
         self.view_commits.get(view).or_else(|| self.commits.get(source)).copied()
     }
 
-    pub fn from_payload(payload: &[u8]) -> Result<PredictionRecord, String> {
+    /// A record on its own, as it is shown, and as logs of before hold it.
+    pub fn from_json(payload: &[u8]) -> Result<PredictionRecord, String> {
         let record: PredictionRecord =
             serde_json::from_slice(payload).map_err(|e| format!("a logged prediction is not readable: {e}"))?;
         if record.format_version > FORMAT_VERSION {
@@ -107,72 +110,4 @@ impl PredictionRecord {
         }
         Ok(record)
     }
-}
-
-/// Columns of the table `predictions`, as `karat query` sees it.
-pub fn prediction_columns() -> Arc<ArrowSchema> {
-    let timestamp = || DataType::Timestamp.arrow();
-    Arc::new(ArrowSchema::new(vec![
-        Field::new("prediction_id", ArrowType::Utf8, false),
-        Field::new("at", timestamp(), false),
-        Field::new("endpoint", ArrowType::Utf8, false),
-        Field::new("model", ArrowType::Utf8, false),
-        Field::new("version", ArrowType::Int64, false),
-        Field::new("model_digest", ArrowType::Utf8, false),
-        Field::new("release", ArrowType::Int64, false),
-        Field::new("as_of", timestamp(), false),
-        Field::new("key", ArrowType::Utf8, true),
-        Field::new("score", ArrowType::Float64, false),
-        Field::new("label", ArrowType::Utf8, false),
-        Field::new("threshold", ArrowType::Float64, false),
-        Field::new("features", ArrowType::Utf8, false),
-        Field::new("reasons", ArrowType::Utf8, false),
-        Field::new("qa_failures", ArrowType::Utf8, false),
-        Field::new("payload", ArrowType::Binary, false),
-    ]))
-}
-
-/// Turns logged payloads into the columns people query.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct PredictionEncoder;
-
-impl RecordEncoder for PredictionEncoder {
-    fn encode(&self, payloads: &[&[u8]]) -> Result<RecordBatch, Box<dyn std::error::Error + Send + Sync>> {
-        let records = payloads.iter().map(|payload| PredictionRecord::from_payload(payload));
-        let records: Vec<PredictionRecord> = records.collect::<Result<_, _>>()?;
-        let text = |of: &dyn Fn(&PredictionRecord) -> String| -> ArrayRef {
-            Arc::new(StringArray::from_iter_values(records.iter().map(of)))
-        };
-        let values = |of: &dyn Fn(&PredictionRecord) -> Value, data_type| {
-            Value::to_array(&records.iter().map(of).collect::<Vec<_>>(), data_type)
-        };
-        let columns: Vec<ArrayRef> = vec![
-            text(&|r| r.prediction_id.to_string()),
-            values(&|r| Value::Timestamp(r.at), DataType::Timestamp),
-            text(&|r| r.endpoint.to_string()),
-            text(&|r| r.model.to_string()),
-            values(&|r| Value::Int(r.version as i64), DataType::Int),
-            text(&|r| r.model_digest.to_string()),
-            values(&|r| Value::Int(r.release as i64), DataType::Int),
-            values(&|r| Value::Timestamp(r.as_of), DataType::Timestamp),
-            Arc::new(records.iter().map(|r| r.key.as_ref().map(plain)).collect::<StringArray>()),
-            Arc::new(Float64Array::from_iter_values(records.iter().map(|r| r.score))),
-            text(&|r| r.label.clone()),
-            Arc::new(Float64Array::from_iter_values(records.iter().map(|r| r.threshold))),
-            text(&|r| json(&r.features.iter().map(|(name, value)| (name, value.json())).collect::<IndexMap<_, _>>())),
-            text(&|r| json(&r.reasons)),
-            text(&|r| json(&r.qa_failures)),
-            Arc::new(BinaryArray::from_iter_values(payloads)),
-        ];
-        Ok(RecordBatch::try_new(prediction_columns(), columns)?)
-    }
-}
-
-fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("logged parts serialise to JSON")
-}
-
-/// Text without its quotes; everything else as JSON.
-fn plain(value: &serde_json::Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
 }

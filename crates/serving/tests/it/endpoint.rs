@@ -50,7 +50,7 @@ fn what_a_release_says_of_an_endpoint_holds_from_then_on() {
     let mut app = surviving(Survives::Crash);
     let spec = spec::Endpoint { log: spec::Log { survives: Survives::PowerLoss }, ..endpoint() };
     let after = Endpoint::after(&app.endpoint, EndpointParts { spec, ..app.parts() });
-    after.set_model(Some(app.model.clone()));
+    after.serve(app.model.clone()).unwrap();
     app.endpoint = Arc::new(after);
     assert!(is_written_by_another_thread(&app));
 }
@@ -94,7 +94,7 @@ fn before_the_first_decision_one_is_thought_to_be_quick_and_many_are_not() {
     let learned = app.endpoint.usual_time(&app.endpoint.read(&body()).unwrap());
     assert_eq!(Endpoint::after(&app.endpoint, app.parts()).spec(), app.endpoint.spec());
     let after = Endpoint::after(&app.endpoint, app.parts());
-    after.set_model(Some(app.model.clone()));
+    after.serve(app.model.clone()).unwrap();
     assert_eq!(after.usual_time(&after.read(&body()).unwrap()), learned);
 }
 
@@ -106,6 +106,6 @@ fn an_endpoint_without_its_version_says_why() {
     let error = app.endpoint.predict(&body()).unwrap_err();
     assert!(matches!(error, ServingError::NotLoaded { .. }), "{error}");
     assert!(app.endpoint.check().unwrap_err().to_string().contains("trees.txt is damaged"));
-    app.endpoint.set_model(Some(app.model.clone()));
+    app.endpoint.serve(app.model.clone()).unwrap();
     app.endpoint.check().unwrap();
 }

@@ -100,7 +100,7 @@ fn unknown_keys_are_scored_or_refused_as_the_endpoint_says() {
 #[test]
 fn full_rows_need_no_history() {
     let app = App::empty(UnknownKey::Reject);
-    app.endpoint.set_model(Some(app.model.clone()));
+    app.endpoint.serve(app.model.clone()).unwrap();
     let row = json!({"share_late": 0.25, "income": 100, "late_last_6": 1, "job": "a", "own_car": true, "age": 30});
     let decided = app.predict(json!({"rows": [row]}));
     assert_eq!(decided.iter().next().unwrap().values()[0], Value::Float(0.25));
@@ -112,6 +112,6 @@ fn without_a_version_or_a_state_the_answer_says_what_to_run() {
     let app = App::empty(UnknownKey::Score);
     let request = json!({"key": 1, "fields": fields()});
     assert!(app.refusal(request.clone()).contains("karat models approve default_risk --as champion --why"));
-    app.endpoint.set_model(Some(app.model.clone()));
+    app.endpoint.serve(app.model.clone()).unwrap();
     assert!(app.refusal(request).contains("karat features materialize"));
 }

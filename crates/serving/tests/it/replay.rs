@@ -1,5 +1,5 @@
-use karat_core::{DataType, Value};
-use karat_history::log::RecordEncoder;
+use karat_core::Value;
+use karat_history::log::{self, RecordEncoder};
 use karat_serving::{FromHistory, PredictionEncoder, PredictionRecord, arithmetic, history, prediction_columns};
 use serde_json::json;
 
@@ -14,7 +14,7 @@ fn record(app: &App) -> PredictionRecord {
 fn tampered(record: &PredictionRecord, change: impl Fn(&mut serde_json::Value)) -> PredictionRecord {
     let mut json = serde_json::to_value(record).unwrap();
     change(&mut json);
-    PredictionRecord::from_payload(&serde_json::to_vec(&json).unwrap()).unwrap()
+    PredictionRecord::from_json(&serde_json::to_vec(&json).unwrap()).unwrap()
 }
 
 #[test]
@@ -96,18 +96,97 @@ fn records_of_a_newer_format_are_refused() {
     let app = App::new();
     let mut json = serde_json::to_value(record(&app)).unwrap();
     json["format_version"] = json!(99);
-    let error = PredictionRecord::from_payload(&serde_json::to_vec(&json).unwrap()).unwrap_err();
+    let error = PredictionRecord::from_json(&serde_json::to_vec(&json).unwrap()).unwrap_err();
     assert!(error.contains("newer than this Karat's"), "{error}");
 }
 
-#[test]
-fn the_log_becomes_a_table() {
+/// Decisions with all a record can hold: reasons and none, failed checks, a key without history, features sent, values
+/// that no JSON number is.
+fn of_every_kind() -> App {
     let app = App::new();
-    let payload = serde_json::to_vec(&record(&app)).unwrap();
-    let batch = PredictionEncoder.encode(&[&payload, &payload]).unwrap();
-    assert_eq!(batch.schema(), prediction_columns());
-    assert_eq!(batch.num_rows(), 2);
-    let at = batch.column_by_name("as_of").unwrap();
-    assert_eq!(*at.data_type(), DataType::Timestamp.arrow());
-    assert_eq!(Value::from_array(batch.column_by_name("key").unwrap(), 0), Value::text("1"));
+    for request in [
+        json!({"key": 1, "fields": {"income": 1200.5, "age": 40}}),
+        json!({"key": 2, "fields": {"income": "NaN", "age": null}, "reasons": "none"}),
+        json!({"keys": [1, 77], "fields": {"income": "-Infinity", "age": 17}, "reasons": "adverse"}),
+        json!({"rows": [{"share_late": 0.1, "income": 5.0, "late_last_6": 2, "job": "clerk", "own_car": true, "age": 30}]}),
+    ] {
+        app.predict(request);
+    }
+    app
+}
+
+#[test]
+fn the_log_becomes_a_table_whatever_the_format_of_its_records() {
+    let app = of_every_kind();
+    let folder = app.dir.path().join("log");
+    let packed: Vec<Vec<u8>> = log::read(&folder).unwrap().map(Result::unwrap).collect();
+    let json: Vec<Vec<u8>> = app.logged().iter().map(|record| serde_json::to_vec(record).unwrap()).collect();
+    assert!(packed.iter().zip(&json).all(|(packed, json)| packed.len() * 3 < json.len()));
+    let encode = |payloads: &[Vec<u8>]| {
+        let payloads: Vec<&[u8]> = payloads.iter().map(AsRef::as_ref).collect();
+        PredictionEncoder::beside(&folder).encode(&payloads).unwrap()
+    };
+    let (of_packed, of_json) = (encode(&packed), encode(&json));
+    assert_eq!(of_packed.schema(), prediction_columns());
+    assert_eq!(of_packed.num_rows(), 5);
+    for (place, field) in of_packed.schema().fields().iter().enumerate().filter(|(_, field)| field.name() != "payload")
+    {
+        assert_eq!(of_packed.column(place), of_json.column(place), "{}", field.name());
+    }
+    let keys = of_packed.column_by_name("key").unwrap();
+    assert_eq!([0, 1, 2, 3].map(|row| Value::from_array(keys, row)), ["1", "2", "1", "77"].map(Value::text));
+    let failures = of_packed.column_by_name("qa_failures").unwrap();
+    assert!((0..5).any(|row| Value::from_array(failures, row) != Value::text("[]")));
+}
+
+#[test]
+fn every_record_replays() {
+    let app = of_every_kind();
+    for record in app.logged() {
+        assert_eq!(arithmetic(&record, &app.model), []);
+        // What is shown of it says the same.
+        assert_eq!(PredictionRecord::from_json(&serde_json::to_vec(&record).unwrap()).unwrap(), record);
+    }
+}
+
+#[test]
+fn a_record_is_found_by_its_id_and_by_its_version_in_any_format() {
+    let app = of_every_kind();
+    let reader = app.reader();
+    let (records, name) = (app.logged(), &app.model.name);
+    let packed = log::read(app.dir.path().join("log")).unwrap().map(Result::unwrap);
+    for (payload, record) in packed.zip(&records) {
+        for payload in [payload, serde_json::to_vec(record).unwrap()] {
+            for other in &records {
+                let found = reader.read_if(&payload, other.prediction_id).unwrap();
+                assert_eq!(found.as_ref(), (record == other).then_some(record));
+            }
+            assert!(reader.is_by(&payload, &name.model, name.version).unwrap());
+            assert!(!reader.is_by(&payload, &name.model, name.version + 1).unwrap());
+            assert!(!reader.is_by(&payload, "another", name.version).unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_record_that_is_cut_or_whose_schema_is_gone_is_refused() {
+    let app = of_every_kind();
+    let payload = log::read(app.dir.path().join("log")).unwrap().next().unwrap().unwrap();
+    for end in 0..payload.len() {
+        app.reader().read(&payload[..end]).unwrap_err();
+    }
+    app.reader().read(&[payload.as_slice(), &[0]].concat()).unwrap_err();
+    app.reader().read(&[&[9], &payload[1..]].concat()).unwrap_err();
+    let schemas = app.dir.path().join("log/attachments");
+    for file in std::fs::read_dir(&schemas).unwrap() {
+        let path = file.unwrap().path();
+        let mut changed = std::fs::read(&path).unwrap();
+        changed[30] ^= 1;
+        std::fs::write(&path, changed).unwrap();
+    }
+    let error = app.reader().read(&payload).unwrap_err();
+    assert!(error.contains("is damaged"), "{error}");
+    std::fs::remove_dir_all(schemas).unwrap();
+    let error = app.reader().read(&payload).unwrap_err();
+    assert!(error.contains("it is missing"), "{error}");
 }

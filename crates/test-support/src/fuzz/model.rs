@@ -1,8 +1,11 @@
 //! Model folders of a stranger's: refused, or a model that scores, explains and writes itself back.
 
+use std::sync::LazyLock;
+
 use karat_core::{DataType, Value};
+use karat_history::log::{self, RecordEncoder};
 use karat_model::{Label, MODEL_FILE, Model, ModelParts, Signature, TREES_FILE};
-use karat_serving::{Pinned, PredictionRecord};
+use karat_serving::{Pinned, PredictionEncoder, PredictionRecord};
 use serde_json::Value as Json;
 
 use super::choice;
@@ -68,14 +71,16 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
     let pinned = [vec![2], serving_app::serving_model(Vec::new()).pinned.to_file()].concat();
     let app = serving_app::App::new();
     app.predict(serde_json::json!({"key": 1, "fields": {"income": 1200.5, "age": 40}}));
-    let record = [vec![3], payload(&app.logged().pop().expect("one prediction was logged"))].concat();
-    vec![whole, resigned, pinned, record]
+    let record = [vec![3], json(&app.logged().pop().expect("one prediction was logged"))].concat();
+    let packed = [&[4], &logged(&app)[SCHEMA_BYTES..]].concat();
+    vec![whole, resigned, pinned, record, packed]
 }
 
-/// The first byte chooses: a folder as it is, one whose digest is made right, pinned definitions, a logged prediction.
+/// The first byte chooses: a folder as it is, one whose digest is made right, pinned definitions, a logged prediction as
+/// JSON, one in the bytes of its own after those that name its schema.
 pub(super) fn files(data: &[u8]) {
     let (choice, data) = choice(data);
-    match choice % 4 {
+    match choice % 5 {
         2 => {
             if let Ok(pinned) = Pinned::from_file(data) {
                 let again = Pinned::from_file(&pinned.to_file()).expect("what is written reads back");
@@ -84,9 +89,25 @@ pub(super) fn files(data: &[u8]) {
             }
         }
         3 => {
-            if let Ok(record) = PredictionRecord::from_payload(data) {
-                assert_eq!(PredictionRecord::from_payload(&payload(&record)).as_ref(), Ok(&record));
+            if let Ok(record) = PredictionRecord::from_json(data) {
+                assert_eq!(PredictionRecord::from_json(&json(&record)).as_ref(), Ok(&record));
                 let _ = karat_serving::arithmetic(&record, &serving_app::serving_model(Vec::new()));
+            }
+        }
+        4 => {
+            static APP: LazyLock<(serving_app::App, Vec<u8>)> = LazyLock::new(|| {
+                let app = serving_app::App::new();
+                app.predict(serde_json::json!({"key": 1, "fields": {"income": 1200.5, "age": 40}}));
+                let schema = logged(&app)[..SCHEMA_BYTES].to_vec();
+                (app, schema)
+            });
+            let (app, schema) = &*APP;
+            let payload = [schema, data].concat();
+            if let Ok(record) = app.reader().read(&payload) {
+                let _ = karat_serving::arithmetic(&record, &app.model);
+                let folder = app.dir.path().join("log");
+                let columns = PredictionEncoder::beside(folder).encode(&[&payload]);
+                assert_eq!(columns.expect("what can be read has columns").num_rows(), 1);
             }
         }
         resigned => {
@@ -106,7 +127,16 @@ pub(super) fn files(data: &[u8]) {
     }
 }
 
-fn payload(record: &PredictionRecord) -> Vec<u8> {
+/// What comes first of a payload: its format and the digest of its schema.
+const SCHEMA_BYTES: usize = 33;
+
+/// The payload logged last.
+fn logged(app: &serving_app::App) -> Vec<u8> {
+    let payloads = log::read(app.dir.path().join("log")).expect("the log is readable");
+    payloads.last().expect("one prediction was logged").expect("the log is whole")
+}
+
+fn json(record: &PredictionRecord) -> Vec<u8> {
     serde_json::to_vec(record).expect("a record serialises")
 }
 
