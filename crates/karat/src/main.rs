@@ -2,6 +2,7 @@
 //!
 //! Invariant: holds no logic of its own beyond the demo's story; every operation is a job.
 
+mod allocator;
 mod args;
 mod commands;
 mod demo;
