@@ -146,6 +146,12 @@ impl Endpoint {
         Duration::from_nanos(each.saturating_mul(asked.body.subjects.len() as u64))
     }
 
+    /// Whether [`Endpoint::decide`] will wait for a network: the thread it is called on answers nobody else meanwhile.
+    pub fn waits(&self, asked: &Asked) -> bool {
+        let reads = asked.body.subjects.iter().any(|subject| matches!(subject, Subject::Key(_)));
+        reads && self.parts.online.is_remote()
+    }
+
     /// Decides on every subject of a request, all with one version and one as_of. An error on one subject answers none;
     /// none is in the log yet.
     pub fn decide(&self, asked: Asked, until: &Until) -> Result<Decided, ServingError> {

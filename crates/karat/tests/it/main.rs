@@ -16,6 +16,7 @@ mod mistakes;
 mod own_files;
 mod pages;
 mod redefined;
+mod redis;
 mod small;
 mod soak;
 mod sources;

@@ -2,8 +2,10 @@
 
 mod app;
 mod cases;
+mod gated;
 mod hang_ups;
 mod openapi;
 mod pressure;
+mod remote;
 mod routes;
 mod running;
