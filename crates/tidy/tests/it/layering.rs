@@ -53,7 +53,7 @@ const OWNED: [(&[&str], &[&str], &str); 6] = [
         "SQL on metadata stays beside its nouns (ADR 0005); sources read others' databases (ADR 0012)",
     ),
     (&["heed"], &["karat-online"], "LMDB is one back end of online state (ADR 0006)"),
-    (&["redis"], &["karat-online"], "Redis is the other (ADR 0017)"),
+    (&["redis"], &["karat-online"], "Redis is the other (ADR 0016)"),
     (&["object_store"], &["karat-history", "karat-query"], "files and object stores are reached through history"),
 ];
 
