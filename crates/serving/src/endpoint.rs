@@ -231,7 +231,8 @@ impl Endpoint {
         as_of: Instant,
         asked: Option<crate::Which>,
     ) -> Result<Decision, ServingError> {
-        let Inputs { key, sent, values, rows } = inputs;
+        let Inputs { key, sent, mut values, rows } = inputs;
+        let qa_failures = quality::settle(&model.pinned, &rows, &mut values, as_of)?;
         let (score, explained, reasons) = ROW.with_borrow_mut(|row| {
             row.resize(values.len(), 0.0);
             model.model.encode_into(&values, row)?;
@@ -244,7 +245,7 @@ impl Endpoint {
             key,
             sent,
             reasons,
-            qa_failures: quality::failures(&model.pinned, &rows, &values, as_of),
+            qa_failures,
             views: rows.iter().map(|(row, commit)| (*commit, row.no_history)).collect(),
             values,
             score,

@@ -2,7 +2,7 @@ use karat_core::{Digest, Name};
 use karat_model::Model;
 
 use crate::reasons::ReasonSource;
-use crate::{Pinned, ReadView, ServingError};
+use crate::{Pinned, ReadView, ServingError, quality};
 
 /// A model version ready to answer.
 #[derive(Debug)]
@@ -44,6 +44,11 @@ impl ServingModel {
         });
         if !places_exist {
             return wrong("a pinned input names an output that its view has not".to_owned());
+        }
+        for input in &pinned.inputs {
+            if let Some(problem) = quality::wrong_substitute(input) {
+                return wrong(format!("the substitute of input `{}`: {problem}", input.name));
+            }
         }
         let reasons = ReasonSource::all(&pinned).map_err(ServingError::Inconsistent)?;
         let views = views.into_iter().zip(&pinned.views).map(|(view, p)| ReadView::new(view, p.digest.clone()));

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 /// The artifact's file that holds a [`Pinned`].
 pub const FILE: &str = "features.json";
 
-/// Format 2 has groups of reasons; what has none is written as format 1, which older Karats read.
-const FORMAT_VERSION: u32 = 2;
+/// Format 2 has groups of reasons, format 3 checks that do more than report; what has neither is written as format 1,
+/// which older Karats read.
+const FORMAT_VERSION: u32 = 3;
 
 /// A model's inputs in the order of its signature, and the views they are computed by.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,11 +76,12 @@ pub enum InputOrigin {
 
 impl Pinned {
     pub fn new(entity: Name, key: Column, views: Vec<PinnedView>, inputs: Vec<Input>) -> Pinned {
-        Pinned { format_version: 1, entity, key, views, inputs, groups: Vec::new() }
+        let acts = inputs.iter().flat_map(|input| &input.checks).any(|check| !check.on_failure().is_report());
+        Pinned { format_version: if acts { 3 } else { 1 }, entity, key, views, inputs, groups: Vec::new() }
     }
 
     pub fn with_groups(self, groups: Vec<ReasonGroup>) -> Pinned {
-        let format_version = if groups.is_empty() { 1 } else { FORMAT_VERSION };
+        let format_version = self.format_version.max(if groups.is_empty() { 1 } else { 2 });
         Pinned { format_version, groups, ..self }
     }
 

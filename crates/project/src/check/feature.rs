@@ -19,15 +19,15 @@ pub(super) fn check(scope: &mut Scope<'_>, name: &str, feature: &Feature, entity
     for (index, check) in feature.checks.iter().enumerate() {
         let path = format!("{path}.checks[{index}]");
         match check {
-            FeatureCheck::NotNull {} => {}
-            FeatureCheck::Range { min: None, max: None } => {
+            FeatureCheck::NotNull { .. } => {}
+            FeatureCheck::Range { min: None, max: None, .. } => {
                 scope.at_key(&path, "a `range` check needs `min`, `max` or both");
             }
-            FeatureCheck::Range { min: Some(min), max: Some(max) } if min > max => {
+            FeatureCheck::Range { min: Some(min), max: Some(max), .. } if min > max => {
                 scope.at(&format!("{path}.max"), format!("`max` {max} is less than `min` {min}"));
             }
             FeatureCheck::Range { .. } => {}
-            FeatureCheck::Allowed { values } if values.is_empty() => {
+            FeatureCheck::Allowed { values, .. } if values.is_empty() => {
                 scope.at(&format!("{path}.values"), "an `allowed` check with no values allows nothing");
             }
             FeatureCheck::Allowed { .. } => {}

@@ -1,7 +1,8 @@
+use super::feature_check::feature_check;
 use super::reader::{Fields, Reader};
-use super::scalar::{choice, jsons, number, sql, text, whole, window};
+use super::scalar::{number, sql, text, whole, window};
 use crate::spec::raw_feature::{KINDS, Q_ALONE, Q_MISSING, Q_RANGE};
-use crate::spec::{Aggregate, Feature, FeatureCheck, FeatureKind, Fraction, Rows};
+use crate::spec::{Aggregate, Feature, FeatureKind, Fraction, Rows};
 use crate::suggest::ticked;
 use crate::yaml::{Node, Scalar, Shape};
 
@@ -125,29 +126,4 @@ fn last(reader: &mut Reader<'_>, node: &Node) -> Option<Last> {
         Shape::Scalar(Scalar::Text(_)) => sql(reader, node).map(Last::Of),
         _ => reader.wrong(node, "a column, or how many events"),
     }
-}
-
-#[derive(Debug, Clone, Copy)]
-enum CheckName {
-    NotNull,
-    Range,
-    Allowed,
-}
-
-fn feature_check(reader: &mut Reader<'_>, node: &Node) -> Option<FeatureCheck> {
-    const CHECKS: [(&str, CheckName); 3] =
-        [("not_null", CheckName::NotNull), ("range", CheckName::Range), ("allowed", CheckName::Allowed)];
-    let mut fields = Fields::open(reader, node, "a feature's check")?;
-    let check = fields.required(reader, "check", |reader, node| choice(reader, node, &CHECKS))?;
-    let check = match check {
-        CheckName::NotNull => Some(FeatureCheck::NotNull {}),
-        CheckName::Range => {
-            let min = fields.optional(reader, "min", number);
-            let max = fields.optional(reader, "max", number);
-            Some(FeatureCheck::Range { min, max })
-        }
-        CheckName::Allowed => fields.required(reader, "values", jsons).map(|values| FeatureCheck::Allowed { values }),
-    };
-    fields.close(reader);
-    check
 }

@@ -6,6 +6,7 @@ mod csv;
 mod endpoint;
 mod entity;
 mod feature;
+mod feature_check;
 mod feature_view;
 mod feature_windows;
 mod model;

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::feature_check::FeatureCheck;
 use super::raw_feature::RawFeature;
 
 /// Features of one entity (or several together) from one source.
@@ -119,22 +120,6 @@ pub struct Rows {
     /// The last n events that pass `where`, nulls included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<u32>,
-}
-
-/// What a served value must satisfy; a failure is reported in `qa_failures`, a log line and a metric.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "check", rename_all = "snake_case", deny_unknown_fields)]
-pub enum FeatureCheck {
-    NotNull {},
-    Range {
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        min: Option<f64>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        max: Option<f64>,
-    },
-    Allowed {
-        values: Vec<serde_json::Value>,
-    },
 }
 
 impl JsonSchema for Feature {

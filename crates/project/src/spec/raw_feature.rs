@@ -2,7 +2,8 @@ use karat_core::Window;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::feature_view::{Aggregate, Feature, FeatureCheck, FeatureKind, Fraction, Rows};
+use super::feature_check::FeatureCheck;
+use super::feature_view::{Aggregate, Feature, FeatureKind, Fraction, Rows};
 
 /// A feature as files write it: flat.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]

@@ -27,7 +27,10 @@ impl App {
 
     pub fn limited(limits: spec::Limits) -> App {
         let spec = spec::Endpoint { limits, ..serving_app::endpoint() };
-        let inner = serving_app::App::serving(spec, serving_app::serving_model(Vec::new()));
+        App::of(serving_app::App::serving(spec, serving_app::serving_model(Vec::new())))
+    }
+
+    pub fn of(inner: serving_app::App) -> App {
         let deployment = Deployment::new(inner.online.clone(), Arc::new(FixedClock(at(NOW))));
         let definition = inner.model.views()[0].view.definition().clone();
         let digest = definition.digest();
