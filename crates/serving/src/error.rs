@@ -19,10 +19,10 @@ pub enum ServingError {
     #[error("no history for {entity} {key}: the endpoint refuses unknown keys (`unknown_key: reject`)")]
     UnknownKey { entity: String, key: String },
     #[error(
-        "feature {feature} fails its check `{check}`, and no decision is made on it (`on_failure: refuse`): correct what it \
-         is computed from, or decide otherwise"
+        "feature {feature} of {subject} fails its check `{check}`, and no decision is made on it (`on_failure: refuse`): \
+         correct what it is computed from, or decide otherwise"
     )]
-    CheckFailed { feature: String, check: String },
+    CheckFailed { feature: String, subject: String, check: String },
     #[error(
         "model {model} has no version under the alias `{alias}` yet: approve one with `karat models approve {model} --as {alias} --why \"...\"`"
     )]

@@ -2,7 +2,7 @@ use karat_core::{Digest, Name};
 use karat_model::Model;
 
 use crate::reasons::ReasonSource;
-use crate::{Pinned, ReadView, ServingError, quality};
+use crate::{Pinned, ReadView, ServingError};
 
 /// A model version ready to answer.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl ServingModel {
             return wrong("a pinned input names an output that its view has not".to_owned());
         }
         for input in &pinned.inputs {
-            if let Some(problem) = quality::wrong_substitute(input) {
+            if let Some(problem) = input.wrong_substitute() {
                 return wrong(format!("the substitute of input `{}`: {problem}", input.name));
             }
         }

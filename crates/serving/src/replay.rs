@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::reasons::{Explained, ReasonView, Which, because};
 use crate::record::LoggedValue;
-use crate::{PredictionRecord, Reason, ServingModel, quality};
+use crate::{PredictionRecord, Reason, ServingModel};
 
 /// One thing that differs between the log and what was computed again.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -177,8 +177,8 @@ pub struct FromHistory {
     pub no_history: Vec<Name>,
 }
 
-/// Compares the logged features with those computed again from history as of then (or put in their place by a check), by
-/// name, bit for bit.
+/// Compares the logged features with those computed again from history as of then, as the checks leave them, by name, bit
+/// for bit.
 pub fn history(record: &PredictionRecord, model: &ServingModel, again: &FromHistory) -> Vec<Difference> {
     let FromHistory { features: recomputed, no_history } = again;
     let mut differences = Vec::new();
@@ -192,7 +192,14 @@ pub fn history(record: &PredictionRecord, model: &ServingModel, again: &FromHist
     }
     for (name, value) in recomputed {
         let Some(input) = model.pinned.inputs.iter().find(|input| input.name == *name) else { continue };
-        let again = LoggedValue::new(&quality::settled(input, value), input.data_type);
+        let mut value = value.clone();
+        if let Err(refusal) = input.settle(&mut value) {
+            let logged = record.features.get(name).map_or(serde_json::Value::Null, |l| l.json().clone());
+            let refused = format!("refused by its check `{}`", refusal.words());
+            differences.push(difference(format!("feature {name}"), logged, refused.into()));
+            continue;
+        }
+        let again = LoggedValue::new(&value, input.data_type);
         match record.features.get(name) {
             // Both as the log keeps them: of several bit patterns that are no number, JSON knows one.
             Some(logged) if logged.value() == again.value() => {}

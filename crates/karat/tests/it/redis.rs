@@ -7,6 +7,7 @@ use karat_test_support::redis_server::RedisServer;
 use serde_json::{Value as Json, json as value};
 
 use crate::small::{self, CLIENTS};
+use crate::spreads;
 use crate::support::{Server, json, karat};
 
 const AS_OF: &str = "2022-03-01T00:00:00Z";
@@ -35,6 +36,7 @@ fn a_project_lives_on_redis_as_it_does_on_lmdb() {
     let folder = project.path();
     let config = format!("name: small\nstores: {{online: \"{}?prefix=small\"}}\n", redis.database(2));
     small::put(folder, "karat.yaml", &config);
+    small::put(folder, "features/spreads.yaml", spreads::VIEW);
     karat(folder, &["check"]).ok();
     let built = json(folder, &["features", "materialize"]);
     assert!(built.as_array().unwrap().iter().all(|view| view["built"] == true && view["keys"] == CLIENTS), "{built}");
@@ -43,7 +45,7 @@ fn a_project_lives_on_redis_as_it_does_on_lmdb() {
     let verified = json(folder, &["features", "verify", "--pairs", "1000"]);
     assert!(verified.as_array().unwrap().iter().all(|view| view["different"] == 0), "{verified}");
     assert!(!folder.join(".karat/online").exists(), "nothing of it lies in the project");
-    assert_eq!(redis.command(&["-n", "2", "SCARD", "small:definitions"]), "2");
+    assert_eq!(redis.command(&["-n", "2", "SCARD", "small:definitions"]), "3");
 
     trained(folder);
     trained(local.path());

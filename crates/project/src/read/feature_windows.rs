@@ -1,4 +1,5 @@
-//! `windows: [30 days, 90 days]` of a feature is short for several features, each with one `window`.
+//! `windows: [30 days, 90 days]` of a feature is short for several features, each with one `window`. It stands in the
+//! feature's name and, so that no two reasons read alike, in its `words`.
 //!
 //! Done to the file's tree before it is decoded, so that everything after sees plain features, and a mistake in one is
 //! still found in the file.
@@ -46,18 +47,16 @@ fn windows_of(feature: &Node) -> Option<&Entry> {
 /// Where the windows cannot be read, the feature stays as one without them: the rest of it is still looked at.
 fn each_window(reader: &mut Reader<'_>, feature: &Entry, windows: &Entry) -> Vec<Entry> {
     let Shape::Map(entries) = &feature.value.shape else { return Vec::new() };
-    let rest = |more: Option<Entry>| {
-        let kept = entries.iter().filter(|entry| entry.key != "windows").cloned();
-        Node { shape: Shape::Map(kept.chain(more).collect()), ..feature.value.clone() }
-    };
-    let plain = || vec![Entry { value: rest(None), ..feature.clone() }];
+    let rest = |entries: Vec<Entry>| Node { shape: Shape::Map(entries), ..feature.value.clone() };
+    let kept = || entries.iter().filter(|entry| entry.key != "windows").cloned();
+    let plain = || vec![Entry { value: rest(kept().collect()), ..feature.clone() }];
     if feature.value.entry("window").is_some() {
         reader
             .problem(windows.key_span, "a feature has a `window`, or one is made for each of its `windows`: not both");
         return plain();
     }
     let lengths = reader.list(&windows.value, "a list of lengths of time", |reader, node| {
-        window(reader, node).and(name_part(node)).map(|part| (part, node.clone()))
+        window(reader, node).and(number_and_unit(node)).map(|parts| (parts, node.clone()))
     });
     let Some(lengths) = lengths else { return plain() };
     let given = if let Shape::List(items) = &windows.value.shape { items.len() } else { 0 };
@@ -69,17 +68,27 @@ fn each_window(reader: &mut Reader<'_>, feature: &Entry, windows: &Entry) -> Vec
     if lengths.is_empty() || given > MOST {
         return plain();
     }
-    let one = |(part, length): (String, Node)| {
+    let one = |((number, unit), length): ((String, String), Node)| {
         let window = Entry { key: "window".to_owned(), key_span: windows.key_span, value: length };
-        Entry { key: format!("{}_{part}", feature.key), key_span: feature.key_span, value: rest(Some(window)) }
+        let told = kept().map(|mut entry| {
+            if let ("words", Shape::Scalar(Scalar::Text(words))) = (entry.key.as_str(), &mut entry.value.shape) {
+                words.push_str(&format!(" ({number} {unit})"));
+            }
+            entry
+        });
+        Entry {
+            key: format!("{}_{number}_{unit}", feature.key),
+            key_span: feature.key_span,
+            value: rest(told.chain([window]).collect()),
+        }
     };
     lengths.into_iter().map(one).collect()
 }
 
-/// `30 days` as part of a name: `30_days`, the words as they are written.
-fn name_part(length: &Node) -> Option<String> {
+/// Of `30 days` or `30days`, as they are written.
+fn number_and_unit(length: &Node) -> Option<(String, String)> {
     let Shape::Scalar(Scalar::Text(text)) = &length.shape else { return None };
     let text = text.trim();
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
-    Some(format!("{number}_{}", unit.trim()))
+    Some((number.to_owned(), unit.trim().to_owned()))
 }

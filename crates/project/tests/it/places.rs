@@ -55,7 +55,7 @@ fn each_of_several_windows_is_a_feature_with_a_place() {
     let written = |name: &str| serde_json::to_value(&view.features[name]).unwrap();
     assert_eq!(
         written("late_90_days"),
-        serde_json::json!({"count": "rows", "where": "late", "window": "90 days", "words": "late payments"})
+        serde_json::json!({"count": "rows", "where": "late", "window": "90 days", "words": "late payments (90 days)"})
     );
     // As if each stood in the file; its window is where the list has it.
     let place = |path: &str| project.place(&resource(Kind::FeatureView, "payment_history"), path).unwrap().to_string();

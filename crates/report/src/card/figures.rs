@@ -116,6 +116,8 @@ pub struct SplitPart {
     pub positives: u64,
     pub purged: u64,
     #[serde(default)]
+    pub refused: u64,
+    #[serde(default)]
     pub first_as_of: Option<Instant>,
     #[serde(default)]
     pub last_as_of: Option<Instant>,

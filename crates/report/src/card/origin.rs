@@ -96,6 +96,14 @@ impl Card {
             numbers: vec![1, 2, 3, 6],
             rows: rows.collect(),
         }));
+        let refused: u64 = parts.iter().map(|(_, part)| part.refused).sum();
+        if refused > 0 {
+            let text = format!(
+                "{} rows are in no part, because a check of their features refuses to decide on them, as an endpoint would.",
+                thousands(refused)
+            );
+            section.blocks.push(Block::Prose(text));
+        }
         if split.unlabelled > 0 {
             let text = format!("{} rows have no label yet and are in no part.", thousands(split.unlabelled));
             section.blocks.push(Block::Prose(text));

@@ -79,26 +79,80 @@ async fn refused_values_are_decided_on_by_nobody() {
     assert_eq!(problem["code"], "refused");
     assert_eq!(
         problem["detail"],
-        "feature job fails its check `allowed \"a\"`, and no decision is made on it (`on_failure: refuse`): correct what \
-         it is computed from, or decide otherwise"
+        "feature job of client 1 fails its check `allowed \"a\"`, and no decision is made on it (`on_failure: refuse`): \
+         correct what it is computed from, or decide otherwise"
     );
     assert!(app.inner.logged().is_empty());
+    // Of several, the one that is refused is named, and none is answered: there is no half of an answer.
+    let many = |subjects: Json| {
+        let mut body = json!({"as_of": "2021-10-01T00:00:00Z"});
+        body.as_object_mut().unwrap().extend(subjects.as_object().unwrap().clone());
+        body.to_string()
+    };
+    let row = |job: &str| json!({"share_late": 0.5, "income": 1.0, "late_last_6": 1, "job": job, "own_car": true, "age": 40.0});
+    for (body, named) in [
+        (many(json!({"keys": [2, 1], "fields": {"income": 1.0, "age": 40.0}})), "of client 1 "),
+        (many(json!({"rows": [row("a"), row("b")]})), "of rows[1] "),
+    ] {
+        let (status, problem) = app.post(PREDICT, body).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(named), "{problem}");
+    }
+    assert!(app.inner.logged().is_empty());
+    let (status, _, counted) = app.ask("GET", "/metrics", String::new()).await;
+    assert_eq!(status, StatusCode::OK);
+    let counted = String::from_utf8(counted.to_vec()).unwrap();
+    assert!(counted.contains("karat_qa_failures_total{endpoint=\"risk\",feature=\"job\"}"), "{counted}");
     // Client 2's job was taken away by its contract: null is among no values, and allowed.
     let other = request(40.0).replace("\"key\":1", "\"key\":2");
     assert_eq!(app.post(PREDICT, other).await.0, StatusCode::OK);
 }
 
 #[tokio::test]
-async fn the_first_failed_check_that_does_something_does_it() {
+async fn checks_look_one_after_the_other_at_what_the_last_one_left() {
+    let settled = async |checks: Json| {
+        let (status, answer) = app(&[("share_late", checks)]).post(PREDICT, request(40.0)).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        let failures = answer["qa_failures"].as_array().cloned().unwrap_or_default();
+        let told: Vec<String> = failures.iter().map(|one| format!("{} {}", one["value"], one["check"])).collect();
+        (answer["features"]["share_late"].clone(), told.join("; "))
+    };
+    let raw = 2.0 / 3.0;
+    assert_eq!(
+        settled(json!([
+            {"check": "range", "max": 0.9, "on_failure": "refuse"},
+            {"check": "range", "max": 0.6},
+            {"check": "range", "max": 0.5, "on_failure": {"substitute": 0.25}},
+            {"check": "range", "max": 0.4, "on_failure": "refuse"},
+        ]))
+        .await,
+        (json!(0.25), format!("{raw} range ..0.6; {raw} range ..0.5: 0.25 instead"))
+    );
+    // What is no value any more is one that is missing.
+    assert_eq!(
+        settled(json!([
+            {"check": "range", "max": 0.5, "on_failure": "null"},
+            {"check": "not_null", "on_failure": {"substitute": 0}},
+        ]))
+        .await,
+        (json!(0.0), format!("{raw} range ..0.5: null instead; null not_null: 0 instead"))
+    );
     let checks = json!([
-        {"check": "range", "max": 0.9, "on_failure": "refuse"},
-        {"check": "range", "max": 0.6},
         {"check": "range", "max": 0.5, "on_failure": {"substitute": 0.5}},
-        {"check": "range", "max": 0.4, "on_failure": "null"},
+        {"check": "range", "max": 0.4, "on_failure": "refuse"},
     ]);
-    let (_, answer) = app(&[("share_late", checks)]).post(PREDICT, request(40.0)).await;
-    assert_eq!(answer["features"]["share_late"], 0.5);
-    let told: Vec<&str> =
-        answer["qa_failures"].as_array().unwrap().iter().map(|one| one["check"].as_str().unwrap()).collect();
-    assert_eq!(told, ["range ..0.6", "range ..0.5: 0.5 instead", "range ..0.4"]);
+    let (status, problem) = app(&[("share_late", checks)]).post(PREDICT, request(40.0)).await;
+    assert_eq!(status, StatusCode::FORBIDDEN, "a value put in place is looked at like any other: {problem}");
+}
+
+#[tokio::test]
+async fn a_history_that_would_be_refused_now_is_a_difference() {
+    let checks = json!([{"check": "allowed", "values": ["b"], "on_failure": "refuse"}]);
+    let app = app(&[("job", checks)]);
+    assert_eq!(app.post(PREDICT, request(40.0)).await.0, StatusCode::OK);
+    let record = app.inner.logged().pop().unwrap();
+    let mut other = truth();
+    other.features[1].1 = Value::text("a");
+    let differences = history(&record, &app.inner.model, &other);
+    assert_eq!(differences[0].recomputed, json!("refused by its check `allowed \"b\"`"));
 }
