@@ -29,7 +29,11 @@ fn same_online(folder: &Path) {
     let spreads = built.as_array().unwrap().iter().find(|view| view["view"] == "spreads").unwrap();
     assert_eq!(spreads["keys"], value!(CLIENTS), "{built}");
     let verified = json(folder, &["features", "verify", "spreads", "--pairs", "2000"]);
-    assert_eq!((&verified[0]["different"], verified.as_array().unwrap().len()), (&value!(0), 1), "{verified}");
+    let one = &verified[0];
+    assert_eq!((&one["different"], verified.as_array().unwrap().len()), (&value!(0), 1), "{verified}");
+    // Some were asked about a time that only history knows; the rest, keys as of now among them, answered.
+    let before = one["before_horizon"].as_u64().unwrap();
+    assert!(before > 100 && one["values"] == (CLIENTS + 2_000 - before) * 11, "{verified}");
 }
 
 #[test]

@@ -25,18 +25,18 @@ pub enum FeatureCheck {
     },
 }
 
-/// What an endpoint does with a value that fails a check, beside reporting it.
+/// What a model is given in place of a value that fails a check, in training as at an endpoint; a failure is reported anyway.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnFailure {
-    /// Decides on the value all the same.
+    /// The value all the same.
     #[default]
     Report,
-    /// Decides as if there were no value.
+    /// None.
     Null,
-    /// Decides nothing: the request is refused.
+    /// Nothing is decided: the request is refused, and a row trains nothing.
     Refuse,
-    /// Decides on this value.
+    /// This value.
     Substitute(serde_json::Value),
 }
 
@@ -66,7 +66,7 @@ impl JsonSchema for OnFailure {
             "type": "object",
             "properties": {
                 "substitute": {
-                    "description": "The value decided on instead, of the feature's type.",
+                    "description": "The value given instead, of the feature's type.",
                     "type": ["boolean", "number", "string"],
                 },
             },
@@ -74,8 +74,9 @@ impl JsonSchema for OnFailure {
             "additionalProperties": false,
         });
         schemars::json_schema!({
-            "description": "What an endpoint does with a value that fails the check, beside reporting it: decides on it all the \
-                            same (`report`), on none (`null`), on another (`{substitute: 0}`), or not at all (`refuse`).",
+            "description": "What a model is given where a value fails the check, in training as at an endpoint: the value all the same \
+                            (`report`, the default), none (`null`), another (`{substitute: 0}`), or nothing, as no decision is made \
+                            (`refuse`). The failure is reported whatever it is.",
             // YAML reads `null` as no text but nothing.
             "anyOf": [{"enum": ["report", "null", "refuse", null]}, substitute],
         })

@@ -131,7 +131,7 @@ impl JsonSchema for Feature {
         let mut schema = RawFeature::json_schema(generator);
         // Files may write it; reading makes it several features before there is a spec.
         let windows = json!({
-            "description": "A feature for each of these windows: `name` with `30 days` becomes `name_30_days`.",
+            "description": "A feature for each of these windows: `name` with `30 days` becomes `name_30_days`, and its words end in `(30 days)`.",
             "type": "array",
             "items": generator.subschema_for::<Window>(),
             "minItems": 1,

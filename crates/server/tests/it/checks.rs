@@ -114,7 +114,8 @@ async fn checks_look_one_after_the_other_at_what_the_last_one_left() {
         let (status, answer) = app(&[("share_late", checks)]).post(PREDICT, request(40.0)).await;
         assert_eq!(status, StatusCode::OK, "{answer}");
         let failures = answer["qa_failures"].as_array().cloned().unwrap_or_default();
-        let told: Vec<String> = failures.iter().map(|one| format!("{} {}", one["value"], one["check"])).collect();
+        let told: Vec<String> =
+            failures.iter().map(|one| format!("{} {}", one["value"], one["check"].as_str().unwrap())).collect();
         (answer["features"]["share_late"].clone(), told.join("; "))
     };
     let raw = 2.0 / 3.0;
