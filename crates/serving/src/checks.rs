@@ -25,6 +25,17 @@ impl Input {
         self.checks.iter().any(|check| !check.on_failure().is_report())
     }
 
+    /// The checks that do more than report, with what they do: `range ..550: 550 instead`, `not_null: refused`.
+    pub fn acting_checks(&self) -> Vec<String> {
+        let acting = self.checks.iter().filter(|check| !check.on_failure().is_report());
+        acting
+            .map(|check| match check.on_failure() {
+                OnFailure::Refuse => format!("{}: refused", words(check)),
+                OnFailure::Report | OnFailure::Null | OnFailure::Substitute(_) => told(check),
+            })
+            .collect()
+    }
+
     /// Puts in place of a value what the checks say.
     pub fn settle(&self, value: &mut Value) -> Result<(), Refusal<'_>> {
         self.settle_telling(value, |_, _| {})
