@@ -29,7 +29,15 @@ pub type WithEach<'a> = &'a mut dyn FnMut(usize, &[u8], Option<&[u8]>);
 /// - A key never written, or a definition never written, is simply absent: `read` calls nothing and returns `false`.
 /// - `put` replaces; writing the same entries twice is writing them once.
 /// - Keys are at most 480 bytes; longer ones are refused with [`ErrorKind::Invalid`].
+/// - Writers of any number of threads and processes take turns; a killed one holds up the others for a bounded time.
+/// - What is stored and is not what was written is [`ErrorKind::Corrupt`], a newer format [`ErrorKind::Refused`], a store
+///   that does not answer [`ErrorKind::Unavailable`]; messages say where the store is and never its password.
 pub trait OnlineStore: Send + Sync + std::fmt::Debug {
+    /// Whether a read waits for a network: then callers on a thread that has others to answer read elsewhere.
+    fn is_remote(&self) -> bool {
+        false
+    }
+
     /// Calls `with` with the state of `key`, borrowed for the call, and says whether there was one.
     fn read(&self, definition: &Digest, key: &[u8], with: &mut dyn FnMut(&[u8])) -> Result<bool, OnlineError>;
 
@@ -56,7 +64,8 @@ pub trait OnlineStore: Send + Sync + std::fmt::Debug {
 
     fn note(&self, definition: &Digest) -> Result<Option<StateNote>, OnlineError>;
 
-    /// Every key of a definition in byte order, each with its state.
+    /// Every key of a definition in byte order, each with a whole state. Either of one moment, or with what was put
+    /// meanwhile in parts; a definition replaced or dropped meanwhile is then an error, [`ErrorKind::Conflict`].
     fn scan(&self, definition: &Digest, with: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), OnlineError>;
 
     /// The definitions that have state, each with its number of keys.

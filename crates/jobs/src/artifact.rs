@@ -54,7 +54,7 @@ pub async fn load(workspace: &Workspace, version: &ModelVersion) -> Result<Loade
         bail!("the artifact of {} is not what was registered: its digest is {}", version.label(), model.digest());
     }
     let pinned = Pinned::from_file(&files[FEATURES_FILE]).map_err(anyhow::Error::msg)?;
-    if serde_json::to_value(pinned.digests())? != version.definitions {
+    if pinned.identity() != version.definitions {
         bail!("the artifact of {} pins other definitions than were registered", version.label());
     }
     let lineage = serde_json::from_slice(&files[LINEAGE_FILE])

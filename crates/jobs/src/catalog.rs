@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use indexmap::IndexMap;
-use karat_core::{Column, DataType, Digest, Name, Schema};
+use karat_core::{Column, DataType, Digest, Name, Schema, Value};
 use karat_features::{CompiledView, Definition, DefinitionError, Identity, SourceDefinition};
-use karat_project::spec::{Entity, FeatureView, Model, ModelFeatures, Source};
+use karat_project::spec::{Entity, FeatureView, Model, ModelFeatures, OnFailure, Source};
 use karat_project::{Kind, Problem, Problems, Project, ResourceRef};
 use karat_query::{QueryError, RowsDefinition, SourcePlan};
 
@@ -147,6 +147,21 @@ fn compile_source(
     Ok(PlannedSource { plan, definition, rows, upstream: needs.clone() })
 }
 
+/// What a check puts in a feature's place is of the feature's type.
+fn check_substitutes(spec: &FeatureView, view: &CompiledView) -> Result<(), Vec<Wrong>> {
+    let mut wrong = Vec::new();
+    for output in view.outputs() {
+        for (index, check) in spec.features[&output.name].checks.iter().enumerate() {
+            let OnFailure::Substitute(value) = check.on_failure() else { continue };
+            if let Err(error) = Value::from_json(value, output.data_type) {
+                let path = format!("features.{}.checks[{index}].on_failure.substitute", output.name);
+                wrong.push((path, format!("in place of feature `{}`: {error}", output.name)));
+            }
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+}
+
 fn compile_view(spec: &FeatureView, entity: &Entity, source: &PlannedSource) -> Result<PlannedView, Vec<Wrong>> {
     if entity.key_type == DataType::Float {
         return Err(vec![("entity".to_owned(), "a key is no float: two floats that look equal may not be".to_owned())]);
@@ -159,5 +174,6 @@ fn compile_view(spec: &FeatureView, entity: &Entity, source: &PlannedSource) -> 
     let digest = definition.digest();
     let view = CompiledView::compile(definition).map_err(|error| vec![placed(error)])?;
     view.retention(spec.online_horizon).map_err(|error| vec![("online_horizon".to_owned(), error.to_string())])?;
+    check_substitutes(spec, &view)?;
     Ok(PlannedView { spec: spec.clone(), entity: entity.clone(), view, digest })
 }

@@ -156,7 +156,7 @@ async fn register(
         run_id: run.clone(),
         digest: trained.model.digest().clone(),
         source: Source::Under(format!("models/{}", model.name)),
-        definitions: serde_json::to_value(set.pinned.digests())?,
+        definitions: set.pinned.identity(),
         gates: gates.to_vec(),
     };
     let (version, registered) = workspace.registry.register_version(&new, &workspace.actor, now).await?;

@@ -1,6 +1,7 @@
 //! A model's spine joined to its features as known at each row's as_of: what it trains on.
 
 mod digest;
+mod settle;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Date32Type, Field, Int64Type, Schema as ArrowSchema, TimestampMicrosecondType};
 use futures::StreamExt;
 use karat_core::{DataType, Digest, Instant, Name, Zone};
@@ -49,6 +51,8 @@ pub struct Written {
     pub model: Name,
     pub output: String,
     pub rows: u64,
+    /// Rows left out because a check of their features refuses to decide on them.
+    pub refused: u64,
     pub entities: u64,
     pub columns: Vec<String>,
     pub digest: Digest,
@@ -67,6 +71,7 @@ pub async fn run(workspace: &Workspace, model: &str, output: &Path) -> Result<Wr
         model: model.name.clone(),
         output: output.display().to_string(),
         rows: frame.num_rows() as u64,
+        refused: set.data.refused.len() as u64,
         entities: set.entities,
         columns: frame.schema().fields().iter().map(|field| field.name().clone()).collect(),
         digest: set.digest,
@@ -126,10 +131,13 @@ pub async fn assemble_for(
     let spine = Spine { keys: vec![key.clone()], as_of: read_at.clone(), known_at: None };
     let mut behind = Commits::new();
     let features = features(workspace, &pinned, &spine, &rows, &up_to, (&mut commits, &mut behind)).await?;
+    let (features, refused) = tokio::task::block_in_place(|| settle::settle(&pinned, features))?;
     let label = column(&model.spine.label)?;
     let many = |names: &mut dyn Iterator<Item = &String>| names.map(|name| column(name)).collect::<Result<Vec<_>>>();
     let times: ArrayRef = Arc::new(as_of.clone());
-    let digest = digest::digest(features.columns().iter().chain([&label, &times, &key]));
+    // Sets that nothing refuses have the digests they had before anything could.
+    let flags = (!refused.is_empty()).then(|| settle::flags(&refused, rows.num_rows()));
+    let digest = digest::digest(features.columns().iter().chain([&label, &times, &key]).chain(&flags));
     let entities = distinct(&key)?;
     let data = TrainingData {
         features,
@@ -139,6 +147,7 @@ pub async fn assemble_for(
         keys: vec![key.clone()],
         groups: many(&mut split.column.iter())?,
         profile: many(&mut model.profile.iter())?,
+        refused,
         words: pinned.inputs.iter().map(|input| (input.name.clone(), input.words.clone())).collect(),
     };
     Ok(TrainingSet { pinned, data, commits, behind, entities, digest, key, read_at })
@@ -171,7 +180,7 @@ async fn newest_commit(
 }
 
 impl TrainingSet {
-    /// The entity's key, `as_of`, the features under their own names, the label.
+    /// The entity's key, `as_of`, the features under their own names, the label, of the rows that no check refuses.
     pub fn frame(&self, label: &str) -> Result<RecordBatch> {
         let as_of = Arc::new(self.read_at.reinterpret_cast::<TimestampMicrosecondType>().with_timezone("+00:00"));
         let mut fields = vec![
@@ -184,7 +193,12 @@ impl TrainingSet {
         columns.extend(self.data.features.columns().iter().cloned());
         fields.push(Field::new(label, self.data.label.data_type().clone(), true));
         columns.push(self.data.label.clone());
-        Ok(RecordBatch::try_new(Arc::new(ArrowSchema::new(fields)), columns)?)
+        let frame = RecordBatch::try_new(Arc::new(ArrowSchema::new(fields)), columns)?;
+        if self.data.refused.is_empty() {
+            return Ok(frame);
+        }
+        let refused = settle::flags(&self.data.refused, frame.num_rows());
+        Ok(filter_record_batch(&frame, &arrow::compute::not(refused.as_boolean())?)?)
     }
 }
 

@@ -9,8 +9,8 @@ use arrow::datatypes::Int64Type;
 use futures::StreamExt;
 use karat_core::time::MICROS_PER_DAY;
 use karat_core::{Instant, Name, Schema, Value, hidden};
-use karat_features::{Spine, encode_key};
-use karat_serving::read_view;
+use karat_features::{FeatureError, Spine, encode_key};
+use karat_serving::{ServingError, read_view};
 use serde::Serialize;
 
 use crate::catalog::PlannedView;
@@ -36,6 +36,8 @@ pub struct Verified {
     /// Values compared.
     pub values: u64,
     pub different: u64,
+    /// Reads of a time before the view's `online_horizon`, which only history answers: nothing to compare.
+    pub before_horizon: u64,
     /// The first of them.
     pub differences: Vec<Difference>,
     pub seconds: f64,
@@ -82,6 +84,7 @@ async fn one(workspace: &Workspace, name: &Name, planned: &PlannedView, extent: 
     let stage = workspace.observer.begin(&format!("verifying {name}"), asked.len() as u64, Unit::Keys);
     let outputs = planned.view.outputs();
     let mut found = Found::default();
+    let mut before_horizon = 0;
     let no_history = offline.column(outputs.len()).as_boolean();
     for (row, (key, as_of)) in asked.iter().enumerate() {
         let key = &keys[*key];
@@ -98,6 +101,12 @@ async fn one(workspace: &Workspace, name: &Name, planned: &PlannedView, extent: 
                 found.compare(key, *as_of, "no_history", &flags.0, &flags.1);
             }
             Ok(None) => found.broken(key, Some(*as_of), "the view has no online state"),
+            // As of now the store has to answer.
+            Err(ServingError::Feature(FeatureError::BeforeHorizon { .. }))
+                if row >= keys.len() || extent.as_of.is_some() =>
+            {
+                before_horizon += 1;
+            }
             Err(error) => found.broken(key, Some(*as_of), &error.to_string()),
         }
     }
@@ -114,6 +123,7 @@ async fn one(workspace: &Workspace, name: &Name, planned: &PlannedView, extent: 
         pairs: extent.pairs,
         values: found.values,
         different: found.different,
+        before_horizon,
         differences: found.differences,
         seconds: begun.elapsed().as_secs_f64(),
     })

@@ -87,6 +87,8 @@ impl Workspace {
             return Ok(online.clone());
         }
         let uri = match &self.project.config().stores.online {
+            // Of the schemes that a project may name, the one that means a path.
+            Some(uri) if !uri.starts_with("lmdb://") => uri.clone(),
             Some(uri) => format!("lmdb://{}", local_path(uri, "lmdb://", self.project.root())?.display()),
             None => format!("lmdb://{}", self.state.join("online").display()),
         };

@@ -37,6 +37,7 @@ struct File {
     text: Arc<str>,
     /// Where each line begins.
     lines: Vec<usize>,
+    /// What is shown of the text: it is as long.
     source: Arc<NamedSource<Arc<str>>>,
 }
 
@@ -44,7 +45,8 @@ impl Files {
     /// `name` is the path that places print.
     pub(crate) fn add(&mut self, name: String, text: &str) -> FileId {
         let text: Arc<str> = Arc::from(text);
-        let source = Arc::new(NamedSource::new(&name, Arc::clone(&text)).with_language("yaml"));
+        let shown = Arc::from(without_passwords(&text));
+        let source = Arc::new(NamedSource::new(&name, shown).with_language("yaml"));
         let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
         let lines = std::iter::once(0).chain(breaks).collect();
         self.0.push(File { name, text, lines, source });
@@ -100,4 +102,40 @@ fn split_at(text: &str, at: usize) -> (&str, &str) {
         at -= 1;
     }
     text.split_at(at)
+}
+
+/// Lines that are shown end up in logs: stars stand for the password of an address such as `redis://ann:secret@host`, one a
+/// byte.
+fn without_passwords(text: &str) -> String {
+    let ends_word = |c: char| c.is_whitespace() || c == '"' || c == '\'';
+    text.split_inclusive(ends_word).map(|word| starred(word).unwrap_or_else(|| word.to_owned())).collect()
+}
+
+fn starred(word: &str) -> Option<String> {
+    let end = word.rfind('@')?;
+    let start = word[..end].match_indices(':').map(|(at, _)| at + 1).find(|at| !word[*at..].starts_with('/'))?;
+    let password = &word[start..end];
+    // The name of a variable is no secret, and its value is not here.
+    let is_variable = password.starts_with("${") && password.ends_with('}');
+    (!is_variable).then(|| format!("{}{}{}", &word[..start], "*".repeat(password.len()), &word[end..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_not_shown_and_nothing_moves() {
+        for (text, shown) in [
+            ("online: \"reddis://:secret@host/0\" # why", "online: \"reddis://:******@host/0\" # why"),
+            ("online: redis://ann:s:e@c/r@host", "online: redis://ann:*******@host"),
+            ("online: redis:/ann:s\u{e9}@host\nx: 1", "online: redis:/ann:***@host\nx: 1"),
+            ("online: 'redis://ann:${SECRET}@host'", "online: 'redis://ann:${SECRET}@host'"),
+            ("mail: ann@example.com", "mail: ann@example.com"),
+            ("amqp://host:5672/a", "amqp://host:5672/a"),
+        ] {
+            assert_eq!(without_passwords(text), shown);
+            assert_eq!(text.len(), shown.len());
+        }
+    }
 }

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use crate::observe::Failed;
 
 /// What it takes to make room on a disk, or to turn to another server.
-const LOG_RETRY_SECONDS: u64 = 5;
+const RETRY_SECONDS: u64 = 5;
 
 /// An error as it leaves: RFC 9457 problem details.
 #[derive(Debug, Serialize, ToSchema)]
@@ -61,7 +61,14 @@ impl From<ServingError> for Problem {
             ServingError::Log(failed) if failed.kind() != ErrorKind::Invalid => {
                 let words = "decisions cannot be recorded right now; nothing was decided: try again";
                 let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", words);
-                return Problem { retry_after: Some(LOG_RETRY_SECONDS), hidden: Some(detail), ..problem };
+                return Problem { retry_after: Some(RETRY_SECONDS), hidden: Some(detail), ..problem };
+            }
+            ServingError::Online(failed)
+                if matches!(failed.kind, ErrorKind::Unavailable | ErrorKind::Refused | ErrorKind::Conflict) =>
+            {
+                let words = "features cannot be read right now; nothing was decided: try again";
+                let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", words);
+                return Problem { retry_after: Some(RETRY_SECONDS), hidden: Some(detail), ..problem };
             }
             ServingError::NotLoaded { endpoint, .. } => {
                 let words = format!("endpoint {endpoint} has no version to answer with: the server's log says why");

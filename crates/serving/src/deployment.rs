@@ -63,6 +63,11 @@ impl Deployment {
         served.endpoints.get(name).cloned().ok_or_else(|| unknown("endpoint", name, served.endpoints.keys()))
     }
 
+    /// Whether [`Deployment::features`] waits for a network: then it is called on a thread that may be kept busy.
+    pub fn features_wait(&self) -> bool {
+        self.online.is_remote()
+    }
+
     /// The features of a key written as text, as of an instant written with its offset (default: now).
     pub fn features(&self, view: &str, key: &str, as_of: Option<&str>) -> Result<ViewAnswer, ServingError> {
         let as_of = as_of.map(as_of_text).transpose()?;

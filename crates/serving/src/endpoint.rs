@@ -12,10 +12,11 @@ use metrics::Counter;
 
 use crate::decision::{Decided, Decision};
 use crate::gate::{Gate, Turn, Until};
+use crate::quality::{self, QaFailure, Refused};
 use crate::reasons::{Explained, because};
 use crate::record::{self, SchemaId};
 use crate::request::{Body, Subject};
-use crate::{ServingError, ServingModel, quality};
+use crate::{ServingError, ServingModel};
 
 /// What a decision is thought to take before there was one.
 const FIRST_GUESS_NANOS: u64 = 50_000;
@@ -152,6 +153,12 @@ impl Endpoint {
         Duration::from_nanos(each.saturating_mul(asked.body.subjects.len() as u64))
     }
 
+    /// Whether [`Endpoint::decide`] will wait for a network: the thread it is called on answers nobody else meanwhile.
+    pub fn waits(&self, asked: &Asked) -> bool {
+        let reads = asked.body.subjects.iter().any(|subject| matches!(subject, Subject::Key(_)));
+        reads && self.parts.online.is_remote()
+    }
+
     /// Decides on every subject of a request, all with one version and one as_of. An error on one subject answers none;
     /// none is in the log yet.
     pub fn decide(&self, asked: Asked, until: &Until) -> Result<Decided, ServingError> {
@@ -161,7 +168,7 @@ impl Endpoint {
         let count = body.subjects.len();
         let begun = Stopwatch::now();
         let mut decisions = Vec::with_capacity(count);
-        for subject in body.subjects {
+        for (place, subject) in body.subjects.into_iter().enumerate() {
             if until.is_abandoned() {
                 return Err(ServingError::Abandoned { decided: decisions.len(), asked: count });
             }
@@ -171,7 +178,8 @@ impl Endpoint {
                 return Err(ServingError::TooMany { decided: decisions.len(), asked: count, deadline });
             }
             let inputs = self.inputs(model, subject, &body.fields, as_of)?;
-            decisions.push(self.decide_one(model, inputs, as_of, body.reasons)?);
+            let inputs = self.settled(model, inputs, place, as_of)?;
+            decisions.push(self.decide_one(model, inputs, body.reasons)?);
         }
         self.note_time(begun.elapsed(), count);
         Ok(Decided { serving, as_of, at: now, single: body.single, decisions })
@@ -226,11 +234,38 @@ impl Endpoint {
         self.usual_nanos.store(if each > before { before + step } else { before - step }, Ordering::Relaxed);
     }
 
+    /// The values to decide on, with what a person should know of them. What a check refuses is told as what is decided on is.
+    fn settled(
+        &self,
+        model: &ServingModel,
+        mut inputs: Inputs,
+        place: usize,
+        as_of: Instant,
+    ) -> Result<(Inputs, Vec<QaFailure>), ServingError> {
+        match quality::settle(&model.pinned, &inputs.rows, &mut inputs.values, as_of) {
+            Ok(qa_failures) => Ok((inputs, qa_failures)),
+            Err(Refused { feature, check }) => {
+                let endpoint = self.parts.spec.name.as_str();
+                tracing::warn!(
+                    endpoint,
+                    feature,
+                    check,
+                    "a served value failed a check, and no decision was made on it"
+                );
+                count_failure(endpoint, &feature);
+                let subject = match &inputs.key {
+                    Some(key) => format!("{} {key}", model.pinned.entity),
+                    None => format!("rows[{place}]"),
+                };
+                Err(ServingError::CheckFailed { feature, subject, check })
+            }
+        }
+    }
+
     fn decide_one(
         &self,
         model: &ServingModel,
-        inputs: Inputs,
-        as_of: Instant,
+        (inputs, qa_failures): (Inputs, Vec<QaFailure>),
         asked: Option<crate::Which>,
     ) -> Result<Decision, ServingError> {
         let Inputs { key, sent, values, rows } = inputs;
@@ -246,7 +281,7 @@ impl Endpoint {
             key,
             sent,
             reasons,
-            qa_failures: quality::failures(&model.pinned, &rows, &values, as_of),
+            qa_failures,
             views: rows.iter().map(|(row, commit)| (*commit, row.no_history)).collect(),
             values,
             score,
@@ -323,13 +358,17 @@ impl Serving {
                     check = failure.check,
                     "a served value failed a check"
                 );
-                metrics::counter!(
-                    "karat_qa_failures_total",
-                    "endpoint" => endpoint.to_owned(),
-                    "feature" => failure.feature.clone()
-                )
-                .increment(1);
+                count_failure(endpoint, &failure.feature);
             }
         }
     }
+}
+
+fn count_failure(endpoint: &str, feature: &str) {
+    metrics::counter!(
+        "karat_qa_failures_total",
+        "endpoint" => endpoint.to_owned(),
+        "feature" => feature.to_owned()
+    )
+    .increment(1);
 }

@@ -19,6 +19,11 @@ pub enum ServingError {
     #[error("no history for {entity} {key}: the endpoint refuses unknown keys (`unknown_key: reject`)")]
     UnknownKey { entity: String, key: String },
     #[error(
+        "feature {feature} of {subject} fails its check `{check}`, and no decision is made on it (`on_failure: refuse`): \
+         correct what it is computed from, or decide otherwise"
+    )]
+    CheckFailed { feature: String, subject: String, check: String },
+    #[error(
         "model {model} has no version under the alias `{alias}` yet: approve one with `karat models approve {model} --as {alias} --why \"...\"`"
     )]
     NoVersion { model: String, alias: String },
@@ -55,6 +60,7 @@ impl ServingError {
             ServingError::Malformed(_) | ServingError::Field { .. } | ServingError::TooMany { .. } => {
                 ErrorKind::Invalid
             }
+            ServingError::CheckFailed { .. } => ErrorKind::Refused,
             ServingError::Busy { .. } | ServingError::Abandoned { .. } => ErrorKind::Unavailable,
             ServingError::NotFound { .. } | ServingError::UnknownKey { .. } => ErrorKind::NotFound,
             ServingError::NoVersion { .. } | ServingError::NotLoaded { .. } | ServingError::NotMaterialized { .. } => {

@@ -3,6 +3,7 @@
 //!
 //! Invariant: knows no HTTP, and no query engine stands in a request's path.
 
+mod checks;
 mod decision;
 mod deployment;
 mod endpoint;
@@ -18,6 +19,7 @@ mod record;
 mod replay;
 mod request;
 
+pub use checks::Refusal;
 pub use decision::{Decided, DecisionView};
 pub use deployment::{Deployment, Served, ServedView, ViewAnswer};
 pub use endpoint::{Asked, Endpoint, EndpointParts};
@@ -25,7 +27,7 @@ pub use error::ServingError;
 pub use gate::{Inside, Turn, Until, Waiting};
 pub use model::{ServingModel, VersionName};
 pub use note::StateNote;
-pub use pinned::{Input, InputOrigin, Pinned, PinnedView, ReasonGroup};
+pub use pinned::{CHECKS, Input, InputOrigin, Pinned, PinnedView, ReasonGroup};
 pub use quality::QaFailure;
 pub use read::{ReadView, read_view};
 pub use reasons::{Explained, Reason, ReasonText, ReasonValue, ReasonView, Which};

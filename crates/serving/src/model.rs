@@ -45,6 +45,11 @@ impl ServingModel {
         if !places_exist {
             return wrong("a pinned input names an output that its view has not".to_owned());
         }
+        for input in &pinned.inputs {
+            if let Some(problem) = input.wrong_substitute() {
+                return wrong(format!("the substitute of input `{}`: {problem}", input.name));
+            }
+        }
         let reasons = ReasonSource::all(&pinned).map_err(ServingError::Inconsistent)?;
         let views = views.into_iter().zip(&pinned.views).map(|(view, p)| ReadView::new(view, p.digest.clone()));
         let views = views.collect();

@@ -6,12 +6,17 @@ use karat_core::{Column, DataType, Digest, Name, Window};
 use karat_features::{CompiledView, Definition, DefinitionError};
 use karat_project::spec::FeatureCheck;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 /// The artifact's file that holds a [`Pinned`].
 pub const FILE: &str = "features.json";
 
-/// Format 2 has groups of reasons; what has none is written as format 1, which older Karats read.
-const FORMAT_VERSION: u32 = 2;
+/// Where [`Pinned::identity`] has the digest of the checks: no view can be called so.
+pub const CHECKS: &str = "feature checks";
+
+/// Format 2 has groups of reasons, format 3 checks that do more than report; what has neither is written as format 1,
+/// which older Karats read.
+const FORMAT_VERSION: u32 = 3;
 
 /// A model's inputs in the order of its signature, and the views they are computed by.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,11 +80,12 @@ pub enum InputOrigin {
 
 impl Pinned {
     pub fn new(entity: Name, key: Column, views: Vec<PinnedView>, inputs: Vec<Input>) -> Pinned {
-        Pinned { format_version: 1, entity, key, views, inputs, groups: Vec::new() }
+        let format_version = if inputs.iter().any(Input::checks_act) { 3 } else { 1 };
+        Pinned { format_version, entity, key, views, inputs, groups: Vec::new() }
     }
 
     pub fn with_groups(self, groups: Vec<ReasonGroup>) -> Pinned {
-        let format_version = if groups.is_empty() { 1 } else { FORMAT_VERSION };
+        let format_version = self.format_version.max(if groups.is_empty() { 1 } else { 2 });
         Pinned { format_version, groups, ..self }
     }
 
@@ -101,6 +107,11 @@ impl Pinned {
                 return Err(format!("{FILE}: the definition of view {} is not the one its digest names", view.name));
             }
         }
+        for input in &pinned.inputs {
+            if let Some(problem) = input.wrong_substitute() {
+                return Err(format!("{FILE}: the substitute of input {}: {problem}", input.name));
+            }
+        }
         Ok(pinned)
     }
 
@@ -116,5 +127,21 @@ impl Pinned {
     /// The views' digests by name.
     pub fn digests(&self) -> IndexMap<Name, Digest> {
         self.views.iter().map(|view| (view.name.clone(), view.digest.clone())).collect()
+    }
+
+    /// What makes values for a version: the views' digests by name, and that of the checks that put other values in place of
+    /// those, or refuse them, where there are any. Two versions are one where this and the model's digest agree.
+    pub fn identity(&self) -> serde_json::Value {
+        let mut identity = json!(self.digests());
+        let acting: Vec<_> = self
+            .inputs
+            .iter()
+            .filter(|input| input.checks_act())
+            .map(|input| json!({"input": input.name, "checks": input.checks.iter().filter(|check| !check.on_failure().is_report()).collect::<Vec<_>>()}))
+            .collect();
+        if !acting.is_empty() {
+            identity[CHECKS] = json!(Digest::of_json(&json!(acting)));
+        }
+        identity
     }
 }

@@ -1,11 +1,10 @@
 //! What a person should know about the values behind a decision: failed checks, stale data, values a contract nulled.
 
 use karat_core::{Instant, Value, Zone};
-use karat_features::FeatureRow;
-use karat_project::spec::FeatureCheck;
+use karat_features::{FeatureRow, NulledFeature};
 use serde::{Deserialize, Serialize};
 
-use crate::{Pinned, PinnedView};
+use crate::{Input, Pinned, PinnedView, checks};
 
 /// Something about a value that a person should know before trusting the decision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,63 +15,50 @@ pub struct QaFailure {
     pub check: String,
 }
 
-/// `rows` are the views' rows and commits, in the order of [`Pinned::views`]; `values` the inputs, in theirs.
-pub(crate) fn failures(
+/// Why an input's checks let no decision be made.
+pub(crate) struct Refused {
+    pub(crate) feature: String,
+    pub(crate) check: String,
+}
+
+/// `rows` are the views' rows and commits, in the order of [`Pinned::views`]; `values` the inputs, in theirs. They are
+/// those to decide on when this returns; what is told is of the values that were there.
+pub(crate) fn settle(
     pinned: &Pinned,
     rows: &[(FeatureRow, u64)],
-    values: &[Value],
+    values: &mut [Value],
     as_of: Instant,
-) -> Vec<QaFailure> {
+) -> Result<Vec<QaFailure>, Refused> {
     let mut failures = Vec::new();
     for (input, value) in pinned.inputs.iter().zip(values) {
-        failures.extend(input.checks.iter().filter(|check| !passes(check, value)).map(|check| QaFailure {
-            feature: input.name.clone(),
-            value: value.to_json(),
-            check: words(check),
-        }));
-        let Some((view, output)) = input.view_output() else { continue };
-        let Some((row, _)) = rows.get(view) else { continue };
-        failures.extend(row.nulled.iter().filter(|nulled| nulled.feature == output).map(|nulled| QaFailure {
-            feature: input.name.clone(),
-            value: value.to_json(),
-            check: format!("{} {} nulled by {}", nulled.column, nulled.value, nulled.check),
-        }));
+        let nulled = nulled(input, rows, value);
+        let settled = input.settle_telling(value, |check, value| {
+            failures.push(QaFailure {
+                feature: input.name.clone(),
+                value: value.to_json(),
+                check: checks::told(check),
+            });
+        });
+        settled.map_err(|refusal| Refused { feature: input.name.clone(), check: refusal.words() })?;
+        failures.extend(nulled);
     }
     for (view, (row, _)) in pinned.views.iter().zip(rows) {
         failures.extend(stale(view, row, as_of));
     }
-    failures
+    Ok(failures)
 }
 
-fn passes(check: &FeatureCheck, value: &Value) -> bool {
-    match check {
-        FeatureCheck::NotNull {} => !value.is_null(),
-        FeatureCheck::Range { min, max } => {
-            let number = match value {
-                Value::Int(i) => *i as f64,
-                Value::Float(f) => *f,
-                _ => return true,
-            };
-            // A NaN is within no range.
-            min.is_none_or(|min| number >= min) && max.is_none_or(|max| number <= max)
-        }
-        FeatureCheck::Allowed { values } => match value {
-            Value::Null => true,
-            Value::Text(text) => values.iter().any(|allowed| allowed.as_str() == Some(text.as_ref())),
-            value => values.contains(&value.to_json()),
-        },
-    }
-}
-
-fn words(check: &FeatureCheck) -> String {
-    let bound = |bound: &Option<f64>| bound.map_or_else(String::new, |b| b.to_string());
-    match check {
-        FeatureCheck::NotNull {} => "not_null".to_owned(),
-        FeatureCheck::Range { min, max } => format!("range {}..{}", bound(min), bound(max)),
-        FeatureCheck::Allowed { values } => {
-            format!("allowed {}", values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
-        }
-    }
+/// What a contract took from the rows that the input's value rests on.
+fn nulled(input: &Input, rows: &[(FeatureRow, u64)], value: &Value) -> Vec<QaFailure> {
+    let Some((view, output)) = input.view_output() else { return Vec::new() };
+    let Some((row, _)) = rows.get(view) else { return Vec::new() };
+    let of_input = row.nulled.iter().filter(|nulled| nulled.feature == output);
+    let failure = |nulled: &NulledFeature| QaFailure {
+        feature: input.name.clone(),
+        value: value.to_json(),
+        check: format!("{} {} nulled by {}", nulled.column, nulled.value, nulled.check),
+    };
+    of_input.map(failure).collect()
 }
 
 fn stale(view: &PinnedView, row: &FeatureRow, as_of: Instant) -> Option<QaFailure> {

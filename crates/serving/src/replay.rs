@@ -177,7 +177,8 @@ pub struct FromHistory {
     pub no_history: Vec<Name>,
 }
 
-/// Compares the logged features with those computed again from history as of then, by name, bit for bit.
+/// Compares the logged features with those computed again from history as of then, as the checks leave them, by name, bit
+/// for bit.
 pub fn history(record: &PredictionRecord, model: &ServingModel, again: &FromHistory) -> Vec<Difference> {
     let FromHistory { features: recomputed, no_history } = again;
     let mut differences = Vec::new();
@@ -190,9 +191,15 @@ pub fn history(record: &PredictionRecord, model: &ServingModel, again: &FromHist
         ));
     }
     for (name, value) in recomputed {
-        let data_type = model.pinned.inputs.iter().find(|input| input.name == *name).map(|input| input.data_type);
-        let Some(data_type) = data_type else { continue };
-        let again = LoggedValue::new(value, data_type);
+        let Some(input) = model.pinned.inputs.iter().find(|input| input.name == *name) else { continue };
+        let mut value = value.clone();
+        if let Err(refusal) = input.settle(&mut value) {
+            let logged = record.features.get(name).map_or(serde_json::Value::Null, |l| l.json().clone());
+            let refused = format!("refused by its check `{}`", refusal.words());
+            differences.push(difference(format!("feature {name}"), logged, refused.into()));
+            continue;
+        }
+        let again = LoggedValue::new(&value, input.data_type);
         match record.features.get(name) {
             // Both as the log keeps them: of several bit patterns that are no number, JSON knows one.
             Some(logged) if logged.value() == again.value() => {}

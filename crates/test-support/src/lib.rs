@@ -9,6 +9,8 @@ pub mod large;
 pub mod markdown;
 mod places;
 #[expect(clippy::unwrap_used, reason = "test helpers fail the test they help")]
+pub mod redis_server;
+#[expect(clippy::unwrap_used, reason = "test helpers fail the test they help")]
 pub mod serving_app;
 
 pub use places::{copy_folder, example_copy, repository, shared_data, temp_dir, test_python};

@@ -10,7 +10,7 @@ use karat_features::{Definition, Identity, SourceDefinition, StateBuilder};
 use karat_history::log::{self, Log, LogOptions};
 use karat_model::{Model, ModelParts};
 use karat_online::{LmdbOptions, LmdbStore};
-use karat_project::spec::{self, Entity, FeatureCheck, FeatureView, UnknownKey};
+use karat_project::spec::{self, Entity, FeatureCheck, FeatureView, OnFailure, UnknownKey};
 use karat_serving::{
     Decided, Endpoint, EndpointParts, Input, InputOrigin, Pinned, PinnedView, PredictionEncoder, PredictionRecord,
     ReasonGroup, RecordReader, ServingModel, StateNote, VersionName,
@@ -162,7 +162,7 @@ pub fn serving_model(groups: Vec<ReasonGroup>) -> ServingModel {
         checks,
     };
     let output = |output| InputOrigin::View { view: 0, output };
-    let range = FeatureCheck::Range { min: Some(18.0), max: Some(100.0) };
+    let range = FeatureCheck::Range { min: Some(18.0), max: Some(100.0), on_failure: OnFailure::Report };
     let inputs = vec![
         input("share_late", DataType::Float, output(0), vec![]),
         input("income", DataType::Float, InputOrigin::Request, vec![]),
@@ -183,6 +183,17 @@ pub fn serving_model(groups: Vec<ReasonGroup>) -> ServingModel {
 pub fn with_threshold(model: ServingModel, threshold: f64) -> ServingModel {
     let parts = ModelParts { threshold, ..model.model.parts().clone() };
     ServingModel::new(model.name.clone(), Model::new(parts).unwrap(), model.pinned.clone()).unwrap()
+}
+
+/// The same version, checking one of its inputs otherwise.
+pub fn with_checks(model: ServingModel, input: &str, checks: &serde_json::Value) -> ServingModel {
+    let pinned = model.pinned.clone();
+    let mut inputs = pinned.inputs;
+    let checked = inputs.iter_mut().find(|one| one.name == input).unwrap();
+    checked.checks = serde_json::from_value(checks.clone()).unwrap();
+    let again = Pinned::new(pinned.entity, pinned.key, pinned.views, inputs).with_groups(pinned.groups);
+    let again = Pinned::from_file(&again.to_file()).unwrap();
+    ServingModel::new(model.name, model.model, again).unwrap()
 }
 
 fn definition() -> Definition {

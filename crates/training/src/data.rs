@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::{Float64Type, Int64Type};
@@ -23,6 +23,8 @@ pub struct TrainingData {
     pub groups: Vec<ArrayRef>,
     /// The columns of the model's `profile`; empty: no measures over unseen profiles.
     pub profile: Vec<ArrayRef>,
+    /// The rows that an endpoint would refuse to decide on: they are in no part, and counted.
+    pub refused: BTreeSet<usize>,
     /// How the views speak of a feature in a reason, by feature; the model's own `reasons` win.
     pub words: BTreeMap<String, String>,
 }

@@ -1,65 +1,57 @@
 //! Exact sums of floats, whatever the order of adding and taking away, rounded once.
 //!
-//! A fixed-point number over the whole range of `f64`, kept in overlapping digits of 32 bits each held in 64, after
-//! Radford Neal's "small superaccumulator" (<https://arxiv.org/abs/1505.05571>). Not-a-number and the infinities are
-//! counted beside it, so that they too can be taken away again. An exact zero is `+0.0`, whatever the signs summed.
+//! Not-a-number and the infinities are counted beside the sum, so that they too can be taken away again. An exact zero is
+//! `+0.0`, whatever the signs summed.
 
+use super::digits::{Digits, DigitsState};
 use super::round::{Wide, round_narrow_quotient, round_quotient};
 
 /// Bit 0 of digit 0 stands for 2^-1074; the largest float reaches into digit 65, carries into the ones after.
 const DIGITS: usize = 68;
 pub(crate) const LOWEST_EXPONENT: i32 = -1074;
-/// Each addition moves a digit by less than 2^32: this many leave it far from overflow.
-const ADDITIONS_BEFORE_CARRY: u32 = 1 << 29;
 
 #[derive(Debug, Clone)]
 pub(crate) struct ExactSum {
-    digits: Box<[i64; DIGITS]>,
-    /// The digits outside `low..high` are zero.
-    low: usize,
-    high: usize,
-    additions: u32,
+    digits: Digits<DIGITS>,
     count: u64,
     not_a_number: u64,
     infinite: u64,
     negative_infinite: u64,
 }
 
-/// What a checkpoint keeps of an [`ExactSum`]: digits from `low` on, each but the last within 32 bits.
+/// What a checkpoint keeps of an [`ExactSum`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ExactState {
     pub(crate) count: u64,
     pub(crate) not_a_number: u64,
     pub(crate) infinite: u64,
     pub(crate) negative_infinite: u64,
-    pub(crate) low: u8,
-    pub(crate) digits: Vec<i64>,
+    pub(crate) digits: DigitsState,
 }
 
 impl ExactSum {
     pub(crate) fn new() -> ExactSum {
-        ExactSum {
-            digits: Box::new([0; DIGITS]),
-            low: DIGITS,
-            high: 0,
-            additions: 0,
-            count: 0,
-            not_a_number: 0,
-            infinite: 0,
-            negative_infinite: 0,
-        }
+        ExactSum { digits: Digits::new(), count: 0, not_a_number: 0, infinite: 0, negative_infinite: 0 }
     }
 
     pub(crate) fn clear(&mut self) {
-        if self.low < self.high {
-            self.digits[self.low..self.high].fill(0);
-        }
-        (self.low, self.high, self.additions) = (DIGITS, 0, 0);
+        self.digits.clear();
         (self.count, self.not_a_number, self.infinite, self.negative_infinite) = (0, 0, 0, 0);
     }
 
     pub(crate) fn count(&self) -> u64 {
         self.count
+    }
+
+    /// Whether nothing but numbers is in it.
+    pub(crate) fn is_finite(&self) -> bool {
+        self.not_a_number == 0 && self.infinite == 0 && self.negative_infinite == 0
+    }
+
+    /// The digits in use, signed, each of 32 bits' weight, the lowest first; and which it is, from the digit whose lowest
+    /// bit is 2^-1074.
+    pub(super) fn digits(&self) -> (&[i64], usize) {
+        self.digits.used()
     }
 
     #[inline]
@@ -83,6 +75,17 @@ impl ExactSum {
         }
     }
 
+    /// As [`ExactSum::add`], of an int, all of whose bits count.
+    pub(crate) fn add_int(&mut self, value: i64) {
+        self.count += 1;
+        self.digits.add(value.unsigned_abs(), INT_POSITION, value < 0);
+    }
+
+    pub(crate) fn remove_int(&mut self, value: i64) {
+        self.count -= 1;
+        self.digits.add(value.unsigned_abs(), INT_POSITION, value >= 0);
+    }
+
     fn special(&mut self, value: f64) -> &mut u64 {
         if value.is_nan() {
             &mut self.not_a_number
@@ -95,48 +98,8 @@ impl ExactSum {
 
     #[inline]
     fn shift(&mut self, value: f64) {
-        let bits = value.to_bits();
-        let exponent = (bits >> 52) & 0x7ff;
-        let fraction = bits & ((1 << 52) - 1);
-        let (mantissa, position) = if exponent == 0 { (fraction, 0) } else { (fraction | 1 << 52, exponent - 1) };
-        if mantissa == 0 {
-            return;
-        }
-        let first = (position >> 5) as usize;
-        let wide = u128::from(mantissa) << (position & 31);
-        let parts = [(wide & 0xffff_ffff) as i64, (wide >> 32 & 0xffff_ffff) as i64, (wide >> 64) as i64];
-        let negative = value.is_sign_negative();
-        for (digit, part) in self.digits[first..first + 3].iter_mut().zip(parts) {
-            *digit += if negative { -part } else { part };
-        }
-        self.low = self.low.min(first);
-        self.high = self.high.max(first + 3);
-        self.additions += 1;
-        if self.additions >= ADDITIONS_BEFORE_CARRY {
-            self.carry();
-        }
-    }
-
-    /// Brings every digit but the topmost into `0..2^32`; the topmost carries the sign.
-    fn carry(&mut self) {
-        self.additions = 0;
-        if self.low >= self.high {
-            return;
-        }
-        let mut carried = 0;
-        for index in self.low..DIGITS - 1 {
-            if index >= self.high && (carried == 0 || carried == -1) {
-                self.digits[index] = carried;
-                self.high = if carried == 0 { self.high } else { index + 1 };
-                return;
-            }
-            let total = self.digits[index] + carried;
-            self.digits[index] = total & 0xffff_ffff;
-            carried = total >> 32;
-            self.high = self.high.max(index + 1);
-        }
-        self.digits[DIGITS - 1] += carried;
-        self.high = DIGITS;
+        let (mantissa, position) = parts(value);
+        self.digits.add(mantissa, position, value.is_sign_negative());
     }
 
     /// The sum, rounded to nearest, ties to even.
@@ -159,63 +122,60 @@ impl ExactSum {
         if self.negative_infinite > 0 {
             return f64::NEG_INFINITY;
         }
-        if self.low >= self.high {
+        let (digits, low) = self.digits();
+        let exponent = LOWEST_EXPONENT + 32 * low as i32;
+        if digits.is_empty() {
             return 0.0;
         }
-        let exponent = LOWEST_EXPONENT + 32 * self.low as i32;
-        if let Some(narrow) = self.narrow() {
+        if let Some(narrow) = narrow(digits) {
             return round_narrow_quotient(narrow, exponent, divisor);
         }
-        round_quotient(Wide::from_signed_digits(&self.digits[self.low..self.high]), exponent, divisor)
-    }
-
-    /// The digits as one number, where they fit: numbers of like size need no more than four.
-    #[inline]
-    fn narrow(&self) -> Option<i128> {
-        let digits = &self.digits[self.low..self.high];
-        let (top, rest) = digits.split_last()?;
-        // A digit weighs less than 2^62 whatever was added: three always fit, a fourth where it is small itself.
-        if rest.len() > 3 || (rest.len() == 3 && top.unsigned_abs() >= 1 << 29) {
-            return None;
-        }
-        Some(digits.iter().rev().fold(0i128, |number, digit| (number << 32) + i128::from(*digit)))
+        round_quotient(Wide::from_signed_digits(digits), exponent, divisor)
     }
 
     pub(crate) fn state(&self) -> ExactState {
-        let mut carried = self.clone();
-        carried.carry();
-        let digits = match carried.low < carried.high {
-            true => carried.digits[carried.low..carried.high].to_vec(),
-            false => Vec::new(),
-        };
         ExactState {
             count: self.count,
             not_a_number: self.not_a_number,
             infinite: self.infinite,
             negative_infinite: self.negative_infinite,
-            low: carried.low.min(carried.high) as u8,
-            digits,
+            digits: self.digits.state(),
         }
     }
 
     /// `None` when no sum has such a state.
     pub(crate) fn from_state(state: &ExactState) -> Option<ExactSum> {
-        let mut sum = ExactSum::new();
-        let low = usize::from(state.low);
-        let high = low.checked_add(state.digits.len()).filter(|high| *high <= DIGITS)?;
-        // Digits of a state are small, so that adding to them cannot overflow.
-        if state.digits.iter().any(|digit| digit.unsigned_abs() > 1 << 33) {
-            return None;
-        }
-        sum.digits[low..high].copy_from_slice(&state.digits);
-        if low < high {
-            (sum.low, sum.high) = (low, high);
-        }
-        sum.count = state.count;
-        (sum.not_a_number, sum.infinite, sum.negative_infinite) =
-            (state.not_a_number, state.infinite, state.negative_infinite);
-        Some(sum)
+        Some(ExactSum {
+            digits: Digits::from_state(&state.digits)?,
+            count: state.count,
+            not_a_number: state.not_a_number,
+            infinite: state.infinite,
+            negative_infinite: state.negative_infinite,
+        })
     }
+}
+
+/// Where an int's lowest bit stands among the bits from 2^-1074 up.
+const INT_POSITION: u32 = LOWEST_EXPONENT.unsigned_abs();
+
+/// A finite float's magnitude as `mantissa * 2^(position - 1074)`.
+#[inline]
+pub(super) fn parts(value: f64) -> (u64, u32) {
+    let bits = value.to_bits();
+    let exponent = (bits >> 52) as u32 & 0x7ff;
+    let fraction = bits & ((1 << 52) - 1);
+    if exponent == 0 { (fraction, 0) } else { (fraction | 1 << 52, exponent - 1) }
+}
+
+/// The digits as one number, where they fit: numbers of like size need no more than four.
+#[inline]
+fn narrow(digits: &[i64]) -> Option<i128> {
+    let (top, rest) = digits.split_last()?;
+    // A digit weighs less than 2^62 whatever was added: three always fit, a fourth where it is small itself.
+    if rest.len() > 3 || (rest.len() == 3 && top.unsigned_abs() >= 1 << 29) {
+        return None;
+    }
+    Some(digits.iter().rev().fold(0i128, |number, digit| (number << 32) + i128::from(*digit)))
 }
 
 #[cfg(test)]

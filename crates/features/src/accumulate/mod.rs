@@ -2,10 +2,16 @@
 //!
 //! Nulls are skipped before they get here. Floats: a sum or mean is exact and rounded once, `+0.0` where it is zero;
 //! for `min` and `max` not-a-number is the greatest value and `-0.0` is less than `0.0`; for `distinct` every
-//! not-a-number is one value and so are the zeros. A sum of ints beyond 64 bits is null.
+//! not-a-number is one value and so are the zeros. A sum of ints beyond 64 bits is null. A sketch cannot take away: it
+//! begins afresh where a window slides.
 
+mod digits;
 mod exact;
+mod moments;
+mod natural;
+mod ordered;
 mod round;
+mod sketch;
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
@@ -15,8 +21,13 @@ use karat_core::DataType;
 
 use crate::events::{Texts, compare};
 use crate::view::SlotKind;
+pub(crate) use digits::DigitsState;
 pub(crate) use exact::{ExactState, ExactSum};
+pub(crate) use moments::Moments;
+use ordered::{Ordered, sortable};
 use round::round_narrow_quotient;
+pub(crate) use sketch::{REGISTERS, Sketch};
+use sketch::{hash_text, hash_word};
 
 #[derive(Debug, Clone)]
 pub(crate) enum Accumulator {
@@ -26,12 +37,16 @@ pub(crate) enum Accumulator {
         count: u64,
     },
     Floats(ExactSum),
+    Moments(Moments),
     /// The least or greatest of a stretch that only grows.
     Best(Option<i64>),
     /// The least or greatest of a stretch that slides: candidates with their places, the best first.
     Candidates(VecDeque<(u32, i64)>),
     /// How often each value occurs.
     Distinct(HashMap<i64, u32>),
+    Sketch(Sketch),
+    /// Every value.
+    Ordered(Ordered),
     Share {
         yes: u64,
         count: u64,
@@ -55,9 +70,12 @@ impl Accumulator {
             SlotKind::Count => Accumulator::Count(0),
             SlotKind::Sum | SlotKind::Mean if of == DataType::Float => Accumulator::Floats(ExactSum::new()),
             SlotKind::Sum | SlotKind::Mean => Accumulator::Ints { sum: 0, count: 0 },
+            SlotKind::Variance | SlotKind::Stddev => Accumulator::Moments(Moments::new()),
             SlotKind::Min | SlotKind::Max if slides => Accumulator::Candidates(VecDeque::new()),
             SlotKind::Min | SlotKind::Max => Accumulator::Best(None),
+            SlotKind::Quantile(_) => Accumulator::Ordered(Ordered::default()),
             SlotKind::Distinct => Accumulator::Distinct(HashMap::new()),
+            SlotKind::ApproxDistinct => Accumulator::Sketch(Sketch::default()),
             SlotKind::Share => Accumulator::Share { yes: 0, count: 0 },
             SlotKind::First | SlotKind::Last | SlotKind::TimeSince => Accumulator::Ends,
         }
@@ -68,9 +86,12 @@ impl Accumulator {
             Accumulator::Count(count) => *count = 0,
             Accumulator::Ints { sum, count } => (*sum, *count) = (0, 0),
             Accumulator::Floats(sum) => sum.clear(),
+            Accumulator::Moments(moments) => moments.clear(),
             Accumulator::Best(best) => *best = None,
             Accumulator::Candidates(candidates) => candidates.clear(),
             Accumulator::Distinct(counts) => counts.clear(),
+            Accumulator::Sketch(sketch) => sketch.clear(),
+            Accumulator::Ordered(ordered) => ordered.clear(),
             Accumulator::Share { yes, count } => (*yes, *count) = (0, 0),
             Accumulator::Ends => {}
         }
@@ -86,6 +107,8 @@ impl Accumulator {
                 *count += 1;
             }
             Accumulator::Floats(sum) => sum.add(f64::from_bits(word as u64)),
+            Accumulator::Moments(moments) if meaning.of == DataType::Int => moments.add_int(word),
+            Accumulator::Moments(moments) => moments.add(f64::from_bits(word as u64)),
             Accumulator::Best(best) => {
                 let word = canonical(word, meaning.of);
                 if best.is_none_or(|best| meaning.prefers(word, best)) {
@@ -100,6 +123,11 @@ impl Accumulator {
                 candidates.push_back((place, word));
             }
             Accumulator::Distinct(counts) => *counts.entry(equal_form(word, meaning.of)).or_insert(0) += 1,
+            Accumulator::Sketch(sketch) => sketch.add(match meaning.of {
+                DataType::Text => hash_text(meaning.texts.get(word as u32)),
+                of => hash_word(equal_form(word, of)),
+            }),
+            Accumulator::Ordered(ordered) => ordered.add(order_form(word, meaning.of)),
             Accumulator::Share { yes, count } => {
                 *yes += u64::from(word == 1);
                 *count += 1;
@@ -118,7 +146,11 @@ impl Accumulator {
                 *count -= 1;
             }
             Accumulator::Floats(sum) => sum.remove(f64::from_bits(word as u64)),
+            Accumulator::Moments(moments) if meaning.of == DataType::Int => moments.remove_int(word),
+            Accumulator::Moments(moments) => moments.remove(f64::from_bits(word as u64)),
             Accumulator::Best(_) => unreachable!("a stretch that slides keeps candidates"),
+            Accumulator::Sketch(_) => unreachable!("a sketch begins afresh where its stretch slides"),
+            Accumulator::Ordered(ordered) => ordered.remove(order_form(word, meaning.of)),
             Accumulator::Candidates(candidates) => {
                 if candidates.front().is_some_and(|(first, _)| *first <= place) {
                     candidates.pop_front();
@@ -141,6 +173,11 @@ impl Accumulator {
         }
     }
 
+    /// Whether what was added can be taken away again.
+    pub(crate) fn takes_away(&self) -> bool {
+        !matches!(self, Accumulator::Sketch(_))
+    }
+
     /// Renames the words it holds: texts have other codes in another table.
     pub(crate) fn rename(&mut self, mut name: impl FnMut(i64) -> i64) {
         match self {
@@ -155,7 +192,8 @@ impl Accumulator {
 
     /// The value, as a cell of the slot's type.
     #[inline]
-    pub(crate) fn value(&self, kind: SlotKind) -> Option<i64> {
+    pub(crate) fn value(&mut self, meaning: Meaning<'_>) -> Option<i64> {
+        let kind = meaning.kind;
         let float = |value: f64| Some(value.to_bits() as i64);
         match self {
             Accumulator::Count(count) => Some(*count as i64),
@@ -165,9 +203,16 @@ impl Accumulator {
             Accumulator::Floats(sum) if sum.count() == 0 => None,
             Accumulator::Floats(sum) if kind == SlotKind::Mean => float(sum.mean()),
             Accumulator::Floats(sum) => float(sum.sum()),
+            Accumulator::Moments(moments) if kind == SlotKind::Variance => moments.variance().and_then(float),
+            Accumulator::Moments(moments) => moments.stddev().and_then(float),
             Accumulator::Best(best) => *best,
             Accumulator::Candidates(candidates) => candidates.front().map(|(_, word)| *word),
             Accumulator::Distinct(counts) => Some(counts.len() as i64),
+            Accumulator::Sketch(sketch) => Some(sketch.estimate()),
+            Accumulator::Ordered(ordered) => match kind {
+                SlotKind::Quantile(q) => ordered.quantile(q.get(), meaning.of).and_then(float),
+                _ => None,
+            },
             Accumulator::Share { count: 0, .. } => None,
             // Both are exact up to 2^53 rows, so the division rounds once.
             Accumulator::Share { yes, count } => float(*yes as f64 / *count as f64),
@@ -195,9 +240,15 @@ fn equal_form(word: i64, of: DataType) -> i64 {
     if of == DataType::Float && f64::from_bits(word as u64) == 0.0 { 0 } else { canonical(word, of) }
 }
 
+/// Words that sort as the numbers they stand for.
+fn order_form(word: i64, of: DataType) -> i64 {
+    if of == DataType::Float { sortable(equal_form(word, of)) } else { word }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use karat_project::spec::Fraction;
     use proptest::prelude::*;
 
     fn cell(of: DataType) -> BoxedStrategy<i64> {
@@ -223,13 +274,21 @@ mod tests {
     }
 
     fn cases() -> impl Strategy<Value = (SlotKind, DataType, Vec<i64>)> {
-        use SlotKind::{Count, Distinct, Max, Mean, Min, Share, Sum};
+        use SlotKind::{Count, Distinct, Max, Mean, Min, Quantile, Share, Stddev, Sum, Variance};
+        let q = |q| Quantile(Fraction::new(q).unwrap());
         let kinds = prop::sample::select(vec![
             (Count, DataType::Int),
             (Sum, DataType::Int),
             (Sum, DataType::Float),
             (Mean, DataType::Int),
             (Mean, DataType::Float),
+            (Variance, DataType::Int),
+            (Variance, DataType::Float),
+            (Stddev, DataType::Int),
+            (Stddev, DataType::Float),
+            (q(0.0), DataType::Float),
+            (q(0.3), DataType::Float),
+            (q(0.5), DataType::Int),
             (Min, DataType::Float),
             (Max, DataType::Float),
             (Min, DataType::Int),
@@ -259,7 +318,7 @@ mod tests {
                 for (place, word) in words[start..=end].iter().rev().enumerate() {
                     fresh.add(*word, place as u32, meaning);
                 }
-                prop_assert_eq!(slid.value(kind), fresh.value(kind));
+                prop_assert_eq!(slid.value(meaning), fresh.value(meaning));
             }
         }
     }
@@ -271,9 +330,10 @@ mod tests {
         let mut sum = Accumulator::new(SlotKind::Sum, DataType::Int, false);
         sum.add(i64::MAX, 0, meaning);
         sum.add(i64::MAX, 1, meaning);
-        assert_eq!(sum.value(SlotKind::Sum), None);
-        assert_eq!(sum.value(SlotKind::Mean), Some((i64::MAX as f64).to_bits() as i64));
+        assert_eq!(sum.value(meaning), None);
+        let mean = Meaning { kind: SlotKind::Mean, ..meaning };
+        assert_eq!(sum.value(mean), Some((i64::MAX as f64).to_bits() as i64));
         sum.add(-i64::MAX, 2, meaning);
-        assert_eq!(sum.value(SlotKind::Sum), Some(i64::MAX));
+        assert_eq!(sum.value(meaning), Some(i64::MAX));
     }
 }

@@ -182,7 +182,7 @@ impl<'p> Fold<'p> {
                 SlotKind::TimeSince => since(slot, &list.rows[from as usize..to as usize], events, as_of),
                 _ => {
                     running.move_to(from, to, &list.rows, events, slot, meaning);
-                    Folded { cell: running.accumulator.value(slot.kind), row: NO_ROW }
+                    Folded { cell: running.accumulator.value(meaning), row: NO_ROW }
                 }
             });
         }
@@ -190,12 +190,16 @@ impl<'p> Fold<'p> {
 }
 
 impl Running {
-    /// Slides the stretch to `from..to`; where it has to go back, it begins afresh.
+    /// Slides the stretch to `from..to`; where it has to go back, or cannot take away, it begins afresh.
     #[inline]
     fn move_to(&mut self, from: u32, to: u32, rows: &[u32], events: &KeyEvents, slot: &Slot, meaning: Meaning<'_>) {
         if self.from == self.to {
             (self.from, self.to) = (from, from);
-        } else if from < self.from || to < self.to || from >= self.to {
+        } else if from < self.from
+            || to < self.to
+            || from >= self.to
+            || (from > self.from && !self.accumulator.takes_away())
+        {
             self.accumulator.clear();
             (self.from, self.to) = (from, from);
         }

@@ -5,7 +5,7 @@ use karat_core::DataType;
 
 use super::bytes::{NO_SENSE, Reader, Writer};
 use super::columns::check;
-use crate::accumulate::{Accumulator, ExactState, ExactSum};
+use crate::accumulate::{Accumulator, DigitsState, ExactState, ExactSum, Moments, REGISTERS, Sketch};
 use crate::error::FeatureError;
 use crate::view::{Plan, SlotKind};
 
@@ -32,14 +32,11 @@ pub(super) fn write(writer: &mut Writer, checkpoint: &Checkpoint, plan: &Plan, c
                 writer.bytes.extend(sum.to_le_bytes());
                 writer.unsigned(*count);
             }
-            Accumulator::Floats(sum) => {
-                let state = sum.state();
-                for count in [state.count, state.not_a_number, state.infinite, state.negative_infinite] {
-                    writer.unsigned(count);
-                }
-                writer.byte(state.low);
-                writer.unsigned(state.digits.len() as u64);
-                state.digits.iter().for_each(|digit| writer.signed(*digit));
+            Accumulator::Floats(sum) => write_sum(writer, &sum.state()),
+            Accumulator::Moments(moments) => {
+                let (sum, squares) = moments.state();
+                write_sum(writer, &sum);
+                write_digits(writer, &squares);
             }
             Accumulator::Best(best) => {
                 writer.byte(u8::from(best.is_some()));
@@ -53,15 +50,37 @@ pub(super) fn write(writer: &mut Writer, checkpoint: &Checkpoint, plan: &Plan, c
                 writer.unsigned(words.len() as u64);
                 words.iter().for_each(|word| writer.signed(*word));
             }
+            Accumulator::Sketch(sketch) => {
+                writer.unsigned(sketch.raised().count() as u64);
+                let mut next = 0;
+                for (register, rank) in sketch.raised() {
+                    writer.unsigned((register - next) as u64);
+                    writer.byte(rank);
+                    next = register + 1;
+                }
+            }
             Accumulator::Share { yes, count } => {
                 writer.unsigned(*yes);
                 writer.unsigned(*count);
             }
-            Accumulator::Candidates(_) | Accumulator::Ends => {
-                unreachable!("slots that slide or stand at an end are not checkpointed")
+            Accumulator::Candidates(_) | Accumulator::Ordered(_) | Accumulator::Ends => {
+                unreachable!("slots that slide, stand at an end or need every event are not checkpointed")
             }
         }
     }
+}
+
+fn write_sum(writer: &mut Writer, state: &ExactState) {
+    for count in [state.count, state.not_a_number, state.infinite, state.negative_infinite] {
+        writer.unsigned(count);
+    }
+    write_digits(writer, &state.digits);
+}
+
+fn write_digits(writer: &mut Writer, state: &DigitsState) {
+    writer.byte(state.low);
+    writer.unsigned(state.digits.len() as u64);
+    state.digits.iter().for_each(|digit| writer.signed(*digit));
 }
 
 pub(super) fn read(reader: &mut Reader<'_>, plan: &Plan, texts: usize) -> Result<Checkpoint, FeatureError> {
@@ -84,10 +103,6 @@ fn accumulator(
         check(word, of, texts)?;
         Ok(word)
     };
-    // Counts are bounded so that adding to them cannot overflow.
-    let count = |reader: &mut Reader<'_>| {
-        reader.unsigned().and_then(|count| if count >> 48 == 0 { Ok(count) } else { Err(NO_SENSE) })
-    };
     Ok(match Accumulator::new(kind, of, false) {
         Accumulator::Count(_) => Accumulator::Count(count(reader)?),
         Accumulator::Ints { .. } => {
@@ -98,14 +113,10 @@ fn accumulator(
             }
             Accumulator::Ints { sum, count: count(reader)? }
         }
-        Accumulator::Floats(_) => {
-            let (all, not_a_number) = (count(reader)?, count(reader)?);
-            let (infinite, negative_infinite) = (count(reader)?, count(reader)?);
-            let low = reader.byte()?;
-            let len = reader.count(reader.remaining())?;
-            let digits = (0..len).map(|_| reader.signed()).collect::<Result<Vec<_>, _>>()?;
-            let state = ExactState { count: all, not_a_number, infinite, negative_infinite, low, digits };
-            Accumulator::Floats(ExactSum::from_state(&state).ok_or(NO_SENSE)?)
+        Accumulator::Floats(_) => Accumulator::Floats(ExactSum::from_state(&read_sum(reader)?).ok_or(NO_SENSE)?),
+        Accumulator::Moments(_) => {
+            let (sum, squares) = (read_sum(reader)?, read_digits(reader)?);
+            Accumulator::Moments(Moments::from_state(&sum, &squares).ok_or(NO_SENSE)?)
         }
         Accumulator::Best(_) => match reader.byte()? {
             0 => Accumulator::Best(None),
@@ -118,9 +129,38 @@ fn accumulator(
                 (0..len).map(|_| Ok((word(reader)?, 1))).collect::<Result<HashMap<i64, u32>, FeatureError>>()?;
             Accumulator::Distinct(words)
         }
+        Accumulator::Sketch(_) => {
+            let len = reader.count(REGISTERS.min(reader.remaining()))?;
+            let mut next = 0;
+            let mut raised = Vec::with_capacity(len);
+            for _ in 0..len {
+                let register = next + reader.count(REGISTERS)?;
+                raised.push((register, reader.byte()?));
+                next = register + 1;
+            }
+            Accumulator::Sketch(Sketch::of_raised(&raised).ok_or(NO_SENSE)?)
+        }
         Accumulator::Share { .. } => Accumulator::Share { yes: count(reader)?, count: count(reader)? },
-        Accumulator::Candidates(_) | Accumulator::Ends => return Err(NO_SENSE),
+        Accumulator::Candidates(_) | Accumulator::Ordered(_) | Accumulator::Ends => return Err(NO_SENSE),
     })
+}
+
+/// Counts are bounded so that adding to them cannot overflow.
+fn count(reader: &mut Reader<'_>) -> Result<u64, FeatureError> {
+    reader.unsigned().and_then(|count| if count >> 48 == 0 { Ok(count) } else { Err(NO_SENSE) })
+}
+
+fn read_sum(reader: &mut Reader<'_>) -> Result<ExactState, FeatureError> {
+    let (all, not_a_number) = (count(reader)?, count(reader)?);
+    let (infinite, negative_infinite) = (count(reader)?, count(reader)?);
+    Ok(ExactState { count: all, not_a_number, infinite, negative_infinite, digits: read_digits(reader)? })
+}
+
+fn read_digits(reader: &mut Reader<'_>) -> Result<DigitsState, FeatureError> {
+    let low = reader.byte()?;
+    let len = reader.count(reader.remaining())?;
+    let digits = (0..len).map(|_| reader.signed()).collect::<Result<Vec<_>, _>>()?;
+    Ok(DigitsState { low, digits })
 }
 
 fn of(plan: &Plan, slot: usize) -> DataType {

@@ -7,6 +7,7 @@ mod retention;
 mod slots;
 
 use karat_core::{Column, DataType, Digest, Schema, Window, Zone, hidden};
+use karat_project::spec::Fraction;
 
 pub use retention::Retention;
 
@@ -119,9 +120,13 @@ pub(crate) enum SlotKind {
     Count,
     Sum,
     Mean,
+    Variance,
+    Stddev,
     Min,
     Max,
+    Quantile(Fraction),
     Distinct,
+    ApproxDistinct,
     Share,
     First,
     Last,

@@ -1,7 +1,7 @@
 use karat_core::time::MICROS_PER_DAY;
 use karat_core::{Instant, Window};
 
-use super::CompiledView;
+use super::{CompiledView, FeaturePlan, SlotKind};
 use crate::definition::DefinitionError;
 
 const HOUR: i64 = MICROS_PER_DAY / 24;
@@ -15,7 +15,7 @@ pub enum Retention {
 }
 
 impl CompiledView {
-    /// Checks a view's `online_horizon`: no window of its features may reach beyond it.
+    /// Checks a view's `online_horizon`: no window of its features may reach beyond it, and none may need every event.
     pub fn retention(&self, online_horizon: Option<Window>) -> Result<Retention, DefinitionError> {
         let Some(horizon) = online_horizon else { return Ok(Retention::All) };
         if !self.plan.timed {
@@ -30,7 +30,25 @@ impl CompiledView {
                 )));
             }
         }
+        if let Some(feature) = self.quantile_of_all() {
+            return Err(DefinitionError::View(format!(
+                "online_horizon: feature `{feature}` is an exact quantile of all events, and those before the horizon are \
+                 not kept: give it a `window` within {horizon}, or `last: n`; or leave `online_horizon` out"
+            )));
+        }
         Ok(Retention::Since(horizon))
+    }
+
+    /// A feature that no checkpoint can go on with.
+    fn quantile_of_all(&self) -> Option<&str> {
+        let needs_all = |slot: &usize| {
+            let slot = &self.plan.slots[*slot];
+            matches!(slot.kind, SlotKind::Quantile(_)) && slot.is_checkpointed(&self.plan)
+        };
+        self.plan.features.iter().zip(&self.outputs).find_map(|(feature, output)| match feature {
+            FeaturePlan::Slot(slot) => needs_all(slot).then_some(output.name.as_str()),
+            FeaturePlan::Expression { .. } => None,
+        })
     }
 
     /// The instant before which events may be folded, given the newest event ingested.

@@ -1,7 +1,7 @@
 //! Turns aggregates into slots over shared frames and lists.
 
 use karat_core::{DataType, Window};
-use karat_project::spec::{Aggregate, Rows};
+use karat_project::spec::{Aggregate, Fraction, Rows};
 
 use super::arguments::Arguments;
 use super::{Frame, Slot, SlotKind};
@@ -96,11 +96,15 @@ fn kind(aggregate: Aggregate) -> SlotKind {
         Aggregate::Count => SlotKind::Count,
         Aggregate::Sum => SlotKind::Sum,
         Aggregate::Mean => SlotKind::Mean,
+        Aggregate::Variance => SlotKind::Variance,
+        Aggregate::Stddev => SlotKind::Stddev,
         Aggregate::Min => SlotKind::Min,
         Aggregate::Max => SlotKind::Max,
+        Aggregate::Quantile(q) => SlotKind::Quantile(q),
         Aggregate::First => SlotKind::First,
         Aggregate::Last => SlotKind::Last,
         Aggregate::Distinct => SlotKind::Distinct,
+        Aggregate::ApproxDistinct => SlotKind::ApproxDistinct,
         Aggregate::Share => SlotKind::Share,
         Aggregate::TimeSince => SlotKind::TimeSince,
     }
@@ -112,11 +116,16 @@ fn part(aggregate: Aggregate) -> &'static str {
         Aggregate::Count => "count",
         Aggregate::Sum => "sum",
         Aggregate::Mean => "mean",
+        Aggregate::Variance => "variance",
+        Aggregate::Stddev => "stddev",
         Aggregate::Min => "min",
         Aggregate::Max => "max",
+        Aggregate::Quantile(Fraction::HALF) => "median",
+        Aggregate::Quantile(_) => "quantile",
         Aggregate::First => "first",
         Aggregate::Last => "last",
         Aggregate::Distinct => "distinct",
+        Aggregate::ApproxDistinct => "approx_distinct",
         Aggregate::Share => "share",
         Aggregate::TimeSince => "time_since",
     }
@@ -124,7 +133,9 @@ fn part(aggregate: Aggregate) -> &'static str {
 
 fn takes(aggregate: Aggregate, of: Option<DataType>) -> String {
     let wanted = match aggregate {
-        Aggregate::Sum | Aggregate::Mean => "numbers",
+        Aggregate::Sum | Aggregate::Mean | Aggregate::Variance | Aggregate::Stddev | Aggregate::Quantile(_) => {
+            "numbers"
+        }
         Aggregate::Share => "a condition, true or false",
         Aggregate::TimeSince => "`rows` or a condition, true or false",
         _ => "a column or an expression",

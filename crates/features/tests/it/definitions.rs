@@ -55,6 +55,11 @@ fn the_digest_covers_what_changes_values_and_nothing_else() {
         ("avg", json!({"mean": "amount", "window": "1 month"})),
         ("avg", json!({"mean": "amount", "window": "30 days", "last": 6})),
         ("avg", json!({"max": "amount", "window": "30 days"})),
+        ("avg", json!({"stddev": "amount", "window": "30 days"})),
+        ("avg", json!({"variance": "amount", "window": "30 days"})),
+        ("avg", json!({"quantile": "amount", "q": 0.9, "window": "30 days"})),
+        ("avg", json!({"quantile": "amount", "q": 0.8, "window": "30 days"})),
+        ("avg", json!({"approx_distinct": "amount", "window": "30 days"})),
         ("age", json!({"expression": "months_between(day, as_of)"})),
         ("more", json!({"last": "city"})),
     ] {
@@ -63,6 +68,12 @@ fn the_digest_covers_what_changes_values_and_nothing_else() {
         }));
     }
     digests.push(with(&|view| view.features.reverse()));
+    let spelt = |feature: serde_json::Value| {
+        with(&|view| {
+            view.features.insert("avg".to_owned(), serde_json::from_value(feature.clone()).unwrap());
+        })
+    };
+    assert_eq!(spelt(json!({"median": "amount"})), spelt(json!({"quantile": "amount", "q": 0.5})));
 
     let from = |change: &dyn Fn(&mut SourceDefinition)| {
         let mut source = source(&rules());
@@ -137,6 +148,24 @@ fn mistakes_name_the_feature_and_the_place() {
             vec![("a", json!({"mean": "city"}))],
             "features.a.mean",
             "feature `a`: `mean` takes numbers, not text",
+        ),
+        (
+            rules(),
+            vec![("a", json!({"stddev": "late"}))],
+            "features.a.stddev",
+            "feature `a`: `stddev` takes numbers, not bool",
+        ),
+        (
+            rules(),
+            vec![("a", json!({"median": "day"}))],
+            "features.a.median",
+            "feature `a`: `median` takes numbers, not date",
+        ),
+        (
+            rules(),
+            vec![("a", json!({"quantile": "city", "q": 0.9}))],
+            "features.a.quantile",
+            "feature `a`: `quantile` takes numbers, not text",
         ),
         (
             rules(),
@@ -241,5 +270,24 @@ fn a_horizon_covers_every_window() {
     assert_eq!(
         error.to_string(),
         "online_horizon: 1 month is shorter than the window of 30 days: make it at least as long"
+    );
+}
+
+#[test]
+fn a_quantile_of_all_events_cannot_be_folded() {
+    let horizon = Some("2 months".parse().unwrap());
+    let compiled = |feature| {
+        let view = view_of([("typical".to_owned(), feature)]);
+        CompiledView::compile(define(&view, source(&rules()))).unwrap()
+    };
+    for kept in [json!({"median": "amount", "window": "30 days"}), json!({"median": "amount", "last": 5})] {
+        compiled(kept).retention(horizon).unwrap();
+    }
+    let all = compiled(json!({"quantile": "amount", "q": 0.9, "where": "late"}));
+    all.retention(None).unwrap();
+    assert_eq!(
+        all.retention(horizon).unwrap_err().to_string(),
+        "online_horizon: feature `typical` is an exact quantile of all events, and those before the horizon are not \
+         kept: give it a `window` within 2 months, or `last: n`; or leave `online_horizon` out"
     );
 }

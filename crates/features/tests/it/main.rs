@@ -8,3 +8,5 @@ mod hostile;
 mod identities;
 mod online;
 mod oracle;
+mod spread;
+mod spread_fixture;

@@ -7,6 +7,10 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 use karat_core::{Instant, Value};
 
+use crate::spread::{sketched, spread};
+
+const FINEST: i32 = -72;
+
 /// A record of history.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
@@ -113,6 +117,10 @@ pub fn aggregate(aggregate: &Aggregate, rows: &[&Record], rules: &Rules, as_of: 
                 .collect();
             Value::Int(different.len() as i64)
         }
+        "approx_distinct" => Value::Int(sketched(&some)),
+        "variance" | "stddev" => spread_of(&some, if aggregate.word == "stddev" { 2 } else { 1 }),
+        "median" => quantile(&some, 0.5),
+        word if word.starts_with("quantile ") => quantile(&some, word["quantile ".len()..].parse().unwrap()),
         "share" if some.is_empty() => Value::Null,
         "share" => {
             let yes = some.iter().filter(|value| **value == Value::Bool(true)).count();
@@ -158,6 +166,60 @@ pub fn aggregate(aggregate: &Aggregate, rows: &[&Record], rules: &Rules, as_of: 
     }
 }
 
+fn spread_of(values: &[Value], power: u32) -> Value {
+    if values.len() < 2 {
+        return Value::Null;
+    }
+    match values[0] {
+        Value::Int(_) => spread(&values.iter().map(int).collect::<Vec<_>>(), 0, power),
+        _ => {
+            let floats: Vec<f64> = values.iter().map(float).collect();
+            match floats.iter().all(|float| float.is_finite()) {
+                true => spread(&floats.iter().map(|float| fine(*float)).collect::<Vec<_>>(), FINEST, power),
+                false => Value::Float(f64::NAN),
+            }
+        }
+    }
+}
+
+/// As numpy interpolates between neighbours; infinities, of which it makes nothing, stand for themselves.
+fn quantile(values: &[Value], q: f64) -> Value {
+    if values.is_empty() {
+        return Value::Null;
+    }
+    let place = (values.len() - 1) as f64 * q;
+    let (below, above) = (place.floor() as usize, place.ceil() as usize);
+    let share = place.fract();
+    if let Value::Int(_) = values[0] {
+        let mut ints: Vec<i128> = values.iter().map(int).collect();
+        ints.sort_unstable();
+        let (low, high) = (ints[below], ints[above]);
+        return Value::Float(interpolated(low as f64, high as f64, (high - low) as f64, share));
+    }
+    let mut floats: Vec<f64> = values.iter().map(float).collect();
+    if floats.iter().any(|float| float.is_nan()) {
+        return Value::Float(f64::NAN);
+    }
+    floats.sort_unstable_by(|a, b| a.partial_cmp(b).unwrap());
+    let (low, high) = (floats[below], floats[above]);
+    Value::Float(match low.is_infinite() || high.is_infinite() {
+        _ if low == high || share == 0.0 => low + 0.0,
+        true => low + high,
+        false => interpolated(low, high, high - low, share),
+    })
+}
+
+fn interpolated(low: f64, high: f64, apart: f64, share: f64) -> f64 {
+    (if share < 0.5 { low + apart * share } else { high - apart * (1.0 - share) }) + 0.0
+}
+
+fn float(value: &Value) -> f64 {
+    match value {
+        Value::Float(float) => *float,
+        other => panic!("{other:?}"),
+    }
+}
+
 fn int(value: &Value) -> i128 {
     match value {
         Value::Int(int) => i128::from(*int),
@@ -167,13 +229,7 @@ fn int(value: &Value) -> i128 {
 
 /// Sums floats as integers of 2^-72: what histories hold is coarse and small enough for that to be exact.
 fn floats(values: &[Value], count: i128) -> Value {
-    let floats: Vec<f64> = values
-        .iter()
-        .map(|value| match value {
-            Value::Float(float) => *float,
-            other => panic!("{other:?}"),
-        })
-        .collect();
+    let floats: Vec<f64> = values.iter().map(float).collect();
     let up = floats.contains(&f64::INFINITY);
     let down = floats.contains(&f64::NEG_INFINITY);
     Value::Float(match (floats.iter().any(|float| float.is_nan()), up, down) {
@@ -181,18 +237,18 @@ fn floats(values: &[Value], count: i128) -> Value {
         (_, true, _) => f64::INFINITY,
         (_, _, true) => f64::NEG_INFINITY,
         _ => {
-            let unit = 2f64.powi(-72);
-            let total: i128 = floats
-                .iter()
-                .map(|float| {
-                    let scaled = float / unit;
-                    assert_eq!(scaled as i128 as f64 * unit, *float, "too fine or too large for this oracle");
-                    scaled as i128
-                })
-                .sum();
-            divide(total, count) * unit
+            let total: i128 = floats.iter().map(|float| fine(*float)).sum();
+            divide(total, count) * 2f64.powi(FINEST)
         }
     })
+}
+
+/// A float in units of 2^-72.
+fn fine(float: f64) -> i128 {
+    let unit = 2f64.powi(FINEST);
+    let scaled = float / unit;
+    assert_eq!(scaled as i128 as f64 * unit, float, "too fine or too large for this oracle");
+    scaled as i128
 }
 
 /// Rounded once: by long division to many more bits than a float has, with a last bit for what remains.

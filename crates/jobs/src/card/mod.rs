@@ -169,6 +169,7 @@ fn inputs(loaded: &artifact::Loaded) -> Vec<InputLine> {
             karat_model::Monotone::Increasing => Some("increasing".to_owned()),
             karat_model::Monotone::Decreasing => Some("decreasing".to_owned()),
         },
+        checks: input.acting_checks(),
     };
     pinned.inputs.iter().zip(signature).enumerate().map(line).collect()
 }

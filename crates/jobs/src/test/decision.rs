@@ -24,7 +24,7 @@ pub(super) async fn check(
     report: &mut Report<'_>,
 ) -> Result<()> {
     let model = model(project, world, &expected.decision, around).await?;
-    let values = match &expected.row {
+    let mut values = match &expected.row {
         Some(row) => {
             let inputs = &model.pinned.inputs;
             if let Some(unknown) = row.0.keys().find(|name| !inputs.iter().any(|input| input.name == **name)) {
@@ -41,13 +41,20 @@ pub(super) async fn check(
         }
         None => of_key(world, &model, expected).await?,
     };
-    let mut row = vec![0.0; values.len()];
-    model.model.encode_into(&values, &mut row)?;
-    let score = model.model.score(&row);
     let about = match &expected.key {
         Some(key) => format!("{} on {key}", expected.decision),
         None => format!("{} on the row", expected.decision),
     };
+    for (input, value) in model.pinned.inputs.iter().zip(&mut values) {
+        if let Err(refusal) = input.settle(value) {
+            let got = format!("refused: {} fails its check `{}`", input.name, refusal.words());
+            report.failed(at, about, "a decision", got);
+            return Ok(());
+        }
+    }
+    let mut row = vec![0.0; values.len()];
+    model.model.encode_into(&values, &mut row)?;
+    let score = model.model.score(&row);
     if let Some(wanted) = &expected.score {
         report.compare(&format!("{at}.score"), format!("the score of {about}"), wanted, &Json::from(score));
     }

@@ -88,7 +88,7 @@ pub async fn compare(
         return Ok(Comparison::NoChampion);
     };
     let version = workspace.registry.version(&model.name, number).await?;
-    if version.digest.as_ref() == Some(trained.model.digest()) {
+    if version.digest.as_ref() == Some(trained.model.digest()) && version.definitions == set.pinned.identity() {
         return Ok(Comparison::IsChampion);
     }
     let champion = artifact::load(workspace, &version).await?;
@@ -114,7 +114,7 @@ pub async fn compare(
     let rows: Vec<usize> = assigned
         .rows_of(Part::Test)
         .into_iter()
-        .filter(|row| ours.holds(&set.data, *row) && its.holds(its_data, *row))
+        .filter(|row| ours.holds(&set.data, *row) && its.holds(its_data, *row) && !its_data.refused.contains(row))
         .collect();
     let measured = measure(&trained.model, &set.data.features, set, &rows)?.zip(measure(
         &champion.model,

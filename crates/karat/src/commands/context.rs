@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use karat_core::{OnlineStore, SystemClock};
 use karat_jobs::{Observer, Surroundings, Usage, Workspace};
-use karat_online::{LmdbOptions, LmdbStore};
+use karat_online::{LmdbOptions, LmdbStore, RedisOptions, RedisStore};
 use karat_project::Project;
 
 use crate::args::Global;
@@ -70,10 +70,11 @@ fn actor() -> String {
     named.map(|name| name.trim().to_owned()).find(|name| !name.is_empty()).unwrap_or_else(|| "unknown".to_owned())
 }
 
-/// The back ends of online state, by scheme.
+/// The back ends of online state, by scheme. The URI may hold a password: no message repeats it.
 fn open_online(uri: &str) -> Result<Arc<dyn OnlineStore>> {
-    match uri.strip_prefix("lmdb://") {
-        Some(path) => Ok(Arc::new(LmdbStore::open(path, LmdbOptions::default())?)),
-        None => Err(Usage(format!("`{uri}`: online state lives under lmdb://PATH in this version")).into()),
+    match uri.split_once("://") {
+        Some(("lmdb", path)) => Ok(Arc::new(LmdbStore::open(path, LmdbOptions::default())?)),
+        Some(("redis" | "rediss", _)) => Ok(Arc::new(RedisStore::open(uri, RedisOptions::default())?)),
+        _ => Err(Usage("online state lives under lmdb://PATH or redis://HOST:PORT/DATABASE".to_owned()).into()),
     }
 }

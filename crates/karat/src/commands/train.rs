@@ -87,6 +87,11 @@ pub fn split(data: &DataSummary) -> String {
         data.digest.short(),
         table(["part", "rows", "positives", "share", "first as of", "last as of", ""], &[1, 2, 3], rows)
     );
+    let refused: u64 = [&split.train, &split.validation, &split.test].iter().map(|part| part.refused).sum();
+    if refused > 0 {
+        let rows = thousands(refused);
+        text.push_str(&format!("\n{rows} rows are in no part: a check of their features refuses to decide on them"));
+    }
     if split.unlabelled > 0 {
         text.push_str(&format!("\n{} rows have no label", thousands(split.unlabelled)));
     }

@@ -6,16 +6,10 @@ use std::path::Path;
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
-use crate::small::{self, put};
+use crate::small::{self, edit, put};
 use crate::support::json;
 
 const MODEL: &str = "models/default_risk.yaml";
-
-fn edit(folder: &Path, file: &str, old: &str, new: &str) {
-    let text = std::fs::read_to_string(folder.join(file)).unwrap();
-    assert_eq!(text.matches(old).count(), 1, "`{old}` should stand once in {file}");
-    put(folder, file, &text.replace(old, new));
-}
 
 fn crown(folder: &Path, version: &str) {
     json(folder, &["models", "approve", version, "--as", "champion", "--why", "a test"]);

@@ -1,12 +1,11 @@
 //! The shipped example, whole, against what is known of its data and against pandas.
 
 use std::path::Path;
-use std::process::Command;
 
-use karat_test_support::{repository, temp_dir, test_python};
+use karat_test_support::temp_dir;
 use serde_json::json as value;
 
-use crate::support::{command, json, karat, run_command};
+use crate::support::{agrees_with, command, json, karat, run_command};
 
 /// What the story must say, on its own lines where it matters to programs that read it.
 const FIGURES: [&str; 10] = [
@@ -90,22 +89,4 @@ fn reported(story: &str, project: &Path) {
     for part in ["credit_default/1", "champion", "mean |SHAP|", "the same, bit for bit", "nulled by range", "0.9"] {
         assert!(page.contains(part), "no `{part}` in the report");
     }
-}
-
-/// What a script of the oracles' folder says of a file that Karat wrote.
-#[expect(clippy::print_stdout, reason = "what is skipped is skipped visibly")]
-fn agrees_with(oracle: &str, project: &Path, written: &str) {
-    let Some(python) = test_python() else {
-        assert!(std::env::var_os("CI").is_none(), "CI sets Python up: scripts/setup tests");
-        println!("SKIPPED: no Python with pandas; `scripts/setup tests` installs one");
-        return;
-    };
-    let output = Command::new(python)
-        .arg(repository().join("crates/karat/tests/oracles").join(oracle))
-        .arg(project.join("data"))
-        .arg(project.join(written))
-        .output()
-        .unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{said}");
 }

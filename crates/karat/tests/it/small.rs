@@ -111,6 +111,13 @@ pub fn put(folder: &Path, path: &str, text: &str) {
     std::fs::write(file, text).unwrap();
 }
 
+/// Replaces what stands once in a file.
+pub fn edit(folder: &Path, file: &str, old: &str, new: &str) {
+    let text = std::fs::read_to_string(folder.join(file)).unwrap();
+    assert_eq!(text.matches(old).count(), 1, "`{old}` should stand once in {file}");
+    put(folder, file, &text.replace(old, new));
+}
+
 /// Client 1's date lies in the year 3021.
 fn people() -> String {
     let mut text = "client_id,region,joined\n".to_owned();

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use karat_test_support::{repository, test_python};
 use serde_json::Value as Json;
 
 /// What a command printed, and how it ended.
@@ -116,4 +117,22 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What a script of the oracles' folder says of a file that Karat wrote.
+#[expect(clippy::print_stdout, reason = "what is skipped is skipped visibly")]
+pub fn agrees_with(oracle: &str, project: &Path, written: &str) {
+    let Some(python) = test_python() else {
+        assert!(std::env::var_os("CI").is_none(), "CI sets Python up: scripts/setup tests");
+        println!("SKIPPED: no Python with pandas; `scripts/setup tests` installs one");
+        return;
+    };
+    let output = Command::new(python)
+        .arg(repository().join("crates/karat/tests/oracles").join(oracle))
+        .arg(project.join("data"))
+        .arg(project.join(written))
+        .output()
+        .unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}");
 }

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use karat_core::{ErrorKind, OnlineError};
 
-use super::{MAX_KEY_BYTES, errors};
+use super::errors;
+use crate::MAX_KEY_BYTES;
 
 pub(super) const FORMAT_VERSION: u32 = 1;
 pub(super) const FORMAT_KEY: &[u8] = b"format";

@@ -20,12 +20,10 @@ use std::sync::{Mutex, MutexGuard};
 
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, WithoutTls};
-use karat_core::{Digest, ErrorKind, OnlineError, OnlineStore, StateEntries, StateNote, WithEach};
+use karat_core::{Digest, OnlineError, OnlineStore, StateEntries, StateNote, WithEach};
 
+use crate::check_key;
 use layout::FORMAT_VERSION;
-
-/// The longest key of the contract; with the generation before it, it stays under LMDB's own 511 bytes.
-const MAX_KEY_BYTES: usize = 480;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LmdbOptions {
@@ -142,14 +140,6 @@ impl Drop for Turn<'_> {
             tracing::warn!(%error, "the online store's writer lock was not given back");
         }
     }
-}
-
-fn check_key(key: &[u8]) -> Result<(), OnlineError> {
-    if key.len() <= MAX_KEY_BYTES {
-        return Ok(());
-    }
-    let message = format!("a key of {} bytes is longer than the {MAX_KEY_BYTES} allowed: use shorter keys", key.len());
-    Err(OnlineError { kind: ErrorKind::Invalid, message })
 }
 
 impl OnlineStore for LmdbStore {

@@ -6,7 +6,8 @@ use heed::{MdbError, PutFlags, RoTxn, RwTxn};
 use karat_core::{Digest, OnlineError, StateEntries, StateNote};
 
 use super::layout::{Generation, NEXT_GENERATION_KEY, Record, StateKey, own_key};
-use super::{LmdbStore, check_key, errors};
+use super::{LmdbStore, errors};
+use crate::check_key;
 
 /// How many keys one transaction deletes.
 const DELETE_KEYS: usize = 20_000;

@@ -1,4 +1,4 @@
-//! The LMDB store against the contract, a model, a killed writer and a full disk.
+//! Both stores against the contract, a model and killed writers; each against what can go wrong with it alone.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
@@ -6,16 +6,32 @@ mod contract;
 mod failures;
 mod killed;
 mod model;
+mod redis;
+
+use std::time::Duration;
 
 use karat_core::{Digest, OnlineStore};
-use karat_online::{LmdbOptions, LmdbStore};
+use karat_online::{LmdbOptions, LmdbStore, RedisOptions, RedisStore};
 
 /// Every few entries need a transaction of their own, so that small tests take the way of large writes.
 fn split() -> LmdbOptions {
     LmdbOptions { transaction_bytes: 100, ..LmdbOptions::default() }
 }
 
-fn scan(store: &LmdbStore, definition: &Digest) -> Vec<(Vec<u8>, Vec<u8>)> {
+/// The same over Redis, where a killed writer keeps nobody waiting for long.
+fn split_redis() -> RedisOptions {
+    RedisOptions { chunk_bytes: 100, turn: Duration::from_secs(2), ..RedisOptions::default() }
+}
+
+/// Either store, by its URI, with every write split.
+fn open_split(uri: &str) -> Box<dyn OnlineStore> {
+    match uri.strip_prefix("lmdb://") {
+        Some(dir) => Box::new(LmdbStore::open(dir, split()).unwrap()),
+        None => Box::new(RedisStore::open(uri, split_redis()).unwrap()),
+    }
+}
+
+fn scan(store: &dyn OnlineStore, definition: &Digest) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut entries = Vec::new();
     store.scan(definition, &mut |key, state| entries.push((key.to_vec(), state.to_vec()))).unwrap();
     entries
@@ -36,7 +52,10 @@ fn lmdb_keeps_the_contract_when_every_write_is_split() {
 #[test]
 fn a_read_inside_a_read_is_fine() {
     let dir = tempfile::tempdir().unwrap();
-    let store = LmdbStore::open(dir.path(), split()).unwrap();
+    a_read_inside_a_read(&LmdbStore::open(dir.path(), split()).unwrap());
+}
+
+fn a_read_inside_a_read(store: &dyn OnlineStore) {
     let definition = Digest::of("nested");
     store
         .put(&definition, &vec![], &mut [(b"a".to_vec(), b"b".to_vec()), (b"b".to_vec(), b"c".to_vec())].into_iter())

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use karat_core::{Digest, OnlineStore};
-use karat_online::{LmdbOptions, LmdbStore};
+use karat_online::{LmdbOptions, LmdbStore, RedisOptions, RedisStore};
+use karat_test_support::redis_server::RedisServer;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 
 use crate::scan;
 
@@ -41,45 +43,72 @@ fn definition(number: u8) -> Digest {
     Digest::of([number])
 }
 
+/// How much one step of a write takes.
+fn step_bytes() -> impl Strategy<Value = usize> {
+    prop_oneof![Just(1_usize), Just(200), Just(1 << 20)]
+}
+
+fn config() -> ProptestConfig {
+    ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
-    fn the_store_is_a_map_of_maps(steps in vec(step(), 1..8), transaction_bytes in prop_oneof![Just(1_usize), Just(200), Just(1 << 20)]) {
+    fn lmdb_is_a_map_of_maps(steps in vec(step(), 1..8), transaction_bytes in step_bytes()) {
         let dir = tempfile::tempdir().unwrap();
         let options = LmdbOptions { transaction_bytes, ..LmdbOptions::default() };
-        let mut store = LmdbStore::open(dir.path(), options).unwrap();
-        let mut model = Model::new();
-        for step in steps {
-            match step {
-                Step::Put(number, note, entries) => {
-                    store.put(&definition(number), &note, &mut entries.clone().into_iter()).unwrap();
-                    let (old_note, states) = model.entry(definition(number)).or_default();
-                    *old_note = note;
-                    states.extend(entries);
-                }
-                Step::Replace(number, note, entries) => {
-                    store.replace(&definition(number), &note, &mut entries.clone().into_iter()).unwrap();
-                    model.insert(definition(number), (note, entries.into_iter().collect()));
-                }
-                Step::Drop(number) => {
-                    store.drop_definition(&definition(number)).unwrap();
-                    model.remove(&definition(number));
-                }
-                Step::Reopen => {
-                    drop(store);
-                    store = LmdbStore::open(dir.path(), options).unwrap();
-                }
+        is_a_map_of_maps(steps, &|| Box::new(LmdbStore::open(dir.path(), options).unwrap()))?;
+    }
+}
+
+#[test]
+fn redis_is_a_map_of_maps() {
+    let Some(server) = RedisServer::start("model::redis_is_a_map_of_maps") else { return };
+    let cases = (vec(step(), 1..8), step_bytes());
+    let outcome = TestRunner::new(config()).run(&cases, |(steps, chunk_bytes)| {
+        server.command(&["FLUSHALL"]);
+        let options = RedisOptions { chunk_bytes, ..RedisOptions::default() };
+        is_a_map_of_maps(steps, &|| Box::new(RedisStore::open(&server.uri(), options).unwrap()))
+    });
+    outcome.unwrap();
+}
+
+fn is_a_map_of_maps(steps: Vec<Step>, open: &dyn Fn() -> Box<dyn OnlineStore>) -> Result<(), TestCaseError> {
+    let mut store = open();
+    let mut model = Model::new();
+    for step in steps {
+        match step {
+            Step::Put(number, note, entries) => {
+                store.put(&definition(number), &note, &mut entries.clone().into_iter()).unwrap();
+                let (old_note, states) = model.entry(definition(number)).or_default();
+                *old_note = note;
+                states.extend(entries);
             }
-            let counts: Vec<_> = model.iter().map(|(d, (_, states))| (d.clone(), states.len() as u64)).collect();
-            prop_assert_eq!(store.definitions().unwrap(), counts);
-            for number in 0..3 {
-                let definition = definition(number);
-                let expected = model.get(&definition);
-                prop_assert_eq!(store.note(&definition).unwrap(), expected.map(|(note, _)| note.clone()));
-                let states = expected.map(|(_, states)| states.clone()).unwrap_or_default();
-                prop_assert_eq!(scan(&store, &definition), states.into_iter().collect::<Entries>());
+            Step::Replace(number, note, entries) => {
+                store.replace(&definition(number), &note, &mut entries.clone().into_iter()).unwrap();
+                model.insert(definition(number), (note, entries.into_iter().collect()));
+            }
+            Step::Drop(number) => {
+                store.drop_definition(&definition(number)).unwrap();
+                model.remove(&definition(number));
+            }
+            Step::Reopen => {
+                // LMDB's directory is open once in a process.
+                drop(store);
+                store = open();
             }
         }
+        let counts: Vec<_> = model.iter().map(|(d, (_, states))| (d.clone(), states.len() as u64)).collect();
+        prop_assert_eq!(store.definitions().unwrap(), counts);
+        for number in 0..3 {
+            let definition = definition(number);
+            let expected = model.get(&definition);
+            prop_assert_eq!(store.note(&definition).unwrap(), expected.map(|(note, _)| note.clone()));
+            let states = expected.map(|(_, states)| states.clone()).unwrap_or_default();
+            prop_assert_eq!(scan(store.as_ref(), &definition), states.into_iter().collect::<Entries>());
+        }
     }
+    Ok(())
 }

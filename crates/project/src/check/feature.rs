@@ -1,7 +1,7 @@
 use karat_core::Window;
 
 use super::scope::Scope;
-use crate::spec::{Feature, FeatureCheck};
+use crate::spec::{Feature, FeatureCheck, OnFailure};
 use crate::yaml::path_key;
 
 /// Names that mean something else beside features.
@@ -19,15 +19,19 @@ pub(super) fn check(scope: &mut Scope<'_>, name: &str, feature: &Feature, entity
     for (index, check) in feature.checks.iter().enumerate() {
         let path = format!("{path}.checks[{index}]");
         match check {
-            FeatureCheck::NotNull {} => {}
-            FeatureCheck::Range { min: None, max: None } => {
+            FeatureCheck::NotNull { on_failure: OnFailure::Null } => {
+                let message = "where `not_null` fails there is no value: `on_failure: null` would change nothing";
+                scope.at_with_help(&format!("{path}.on_failure"), message, "write `refuse`, or `{substitute: value}`");
+            }
+            FeatureCheck::NotNull { .. } => {}
+            FeatureCheck::Range { min: None, max: None, .. } => {
                 scope.at_key(&path, "a `range` check needs `min`, `max` or both");
             }
-            FeatureCheck::Range { min: Some(min), max: Some(max) } if min > max => {
+            FeatureCheck::Range { min: Some(min), max: Some(max), .. } if min > max => {
                 scope.at(&format!("{path}.max"), format!("`max` {max} is less than `min` {min}"));
             }
             FeatureCheck::Range { .. } => {}
-            FeatureCheck::Allowed { values } if values.is_empty() => {
+            FeatureCheck::Allowed { values, .. } if values.is_empty() => {
                 scope.at(&format!("{path}.values"), "an `allowed` check with no values allows nothing");
             }
             FeatureCheck::Allowed { .. } => {}

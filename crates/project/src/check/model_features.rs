@@ -205,7 +205,13 @@ fn shown_column(feature: &Feature) -> Option<String> {
         FeatureKind::Expression { sql } => sql,
         FeatureKind::Aggregate {
             aggregate:
-                Aggregate::Sum | Aggregate::Mean | Aggregate::Min | Aggregate::Max | Aggregate::First | Aggregate::Last,
+                Aggregate::Sum
+                | Aggregate::Mean
+                | Aggregate::Min
+                | Aggregate::Max
+                | Aggregate::Quantile(_)
+                | Aggregate::First
+                | Aggregate::Last,
             of: Some(of),
         } => of,
         FeatureKind::Aggregate { .. } => return None,

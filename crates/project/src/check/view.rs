@@ -4,7 +4,7 @@ use super::columns::{Columns, Reading};
 use super::feature;
 use super::scope::Scope;
 use crate::kind::Kind;
-use crate::spec::{Aggregate, FeatureKind, FeatureView};
+use crate::spec::{Aggregate, Feature, FeatureKind, FeatureView};
 use crate::yaml::{Aim, path_key};
 
 pub(super) fn check(scope: &mut Scope<'_>, view: &FeatureView) {
@@ -72,10 +72,23 @@ fn check_time(scope: &mut Scope<'_>, view: &FeatureView) {
 fn check_horizon(scope: &mut Scope<'_>, view: &FeatureView) {
     let Some(horizon) = view.online_horizon else { return };
     for (name, feature) in &view.features {
+        check_quantile(scope, name, feature);
         let Some(window) = feature.rows.window.filter(|window| !covers(horizon, *window)) else { continue };
         let message = format!("a window of {window} is longer than the `online_horizon` of {horizon}");
         let help = "the online store keeps single events for the horizon: it is at least the longest window";
         scope.at_with_help(&format!("features.{}.window", path_key(name)), message, help);
+    }
+}
+
+/// Events before the horizon are folded into what they add up to, and an exact quantile needs each of them.
+fn check_quantile(scope: &mut Scope<'_>, name: &str, feature: &Feature) {
+    let is_quantile = matches!(feature.kind, FeatureKind::Aggregate { aggregate: Aggregate::Quantile(_), .. });
+    if is_quantile && feature.rows.window.is_none() && feature.rows.last.is_none() {
+        scope.at_key_with_help(
+            &format!("features.{}", path_key(name)),
+            "an exact quantile of all events needs each of them, and before the `online_horizon` they are folded",
+            "give the feature a `window` within the horizon, or `last: n`; or leave `online_horizon` out",
+        );
     }
 }
 

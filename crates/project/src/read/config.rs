@@ -17,7 +17,7 @@ fn stores(reader: &mut Reader<'_>, node: &Node) -> Option<Stores> {
     let mut fields = Fields::open(reader, node, "`stores`")?;
     let metadata = fields.optional(reader, "metadata", |reader, node| uri(reader, node, "sqlite"));
     let data = fields.optional(reader, "data", |reader, node| uri(reader, node, "file"));
-    let online = fields.optional(reader, "online", |reader, node| uri(reader, node, "lmdb"));
+    let online = fields.optional(reader, "online", online);
     fields.close(reader);
     Some(Stores { metadata, data, online })
 }
@@ -27,6 +27,19 @@ fn uri(reader: &mut Reader<'_>, node: &Node, scheme: &str) -> Option<String> {
     match uri.split_once("://") {
         Some((found, path)) if found == scheme && !path.is_empty() => Some(uri),
         _ => reader.wrong_with_help(node, &format!("a `{scheme}://PATH`"), "other stores come in a later version"),
+    }
+}
+
+fn online(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
+    let uri = text(reader, node)?;
+    match uri.split_once("://") {
+        Some(("lmdb" | "redis" | "rediss", rest)) if !rest.is_empty() => Some(uri),
+        // What stands there instead may hold a password, and is not repeated.
+        _ => {
+            let message = "expected `lmdb://PATH`, `redis://HOST:PORT/DATABASE` or, for TLS, `rediss://…`";
+            reader.problem(node.span, message);
+            None
+        }
     }
 }
 

@@ -1,22 +1,26 @@
+use super::feature_check::feature_check;
 use super::reader::{Fields, Reader};
-use super::scalar::{choice, jsons, number, sql, text, whole, window};
-use crate::spec::{Aggregate, Feature, FeatureCheck, FeatureKind, Rows};
+use super::scalar::{number, sql, text, whole, window};
+use crate::spec::raw_feature::{KINDS, Q_ALONE, Q_MISSING, Q_RANGE};
+use crate::spec::{Aggregate, Feature, FeatureKind, Fraction, Rows};
 use crate::suggest::ticked;
 use crate::yaml::{Node, Scalar, Shape};
 
-const AGGREGATES: [(&str, Aggregate); 9] = [
+const AGGREGATES: [(&str, Aggregate); 13] = [
     ("count", Aggregate::Count),
     ("sum", Aggregate::Sum),
     ("mean", Aggregate::Mean),
+    ("stddev", Aggregate::Stddev),
+    ("variance", Aggregate::Variance),
     ("min", Aggregate::Min),
     ("max", Aggregate::Max),
+    ("median", Aggregate::Quantile(Fraction::HALF)),
     ("first", Aggregate::First),
     ("distinct", Aggregate::Distinct),
+    ("approx_distinct", Aggregate::ApproxDistinct),
     ("share", Aggregate::Share),
     ("time_since", Aggregate::TimeSince),
 ];
-
-const KINDS: &str = "count, sum, mean, min, max, first, last, distinct, share, time_since or expression";
 
 /// `last` names a column (an aggregate) or counts events (a limit).
 enum Last {
@@ -39,6 +43,17 @@ pub(crate) fn feature(reader: &mut Reader<'_>, node: &Node) -> Option<Feature> {
         let of = fields.optional(reader, key, sql);
         kinds.extend(of.map(|of| (key, aggregated(aggregate, of))));
     }
+    let quantile_of = fields.optional(reader, "quantile", sql);
+    let q = fields.optional(reader, "q", fraction);
+    match (quantile_of, q, node.entry("q")) {
+        (Some(of), Some(q), _) => kinds.push(("quantile", aggregated(Aggregate::Quantile(q), of))),
+        (Some(_), None, None) => {
+            let span = node.entry("quantile").map_or(node.span, |entry| entry.key_span);
+            reader.problem(span, Q_MISSING);
+        }
+        (None, _, Some(entry)) if node.entry("quantile").is_none() => reader.problem(entry.key_span, Q_ALONE),
+        _ => {}
+    }
     let mut limit = None;
     match fields.optional(reader, "last", last) {
         Some(Last::Limit(events)) => limit = Some(events),
@@ -49,6 +64,8 @@ pub(crate) fn feature(reader: &mut Reader<'_>, node: &Node) -> Option<Feature> {
     kinds.extend(expression.map(|sql| ("expression", FeatureKind::Expression { sql })));
     let filter = fields.optional(reader, "where", sql);
     let window = fields.optional(reader, "window", window);
+    // Where it says something, it was made several features.
+    fields.allow("windows");
     let words = fields.optional(reader, "words", text);
     let description = fields.optional(reader, "description", text);
     let checks = fields.optional(reader, "checks", |reader, node| reader.list(node, "a list of checks", feature_check));
@@ -95,6 +112,10 @@ fn one_kind(
     }
 }
 
+fn fraction(reader: &mut Reader<'_>, node: &Node) -> Option<Fraction> {
+    Fraction::new(number(reader, node)?).or_else(|| reader.wrong(node, Q_RANGE))
+}
+
 fn last(reader: &mut Reader<'_>, node: &Node) -> Option<Last> {
     match &node.shape {
         Shape::Scalar(Scalar::Int(0)) => {
@@ -105,29 +126,4 @@ fn last(reader: &mut Reader<'_>, node: &Node) -> Option<Last> {
         Shape::Scalar(Scalar::Text(_)) => sql(reader, node).map(Last::Of),
         _ => reader.wrong(node, "a column, or how many events"),
     }
-}
-
-#[derive(Debug, Clone, Copy)]
-enum CheckName {
-    NotNull,
-    Range,
-    Allowed,
-}
-
-fn feature_check(reader: &mut Reader<'_>, node: &Node) -> Option<FeatureCheck> {
-    const CHECKS: [(&str, CheckName); 3] =
-        [("not_null", CheckName::NotNull), ("range", CheckName::Range), ("allowed", CheckName::Allowed)];
-    let mut fields = Fields::open(reader, node, "a feature's check")?;
-    let check = fields.required(reader, "check", |reader, node| choice(reader, node, &CHECKS))?;
-    let check = match check {
-        CheckName::NotNull => Some(FeatureCheck::NotNull {}),
-        CheckName::Range => {
-            let min = fields.optional(reader, "min", number);
-            let max = fields.optional(reader, "max", number);
-            Some(FeatureCheck::Range { min, max })
-        }
-        CheckName::Allowed => fields.required(reader, "values", jsons).map(|values| FeatureCheck::Allowed { values }),
-    };
-    fields.close(reader);
-    check
 }

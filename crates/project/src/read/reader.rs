@@ -168,7 +168,11 @@ fn key_meant(unknown: &str, absent: &[&'static str]) -> Option<&'static str> {
 fn meant_by(key: &str) -> Option<&'static str> {
     Some(match key {
         "avg" | "average" => "mean",
+        "std" | "stdev" | "stddev_samp" | "standard_deviation" => "stddev",
+        "var" | "var_samp" => "variance",
+        "percentile" | "percentile_cont" => "quantile",
         "count_distinct" | "nunique" | "n_unique" => "distinct",
+        "approx_count_distinct" | "approx_distinct_count" | "hll" => "approx_distinct",
         "rate" | "fraction" => "share",
         "filter" => "where",
         "expr" | "formula" => "expression",

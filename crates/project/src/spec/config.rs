@@ -27,7 +27,7 @@ pub struct Stores {
     /// `file://PATH`: histories, artifacts, quarantine and the prediction log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
-    /// `lmdb://PATH`
+    /// `lmdb://PATH`, or `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE][?prefix=NAME]`, `rediss://` for TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub online: Option<String>,
 }

@@ -8,11 +8,13 @@ mod contract;
 mod csv;
 pub(crate) mod endpoint;
 pub(crate) mod entity;
+mod feature_check;
 mod feature_view;
 pub(crate) mod model;
 mod ordered;
 mod origin;
 mod paths;
+pub(crate) mod raw_feature;
 mod size;
 mod source;
 mod test;
@@ -22,7 +24,8 @@ pub use contract::{Action, Check, LAST_DELIVERIES, Moment, Rule};
 pub use csv::{Csv, ENCODING_LABELS, encoding_of};
 pub use endpoint::{Endpoint, Limits, Log, ReasonMode, Reasons, Survives, UnknownKey};
 pub use entity::Entity;
-pub use feature_view::{Aggregate, Feature, FeatureCheck, FeatureKind, FeatureView, Rows};
+pub use feature_check::{FeatureCheck, OnFailure};
+pub use feature_view::{Aggregate, Feature, FeatureKind, FeatureView, Fraction, Rows};
 pub use model::{
     Approval, Direction, Estimator, FeatureList, Goal, LightGbm, Model, ModelFeatures, Reason, Spine, Split, SplitBy,
     SplitPart, Task, Threshold,

@@ -41,6 +41,30 @@ fn later_stages_place_their_problems() {
 }
 
 #[test]
+fn each_of_several_windows_is_a_feature_with_a_place() {
+    let folder = Folder::lending();
+    folder.edit(
+        "features/payment_history.yaml",
+        "late_last_6: {count: rows, where: late, window: 6 months}",
+        "late: {count: rows, where: late, windows: [6 months, 90 days], words: late payments}\n  late_last_6: {count: rows}",
+    );
+    let project = Project::load(folder.path(), None).unwrap();
+    let view = &project.views()[&Name::new("payment_history").unwrap()];
+    let names: Vec<&str> = view.features.keys().map(String::as_str).collect();
+    assert_eq!(names[3..6], ["late_6_months", "late_90_days", "late_last_6"]);
+    let written = |name: &str| serde_json::to_value(&view.features[name]).unwrap();
+    assert_eq!(
+        written("late_90_days"),
+        serde_json::json!({"count": "rows", "where": "late", "window": "90 days", "words": "late payments (90 days)"})
+    );
+    // As if each stood in the file; its window is where the list has it.
+    let place = |path: &str| project.place(&resource(Kind::FeatureView, "payment_history"), path).unwrap().to_string();
+    assert_eq!(place("features.late_90_days.where"), "features/payment_history.yaml:11:30");
+    assert_eq!(place("features.late_6_months.window"), "features/payment_history.yaml:11:46");
+    assert_eq!(place("features.late_90_days.window"), "features/payment_history.yaml:11:56");
+}
+
+#[test]
 fn problems_show_their_lines() {
     let folder = Folder::lending();
     folder.edit("sources/loans.yaml", "keys:", "kesy:");

@@ -79,6 +79,9 @@ pub struct InputLine {
     /// `increasing`, `decreasing`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monotone: Option<String>,
+    /// `range ..550: 550 instead`, `not_null: refused`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -115,6 +118,8 @@ pub struct SplitPart {
     pub rows: u64,
     pub positives: u64,
     pub purged: u64,
+    #[serde(default)]
+    pub refused: u64,
     #[serde(default)]
     pub first_as_of: Option<Instant>,
     #[serde(default)]

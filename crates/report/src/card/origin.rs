@@ -34,6 +34,17 @@ impl Card {
             numbers: Vec::new(),
             rows: rows.collect(),
         }));
+        let checks = self.inputs.iter().flat_map(|input| input.checks.iter().map(move |check| (&input.name, check)));
+        let checks: Vec<Vec<Cell>> =
+            checks.map(|(input, check)| vec![Cell::styled(input.as_str(), "strong"), check.as_str().into()]).collect();
+        if !checks.is_empty() {
+            section.blocks.push(Block::Table(Table {
+                caption: "What is put in place of values that fail a check, in training as in decisions.".to_owned(),
+                header: ["input", "check"].map(str::to_owned).to_vec(),
+                numbers: Vec::new(),
+                rows: checks,
+            }));
+        }
         if self.inputs.iter().all(|input| input.monotone.is_none()) {
             section
                 .blocks
@@ -96,6 +107,14 @@ impl Card {
             numbers: vec![1, 2, 3, 6],
             rows: rows.collect(),
         }));
+        let refused: u64 = parts.iter().map(|(_, part)| part.refused).sum();
+        if refused > 0 {
+            let text = format!(
+                "{} rows are in no part, because a check of their features refuses to decide on them, as an endpoint would.",
+                thousands(refused)
+            );
+            section.blocks.push(Block::Prose(text));
+        }
         if split.unlabelled > 0 {
             let text = format!("{} rows have no label yet and are in no part.", thousands(split.unlabelled));
             section.blocks.push(Block::Prose(text));

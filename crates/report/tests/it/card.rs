@@ -78,11 +78,13 @@ fn card() -> Card {
             code: None,
             group: Some("history".to_owned()),
             monotone: Some("increasing".to_owned()),
+            checks: vec!["range ..0.5: null instead".to_owned()],
         }],
         split: Some(
             serde_json::from_value(json!({
                 "rows": 3000, "unlabelled": 7,
-                "train": {"rows": 2000, "positives": 50, "purged": 3, "first_as_of": "2020-01-01T00:00:00Z",
+                "train": {"rows": 2000, "positives": 50, "purged": 3, "refused": 11,
+                          "first_as_of": "2020-01-01T00:00:00Z",
                           "last_as_of": "2020-12-01T00:00:00Z"},
                 "validation": {"rows": 500, "positives": 20, "purged": 0, "first_as_of": "2021-01-01T00:00:00Z",
                                "last_as_of": "2021-03-01T00:00:00Z"},
@@ -179,6 +181,8 @@ fn a_card_is_one_page_that_says_what_it_was_given() {
         "anna",
         "&lt;script&gt;",
         "7 rows have no label yet",
+        "11 rows are in no part, because a check",
+        "range ..0.5: null instead",
         "prefers-color-scheme: dark",
         "size: A4",
     ] {

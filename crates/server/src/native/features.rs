@@ -59,7 +59,14 @@ pub async fn get(
 ) -> Result<Json<Features>, Problem> {
     let Path((view, key)) = path.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
     let Query(query) = query.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
-    Ok(Json(state.deployment.features(&view, &key, query.as_of.as_deref())?.into()))
+    let deployment = state.deployment.clone();
+    let waits = deployment.features_wait();
+    let read = move || deployment.features(&view, &key, query.as_of.as_deref());
+    let answer = match waits {
+        true => tokio::task::spawn_blocking(read).await.map_err(|failed| Problem::internal(failed.to_string()))?,
+        false => read(),
+    };
+    Ok(Json(answer?.into()))
 }
 
 impl From<ViewAnswer> for Features {

@@ -81,7 +81,7 @@ pub async fn predict(
         return elsewhere(endpoint, turn, id, move |endpoint| endpoint.read(&body)).await;
     }
     let asked = endpoint.read(&body)?;
-    if endpoint.usual_time(&asked) > IN_PLACE {
+    if endpoint.waits(&asked) || endpoint.usual_time(&asked) > IN_PLACE {
         return elsewhere(endpoint, turn, id, move |_| Ok(asked)).await;
     }
     let decided = endpoint.decide(asked, turn.until())?;

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
-use karat_core::{Column, DataType, FixedClock};
+use karat_core::{Column, DataType, FixedClock, OnlineStore};
 use karat_features::CompiledView;
 use karat_project::spec::{self, Server};
 use karat_server::{AppState, install_metrics, router};
@@ -27,7 +27,10 @@ impl App {
 
     pub fn limited(limits: spec::Limits) -> App {
         let spec = spec::Endpoint { limits, ..serving_app::endpoint() };
-        let inner = serving_app::App::serving(spec, serving_app::serving_model(Vec::new()));
+        App::of(serving_app::App::serving(spec, serving_app::serving_model(Vec::new())))
+    }
+
+    pub fn of(inner: serving_app::App) -> App {
         let deployment = Deployment::new(inner.online.clone(), Arc::new(FixedClock(at(NOW))));
         let definition = inner.model.views()[0].view.definition().clone();
         let digest = definition.digest();
@@ -38,6 +41,15 @@ impl App {
         };
         let app = App { inner, deployment: Arc::new(deployment), view: Arc::new(view) };
         app.deploy(app.inner.endpoint.clone());
+        app
+    }
+
+    /// The same over another online store.
+    pub fn over(self, online: Arc<dyn OnlineStore>) -> App {
+        let deployment = Arc::new(Deployment::new(online.clone(), Arc::new(FixedClock(at(NOW)))));
+        let endpoint = self.endpoint_after(EndpointParts { online, ..self.inner.parts() });
+        let app = App { deployment, ..self };
+        app.deploy(endpoint);
         app
     }
 

@@ -1,83 +1,21 @@
 //! Clients that go away while their request is worked on.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use karat_core::{Digest, OnlineError, OnlineStore, StateEntries, StateNote, WithEach};
 use karat_project::spec::{self, Limits};
 use karat_serving::EndpointParts;
 use karat_test_support::serving_app::{self, name};
 use tokio::io::AsyncWriteExt;
 
 use crate::app::App;
+use crate::gated::{Gated, Place};
 use crate::running::{impatient, many, one, request, start};
-
-/// An online store whose reads wait until they may go on.
-#[derive(Debug)]
-struct Gated {
-    inner: Arc<dyn OnlineStore>,
-    reads: AtomicUsize,
-    may_read: (Mutex<bool>, Condvar),
-}
-
-impl Gated {
-    fn open(&self) {
-        *self.may_read.0.lock().unwrap() = true;
-        self.may_read.1.notify_all();
-    }
-
-    async fn wait_for_a_read(&self) {
-        while self.reads.load(Ordering::SeqCst) == 0 {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    }
-}
-
-impl OnlineStore for Gated {
-    fn read(&self, definition: &Digest, key: &[u8], with: &mut dyn FnMut(&[u8])) -> Result<bool, OnlineError> {
-        self.inner.read(definition, key, with)
-    }
-
-    fn read_each(&self, definitions: &[Digest], key: &[u8], with: WithEach<'_>) -> Result<(), OnlineError> {
-        self.reads.fetch_add(1, Ordering::SeqCst);
-        drop(self.may_read.1.wait_while(self.may_read.0.lock().unwrap(), |may| !*may).unwrap());
-        self.inner.read_each(definitions, key, with)
-    }
-
-    fn put(&self, definition: &Digest, note: &StateNote, entries: StateEntries<'_>) -> Result<(), OnlineError> {
-        self.inner.put(definition, note, entries)
-    }
-
-    fn replace(&self, definition: &Digest, note: &StateNote, entries: StateEntries<'_>) -> Result<(), OnlineError> {
-        self.inner.replace(definition, note, entries)
-    }
-
-    fn note(&self, definition: &Digest) -> Result<Option<StateNote>, OnlineError> {
-        self.inner.note(definition)
-    }
-
-    fn scan(&self, definition: &Digest, with: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), OnlineError> {
-        self.inner.scan(definition, with)
-    }
-
-    fn definitions(&self) -> Result<Vec<(Digest, u64)>, OnlineError> {
-        self.inner.definitions()
-    }
-
-    fn drop_definition(&self, definition: &Digest) -> Result<(), OnlineError> {
-        self.inner.drop_definition(definition)
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_hangs_up_keeps_its_turn_until_its_work_ends_and_that_is_soon() {
     let app = App::limited(Limits { concurrency: 1, queue: 0, ..Limits::default() });
-    let online = Arc::new(Gated {
-        inner: app.inner.online.clone(),
-        reads: AtomicUsize::new(0),
-        may_read: (Mutex::new(false), Condvar::new()),
-    });
+    let online = Arc::new(Gated::new(app.inner.online.clone(), Place::Here));
     app.deploy(app.endpoint_after(EndpointParts { online: online.clone(), ..app.inner.parts() }));
     let running = start(&app, impatient()).await;
     let mut gone = running.connect().await;
@@ -93,7 +31,7 @@ async fn who_hangs_up_keeps_its_turn_until_its_work_ends_and_that_is_soon() {
         assert!(begun.elapsed() < Duration::from_secs(5), "the turn does not come back");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    assert_eq!(online.reads.load(Ordering::SeqCst), 2, "of a hundred that nobody waits for one was decided");
+    assert_eq!(online.reads(), 2, "of a hundred that nobody waits for one was decided");
     assert_eq!(app.inner.logged().len(), 1, "what nobody waits for is no prediction");
 }
 

@@ -2,8 +2,11 @@
 
 mod app;
 mod cases;
+mod checks;
+mod gated;
 mod hang_ups;
 mod openapi;
 mod pressure;
+mod remote;
 mod routes;
 mod running;

@@ -5,3 +5,4 @@ mod predict;
 mod reasons;
 mod replay;
 mod requests;
+mod settled;

@@ -1,7 +1,7 @@
 //! The split of rows that are shown batch by batch, for whoever only needs to know which of them train: what is held in
 //! memory does not grow with the rows. [`super::assign`] gives the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::Schema;
@@ -104,6 +104,7 @@ impl SpineBatch {
             keys: self.keys.clone(),
             groups: self.groups.clone(),
             profile: Vec::new(),
+            refused: BTreeSet::new(),
             words: BTreeMap::new(),
         })
     }

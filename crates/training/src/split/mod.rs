@@ -34,6 +34,8 @@ pub enum Assignment {
     Unlabelled,
     /// By its as_of it belongs to that part, but its label came to be known only after the next part began.
     Purged(Part),
+    /// It would be in that part, but an endpoint would decide nothing on it: a check of its features refuses.
+    Refused(Part),
 }
 
 /// Every row's assignment, and what it adds up to.
@@ -58,6 +60,9 @@ pub struct PartReport {
     pub positives: u64,
     /// Rows left out because their label was known only after the next part began.
     pub purged: u64,
+    /// Rows left out because a check of their features refuses to decide on them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub refused: u64,
     /// The earliest and the latest as_of of its rows; absent when there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_as_of: Option<Instant>,
@@ -98,7 +103,7 @@ pub(crate) fn assign_labelled(
     split: &spec::Split,
     seed: u32,
 ) -> Result<Assigned, TrainingError> {
-    let rows = match split.by {
+    let mut rows = match split.by {
         SplitBy::Time => {
             let (validation, test) = (window(split, Part::Validation)?, window(split, Part::Test)?);
             time::assign(data, labels, validation, test)
@@ -106,8 +111,18 @@ pub(crate) fn assign_labelled(
         SplitBy::Random => hashed::assign_random(data, labels, shares(split)?, seed)?,
         SplitBy::Group => hashed::assign_group(data, labels, shares(split)?, seed)?,
     };
+    // Only now, so that a check moves no row from one part to another.
+    for row in &data.refused {
+        if let Some(Assignment::In(part)) = rows.get(*row).copied() {
+            rows[*row] = Assignment::Refused(part);
+        }
+    }
     let report = report(data, labels, &rows);
     Ok(Assigned { rows, report })
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 fn part_of(split: &spec::Split, part: Part) -> SplitPart {
@@ -137,8 +152,15 @@ fn shares(split: &spec::Split) -> Result<hashed::Shares, TrainingError> {
 
 fn report(data: &TrainingData, labels: &[Option<bool>], rows: &[Assignment]) -> SplitReport {
     let part = |part: Part| {
-        let mut report =
-            PartReport { rows: 0, positives: 0, purged: 0, first_as_of: None, last_as_of: None, last_label_time: None };
+        let mut report = PartReport {
+            rows: 0,
+            positives: 0,
+            purged: 0,
+            refused: 0,
+            first_as_of: None,
+            last_as_of: None,
+            last_label_time: None,
+        };
         let mut label_times_known = true;
         for (row, assignment) in rows.iter().enumerate() {
             match *assignment {
@@ -156,6 +178,7 @@ fn report(data: &TrainingData, labels: &[Option<bool>], rows: &[Assignment]) -> 
                     }
                 }
                 Assignment::Purged(other) if other == part => report.purged += 1,
+                Assignment::Refused(other) if other == part => report.refused += 1,
                 _ => {}
             }
         }

@@ -1,6 +1,6 @@
 //! Small training sets that tests bend to their needs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray};
@@ -81,6 +81,7 @@ pub fn data(features: Vec<(&str, ArrayRef)>, label: ArrayRef, as_of: Int64Array)
         keys: vec![Arc::new(Int64Array::from_iter_values(0..rows))],
         groups: Vec::new(),
         profile: Vec::new(),
+        refused: BTreeSet::new(),
         words: BTreeMap::new(),
     }
 }

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{Array, BooleanArray, Float64Array, Int64Array, StringArray};
@@ -143,6 +143,7 @@ fn permuted(data: &TrainingData, order: &[u32]) -> TrainingData {
         keys: data.keys.iter().map(|key| take(key)).collect(),
         groups: data.groups.iter().map(|group| take(group)).collect(),
         profile: Vec::new(),
+        refused: (0..order.len()).filter(|row| data.refused.contains(&(order[*row] as usize))).collect(),
         words: BTreeMap::new(),
     }
 }
@@ -159,6 +160,7 @@ fn arbitrary() -> impl Strategy<Value = TrainingData> {
             data.label_time =
                 rows.iter().map(|row| zone.add_months(Instant::from_micros(day(row.1)), 0).micros()).collect();
             data.groups = vec![Arc::new(rows.iter().map(|row| Some(row.3.as_str())).collect::<StringArray>())];
+            data.refused = (0..rows.len()).filter(|row| rows[*row].1 % 7 == 3).collect();
             data
         })
         .prop_filter("some label", |data| data.label.null_count() < data.label.len())
@@ -188,8 +190,28 @@ proptest! {
         check_no_leak(&data, &assigned)?;
         let report = &assigned.report;
         let parts = [report.train, report.validation, report.test];
-        let counted: u64 = parts.iter().map(|part| part.rows + part.purged).sum();
+        let counted: u64 = parts.iter().map(|part| part.rows + part.purged + part.refused).sum();
         prop_assert_eq!(counted + report.unlabelled, report.rows);
+    }
+
+    /// Rows that are refused are in no part, and all others are where they would be without them.
+    #[test]
+    fn refused_rows_are_counted_and_move_no_other(data in arbitrary(), seed in any::<u32>()) {
+        let none_refused = TrainingData { refused: BTreeSet::new(), ..data.clone() };
+        for split in [by_time("7 days", "1 month"), shares("random"), shares("group")] {
+            let (with, without) = (assign(&data, &split, seed).unwrap(), assign(&none_refused, &split, seed).unwrap());
+            for (row, (one, other)) in with.rows.iter().zip(&without.rows).enumerate() {
+                match (data.refused.contains(&row), other) {
+                    (true, Assignment::In(part)) => prop_assert_eq!(*one, Assignment::Refused(*part)),
+                    _ => prop_assert_eq!(one, other),
+                }
+            }
+            for part in [Part::Train, Part::Validation, Part::Test] {
+                let (with, without) = (with.report.part(part), without.report.part(part));
+                prop_assert_eq!(with.rows + with.refused, without.rows);
+                prop_assert_eq!((with.purged, without.refused), (without.purged, 0));
+            }
+        }
     }
 
     #[test]

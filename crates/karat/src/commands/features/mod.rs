@@ -48,8 +48,12 @@ pub async fn run(context: &Context, command: FeaturesCommand) -> Result<ExitCode
 async fn training_set(context: &Context, workspace: &Workspace, model: &str, output: &Path) -> Result<ExitCode> {
     let written = training_set::run(workspace, model, output).await?;
     context.output.print(&written, |written| {
+        let refused = match written.refused {
+            0 => String::new(),
+            rows => format!("\nleft out {} rows that a check of their features refuses to decide on", thousands(rows)),
+        };
         format!(
-            "wrote {}: {} rows of {}, {}\ndigest {}",
+            "wrote {}: {} rows of {}, {}{refused}\ndigest {}",
             written.output,
             thousands(written.rows),
             count(written.entities as usize, "key", "keys"),

@@ -26,6 +26,13 @@ fn human(verified: &[Verified]) -> String {
         ]
     });
     let mut text = table(["view", "keys", "random pairs", "values compared", "different", "", ""], &[1, 2, 3, 4], rows);
+    for one in verified.iter().filter(|one| one.before_horizon > 0) {
+        text.push_str(&format!(
+            "\n{}: {} before the `online_horizon`, which only history answers",
+            one.view,
+            count(one.before_horizon as usize, "read was", "reads were")
+        ));
+    }
     for one in verified.iter().filter(|one| !one.differences.is_empty()) {
         let shown = match one.differences.len() as u64 {
             shown if shown < one.different => format!(", the first {shown}"),

@@ -73,7 +73,10 @@ fn one(version: &ModelVersion) -> String {
         ("made", millis(version.creation_time_ms)),
     ];
     let definitions = version.definitions.as_object().into_iter().flatten();
-    let definitions = definitions.map(|(view, digest)| [format!("definition of {view}"), quoted(digest)]);
+    let definitions = definitions.map(|(of, digest)| match of.as_str() {
+        karat_serving::CHECKS => [of.clone(), quoted(digest)],
+        view => [format!("definition of {view}"), quoted(digest)],
+    });
     let facts = facts.map(|(name, value)| [name.to_owned(), value]).into_iter().chain(definitions);
     lines.push(indent(&table(["", ""], &[], facts)));
     if !version.gates.is_empty() {

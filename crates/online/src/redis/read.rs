@@ -1,0 +1,172 @@
+//! Reading: one round trip a call, all of one moment, whatever was read; a scan is many.
+
+use ::redis::Value;
+use karat_core::{Digest, ErrorKind, OnlineError, StateNote, WithEach};
+
+use super::RedisStore;
+use super::scripts::Script;
+
+/// How many keys one step of a scan takes.
+const SCAN_KEYS: usize = 500;
+
+/// A definition's generations; an empty base is `None`.
+pub(super) struct Generations {
+    pub base: Option<Vec<u8>>,
+    pub overlay: Option<Vec<u8>>,
+}
+
+impl RedisStore {
+    pub(super) fn read_states_noted(
+        &self,
+        definitions: &[Digest],
+        key: &[u8],
+        with: WithEach<'_>,
+    ) -> Result<(), OnlineError> {
+        if definitions.is_empty() {
+            return Ok(());
+        }
+        let answer = self.pool.with(|server, link| {
+            let mut command = server.script(link, Script::Read);
+            command.arg(key);
+            definitions.iter().for_each(|definition| {
+                command.arg(definition.as_str());
+            });
+            link.call(&command)
+        })?;
+        // The connection is back in the pool: what is called may read, too.
+        let mut answers = self.list(answer)?.into_iter();
+        for place in 0..definitions.len() {
+            let (Some(note), Some(state)) = (answers.next(), answers.next()) else {
+                return Err(self.server.unexpected("a read was answered in part"));
+            };
+            if let Some(note) = self.bytes(note)? {
+                with(place, &note, self.bytes(state)?.as_deref());
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn read_note(&self, definition: &Digest) -> Result<Option<StateNote>, OnlineError> {
+        let answer = self.pool.with(|server, link| {
+            let record = server.name(&format!("definition:{definition}"));
+            link.call(::redis::cmd("HGET").arg(record).arg("note"))
+        })?;
+        self.bytes(answer)
+    }
+
+    pub(super) fn list_definitions(&self) -> Result<Vec<(Digest, u64)>, OnlineError> {
+        let answer = self.pool.with(|server, link| link.call(&server.script(link, Script::List)))?;
+        let mut answers = self.list(answer)?.into_iter();
+        let mut definitions = Vec::new();
+        while let (Some(digest), Some(keys)) = (answers.next(), answers.next()) {
+            let digest = self.text(digest)?.and_then(|text| Digest::parse(&text));
+            let digest = digest.ok_or_else(|| self.server.unexpected("a definition is not under a digest"))?;
+            let keys = self.text(keys)?.and_then(|text| text.parse().ok());
+            definitions.push((digest, keys.ok_or_else(|| self.server.unexpected("a number of keys is unreadable"))?));
+        }
+        definitions.sort_unstable();
+        Ok(definitions)
+    }
+
+    /// Redis keeps keys in no order: all of them are held here, and sorted, before the first state is asked for.
+    pub(super) fn scan_states(
+        &self,
+        definition: &Digest,
+        with: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Result<(), OnlineError> {
+        let Some(Generations { base: Some(base), overlay }) = self.generations(definition)? else { return Ok(()) };
+        let mut keys = Vec::new();
+        // An overlay merged in between is found again in the base.
+        for generation in overlay.iter().chain([&base]) {
+            self.collect_keys(definition, &base, generation, &mut keys)?;
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        for keys in keys.chunks(SCAN_KEYS) {
+            let answer = self.pool.with(|server, link| {
+                let mut command = server.script(link, Script::Many);
+                command.arg(definition.as_str()).arg(&base);
+                keys.iter().for_each(|key| {
+                    command.arg(key);
+                });
+                link.call(&command)
+            })?;
+            for (key, state) in keys.iter().zip(self.page(answer)?) {
+                let state = self.bytes(state)?;
+                with(key, &state.ok_or_else(|| self.server.unexpected("a state has gone"))?);
+            }
+        }
+        Ok(())
+    }
+
+    fn collect_keys(
+        &self,
+        definition: &Digest,
+        base: &[u8],
+        generation: &[u8],
+        keys: &mut Vec<Vec<u8>>,
+    ) -> Result<(), OnlineError> {
+        let mut cursor = b"0".to_vec();
+        loop {
+            let answer = self.pool.with(|server, link| {
+                let mut command = server.script(link, Script::Keys);
+                command.arg(definition.as_str()).arg(base).arg(generation).arg(&cursor).arg(SCAN_KEYS);
+                link.call(&command)
+            })?;
+            let mut page = self.page(answer)?.into_iter();
+            let next = page.next().map(|next| self.bytes(next)).transpose()?.flatten();
+            for key in page {
+                keys.extend(self.bytes(key)?);
+            }
+            match next {
+                Some(next) if next != b"0" => cursor = next,
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// `None` for a definition never written.
+    pub(super) fn generations(&self, definition: &Digest) -> Result<Option<Generations>, OnlineError> {
+        let answer = self.pool.with(|server, link| {
+            let record = server.name(&format!("definition:{definition}"));
+            link.call(::redis::cmd("HMGET").arg(record).arg("base").arg("overlay").arg("keys"))
+        })?;
+        let fields: Vec<Option<Vec<u8>>> =
+            self.list(answer)?.into_iter().map(|field| self.bytes(field)).collect::<Result<_, _>>()?;
+        match <[Option<Vec<u8>>; 3]>::try_from(fields) {
+            Ok([Some(base), overlay, keys]) => {
+                let is_empty = keys.as_deref() == Some(b"0");
+                Ok(Some(Generations { base: Some(base).filter(|_| !is_empty), overlay }))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// A page of a scan; `Nil` says that the definition was replaced, and what was read is of two moments.
+    fn page(&self, answer: Value) -> Result<Vec<Value>, OnlineError> {
+        if answer == Value::Nil {
+            let message = format!("{}: the state was replaced while it was read: read it again", self.server.place);
+            return Err(OnlineError { kind: ErrorKind::Conflict, message });
+        }
+        self.list(answer)
+    }
+
+    fn list(&self, value: Value) -> Result<Vec<Value>, OnlineError> {
+        match value {
+            Value::Array(values) => Ok(values),
+            _ => Err(self.server.unexpected("an answer is no list")),
+        }
+    }
+
+    fn bytes(&self, value: Value) -> Result<Option<Vec<u8>>, OnlineError> {
+        match value {
+            Value::BulkString(bytes) => Ok(Some(bytes)),
+            Value::Nil => Ok(None),
+            _ => Err(self.server.unexpected("an answer is no string")),
+        }
+    }
+
+    fn text(&self, value: Value) -> Result<Option<String>, OnlineError> {
+        Ok(self.bytes(value)?.and_then(|bytes| String::from_utf8(bytes).ok()))
+    }
+}

@@ -1,0 +1,17 @@
+-- ARGV: prefix, format, digest, note, then keys and states in turn. A write of one step.
+local no = refused_at_once()
+if no then return no end
+local found = look(ARGV[3])
+if not is_whole(found) then return GONE end
+local base, overlay, new = found[2], found[3], 0
+if not base then base = redis.call('INCR', prefix .. ':generation') end
+for i = 5, #ARGV, 2 do
+  -- An overlay whose merging was cut short takes what is new, as readers look there first.
+  local first = redis.call('HSET', states(overlay or base), ARGV[i], ARGV[i + 1])
+  if overlay then first = first * (1 - redis.call('HEXISTS', states(base), ARGV[i])) end
+  new = new + first
+end
+redis.call('HSET', record(ARGV[3]), 'base', base, 'note', ARGV[4])
+redis.call('HINCRBY', record(ARGV[3]), 'keys', new)
+redis.call('SADD', DEFINITIONS, ARGV[3])
+return 1

@@ -1,0 +1,114 @@
+//! Writing. What fits one chunk is one step inside the server; more is filled chunk by chunk under a generation nobody
+//! points at, and appears by one change of the record.
+
+use ::redis::{Cmd, Value};
+use karat_core::{Digest, OnlineError, StateEntries, StateNote};
+
+use super::link::{Link, Server};
+use super::scripts::Script;
+use super::turn::{Place, Turn, Waiting, allowed};
+use super::{RedisStore, check_key};
+
+pub(super) type Entry = (Vec<u8>, Vec<u8>);
+
+/// The most entries of a chunk: readers wait while one is written.
+const CHUNK_ENTRIES: usize = 2000;
+
+impl RedisStore {
+    pub(super) fn put_states(
+        &self,
+        definition: &Digest,
+        note: &StateNote,
+        entries: StateEntries<'_>,
+    ) -> Result<(), OnlineError> {
+        let first = self.chunk(entries)?;
+        let second = self.chunk(entries)?;
+        if second.is_empty() {
+            return self.at_once(|server, link| {
+                let mut command = server.writing(link, Script::Put);
+                command.arg(definition.as_str()).arg(note);
+                for (key, state) in &first {
+                    command.arg(key).arg(state);
+                }
+                command
+            });
+        }
+        let mut turn = Turn::take(&self.server)?;
+        // Left by a writer that was killed while it merged.
+        turn.merge(definition)?;
+        let base = self.generations(definition)?.and_then(|generations| generations.base);
+        turn.fill(base.as_deref(), &first)?;
+        let mut chunk = second;
+        while !chunk.is_empty() {
+            turn.fill(base.as_deref(), &chunk)?;
+            chunk = self.chunk(entries)?;
+        }
+        turn.point(definition, note, Place::Over)?;
+        // What was asked for is done and seen by readers. Merging only saves them a look-up, so its failure is not
+        // the caller's: the next large write tries again.
+        if let Err(error) = turn.merge(definition) {
+            tracing::warn!(%error, "online state was written, but not yet merged");
+        }
+        Ok(())
+    }
+
+    pub(super) fn replace_states(
+        &self,
+        definition: &Digest,
+        note: &StateNote,
+        entries: StateEntries<'_>,
+    ) -> Result<(), OnlineError> {
+        let mut turn = Turn::take(&self.server)?;
+        loop {
+            let chunk = self.chunk(entries)?;
+            if chunk.is_empty() {
+                break;
+            }
+            turn.fill(None, &chunk)?;
+        }
+        turn.point(definition, note, Place::Instead)
+    }
+
+    pub(super) fn forget(&self, definition: &Digest) -> Result<(), OnlineError> {
+        self.at_once(|server, link| {
+            let mut command = server.writing(link, Script::Drop);
+            command.arg(definition.as_str());
+            command
+        })
+    }
+
+    /// A write of one step, which needs no turn and only waits until nobody has it.
+    fn at_once(&self, command: impl Fn(&Server, &Link) -> Cmd) -> Result<(), OnlineError> {
+        let mut waiting = Waiting::default();
+        loop {
+            let answer = self.pool.with(|server, link| {
+                let command = command(server, link);
+                link.call(&command)
+            })?;
+            match allowed(&self.server, &answer)? {
+                Some(_) => return Ok(()),
+                None => waiting.wait(&self.server),
+            }
+        }
+    }
+
+    /// The next entries, about [`super::RedisOptions::chunk_bytes`] of them.
+    fn chunk(&self, entries: StateEntries<'_>) -> Result<Vec<Entry>, OnlineError> {
+        let mut chunk = Vec::new();
+        let mut bytes = 0;
+        while bytes < self.server.options.chunk_bytes && chunk.len() < CHUNK_ENTRIES {
+            let Some((key, state)) = entries.next() else { break };
+            check_key(&key)?;
+            bytes += key.len() + state.len() + 16;
+            chunk.push((key, state));
+        }
+        Ok(chunk)
+    }
+}
+
+pub(super) fn number(answer: &Value) -> Option<i64> {
+    match answer {
+        Value::Int(number) => Some(*number),
+        _ => None,
+    }
+}

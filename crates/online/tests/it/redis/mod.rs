@@ -1,0 +1,97 @@
+//! What Redis alone can do to a store.
+
+mod failures;
+mod writers;
+
+use karat_core::{Digest, OnlineStore};
+use karat_online::{RedisOptions, RedisStore};
+use karat_test_support::redis_server::RedisServer;
+
+use crate::{a_read_inside_a_read, contract, split_redis};
+
+fn open(uri: &str) -> RedisStore {
+    RedisStore::open(uri, RedisOptions::default()).unwrap()
+}
+
+fn entries(count: u32, state: u8) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
+    (0..count).map(move |n| (n.to_be_bytes().to_vec(), vec![state; 100]))
+}
+
+#[test]
+fn redis_keeps_the_contract() {
+    let Some(server) = RedisServer::start("redis::redis_keeps_the_contract") else { return };
+    contract::check(&open(&server.uri()));
+}
+
+#[test]
+fn redis_keeps_the_contract_when_every_write_is_split() {
+    let Some(server) = RedisServer::start("redis::redis_keeps_the_contract_when_every_write_is_split") else { return };
+    contract::check(&RedisStore::open(&server.uri(), split_redis()).unwrap());
+    assert_eq!(server.command(&["EXISTS", "karat:garbage", "karat:writer"]), "0");
+}
+
+#[test]
+fn a_read_inside_a_read_is_fine() {
+    let Some(server) = RedisServer::start("redis::a_read_inside_a_read_is_fine") else { return };
+    a_read_inside_a_read(&RedisStore::open(&server.uri(), split_redis()).unwrap());
+}
+
+#[test]
+fn databases_and_prefixes_are_stores_of_their_own() {
+    let Some(server) = RedisServer::start("redis::databases_and_prefixes_are_stores_of_their_own") else { return };
+    let uris = [server.uri(), server.database(1), server.uri() + "?prefix=other"];
+    let stores = uris.map(|uri| open(&uri));
+    let definition = Digest::of("one");
+    for (number, store) in (0..).zip(&stores) {
+        store.put(&definition, &vec![number], &mut entries(10, number)).unwrap();
+    }
+    for (number, store) in (0..).zip(&stores) {
+        assert_eq!(store.note(&definition).unwrap(), Some(vec![number]));
+    }
+}
+
+/// Calls of commands that came over the network or from a script.
+fn calls(server: &RedisServer, command: &str) -> u64 {
+    let statistics = server.command(&["INFO", "commandstats"]);
+    let found = statistics.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+    found.and_then(|rest| rest.split(',').next()).map_or(0, |calls| calls.parse().unwrap())
+}
+
+#[test]
+fn all_views_of_a_key_are_one_round_trip() {
+    let Some(server) = RedisServer::start("redis::all_views_of_a_key_are_one_round_trip") else { return };
+    let store = open(&server.uri());
+    let definitions: Vec<Digest> = (0..5_u8).map(|n| Digest::of([n])).collect();
+    for definition in &definitions {
+        store.put(definition, &vec![1], &mut entries(10, 1)).unwrap();
+    }
+    server.command(&["CONFIG", "RESETSTAT"]);
+    for n in 0..100_u32 {
+        let mut seen = 0;
+        store.read_each(&definitions, &n.to_be_bytes(), &mut |_, _, _| seen += 1).unwrap();
+        assert_eq!(seen, 5);
+    }
+    assert_eq!(calls(&server, "evalsha"), 100);
+    assert_eq!(calls(&server, "hmget"), 500, "the records, each looked at inside the server");
+}
+
+#[test]
+fn threads_share_few_connections() {
+    let Some(server) = RedisServer::start("redis::threads_share_few_connections") else { return };
+    let store = RedisStore::open(&server.uri(), RedisOptions { connections: 2, ..RedisOptions::default() }).unwrap();
+    let definition = Digest::of("shared");
+    store.put(&definition, &vec![], &mut entries(100, 7)).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                for n in 0..200_u32 {
+                    let found =
+                        store.read(&definition, &(n % 100).to_be_bytes(), &mut |state| assert_eq!(state, [7; 100]));
+                    assert!(found.unwrap());
+                }
+            });
+        }
+    });
+    // And the one that asks.
+    assert_eq!(server.command(&["CLIENT", "LIST"]).lines().count(), 3);
+}
