@@ -11,7 +11,8 @@ use karat_core::Name;
 use karat_history::HistoryError;
 use karat_history::log::{Log, LogOptions};
 use karat_project::Project;
-use karat_serving::{Deployment, PredictionEncoder, ReadView, Served, ServedView, ServingModel};
+use karat_project::spec::{FeatureService, ModelFeatures};
+use karat_serving::{Deployment, FeatureRef, PredictionEncoder, ReadView, Served, ServedView, ServingModel};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::{Catalog, Workspace, materialize};
@@ -148,8 +149,30 @@ impl Deployed {
             };
             served.views.insert(name, Arc::new(view));
         }
+        for (name, service) in project.services() {
+            served.services.insert(name.clone(), listed(service, &served));
+        }
         self.take_up(workspace, &project, &release, served, state).await
     }
+}
+
+/// The features of a service, in its order.
+fn listed(service: &FeatureService, served: &Served) -> Vec<FeatureRef> {
+    let all = |view: &Name| {
+        let outputs = served.views.get(view).map(|view| view.read.view.outputs()).unwrap_or_default();
+        outputs.iter().map(|output| output.name.clone()).collect::<Vec<_>>()
+    };
+    let mut listed = Vec::new();
+    for chosen in &service.features {
+        let of_views: Vec<(Name, Vec<String>)> = match chosen {
+            ModelFeatures::All(view) => vec![(view.clone(), all(view))],
+            ModelFeatures::Some(list) => list.0.clone().into_iter().collect(),
+        };
+        for (view, features) in of_views {
+            listed.extend(features.into_iter().map(|feature| FeatureRef { view: view.clone(), feature }));
+        }
+    }
+    listed
 }
 
 /// Builds anew, one after the other, the state that versions answer from while it is old.

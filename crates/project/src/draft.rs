@@ -9,7 +9,7 @@ use karat_core::Name;
 use crate::files::{Files, Span};
 use crate::kind::{Kind, ResourceRef};
 use crate::problem::Problem;
-use crate::spec::{Config, Endpoint, Entity, FeatureView, Model, Source};
+use crate::spec::{Config, Endpoint, Entity, FeatureService, FeatureView, Model, Source};
 use crate::yaml::Node;
 
 #[derive(Debug, Default)]
@@ -20,6 +20,7 @@ pub(crate) struct Draft {
     pub(crate) sources: IndexMap<Name, Source>,
     pub(crate) entities: IndexMap<Name, Entity>,
     pub(crate) views: IndexMap<Name, FeatureView>,
+    pub(crate) services: IndexMap<Name, FeatureService>,
     pub(crate) models: IndexMap<Name, Model>,
     pub(crate) endpoints: IndexMap<Name, Endpoint>,
     pub(crate) nodes: HashMap<ResourceRef, Node>,

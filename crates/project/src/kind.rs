@@ -9,12 +9,14 @@ pub enum Kind {
     Source,
     Entity,
     FeatureView,
+    FeatureService,
     Model,
     Endpoint,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 5] = [Kind::Source, Kind::Entity, Kind::FeatureView, Kind::Model, Kind::Endpoint];
+    pub const ALL: [Kind; 6] =
+        [Kind::Source, Kind::Entity, Kind::FeatureView, Kind::FeatureService, Kind::Model, Kind::Endpoint];
 
     /// As files write it.
     pub fn as_str(self) -> &'static str {
@@ -22,6 +24,7 @@ impl Kind {
             Kind::Source => "Source",
             Kind::Entity => "Entity",
             Kind::FeatureView => "FeatureView",
+            Kind::FeatureService => "FeatureService",
             Kind::Model => "Model",
             Kind::Endpoint => "Endpoint",
         }
@@ -33,6 +36,7 @@ impl Kind {
             Kind::Source => "sources",
             Kind::Entity => "entities",
             Kind::FeatureView => "features",
+            Kind::FeatureService => "services",
             Kind::Model => "models",
             Kind::Endpoint => "endpoints",
         }
@@ -44,6 +48,7 @@ impl Kind {
             Kind::Source => "source",
             Kind::Entity => "entity",
             Kind::FeatureView => "feature view",
+            Kind::FeatureService => "feature service",
             Kind::Model => "model",
             Kind::Endpoint => "endpoint",
         }
@@ -55,6 +60,7 @@ impl Kind {
             Kind::Source => "a source",
             Kind::Entity => "an entity",
             Kind::FeatureView => "a feature view",
+            Kind::FeatureService => "a feature service",
             Kind::Model => "a model",
             Kind::Endpoint => "an endpoint",
         }

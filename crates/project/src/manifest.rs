@@ -51,7 +51,11 @@ impl Project {
     pub fn manifest(&self) -> Value {
         let mut resources = Map::new();
         for kind in Kind::ALL {
-            resources.insert(kind.as_str().to_owned(), Value::Object(self.specs(kind)));
+            let specs = self.specs(kind);
+            // Kinds that came after the first version stand where there are any: digests of before go on.
+            if !(specs.is_empty() && kind == Kind::FeatureService) {
+                resources.insert(kind.as_str().to_owned(), Value::Object(specs));
+            }
         }
         let mut project = Map::new();
         project.insert("name".to_owned(), Value::from(self.config.name.as_str()));
@@ -77,6 +81,7 @@ impl Project {
             Kind::Source => self.sources.get(name).map(json),
             Kind::Entity => self.entities.get(name).map(json),
             Kind::FeatureView => self.views.get(name).map(json),
+            Kind::FeatureService => self.services.get(name).map(json),
             Kind::Model => self.models.get(name).map(json),
             Kind::Endpoint => self.endpoints.get(name).map(json),
         }
@@ -87,6 +92,7 @@ impl Project {
             Kind::Source => all(&self.sources),
             Kind::Entity => all(&self.entities),
             Kind::FeatureView => all(&self.views),
+            Kind::FeatureService => all(&self.services),
             Kind::Model => all(&self.models),
             Kind::Endpoint => all(&self.endpoints),
         }
@@ -111,6 +117,7 @@ impl Project {
         rebuilt.sources = specs(Kind::Source, of(Kind::Source))?;
         rebuilt.entities = specs(Kind::Entity, of(Kind::Entity))?;
         rebuilt.views = specs(Kind::FeatureView, of(Kind::FeatureView))?;
+        rebuilt.services = specs(Kind::FeatureService, of(Kind::FeatureService))?;
         rebuilt.models = specs(Kind::Model, of(Kind::Model))?;
         rebuilt.endpoints = specs(Kind::Endpoint, of(Kind::Endpoint))?;
         Ok(rebuilt)

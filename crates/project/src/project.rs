@@ -9,7 +9,7 @@ use crate::draft::Draft;
 use crate::files::Files;
 use crate::kind::{Kind, ResourceRef};
 use crate::problem::{Place, Problem};
-use crate::spec::{Config, Endpoint, Entity, FeatureView, Model, Source};
+use crate::spec::{Config, Endpoint, Entity, FeatureService, FeatureView, Model, Source};
 use crate::yaml::{Aim, Node, locate};
 
 /// A project whose every resource is valid, as far as names and types tell. Resources stand in the order of their
@@ -21,6 +21,7 @@ pub struct Project {
     pub(crate) sources: IndexMap<Name, Source>,
     pub(crate) entities: IndexMap<Name, Entity>,
     pub(crate) views: IndexMap<Name, FeatureView>,
+    pub(crate) services: IndexMap<Name, FeatureService>,
     pub(crate) models: IndexMap<Name, Model>,
     pub(crate) endpoints: IndexMap<Name, Endpoint>,
     places: Arc<Places>,
@@ -60,6 +61,10 @@ impl Project {
         &self.models
     }
 
+    pub fn services(&self) -> &IndexMap<Name, FeatureService> {
+        &self.services
+    }
+
     pub fn endpoints(&self) -> &IndexMap<Name, Endpoint> {
         &self.endpoints
     }
@@ -92,9 +97,10 @@ impl Project {
         let sources = self.sources.keys().map(|name| (Kind::Source, name));
         let entities = self.entities.keys().map(|name| (Kind::Entity, name));
         let views = self.views.keys().map(|name| (Kind::FeatureView, name));
+        let services = self.services.keys().map(|name| (Kind::FeatureService, name));
         let models = self.models.keys().map(|name| (Kind::Model, name));
         let endpoints = self.endpoints.keys().map(|name| (Kind::Endpoint, name));
-        let all = sources.chain(entities).chain(views).chain(models).chain(endpoints);
+        let all = sources.chain(entities).chain(views).chain(services).chain(models).chain(endpoints);
         all.map(|(kind, name)| ResourceRef::new(kind, name.clone())).collect()
     }
 
@@ -118,6 +124,7 @@ impl Project {
             sources: draft.sources,
             entities: draft.entities,
             views: draft.views,
+            services: draft.services,
             models: draft.models,
             endpoints: draft.endpoints,
             places: Arc::new(places),

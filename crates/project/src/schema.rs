@@ -4,10 +4,11 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use crate::kind::Kind;
-use crate::spec::{Config, Endpoint, Entity, FeatureView, Model, Source, Test};
+use crate::spec::{Config, Endpoint, Entity, FeatureService, FeatureView, Model, Source, Test};
 
 /// What [`schema_of`] knows: `karat.yaml` is `Project`, a file of `tests/` is `Test`.
-pub const SCHEMA_KINDS: [&str; 7] = ["Project", "Source", "Entity", "FeatureView", "Model", "Endpoint", "Test"];
+pub const SCHEMA_KINDS: [&str; 8] =
+    ["Project", "Source", "Entity", "FeatureView", "FeatureService", "Model", "Endpoint", "Test"];
 
 /// The schema of a file's documents (JSON Schema 2020-12). `None` for an unknown kind.
 pub fn schema_of(kind: &str) -> Option<Value> {
@@ -27,6 +28,7 @@ pub fn schema_of(kind: &str) -> Option<Value> {
         Kind::Source => generate::<Source>(),
         Kind::Entity => generate::<Entity>(),
         Kind::FeatureView => generate::<FeatureView>(),
+        Kind::FeatureService => generate::<FeatureService>(),
         Kind::Model => generate::<Model>(),
         Kind::Endpoint => generate::<Endpoint>(),
     };

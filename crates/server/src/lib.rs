@@ -4,6 +4,7 @@
 
 mod body;
 mod error;
+mod feast;
 mod health;
 mod listen;
 mod native;

@@ -8,7 +8,7 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::error::Problem;
-use crate::{AppState, health, native, observe};
+use crate::{AppState, feast, health, native, observe};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -20,6 +20,7 @@ use crate::{AppState, health, native, observe};
     tags(
         (name = "endpoints", description = "Online decisions"),
         (name = "features", description = "Features of one key, as known at an instant"),
+        (name = "feast", description = "What Feast's feature server answers, for its clients"),
         (name = "health", description = "What runs here, and how it is doing")
     )
 )]
@@ -30,6 +31,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(native::endpoints::list))
         .routes(routes!(native::predict::predict))
         .routes(routes!(native::features::get))
+        .routes(routes!(feast::online::get_online_features))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(health::version))

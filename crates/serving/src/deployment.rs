@@ -6,7 +6,7 @@ use karat_core::{Clock, Column, Instant, Name, OnlineStore, Value, ValueError, n
 use karat_features::FeatureRow;
 
 use crate::request::{as_of_text, shorten};
-use crate::{Endpoint, ReadView, ServingError};
+use crate::{Endpoint, FeatureRef, ReadView, ServingError};
 
 /// Everything a server answers from. What it holds is replaced as a whole when a release or an alias changes;
 /// requests under way finish with what they began with.
@@ -24,6 +24,8 @@ pub struct Served {
     pub release: u64,
     pub endpoints: IndexMap<Name, Arc<Endpoint>>,
     pub views: IndexMap<Name, Arc<ServedView>>,
+    /// Features that are asked for under one name.
+    pub services: IndexMap<Name, Vec<FeatureRef>>,
 }
 
 /// A view whose features can be read by key.
@@ -58,6 +60,14 @@ impl Deployment {
         self.served.load_full()
     }
 
+    pub(crate) fn online(&self) -> &dyn OnlineStore {
+        self.online.as_ref()
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
     pub fn endpoint(&self, name: &str) -> Result<Arc<Endpoint>, ServingError> {
         let served = self.served.load();
         served.endpoints.get(name).cloned().ok_or_else(|| unknown("endpoint", name, served.endpoints.keys()))
@@ -87,7 +97,7 @@ impl Deployment {
     }
 }
 
-fn unknown<'a>(kind: &'static str, name: &str, known: impl Iterator<Item = &'a Name>) -> ServingError {
+pub(crate) fn unknown<'a>(kind: &'static str, name: &str, known: impl Iterator<Item = &'a Name>) -> ServingError {
     let known: Vec<&str> = known.map(Name::as_str).collect();
     let name = &shorten(name);
     let hint = match nearest(name, known.iter().copied()) {

@@ -16,6 +16,10 @@ pub enum ServingError {
     Field { field: String, message: String },
     #[error("no {kind} is called `{name}`: {hint}")]
     NotFound { kind: &'static str, name: String, hint: String },
+    #[error("feature view {view} has no feature `{feature}`: {hint}")]
+    UnknownFeature { view: String, feature: String, hint: String },
+    #[error("the features of {view} are read by `{key}`, and only {} came", listed(.given))]
+    MissingKey { view: String, key: String, given: Vec<String> },
     #[error("no history for {entity} {key}: the endpoint refuses unknown keys (`unknown_key: reject`)")]
     UnknownKey { entity: String, key: String },
     #[error(
@@ -54,12 +58,21 @@ pub enum ServingError {
     Log(#[from] HistoryError),
 }
 
+fn listed(names: &[String]) -> String {
+    match names {
+        [] => "no key".to_owned(),
+        names => names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+    }
+}
+
 impl ServingError {
     pub fn kind(&self) -> ErrorKind {
         match self {
-            ServingError::Malformed(_) | ServingError::Field { .. } | ServingError::TooMany { .. } => {
-                ErrorKind::Invalid
-            }
+            ServingError::Malformed(_)
+            | ServingError::Field { .. }
+            | ServingError::UnknownFeature { .. }
+            | ServingError::MissingKey { .. }
+            | ServingError::TooMany { .. } => ErrorKind::Invalid,
             ServingError::CheckFailed { .. } => ErrorKind::Refused,
             ServingError::Busy { .. } | ServingError::Abandoned { .. } => ErrorKind::Unavailable,
             ServingError::NotFound { .. } | ServingError::UnknownKey { .. } => ErrorKind::NotFound,

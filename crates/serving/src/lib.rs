@@ -18,6 +18,7 @@ mod reasons;
 mod record;
 mod replay;
 mod request;
+mod vectors;
 
 pub use checks::Refusal;
 pub use decision::{Decided, DecisionView};
@@ -34,3 +35,4 @@ pub use reasons::{Explained, Reason, ReasonText, ReasonValue, ReasonView, Which}
 pub use record::{PredictionEncoder, PredictionRecord, RecordReader, prediction_columns};
 pub use replay::{Difference, FromHistory, arithmetic, gave_reasons, history, reasons_of};
 pub use request::{Body, Subject};
+pub use vectors::{FeatureRef, FeatureVector, Vectors};

@@ -8,6 +8,7 @@ mod credit_risk;
 mod deploying;
 mod docs_console;
 mod docs_yaml;
+mod feast;
 mod hammered;
 mod init_cases;
 mod journey;

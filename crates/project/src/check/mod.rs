@@ -13,6 +13,7 @@ mod feature;
 mod model;
 mod model_features;
 mod scope;
+mod service;
 mod source;
 mod source_time;
 mod split;
@@ -44,6 +45,9 @@ pub(crate) fn check(draft: &Draft) -> Vec<Problem> {
         model_features::check(&mut scope, model);
         split::check(&mut scope, model);
         estimator::check(&mut scope, model);
+    }
+    for service in draft.services.values() {
+        service::check(&mut Scope::new(draft, &mut problems, Kind::FeatureService, &service.name), service);
     }
     for endpoint in draft.endpoints.values() {
         endpoint::check(&mut Scope::new(draft, &mut problems, Kind::Endpoint, &endpoint.name), endpoint);

@@ -29,7 +29,8 @@ pub(super) fn check(scope: &mut Scope<'_>, model: &Model) {
                     check_entity(scope, model, view, &path);
                     for (index, feature) in features.iter().enumerate() {
                         let path = format!("{path}[{index}]");
-                        inputs.check_feature(scope, view, feature, &path);
+                        inputs.incomplete |= !scope.draft.views.contains_key(view);
+                        check_feature(scope, view, feature, &path);
                         inputs.add(scope, model, Some(view), feature, &path);
                     }
                 }
@@ -104,6 +105,22 @@ fn check_request(scope: &mut Scope<'_>, model: &Model, inputs: &mut Inputs<'_>) 
     }
 }
 
+/// The names in the view's file, decoded or not.
+fn features_of(scope: &Scope<'_>, view: &Name) -> Vec<String> {
+    let node = scope.draft.nodes.get(&ResourceRef::new(Kind::FeatureView, view.clone()));
+    keys_in(node, "features").into_iter().map(str::to_owned).collect()
+}
+
+/// Reports a feature that the view, if it could be read, has not.
+pub(super) fn check_feature(scope: &mut Scope<'_>, view: &Name, feature: &str, path: &str) {
+    let features = features_of(scope, view);
+    if features.iter().any(|known| known == feature) || !scope.draft.views.contains_key(view) {
+        return;
+    }
+    let help = did_you_mean(feature, features.iter().map(String::as_str), || format!("it has {}", ticked(&features)));
+    scope.at_with_help(path, format!("view `{view}` has no feature `{feature}`"), help);
+}
+
 /// The model's inputs by name, with where each comes from.
 struct Inputs<'a> {
     names: HashMap<String, String>,
@@ -118,21 +135,9 @@ impl<'a> Inputs<'a> {
         Inputs { names: HashMap::new(), incomplete: false, entity_key }
     }
 
-    /// The names in the view's file, decoded or not.
     fn features_of(&mut self, scope: &Scope<'_>, view: &Name) -> Vec<String> {
-        let node = scope.draft.nodes.get(&ResourceRef::new(Kind::FeatureView, view.clone()));
         self.incomplete |= !scope.draft.views.contains_key(view);
-        keys_in(node, "features").into_iter().map(str::to_owned).collect()
-    }
-
-    fn check_feature(&mut self, scope: &mut Scope<'_>, view: &Name, feature: &str, path: &str) {
-        let features = self.features_of(scope, view);
-        if features.iter().any(|known| known == feature) || !scope.draft.views.contains_key(view) {
-            return;
-        }
-        let help =
-            did_you_mean(feature, features.iter().map(String::as_str), || format!("it has {}", ticked(&features)));
-        scope.at_with_help(path, format!("view `{view}` has no feature `{feature}`"), help);
+        features_of(scope, view)
     }
 
     /// Takes an input's name, of a view's feature or (without a view) of a request's field.

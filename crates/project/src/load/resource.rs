@@ -7,7 +7,7 @@ use crate::draft::Draft;
 use crate::files::Span;
 use crate::kind::{Kind, PLANNED, ResourceRef};
 use crate::problem::Problem;
-use crate::read::{Reader, endpoint, entity, feature_view, model, one_feature_a_window, source};
+use crate::read::{Reader, endpoint, entity, feature_service, feature_view, model, one_feature_a_window, source};
 use crate::suggest::{did_you_mean, shorten, ticked};
 use crate::yaml::{Node, Parsed, Scalar, Shape, parse};
 
@@ -135,6 +135,10 @@ fn decode(draft: &mut Draft, mut node: Node, kind: Kind, resource: Option<Resour
             one_feature_a_window(&mut reader, &mut node);
             let spec = feature_view(&mut reader, &node);
             draft.views.extend(spec.map(|spec| (spec.name.clone(), spec)));
+        }
+        Kind::FeatureService => {
+            let spec = feature_service(&mut reader, &node);
+            draft.services.extend(spec.map(|spec| (spec.name.clone(), spec)));
         }
         Kind::Model => {
             let spec = model(&mut reader, &node);

@@ -32,7 +32,7 @@ pub(crate) fn feature_view(reader: &mut Reader<'_>, node: &Node) -> Option<Featu
     })
 }
 
-fn tags(reader: &mut Reader<'_>, node: &Node) -> Option<IndexMap<String, String>> {
+pub(super) fn tags(reader: &mut Reader<'_>, node: &Node) -> Option<IndexMap<String, String>> {
     let mut tags = IndexMap::new();
     for entry in reader.entries(node, "tags (`name: text` lines)")? {
         tags.extend(text(reader, &entry.value).map(|text| (entry.key.clone(), text)));

@@ -71,7 +71,7 @@ fn spine(reader: &mut Reader<'_>, node: &Node) -> Option<Spine> {
     Some(Spine { source: source?, entity: entity?, as_of, label: label?, label_time })
 }
 
-fn model_features(reader: &mut Reader<'_>, node: &Node) -> Option<ModelFeatures> {
+pub(super) fn model_features(reader: &mut Reader<'_>, node: &Node) -> Option<ModelFeatures> {
     let entries = match &node.shape {
         Shape::Map(entries) => entries,
         Shape::Scalar(Scalar::Text(_)) => return name(reader, node).map(ModelFeatures::All),

@@ -9,6 +9,7 @@ mod csv;
 pub(crate) mod endpoint;
 pub(crate) mod entity;
 mod feature_check;
+mod feature_service;
 mod feature_view;
 pub(crate) mod model;
 mod ordered;
@@ -25,6 +26,7 @@ pub use csv::{Csv, ENCODING_LABELS, encoding_of};
 pub use endpoint::{Endpoint, Limits, Log, ReasonMode, Reasons, Survives, UnknownKey};
 pub use entity::Entity;
 pub use feature_check::{FeatureCheck, OnFailure};
+pub use feature_service::FeatureService;
 pub use feature_view::{Aggregate, Feature, FeatureKind, FeatureView, Fraction, Rows};
 pub use model::{
     Approval, Direction, Estimator, FeatureList, Goal, LightGbm, Model, ModelFeatures, Reason, Spine, Split, SplitBy,

@@ -82,6 +82,7 @@ fn loading_knows_every_key_of_the_schemas() {
         ("Source", "sources/payments.yaml"),
         ("Entity", "entities/client.yaml"),
         ("FeatureView", "features/applicant.yaml"),
+        ("FeatureService", "services/screening.yaml"),
         ("Model", "models/credit_default.yaml"),
         ("Endpoint", "endpoints/credit-risk.yaml"),
     ];

@@ -8,7 +8,7 @@ use karat_core::{Column, DataType, FixedClock, OnlineStore};
 use karat_features::CompiledView;
 use karat_project::spec::{self, Server};
 use karat_server::{AppState, install_metrics, router};
-use karat_serving::{Deployment, Endpoint, EndpointParts, ReadView, Served, ServedView};
+use karat_serving::{Deployment, Endpoint, EndpointParts, FeatureRef, ReadView, Served, ServedView};
 use karat_test_support::serving_app::{self, NOW, at, name};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::Value as Json;
@@ -59,6 +59,14 @@ impl App {
             project: "test".to_owned(),
             release: 7,
             endpoints: [(name("risk"), endpoint)].into_iter().collect(),
+            services: [(
+                name("risk_v1"),
+                ["share_late", "late_last_6"]
+                    .map(|feature| FeatureRef { view: name("payment_history"), feature: feature.to_owned() })
+                    .to_vec(),
+            )]
+            .into_iter()
+            .collect(),
             views: [(name("payment_history"), self.view.clone())].into_iter().collect(),
         });
     }

@@ -1,0 +1,75 @@
+"""What Feast's SDK gets from a server at ADDRESS: `feast_client.py ADDRESS`, in an empty folder. The last line is JSON."""
+
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+
+from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
+from feast.types import Bool, Float64, Int64, String, UnixTimestamp
+
+address = sys.argv[1]
+Path("events.parquet").touch()
+store = FeatureStore(
+    config=RepoConfig(
+        project="feasting",
+        provider="local",
+        registry="registry.db",
+        online_store={"type": "remote", "path": f"http://{address}"},
+        entity_key_serialization_version=3,
+    )
+)
+client = Entity(name="client", join_keys=["client_id"], value_type=ValueType.INT64)
+
+
+def view(name: str, **fields) -> FeatureView:
+    source = FileSource(name=f"{name}_source", path="events.parquet", timestamp_field="at")
+    schema = [Field(name="client_id", dtype=Int64)] + [Field(name=field, dtype=dtype) for field, dtype in fields.items()]
+    return FeatureView(name=name, entities=[client], schema=schema, source=source, ttl=None)
+
+
+spending = view(
+    "spending",
+    nb=Int64,
+    mean_amount=Float64,
+    last_amount=Float64,
+    last_kind=String,
+    last_fraud=Bool,
+    last_day=UnixTimestamp,
+    last_at=UnixTimestamp,
+    nonsense=Int64,
+)
+kinds = view("kinds", kinds=Int64)
+absent = view("absent", nb=Int64)
+screening = FeatureService(name="screening", features=[kinds, spending[["nb", "last_kind"]]])
+store.apply([client, spending, kinds, absent, screening])
+
+
+def plain(value):
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def read(features, clients, **options) -> dict:
+    rows = [{"client_id": client} for client in clients]
+    answer = store.get_online_features(features=features, entity_rows=rows, **options).to_dict()
+    return {name: [plain(value) for value in values] for name, values in answer.items()}
+
+
+def failure(features) -> dict:
+    try:
+        return {"class": "none", "message": str(read(features, [1]))}
+    except Exception as error:
+        return {"class": type(error).__name__, "message": str(error)}
+
+
+wanted = ["nb", "mean_amount", "last_amount", "last_kind", "last_fraud", "last_day", "last_at"]
+print(
+    json.dumps(
+        {
+            "by_reference": read([f"spending:{name}" for name in wanted], [1, 2, 77]),
+            "by_service": read(store.get_feature_service("screening"), [2], full_feature_names=True),
+            "unknown_view": failure(["absent:nb"]),
+            "unknown_feature": failure(["spending:nonsense"]),
+        }
+    )
+)

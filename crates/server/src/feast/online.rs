@@ -1,0 +1,220 @@
+use std::collections::HashSet;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use indexmap::IndexMap;
+use karat_core::{AsJson, Instant, Value};
+use karat_serving::{FeatureRef, FeatureVector, Vectors};
+use serde::ser::{SerializeMap, SerializeSeq};
+use serde::{Deserialize, Serialize, Serializer};
+use utoipa::ToSchema;
+
+use super::error::FeastError;
+use crate::{AppState, body};
+
+/// So many reads of a local store take about as long as handing them to another thread.
+const READS_IN_PLACE: usize = 50;
+
+/// What to read, and for which keys.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"features": ["payment_history:share_late"], "entities": {"client_id": [5008806]}}))]
+pub struct GetOnlineFeatures {
+    /// Columns of keys, all of one length.
+    #[schema(value_type = Object)]
+    entities: IndexMap<String, Vec<serde_json::Value>>,
+    /// `view:feature`.
+    #[serde(default)]
+    features: Vec<String>,
+    /// A feature service instead of single features.
+    #[serde(default)]
+    feature_service: Option<String>,
+    /// Whether features are called `view__feature` in the answer.
+    #[serde(default)]
+    full_feature_names: bool,
+}
+
+/// Column by column: keys first, then features.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "documents the answer, which is written as it is made")]
+pub struct OnlineFeatures {
+    metadata: Metadata,
+    results: Vec<OnlineColumn>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Metadata {
+    feature_names: Vec<String>,
+}
+
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "documents the answer, which is written as it is made")]
+pub struct OnlineColumn {
+    #[schema(value_type = Vec<Value>)]
+    values: Vec<serde_json::Value>,
+    /// `PRESENT`, or `NOT_FOUND` for a key without history.
+    statuses: Vec<String>,
+    event_timestamps: Vec<String>,
+}
+
+/// Features of several keys, as Feast's feature server answers.
+///
+/// A key without visible events is `NOT_FOUND`; its values are then those of an empty history: counts 0, everything else
+/// null. Timestamps and dates are whole seconds since 1970, as Feast has them.
+#[utoipa::path(
+    post, path = "/get-online-features", tag = "feast",
+    request_body = GetOnlineFeatures,
+    responses(
+        (status = OK, body = OnlineFeatures),
+        (status = BAD_REQUEST, description = "A body that did not come whole", body = crate::error::Problem, content_type = "application/problem+json"),
+        (status = FORBIDDEN, description = "A time before what the online store keeps", body = crate::error::Problem, content_type = "application/problem+json"),
+        (status = NOT_FOUND, description = "No such feature view or service: a JSON string that holds one of Feast's exceptions", body = String),
+        (status = REQUEST_TIMEOUT, description = "The body came too slowly", body = crate::error::Problem, content_type = "application/problem+json"),
+        (status = PAYLOAD_TOO_LARGE, description = "A body over `server.body`", body = crate::error::Problem, content_type = "application/problem+json"),
+        (status = UNSUPPORTED_MEDIA_TYPE, description = "A body that says it is not JSON", body = crate::error::Problem, content_type = "application/problem+json"),
+        (status = UNPROCESSABLE_ENTITY, description = "A body of another form, an unknown feature, or a key that is missing or none: a JSON string", body = String),
+        (status = INTERNAL_SERVER_ERROR, description = "Damaged state, or a defect: the server's log says what", body = crate::error::Problem, content_type = "application/problem+json"),
+        (status = SERVICE_UNAVAILABLE, description = "Nothing is materialized yet, or the online store does not answer", body = crate::error::Problem, content_type = "application/problem+json")
+    )
+)]
+pub async fn get_online_features(State(state): State<AppState>, request: Request) -> Result<Response, FeastError> {
+    let (head, body) = request.into_parts();
+    let body = body::json(&head.headers, body, state.body).await?;
+    let asked: GetOnlineFeatures =
+        serde_json::from_slice(&body).map_err(|error| FeastError::invalid(format!("the request's body: {error}")))?;
+    let wanted = match &asked.feature_service {
+        Some(service) => state.deployment.service(service)?,
+        None => asked.features.iter().map(|text| feature_ref(text)).collect::<Result<Vec<_>, _>>()?,
+    };
+    let names = names(&wanted, asked.full_feature_names)?;
+    let deployment = state.deployment.clone();
+    let rows = asked.entities.values().map(Vec::len).max().unwrap_or_default();
+    let long = deployment.features_wait() || rows.saturating_mul(wanted.len()) > READS_IN_PLACE;
+    let read = move || {
+        let vectors = deployment.vectors(&wanted, &asked.entities)?;
+        Ok::<_, FeastError>(write(&vectors, names))
+    };
+    let written = match long {
+        true => {
+            let read = tokio::task::spawn_blocking(read).await;
+            read.map_err(|failed| FeastError::Problem(crate::error::Problem::internal(failed.to_string())))??
+        }
+        false => read()?,
+    };
+    let json = HeaderValue::from_static("application/json");
+    Ok((StatusCode::OK, [(header::CONTENT_TYPE, json)], written).into_response())
+}
+
+fn feature_ref(text: &str) -> Result<FeatureRef, FeastError> {
+    let parts = text.split_once(':').and_then(|(view, feature)| {
+        let view = karat_core::Name::new(view).ok()?;
+        (!feature.is_empty()).then(|| FeatureRef { view, feature: feature.to_owned() })
+    });
+    parts.ok_or_else(|| {
+        let shown: String = text.chars().take(100).collect();
+        FeastError::invalid(format!("`{shown}` is no feature: write `view:feature`"))
+    })
+}
+
+/// What the features are called in the answer, each of them differently.
+fn names(wanted: &[FeatureRef], full: bool) -> Result<Vec<String>, FeastError> {
+    let name = |wanted: &FeatureRef| match full {
+        true => format!("{}__{}", wanted.view, wanted.feature),
+        false => wanted.feature.clone(),
+    };
+    let names: Vec<String> = wanted.iter().map(name).collect();
+    let mut seen = HashSet::new();
+    match names.iter().find(|name| !seen.insert(name.as_str())) {
+        None => Ok(names),
+        Some(twice) => Err(FeastError::Known {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            class: "FeatureNameCollisionError",
+            message: format!(
+                "Duplicate features named {twice} found.\nTo resolve this collision, either use the full feature name by \
+                 setting 'full_feature_names=True', or ensure that the features in question have different names."
+            ),
+        }),
+    }
+}
+
+fn write(vectors: &Vectors, names: Vec<String>) -> Vec<u8> {
+    let feature_names = vectors.keys.keys().cloned().chain(names).collect();
+    let answer = Answer { metadata: Metadata { feature_names }, vectors };
+    serde_json::to_vec(&answer).expect("features serialise to JSON")
+}
+
+struct Answer<'v> {
+    metadata: Metadata,
+    vectors: &'v Vectors,
+}
+
+impl Serialize for Answer<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("metadata", &self.metadata)?;
+        map.serialize_entry("results", &Results(self.vectors))?;
+        map.end()
+    }
+}
+
+struct Results<'v>(&'v Vectors);
+
+impl Serialize for Results<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Vectors { keys, features } = self.0;
+        let mut list = serializer.serialize_seq(Some(keys.len() + features.len()))?;
+        for values in keys.values() {
+            let values: Vec<Cell<'_>> = values.iter().map(Cell).collect();
+            let (statuses, times) = (vec!["PRESENT"; values.len()], vec![Time(None); values.len()]);
+            list.serialize_element(&Column { values, statuses, event_timestamps: times })?;
+        }
+        for FeatureVector { values, newest, found, .. } in features {
+            let status = |found: &bool| if *found { "PRESENT" } else { "NOT_FOUND" };
+            list.serialize_element(&Column {
+                values: values.iter().map(Cell).collect(),
+                statuses: found.iter().map(status).collect(),
+                event_timestamps: newest.iter().map(|newest| Time(*newest)).collect(),
+            })?;
+        }
+        list.end()
+    }
+}
+
+#[derive(Serialize)]
+struct Column<'v> {
+    values: Vec<Cell<'v>>,
+    statuses: Vec<&'static str>,
+    event_timestamps: Vec<Time>,
+}
+
+/// Times are whole seconds since 1970, which is what Feast keeps of them.
+struct Cell<'v>(&'v Value);
+
+impl Serialize for Cell<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Timestamp(instant) => serializer.serialize_i64(instant.micros().div_euclid(1_000_000)),
+            Value::Date(days) => serializer.serialize_i64(i64::from(*days) * 86_400),
+            value => AsJson(value).serialize(serializer),
+        }
+    }
+}
+
+/// As protobuf writes a time: no fraction, three digits or six; 1970 for none.
+#[derive(Debug, Clone, Copy)]
+struct Time(Option<Instant>);
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let micros = self.0.map_or(0, Instant::micros);
+        let whole = Instant::from_micros(micros - micros.rem_euclid(1_000_000)).to_string();
+        let whole = whole.trim_end_matches('Z');
+        match micros.rem_euclid(1_000_000) {
+            0 => serializer.collect_str(&format_args!("{whole}Z")),
+            fraction if fraction % 1000 == 0 => {
+                serializer.collect_str(&format_args!("{whole}.{:03}Z", fraction / 1000))
+            }
+            fraction => serializer.collect_str(&format_args!("{whole}.{fraction:06}Z")),
+        }
+    }
+}
