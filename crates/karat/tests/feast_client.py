@@ -2,7 +2,6 @@
 
 import json
 import sys
-from datetime import datetime
 from pathlib import Path
 
 from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
@@ -45,14 +44,9 @@ screening = FeatureService(name="screening", features=[kinds, spending[["nb", "l
 store.apply([client, spending, kinds, absent, screening])
 
 
-def plain(value):
-    return value.isoformat() if isinstance(value, datetime) else value
-
-
 def read(features, clients, **options) -> dict:
     rows = [{"client_id": client} for client in clients]
-    answer = store.get_online_features(features=features, entity_rows=rows, **options).to_dict()
-    return {name: [plain(value) for value in values] for name, values in answer.items()}
+    return store.get_online_features(features=features, entity_rows=rows, **options).to_dict()
 
 
 def failure(features) -> dict:

@@ -20,6 +20,7 @@ fn put(project: &Path, text: &str) -> Result<(), String> {
                 "Source" => "sources",
                 "Entity" => "entities",
                 "FeatureView" => "features",
+                "FeatureService" => "services",
                 "Model" => "models",
                 "Endpoint" => "endpoints",
                 "Test" => "tests",

@@ -83,7 +83,8 @@ fn manifests_have_a_stated_form() {
         let kept = &manifest["resources"][resource.kind.as_str()][resource.name.as_str()];
         assert_eq!(&project.spec(&resource).unwrap(), kept);
     }
-    assert_eq!(Kind::ALL.len(), manifest["resources"].as_object().unwrap().len());
+    // Feature services came later: a project without one has the digest it had.
+    assert_eq!(Kind::ALL.len() - 1, manifest["resources"].as_object().unwrap().len());
 }
 
 #[test]

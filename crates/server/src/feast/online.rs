@@ -68,11 +68,11 @@ pub struct OnlineColumn {
         (status = OK, body = OnlineFeatures),
         (status = BAD_REQUEST, description = "A body that did not come whole", body = crate::error::Problem, content_type = "application/problem+json"),
         (status = FORBIDDEN, description = "A time before what the online store keeps", body = crate::error::Problem, content_type = "application/problem+json"),
-        (status = NOT_FOUND, description = "No such feature view or service: a JSON string that holds one of Feast's exceptions", body = String),
+        (status = NOT_FOUND, description = "No such feature view or service: a JSON string that holds one of Feast's exceptions", body = String, content_type = "application/json"),
         (status = REQUEST_TIMEOUT, description = "The body came too slowly", body = crate::error::Problem, content_type = "application/problem+json"),
         (status = PAYLOAD_TOO_LARGE, description = "A body over `server.body`", body = crate::error::Problem, content_type = "application/problem+json"),
         (status = UNSUPPORTED_MEDIA_TYPE, description = "A body that says it is not JSON", body = crate::error::Problem, content_type = "application/problem+json"),
-        (status = UNPROCESSABLE_ENTITY, description = "A body of another form, an unknown feature, or a key that is missing or none: a JSON string", body = String),
+        (status = UNPROCESSABLE_ENTITY, description = "A body of another form, an unknown feature, or a key that is missing or none: a JSON string", body = String, content_type = "application/json"),
         (status = INTERNAL_SERVER_ERROR, description = "Damaged state, or a defect: the server's log says what", body = crate::error::Problem, content_type = "application/problem+json"),
         (status = SERVICE_UNAVAILABLE, description = "Nothing is materialized yet, or the online store does not answer", body = crate::error::Problem, content_type = "application/problem+json")
     )
