@@ -128,7 +128,7 @@ pub async fn assemble_for(
         None => as_of.clone(),
     };
     let mut commits = Commits::from([(model.spine.source.clone(), commit)]);
-    let spine = Spine { keys: vec![key.clone()], as_of: read_at.clone(), known_at: None };
+    let spine = Spine { keys: vec![key.clone()], as_of: read_at.clone(), known_at: None, since: None };
     let mut behind = Commits::new();
     let features = features(workspace, &pinned, &spine, &rows, &up_to, (&mut commits, &mut behind)).await?;
     let (features, refused) = tokio::task::block_in_place(|| settle::settle(&pinned, features))?;
