@@ -315,7 +315,7 @@ fn json(column: &arrow::array::ArrayRef, row: usize) -> Result<Json> {
 }
 
 async fn training(world: &World, expected: &ExpectTrain, at: &str, report: &mut Report<'_>) -> Result<()> {
-    let trial = train::run(&world.workspace, &expected.train).await?;
+    let trial = train::run(&world.workspace, &expected.train, None).await?;
     for (name, wanted) in &expected.measures {
         let path = format!("{at}.measures.{name}");
         let what = format!("{name} of {}", expected.train);

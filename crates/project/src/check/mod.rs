@@ -15,6 +15,7 @@ mod model_features;
 mod scope;
 mod source;
 mod source_time;
+mod spine;
 mod split;
 mod view;
 
