@@ -100,6 +100,7 @@ fn offline(criterion: &mut Criterion) {
         keys: vec![Arc::new((0..1_000_000).map(|row| noise(row) % 200_000).collect::<Int64Array>())],
         as_of: (0..1_000_000).map(|row| (noise(row + 9) % 70) * 30 * DAY).collect(),
         known_at: None,
+        since: None,
     };
     let mut group = criterion.benchmark_group("one million events, one million rows, twelve features");
     group.sample_size(10);

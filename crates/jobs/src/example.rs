@@ -21,7 +21,8 @@ pub struct Example {
     pub fields: Map<String, Json>,
 }
 
-/// The latest row that turned out as predicted; of several at once the least key's. Reads what was ingested.
+/// The latest row that turned out as predicted, as far as a column says so; of several at once the least key's. Reads what
+/// was ingested.
 pub async fn run(workspace: &Workspace, model: &Model) -> Result<Example> {
     let source = &model.spine.source;
     let catalog = workspace.catalog()?;
@@ -35,11 +36,13 @@ pub async fn run(workspace: &Workspace, model: &Model) -> Result<Example> {
     names.extend(model.spine.as_of.as_deref());
     let columns = names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
     let latest = model.spine.as_of.iter().map(|name| format!("{} DESC, ", quoted(name))).collect::<String>();
+    let positive =
+        model.spine.label.column().map(|label| format!("CAST({} AS BIGINT) DESC NULLS LAST, ", quoted(label)));
     let sql = format!(
-        "SELECT {columns} FROM {} WHERE {} IS NOT NULL ORDER BY CAST({} AS BIGINT) DESC NULLS LAST, {latest}{} LIMIT 1",
+        "SELECT {columns} FROM {} WHERE {} IS NOT NULL ORDER BY {}{latest}{} LIMIT 1",
         quoted(source),
         quoted(key),
-        quoted(&model.spine.label),
+        positive.unwrap_or_default(),
         quoted(key)
     );
     let batches = workspace.engine.query(&sql, &tables).await?.collect().await?;

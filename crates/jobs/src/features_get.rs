@@ -44,6 +44,7 @@ pub async fn run(
         keys: vec![Value::to_array(std::slice::from_ref(&key), planned.entity.key_type)],
         as_of: Int64Array::from(vec![as_of.micros()]),
         known_at: Some(Int64Array::from(vec![known_at.micros()])),
+        since: None,
     };
     let (row, commit) = as_of_pass(workspace, &planned.view, &spine, None).await?;
     let outputs = planned.view.outputs();

@@ -28,8 +28,10 @@ pub fn problems(catalog: &Catalog, project: &Project, model: &Model) -> Vec<(Str
         if let Some(as_of) = &model.spine.as_of {
             need("spine.as_of", as_of, &DataType::is_time, "a date or timestamp");
         }
-        let is_label = |t| matches!(t, DataType::Bool | DataType::Int | DataType::Float);
-        need("spine.label", &model.spine.label, &is_label, "a bool, or a number that is 0 or 1,");
+        if let Some(label) = model.spine.label.column() {
+            let is_label = |t| matches!(t, DataType::Bool | DataType::Int | DataType::Float);
+            need("spine.label", label, &is_label, "a bool, or a number that is 0 or 1,");
+        }
         if let Some(label_time) = &model.spine.label_time {
             need("spine.label_time", label_time, &DataType::is_time, "a date or timestamp");
         }
@@ -46,6 +48,7 @@ pub fn problems(catalog: &Catalog, project: &Project, model: &Model) -> Vec<(Str
             need("spine.entity", &entity.key, &|found| found == entity.key_type, "the entity's key");
         }
     }
+    problems.extend(crate::training_set::label::define(catalog, project, model).err().into_iter().flatten());
     for (place, gate) in model.gates.iter().enumerate() {
         let problem = match karat_registry::gates::Gate::parse(gate) {
             Ok(gate) => unmeasurable(&gate, model),

@@ -119,6 +119,7 @@ async fn from_history(
         keys: vec![Value::to_array(&[key], key_type)],
         as_of: Int64Array::from(vec![record.as_of.micros()]),
         known_at: None,
+        since: None,
     };
     let mut rows = Vec::new();
     let mut no_history = Vec::new();

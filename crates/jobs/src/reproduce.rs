@@ -1,4 +1,4 @@
-//! A recorded run trained again, from the commits it read.
+//! A recorded run trained again, from the commits it read or from tagged ones.
 
 use anyhow::{Context, Result};
 use karat_core::{Digest, RunId};
@@ -8,8 +8,8 @@ use karat_project::spec::Model;
 use karat_serving::Pinned;
 use serde::Serialize;
 
-use crate::training_set::{Commits, assemble_pinned};
-use crate::{Workspace, train};
+use crate::training_set::{Commits, Pins, assemble_pinned};
+use crate::{Workspace, tags, train};
 
 #[derive(Debug, Serialize)]
 pub struct Reproduced {
@@ -41,8 +41,9 @@ impl Reproduced {
     }
 }
 
-/// Uses the run's own spec and definitions, kept among its files, not today's folder.
-pub async fn run(workspace: &Workspace, run: &str) -> Result<Reproduced> {
+/// Uses the run's own spec and definitions, kept among its files, not today's folder. At a `tag` it reads the commits that
+/// have it, else those that the run read.
+pub async fn run(workspace: &Workspace, run: &str, tag: Option<&str>) -> Result<Reproduced> {
     let begun = std::time::Instant::now();
     let run = workspace.registry.run(run).await?;
     let file = async |name: &str| {
@@ -55,14 +56,27 @@ pub async fn run(workspace: &Workspace, run: &str) -> Result<Reproduced> {
     for view in &pinned.views {
         CompiledView::compile(view.definition.clone())?;
     }
+    let label = match model.spine.label.events() {
+        Some(_) => {
+            let label = file(train::record::LABEL_FILE).await?;
+            Some(serde_json::from_slice(&label).context("the run's definition of its label")?)
+        }
+        None => None,
+    };
     let param = |name: &str| run.params.get(name).with_context(|| format!("run {} has no param {name}", run.run_id));
-    let commits: Commits = run
+    let mut commits: Commits = run
         .params
         .iter()
         .filter_map(|(name, value)| Some((name.strip_prefix("commit.")?, value)))
         .map(|(name, value)| Ok((karat_core::Name::new(name)?, value.parse()?)))
         .collect::<Result<_>>()?;
-    let set = assemble_pinned(workspace, &model, pinned, Some(&commits)).await?;
+    if let Some(tag) = tag {
+        commits = tags::commits_at(workspace, tag, &commits.into_keys().collect()).await?;
+    }
+    let set = assemble_pinned(workspace, &model, Pins { pinned, label }, Some(&commits)).await?;
+    if tag.is_some() {
+        tags::refuse_behind(&set.behind, &commits)?;
+    }
     let trained = train::fit(workspace, &model, &set)?;
     Ok(Reproduced {
         training_set: Compared::new(param("training_set_digest")?, set.digest.clone())?,

@@ -17,8 +17,8 @@ use karat_training::{Evaluation, FitOptions, Progress, Trained, threads_from_env
 use serde::Serialize;
 
 use crate::artifact::Lineage;
-use crate::training_set::{Commits, TrainingSet, assemble};
-use crate::{Unit, Workspace};
+use crate::training_set::{Commits, TrainingSet, assemble_at};
+use crate::{Unit, Workspace, tags};
 
 /// What `karat train` answers with.
 #[derive(Debug, Serialize)]
@@ -53,14 +53,14 @@ pub struct DataSummary {
     pub split: SplitReport,
 }
 
-/// Applies and ingests what is new, then trains.
-pub async fn run(workspace: &Workspace, model: &str) -> Result<Trial> {
-    let release = crate::ingest::ensure(workspace).await?;
+/// Applies and ingests what is new, then trains; at a tag of the sources' commits it ingests nothing.
+pub async fn run(workspace: &Workspace, model: &str, tag: Option<&str>) -> Result<Trial> {
+    let (release, at) = tags::prepare(workspace, model, tag).await?;
     let model = workspace.model(model)?;
     let begun = Stopwatch::now();
-    let set = assemble(workspace, model, None).await?;
+    let set = assemble_at(workspace, model, at.as_ref()).await?;
     let assembled = begun.elapsed();
-    let run = record::start(workspace, model, release.number, &set).await?;
+    let run = record::start(workspace, model, release.number, &set, tag).await?;
     let finished = async {
         let trained = fit(workspace, model, &set)?;
         let metrics = metrics::of(&trained);
@@ -99,7 +99,7 @@ pub async fn run(workspace: &Workspace, model: &str) -> Result<Trial> {
         rounds: trained.rounds,
         best_iteration: trained.best_iteration,
         threads: trained.threads,
-        warnings: trained.warnings,
+        warnings: set.warnings.into_iter().chain(trained.warnings).collect(),
         seconds: begun.elapsed().as_secs_f64(),
         evaluation: trained.evaluation,
     })

@@ -77,7 +77,7 @@ async fn one(workspace: &Workspace, name: &Name, planned: &PlannedView, extent: 
     let key_array =
         Value::to_array(&asked.iter().map(|(key, _)| keys[*key].clone()).collect::<Vec<_>>(), planned.entity.key_type);
     let as_of = Int64Array::from_iter_values(asked.iter().map(|(_, as_of)| as_of.micros()));
-    let spine = Spine { keys: vec![key_array], as_of, known_at: None };
+    let spine = Spine { keys: vec![key_array], as_of, known_at: None, since: None };
     let (offline, _) = as_of_pass(workspace, &planned.view, &spine, None).await?;
 
     let online = workspace.online()?;

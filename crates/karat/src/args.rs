@@ -93,6 +93,9 @@ pub enum Command {
     Train {
         /// The model's name
         model: String,
+        /// From the commits with this tag, ingesting nothing (`karat sources snapshot` gives tags)
+        #[arg(long, value_name = "TAG")]
+        at: Option<String>,
     },
     /// Run the project's tests (tests/*.yaml) in stores that are thrown away; exit 1 when one fails
     #[command(
@@ -264,6 +267,44 @@ pub enum SourcesCommand {
         #[arg(long, value_name = "MODEL")]
         model: Option<String>,
     },
+    /// Give the commits of histories a name to go back to, after ingesting what is new: all of them, or none
+    #[command(after_long_help = "Examples:\n  \
+            karat sources snapshot --tag 2026q1                    every source as it is now\n  \
+            karat sources snapshot loans --tag audit --commit 3    a commit of one source\n  \
+            karat train MODEL --at 2026q1                          learn from what was known then")]
+    Snapshot {
+        /// Sources by name [default: all]
+        names: Vec<String>,
+        /// The name: a word that is no number
+        #[arg(long, value_name = "TAG")]
+        tag: String,
+        /// This commit of the one source named, ingesting nothing [default: the newest]
+        #[arg(long, value_name = "N")]
+        commit: Option<u64>,
+        /// Take the tag from the commit that has it
+        #[arg(long = "move")]
+        take: bool,
+        /// The reason, kept with the tag
+        #[arg(long, default_value = "", hide_default_value = true)]
+        why: String,
+    },
+    /// The tags of commits
+    Tags {
+        /// Sources by name [default: all]
+        names: Vec<String>,
+    },
+    /// What became of a source's rows between two commits: added, changed and removed, told by their keys
+    Diff {
+        /// The source's name
+        name: String,
+        /// A commit's number or tag
+        from: String,
+        /// Another
+        to: String,
+        /// Show so many rows of each kind
+        #[arg(long, value_name = "N", default_value_t = 5)]
+        samples: usize,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -306,9 +347,12 @@ pub enum FeaturesCommand {
     TrainingSet {
         /// The model's name
         model: String,
-        /// A .parquet or .csv file
-        #[arg(long, value_name = "FILE")]
+        /// A .parquet or .csv file, or a new folder: Parquet by part of the split, with a manifest
+        #[arg(long, value_name = "FILE|FOLDER")]
         output: PathBuf,
+        /// From the commits with this tag, ingesting nothing
+        #[arg(long, value_name = "TAG")]
+        at: Option<String>,
     },
 }
 
@@ -332,6 +376,9 @@ pub enum RunsCommand {
     Reproduce {
         /// A run id, or its beginning
         run: String,
+        /// From the commits with this tag instead, which tells whether they are the same data
+        #[arg(long, value_name = "TAG")]
+        at: Option<String>,
     },
 }
 

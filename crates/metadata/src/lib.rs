@@ -1,4 +1,4 @@
-//! The one SQL database of a project: pool, migrations, write transactions, the audit chain, history's commits.
+//! The one SQL database of a project: pool, migrations, write transactions, the audit chain, history's commits and their tags.
 //!
 //! Invariant: no business rules; what a row means belongs to the crate that writes it. One implementation: SQLite today,
 //! in statements that PostgreSQL accepts too.
@@ -14,6 +14,7 @@ mod location;
 mod migrate;
 mod open;
 pub mod stored;
+pub mod tags;
 mod transaction;
 
 pub use error::MetadataError;

@@ -25,8 +25,27 @@ pub struct TrainingData {
     pub profile: Vec<ArrayRef>,
     /// The rows that an endpoint would refuse to decide on: they are in no part, and counted.
     pub refused: BTreeSet<usize>,
+    /// Rows of the spine that are none of these.
+    pub left_out: LeftOut,
     /// How the views speak of a feature in a reason, by feature; the model's own `reasons` win.
     pub words: BTreeMap<String, String>,
+}
+
+/// Rows of a spine that were left out before there were features to compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LeftOut {
+    /// Without a label, where a spine keeps some rows of each key: it chooses among those with one.
+    pub unlabelled: u64,
+    /// Later events define the label, and may still come.
+    pub open: u64,
+    /// Beside those that the spine keeps of each key.
+    pub not_kept: u64,
+}
+
+impl LeftOut {
+    pub fn rows(self) -> u64 {
+        self.unlabelled + self.open + self.not_kept
+    }
 }
 
 impl TrainingData {

@@ -13,7 +13,7 @@ pub mod measures;
 pub mod split;
 mod threshold;
 
-pub use data::TrainingData;
+pub use data::{LeftOut, TrainingData};
 pub use error::{LightGbmError, TrainingError};
 pub use evaluation::{Evaluation, PartEvaluation};
 pub use fit::{

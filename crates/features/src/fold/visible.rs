@@ -8,6 +8,8 @@ use super::NO_ROW;
 pub(crate) struct Read {
     pub(crate) as_of: i64,
     pub(crate) known_at: i64,
+    /// It sees no event that a reader of this time saw happen; the least time sees all.
+    pub(crate) since: i64,
     /// The newest commit it may see.
     pub(crate) up_to: i64,
 }
@@ -22,6 +24,14 @@ impl Read {
         events.event_time.partition_point(happened)
     }
 
+    /// The first event that it may see.
+    fn first(&self, events: &KeyEvents, plan: &Plan) -> usize {
+        if self.since == i64::MIN {
+            return 0;
+        }
+        Read { as_of: self.since, ..*self }.happened(events, plan)
+    }
+
     #[inline]
     pub(crate) fn knows(&self, events: &KeyEvents, row: usize) -> bool {
         events.known_time[row] <= self.known_at && events.commit[row] <= self.up_to
@@ -29,12 +39,14 @@ impl Read {
 }
 
 /// The visible events in their order: of each identity's visible records the one with the greatest
-/// (known time, commit, event time, not removed), unless that one removes it.
+/// (known time, commit, event time, not removed), unless that one removes it. What an identity's record says is decided
+/// among all of them: one that was moved to before `since` is not seen at its old time.
 pub(crate) fn select(events: &KeyEvents, plan: &Plan, read: Read, best: &mut Vec<u32>, rows: &mut Vec<u32>) {
     rows.clear();
     let happened = read.happened(events, plan);
+    let first = read.first(events, plan) as u32;
     if events.plain {
-        rows.extend((0..happened as u32).filter(|row| read.knows(events, *row as usize)));
+        rows.extend((first..happened as u32).filter(|row| read.knows(events, *row as usize)));
         return;
     }
     best.clear();
@@ -52,7 +64,7 @@ pub(crate) fn select(events: &KeyEvents, plan: &Plan, read: Read, best: &mut Vec
         }
     }
     rows.extend(
-        (0..happened as u32)
+        (first..happened as u32)
             .filter(|row| best[events.identity[*row as usize] as usize] == *row && !events.removed[*row as usize]),
     );
 }

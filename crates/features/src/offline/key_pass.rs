@@ -73,7 +73,7 @@ impl<'v> KeyPass<'v> {
     /// from reader to reader. `ends` is how many.
     fn slides(&mut self, readers: &[Read]) -> bool {
         self.ends.clear();
-        if !self.events.plain {
+        if !self.events.plain || readers.iter().any(|read| read.since != i64::MIN) {
             return false;
         }
         let plan = &self.view.plan;

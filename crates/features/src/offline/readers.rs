@@ -24,7 +24,12 @@ struct Group {
 impl<'s> Readers<'s> {
     /// `codes` of the rows, each less than `count` or [`NO_KEY`].
     pub(super) fn new(spine: &'s Spine, rows: &[u32], mut codes: Vec<u32>, count: usize, up_to: i64) -> Readers<'s> {
-        let times = Times { as_of: spine.as_of.values(), known_at: spine.known_at.as_ref(), up_to };
+        let times = Times {
+            as_of: spine.as_of.values(),
+            known_at: spine.known_at.as_ref(),
+            since: spine.since.as_ref().map(|since| since.values().as_ref()),
+            up_to,
+        };
         let mut readers = match runs(&codes, count) {
             // A spine in the order of its keys needs no grouping.
             Some(groups) => Readers { times, groups, rows: rows.to_vec() },
@@ -47,7 +52,7 @@ impl<'s> Readers<'s> {
             let range = readers.rows_of(group);
             let time = |row: &u32| {
                 let read = times.of(*row as usize);
-                (read.as_of, read.known_at)
+                (read.as_of, read.known_at, read.since)
             };
             let rows = &mut readers.rows[range];
             if !rows.is_sorted_by_key(time) {
@@ -106,6 +111,7 @@ fn runs(codes: &[u32], count: usize) -> Option<Vec<Group>> {
 struct Times<'s> {
     as_of: &'s [i64],
     known_at: Option<&'s Int64Array>,
+    since: Option<&'s [i64]>,
     up_to: i64,
 }
 
@@ -117,6 +123,7 @@ impl Times<'_> {
             Some(known_at) if known_at.is_valid(row) => known_at.value(row),
             _ => as_of,
         };
-        Read { as_of, known_at, up_to: self.up_to }
+        let since = self.since.map_or(i64::MIN, |since| since[row]);
+        Read { as_of, known_at, since, up_to: self.up_to }
     }
 }

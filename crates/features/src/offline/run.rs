@@ -134,8 +134,11 @@ fn check(view: &CompiledView, spine: &Spine) -> Result<(), FeatureError> {
         let wanted: Vec<String> = keys.iter().map(|key| format!("{} {}", key.name, key.data_type)).collect();
         return Err(FeatureError::Batch(format!("the spine's keys are not ({})", wanted.join(", "))));
     }
-    let known_at = spine.known_at.iter().map(|known_at| known_at.len());
-    if spine.keys.iter().map(|key| key.len()).chain(known_at).any(|len| len != rows) {
+    if spine.since.as_ref().is_some_and(|since| since.null_count() > 0) {
+        return Err(FeatureError::Batch("a since of the spine is null".to_owned()));
+    }
+    let times = spine.known_at.iter().chain(&spine.since).map(|times| times.len());
+    if spine.keys.iter().map(|key| key.len()).chain(times).any(|len| len != rows) {
         return Err(FeatureError::Batch("the spine's columns differ in length".to_owned()));
     }
     Ok(())

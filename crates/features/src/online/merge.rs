@@ -175,7 +175,7 @@ fn winners(view: &CompiledView, table: &EventTable, rows: &[u32], folded: usize)
     let mut rows = rows.to_vec();
     events.load(table, &view.plan, &mut rows, &mut Vec::new());
     events.folded = folded;
-    let everything = Read { as_of: i64::MAX, known_at: i64::MAX, up_to: i64::MAX };
+    let everything = Read { as_of: i64::MAX, known_at: i64::MAX, since: i64::MIN, up_to: i64::MAX };
     let mut visible = Vec::new();
     select(&events, &view.plan, everything, &mut Vec::new(), &mut visible);
     visible

@@ -154,6 +154,7 @@ impl ReadAt {
         Read {
             as_of: self.as_of.micros(),
             known_at: self.known_at.micros(),
+            since: i64::MIN,
             up_to: self.up_to.map_or(i64::MAX, |commit| i64::try_from(commit).unwrap_or(i64::MAX)),
         }
     }

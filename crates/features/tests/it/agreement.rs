@@ -24,6 +24,7 @@ fn offline(case: &Case, view: &CompiledView, threads: usize, seed: u64) -> Recor
         keys: vec![Arc::new(case.readers.iter().map(|reader| reader.client).collect::<Int64Array>())],
         as_of: case.readers.iter().map(|reader| Some(reader.as_of)).collect(),
         known_at: Some(case.readers.iter().map(|reader| Some(reader.known_at)).collect()),
+        since: None,
     };
     pass.run(&spine, case.up_to.map(|commit| commit as u64)).unwrap()
 }

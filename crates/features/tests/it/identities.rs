@@ -80,7 +80,7 @@ fn counts(view: &CompiledView, keys: Vec<ArrayRef>) -> (Vec<i64>, Vec<bool>) {
     let mut pass = AsOfPass::new(view);
     pass.push(&batch(&rows())).unwrap();
     let rows = keys[0].len();
-    let spine = Spine { keys, as_of: Int64Array::from(vec![5; rows]), known_at: None };
+    let spine = Spine { keys, as_of: Int64Array::from(vec![5; rows]), known_at: None, since: None };
     let found = pass.run(&spine, None).unwrap();
     let no_history = (0..rows).map(|row| found.column(2).as_boolean().value(row)).collect();
     (found.column(0).as_primitive::<Int64Type>().values().to_vec(), no_history)

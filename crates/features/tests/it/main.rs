@@ -8,5 +8,6 @@ mod hostile;
 mod identities;
 mod online;
 mod oracle;
+mod since;
 mod spread;
 mod spread_fixture;

@@ -60,7 +60,7 @@ impl<'a> ModelLabel<'a> {
             None => Int64Array::from(vec![Instant::ALWAYS.micros(); batch.num_rows()]),
         };
         Ok(SpineBatch {
-            label: column(&spine.label)?,
+            label: column(spine.label.name())?,
             label_time: match &spine.label_time {
                 Some(name) => instants(&column(name)?, &self.zone)?,
                 None => as_of.clone(),
@@ -85,7 +85,7 @@ impl TrainingLabel for ModelLabel<'_> {
     fn described(&self) -> Option<Label> {
         Some(Label {
             model: self.model.name.clone(),
-            column: self.model.spine.label.clone(),
+            column: self.model.spine.label.name().to_owned(),
             rows: self.rows,
             positives: self.positives,
             left_out: self.left_out,

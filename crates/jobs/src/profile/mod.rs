@@ -31,7 +31,7 @@ pub struct Profiled {
 /// Whose label the rates are of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LabelOf<'a> {
-    /// The first model of the project whose spine the source is, if any.
+    /// The first model of the project whose spine the source is, with the label in a column of it, if any.
     First,
     Model(&'a str),
 }
@@ -78,13 +78,21 @@ pub async fn run(workspace: &Workspace, name: &str, label: LabelOf<'_>) -> Resul
 fn model_of<'a>(workspace: &'a Workspace, planned: &PlannedSource, label: LabelOf<'_>) -> Result<Option<&'a Model>> {
     let source = &planned.plan.source().name;
     match label {
-        LabelOf::First => Ok(workspace.project.models().values().find(|model| model.spine.source == *source)),
+        LabelOf::First => {
+            let has_it = |model: &&Model| model.spine.source == *source && model.spine.label.column().is_some();
+            Ok(workspace.project.models().values().find(has_it))
+        }
         LabelOf::Model(name) => {
             let model = workspace.model(name)?;
             if model.spine.source != *source {
                 bail!(Usage(format!(
                     "model {name} has its label on the rows of {}, not of {source}",
                     model.spine.source
+                )));
+            }
+            if model.spine.label.column().is_none() {
+                bail!(Usage(format!(
+                    "the label of model {name} is what later events make of it: no column of {source} holds it"
                 )));
             }
             Ok(Some(model))

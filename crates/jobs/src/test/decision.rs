@@ -77,6 +77,7 @@ async fn of_key(world: &World, model: &ServingModel, expected: &ExpectDecision) 
         keys: vec![Value::to_array(&[key], key_type)],
         as_of: Int64Array::from(vec![or_now(world, expected.as_of).micros()]),
         known_at: None,
+        since: None,
     };
     let mut rows = Vec::new();
     for view in model.views().iter().map(|read| &read.view) {

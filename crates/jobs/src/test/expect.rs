@@ -137,6 +137,7 @@ async fn features(world: &World, expected: &ExpectFeatures, at: &str, report: &m
         keys: vec![Value::to_array(std::slice::from_ref(&key), key_type)],
         as_of: Int64Array::from(vec![as_of.micros()]),
         known_at: Some(Int64Array::from(vec![expected.known_at.unwrap_or(as_of).micros()])),
+        since: None,
     };
     let (row, _) = as_of_pass(workspace, &planned.view, &spine, None).await?;
     let outputs = planned.view.outputs();
@@ -314,7 +315,7 @@ fn json(column: &arrow::array::ArrayRef, row: usize) -> Result<Json> {
 }
 
 async fn training(world: &World, expected: &ExpectTrain, at: &str, report: &mut Report<'_>) -> Result<()> {
-    let trial = train::run(&world.workspace, &expected.train).await?;
+    let trial = train::run(&world.workspace, &expected.train, None).await?;
     for (name, wanted) in &expected.measures {
         let path = format!("{at}.measures.{name}");
         let what = format!("{name} of {}", expected.train);

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::metrics::compared;
 use super::record::SPEC_FILE;
-use crate::training_set::{TrainingSet, assemble_for, spine_inputs};
+use crate::training_set::{Pins, TrainingSet, assemble_for, spine_inputs};
 use crate::{Workspace, artifact};
 
 pub enum Comparison {
@@ -104,7 +104,8 @@ pub async fn compare(
     let its_data = if champion.pinned == set.pinned && spec.split.column == model.split.column {
         &set.data
     } else {
-        its_set = assemble_for(workspace, model, champion.pinned, &spec.split, Some(&set.commits)).await?;
+        let pins = Pins { pinned: champion.pinned, label: set.label_definition.clone() };
+        its_set = assemble_for(workspace, model, pins, &spec.split, Some(&set.commits)).await?;
         say_what_stands_still(workspace, &version.label(), &its_set);
         &its_set.data
     };

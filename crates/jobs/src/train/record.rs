@@ -18,12 +18,24 @@ use crate::training_set::TrainingSet;
 /// The model's file as a run was told it, among the run's files.
 pub const SPEC_FILE: &str = "model.spec.json";
 
-pub async fn start(workspace: &Workspace, model: &spec::Model, release: u64, set: &TrainingSet) -> Result<RunId> {
+/// The label's definition, where later events define it, among the run's files.
+pub const LABEL_FILE: &str = "label.json";
+
+/// `tag` is that of the commits it was trained at, where it was asked for.
+pub async fn start(
+    workspace: &Workspace,
+    model: &spec::Model,
+    release: u64,
+    set: &TrainingSet,
+    tag: Option<&str>,
+) -> Result<RunId> {
     let run_id = RunId::new();
     let experiment = model.experiment.as_deref().unwrap_or(&model.name);
     let now = workspace.clock.now();
     let experiment =
         workspace.registry.get_or_create_experiment(experiment, &format!("artifacts/runs/{experiment}"), now).await?;
+    let mut tags = tags(workspace.project.root(), release);
+    tags.extend(tag.map(|tag| ("karat.at".to_owned(), tag.to_owned())));
     let draft = RunDraft {
         artifact_uri: format!("{}/{run_id}", experiment.artifact_location),
         run_id: run_id.clone(),
@@ -31,7 +43,7 @@ pub async fn start(workspace: &Workspace, model: &spec::Model, release: u64, set
         name: format!("{}-{}", model.name, &run_id.as_str()[..8]),
         user: workspace.actor.clone(),
         start: now,
-        tags: tags(workspace.project.root(), release),
+        tags,
     };
     workspace.registry.start_run(&draft).await?;
     let mut inputs = vec![DatasetInput {
@@ -88,6 +100,9 @@ pub async fn finish(
     files.insert("split.json".to_owned(), serde_json::to_vec_pretty(&trained.split)?);
     files.insert("features.json".to_owned(), set.pinned.to_file());
     files.insert(SPEC_FILE.to_owned(), serde_json::to_vec_pretty(model)?);
+    if let Some(definition) = &set.label_definition {
+        files.insert(LABEL_FILE.to_owned(), serde_json::to_vec_pretty(definition)?);
+    }
     workspace.artifacts.put_all(&format!("runs/{run}"), &files).await?;
     Ok(())
 }
@@ -102,6 +117,7 @@ fn params(model: &spec::Model, set: &TrainingSet, trained: &Trained) -> BTreeMap
     params.insert("model_digest".to_owned(), trained.model.digest().to_string());
     params.insert("training_set_digest".to_owned(), set.digest.to_string());
     params.extend(set.pinned.digests().iter().map(|(view, digest)| (format!("definition.{view}"), digest.to_string())));
+    params.extend(set.label_definition.iter().map(|label| ("label_definition".to_owned(), label.digest().to_string())));
     params.extend(set.commits.iter().map(|(source, commit)| (format!("commit.{source}"), commit.to_string())));
     params
 }

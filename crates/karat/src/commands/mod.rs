@@ -41,7 +41,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Demo(args) => Box::pin(demo::run(&context, &args)).await,
         Command::Test { filter } => Box::pin(test::run(&context, &filter)).await,
-        Command::Train { model } => Box::pin(train::run(&context, &model)).await,
+        Command::Train { model, at } => Box::pin(train::run(&context, &model, at.as_deref())).await,
         Command::Serve(args) => Box::pin(serve::run(&context, &args)).await,
         Command::Replay { prediction_id } => Box::pin(replay::run(&context, &prediction_id)).await,
         Command::Query { sql, limit } => Box::pin(query::run(&context, &sql, limit)).await,

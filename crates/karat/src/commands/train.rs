@@ -13,9 +13,9 @@ use karat_training::split::PartReport;
 use super::Context;
 use crate::output::{count, duration, failed, heading, indent, measure, passed, percent, table, thousands};
 
-pub async fn run(context: &Context, model: &str) -> Result<ExitCode> {
+pub async fn run(context: &Context, model: &str, tag: Option<&str>) -> Result<ExitCode> {
     let workspace = context.workspace().await?;
-    let trial = train::run(&workspace, model).await?;
+    let trial = train::run(&workspace, model, tag).await?;
     let version = workspace.registry.version(model, trial.version).await?;
     context.output.print(&trial, |trial| human(trial, &version))?;
     Ok(ExitCode::SUCCESS)
@@ -92,8 +92,13 @@ pub fn split(data: &DataSummary) -> String {
         let rows = thousands(refused);
         text.push_str(&format!("\n{rows} rows are in no part: a check of their features refuses to decide on them"));
     }
-    if split.unlabelled > 0 {
-        text.push_str(&format!("\n{} rows have no label", thousands(split.unlabelled)));
+    let in_none = [
+        (split.unlabelled, "have no label"),
+        (split.open, "are open: what defines their label may still come"),
+        (split.not_kept, "are left out: the spine keeps others of their key"),
+    ];
+    for (rows, why) in in_none.into_iter().filter(|(rows, _)| *rows > 0) {
+        text.push_str(&format!("\n{} rows {why}", thousands(rows)));
     }
     text
 }

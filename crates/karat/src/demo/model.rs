@@ -46,7 +46,7 @@ pub async fn tell(workspace: &Workspace, model: &str, story: &mut Story) -> Resu
 }
 
 async fn train(workspace: &Workspace, model: &str, story: &mut Story) -> Result<(ModelVersion, BTreeMap<String, f64>)> {
-    let trial = train::run(workspace, model).await?;
+    let trial = train::run(workspace, model, None).await?;
     story.say(&indent(&training::split(&trial.data)));
     story.say(&format!(
         "{} of {} rounds, on {}, in {}; recorded as run {}",

@@ -24,11 +24,12 @@ pub async fn label(workspace: &Workspace, model: &str, story: &mut Story) -> Res
     let spine = &model.spine;
     let name = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let key = &workspace.project.entities()[&spine.entity].key;
+    // What later events make of a row is known once it is trained on.
+    let label = spine.label.column().map_or_else(|| "CAST(NULL AS BIGINT)".to_owned(), name);
     let sql = format!(
         "SELECT count(*), count(DISTINCT {}), count({label}), coalesce(sum(CAST({label} AS BIGINT)), 0) FROM {}",
         name(key),
         name(&spine.source),
-        label = name(&spine.label)
     );
     let answered = query::run(workspace, &sql).await?;
     let counts = answered.batches.first().context("a count has one row")?;
@@ -37,13 +38,17 @@ pub async fn label(workspace: &Workspace, model: &str, story: &mut Story) -> Res
     };
     let [rows, keys, labelled, positives] = [count(0)?, count(1)?, count(2)?, count(3)?];
     story.say(&format!("{} rows of {}, {} different {key}", thousands(rows), spine.source, thousands(keys)));
-    let share = percent(positives as f64 / (labelled as f64).max(1.0));
-    story.say(&format!(
-        "{} of {} with a label are {}: {share}",
-        thousands(positives),
-        thousands(labelled),
-        chance_of(model)
-    ));
+    if let Some(events) = spine.label.events() {
+        story.say(&format!("the label: what {} says of the {} after each row's as_of", events.source, events.observe));
+    } else {
+        let share = percent(positives as f64 / (labelled as f64).max(1.0));
+        story.say(&format!(
+            "{} of {} with a label are {}: {share}",
+            thousands(positives),
+            thousands(labelled),
+            chance_of(model)
+        ));
+    }
     for (name, number) in [("rows", rows), ("keys", keys), ("labelled", labelled), ("positives", positives)] {
         story.keep(name, number);
     }
@@ -61,5 +66,5 @@ pub async fn asked(workspace: &Workspace, model: &str) -> Result<Asked> {
 /// The outcome that is predicted, in the model's words: `late_flag = late`.
 fn chance_of(model: &karat_project::spec::Model) -> String {
     let positive = model.labels.as_ref().map_or("true", |[_, positive]| positive);
-    format!("{} = {positive}", model.spine.label)
+    format!("{} = {positive}", model.spine.label.name())
 }

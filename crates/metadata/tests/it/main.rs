@@ -3,6 +3,7 @@
 mod chain;
 mod commits;
 mod open;
+mod tags;
 mod write;
 
 use karat_core::Instant;

@@ -16,6 +16,7 @@ mod scope;
 mod service;
 mod source;
 mod source_time;
+mod spine;
 mod split;
 mod view;
 

@@ -146,7 +146,7 @@ impl<'a> Inputs<'a> {
             Some(view) => format!("view `{view}`"),
             None => "the request".to_owned(),
         };
-        if name == model.spine.label {
+        if name == model.spine.label.name() {
             scope.at_key(
                 path,
                 format!("`{name}` of {from} is named like the label: the training set has one column of that name"),

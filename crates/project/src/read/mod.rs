@@ -16,6 +16,7 @@ mod reader;
 mod scalar;
 mod slips;
 mod source;
+mod spine;
 mod test;
 
 pub(crate) use config::config;

@@ -3,9 +3,10 @@ use karat_core::Name;
 
 use super::reader::{Fields, Reader};
 use super::scalar::{bad_name, choice, data_type, name, number, text, texts, whole, window};
+use super::spine::spine;
 use crate::spec::model::default_seed;
 use crate::spec::{
-    Approval, Direction, Estimator, FeatureList, Goal, LightGbm, Model, ModelFeatures, Reason, Spine, Split, SplitBy,
+    Approval, Direction, Estimator, FeatureList, Goal, LightGbm, Model, ModelFeatures, Reason, Split, SplitBy,
     SplitPart, Task, Threshold,
 };
 use crate::suggest::{did_you_mean, shorten, ticked};
@@ -58,17 +59,6 @@ pub(crate) fn model(reader: &mut Reader<'_>, node: &Node) -> Option<Model> {
         experiment,
         seed,
     })
-}
-
-fn spine(reader: &mut Reader<'_>, node: &Node) -> Option<Spine> {
-    let mut fields = Fields::open(reader, node, "a spine")?;
-    let source = fields.required(reader, "source", name);
-    let entity = fields.required(reader, "entity", name);
-    let as_of = fields.optional(reader, "as_of", text);
-    let label = fields.required(reader, "label", text);
-    let label_time = fields.optional(reader, "label_time", text);
-    fields.close(reader);
-    Some(Spine { source: source?, entity: entity?, as_of, label: label?, label_time })
 }
 
 pub(super) fn model_features(reader: &mut Reader<'_>, node: &Node) -> Option<ModelFeatures> {

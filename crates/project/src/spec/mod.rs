@@ -18,6 +18,7 @@ mod paths;
 pub(crate) mod raw_feature;
 mod size;
 mod source;
+mod spine;
 mod test;
 
 pub use config::{Config, Server, Stores};
@@ -29,13 +30,14 @@ pub use feature_check::{FeatureCheck, OnFailure};
 pub use feature_service::FeatureService;
 pub use feature_view::{Aggregate, Feature, FeatureKind, FeatureView, Fraction, Rows};
 pub use model::{
-    Approval, Direction, Estimator, FeatureList, Goal, LightGbm, Model, ModelFeatures, Reason, Spine, Split, SplitBy,
+    Approval, Direction, Estimator, FeatureList, Goal, LightGbm, Model, ModelFeatures, Reason, Split, SplitBy,
     SplitPart, Task, Threshold,
 };
 pub use origin::{Command, Origin, Postgres, Stderr};
 pub use paths::Paths;
 pub use size::ByteSize;
 pub use source::{ColumnSpec, Compression, Delivery, Format, Source, Told};
+pub use spine::{EventLabel, Keep, KeepEnd, Label, Spine};
 pub use test::{
     Bounds, Delivered, ExpectContract, ExpectDecision, ExpectFeatures, ExpectQuery, ExpectTrain, Expectation, Expected,
     GatesOutcome, Given, GivenRow, Quarantined, QuarantinedRow, Test,

@@ -3,6 +3,8 @@ use karat_core::{DataType, Name, Window};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::spine::Spine;
+
 /// What is learned from what, and when it may be used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -57,23 +59,6 @@ pub(crate) fn default_seed() -> u32 {
 #[serde(rename_all = "snake_case")]
 pub enum Task {
     Binary,
-}
-
-/// The rows a model learns from: who, as of when, and what came of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Spine {
-    pub source: Name,
-    pub entity: Name,
-    /// A date or timestamp column of the source. Left out where the source has no `event_time`: its rows have no time,
-    /// and features are read as of the newest commits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub as_of: Option<String>,
-    /// A boolean column, or an int column of 0 and 1. Rows without a label are left out and counted.
-    pub label: String,
-    /// When the label became known. Default: as_of.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub label_time: Option<String>,
 }
 
 /// All features of a view, or some of them: `payment_history`, or `applicant: [age, flag_own_car]`.

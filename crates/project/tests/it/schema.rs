@@ -70,8 +70,28 @@ fn mistakes_violate_the_schemas() {
     let mut model =
         to_json(&std::fs::read_to_string(tests_folder().join("lending/models/credit_default.yaml")).unwrap());
     check(&model).unwrap();
-    model["spine"]["asof"] = json!("month");
-    assert!(check(&model).is_err());
+    let events = json!({"source": "payments", "where": "late", "observe": "90 days", "collect": "30 days"});
+    for (key, value, is_good) in [
+        ("label", events.clone(), true),
+        (
+            "label",
+            json!({"source": "payments", "max": "amount", "at_least": 9, "observe": "1 year", "collect": "0 days"}),
+            true,
+        ),
+        ("label", json!({"source": "payments", "observe": "90 days"}), false),
+        ("label", json!({"source": "payments", "observe": "90 days", "collect": "1 day", "mean": "amount"}), false),
+        ("keep", json!("last"), true),
+        ("keep", json!(3), true),
+        ("keep", json!("newest"), false),
+        ("keep", json!(0), false),
+        ("asof", json!("month"), false),
+    ] {
+        let mut other = model.clone();
+        other["spine"][key] = value.clone();
+        assert_eq!(check(&other).is_ok(), is_good, "{key}: {value}");
+    }
+    model["spine"]["label"] = events;
+    check(&model).unwrap();
 }
 
 /// Every key that a schema offers at the top of a file is known to loading.

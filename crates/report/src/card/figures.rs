@@ -108,6 +108,10 @@ pub struct Decided {
 pub struct Split {
     pub rows: u64,
     pub unlabelled: u64,
+    #[serde(default)]
+    pub open: u64,
+    #[serde(default)]
+    pub not_kept: u64,
     pub train: SplitPart,
     pub validation: SplitPart,
     pub test: SplitPart,
@@ -120,6 +124,8 @@ pub struct SplitPart {
     pub purged: u64,
     #[serde(default)]
     pub refused: u64,
+    #[serde(default)]
+    pub identical: u64,
     #[serde(default)]
     pub first_as_of: Option<Instant>,
     #[serde(default)]

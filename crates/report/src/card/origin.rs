@@ -115,8 +115,26 @@ impl Card {
             );
             section.blocks.push(Block::Prose(text));
         }
-        if split.unlabelled > 0 {
-            let text = format!("{} rows have no label yet and are in no part.", thousands(split.unlabelled));
+        let in_none = [
+            (split.unlabelled, "rows have no label yet and are in no part."),
+            (split.open, "rows are open: what defines their label may still come, so they are in no part."),
+            (split.not_kept, "rows are in no part, because the spine keeps others of their key."),
+        ];
+        for (rows, why) in in_none.into_iter().filter(|(rows, _)| *rows > 0) {
+            section.blocks.push(Block::Prose(format!("{} {why}", thousands(rows))));
+        }
+        let again = |name: &str, part: &SplitPart| {
+            let share = percent(part.identical as f64 / (part.rows as f64).max(1.0));
+            format!("{} of {} {name} rows ({share})", thousands(part.identical), thousands(part.rows))
+        };
+        let again: Vec<String> =
+            parts.iter().filter(|(_, part)| part.identical > 0).map(|(name, part)| again(name, part)).collect();
+        if !again.is_empty() {
+            let text = format!(
+                "{} are the same as a training row in every input and in the label: what the model knows by heart looks \
+                 like foresight there.",
+                again.join(" and ")
+            );
             section.blocks.push(Block::Prose(text));
         }
         Some(section)

@@ -55,6 +55,25 @@ pub(super) fn check_parts(report: &SplitReport, estimator: &LightGbm) -> Result<
     Ok(())
 }
 
+/// Rows that stand on both sides of the split.
+pub(super) fn identical_rows(report: &SplitReport) -> Option<String> {
+    let told = |part: Part| {
+        let counts = report.part(part);
+        (counts.identical > 0).then(|| {
+            let share = 100.0 * counts.identical as f64 / counts.rows as f64;
+            format!("{} of {} {part} rows ({share:.1} %)", counts.identical, counts.rows)
+        })
+    };
+    let told: Vec<String> = [Part::Validation, Part::Test].into_iter().filter_map(told).collect();
+    (!told.is_empty()).then(|| {
+        format!(
+            "{} are the same as a training row in every feature and in the label: what the model knows by heart looks \
+             like foresight there",
+            told.join(" and ")
+        )
+    })
+}
+
 /// What is odd about the training rows without being wrong.
 pub(super) fn warnings(
     data: &TrainingData,

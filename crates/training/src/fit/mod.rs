@@ -91,18 +91,20 @@ pub fn train(data: &TrainingData, spec: &spec::Model, options: &FitOptions<'_>) 
     let clock = Instant::now();
     let known = data.labels()?;
     checks::check_spec(data, spec, estimator)?;
-    let assigned = split::assign_labelled(data, &known, &spec.split, spec.seed)?;
+    let mut assigned = split::assign_labelled(data, &known, &spec.split, spec.seed)?;
+    let labels: Vec<bool> = known.iter().map(|label| *label == Some(true)).collect();
+    split::count_identical(data, &labels, &mut assigned)?;
     checks::check_parts(&assigned.report, estimator)?;
     durations.split = clock.elapsed();
     (options.progress)(Progress::Split(&assigned.report));
 
     let clock = Instant::now();
-    let labels: Vec<bool> = known.iter().map(|label| *label == Some(true)).collect();
     let rows = Rows::of(&assigned);
     let transforms = fit_transforms(&data.features, &rows.train);
     let encoded = Encoded::new(&data.features, &transforms);
     let signature = signature::signature(data, spec, transforms);
     let mut warnings = checks::warnings(data, &signature, &encoded, &rows.train);
+    warnings.extend(checks::identical_rows(&assigned.report));
     let parameters = parameters::parameters(estimator, &signature, spec.seed);
     durations.encode = clock.elapsed();
 

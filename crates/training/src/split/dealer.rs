@@ -10,7 +10,7 @@ use karat_project::spec::{self, SplitBy};
 use super::time::Cuts;
 use super::{Assignment, Part, hashed, shares, window};
 use crate::data::read_labels;
-use crate::{TrainingData, TrainingError};
+use crate::{LeftOut, TrainingData, TrainingError};
 
 /// The columns of spine rows that a split looks at; see [`TrainingData`]. A row without as_of is in no part.
 #[derive(Debug, Clone)]
@@ -105,6 +105,7 @@ impl SpineBatch {
             groups: self.groups.clone(),
             profile: Vec::new(),
             refused: BTreeSet::new(),
+            left_out: LeftOut::default(),
             words: BTreeMap::new(),
         })
     }

@@ -5,6 +5,7 @@
 
 mod dealer;
 mod hashed;
+mod identical;
 mod time;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::{TrainingData, TrainingError};
 
 pub use dealer::{Dealer, SpineBatch};
+pub(crate) use identical::count_identical;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -47,8 +49,15 @@ pub struct Assigned {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SplitReport {
+    /// Of the spine: those in a part, and all that are in none.
     pub rows: u64,
     pub unlabelled: u64,
+    /// Rows left out because the events that define their label may still come.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub open: u64,
+    /// Rows left out because the spine keeps others of their key.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub not_kept: u64,
     pub train: PartReport,
     pub validation: PartReport,
     pub test: PartReport,
@@ -63,6 +72,10 @@ pub struct PartReport {
     /// Rows left out because a check of their features refuses to decide on them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub refused: u64,
+    /// Of its rows, those that are the same as a training row in every feature and in the label; counted when a model is
+    /// trained, never of the training part itself.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub identical: u64,
     /// The earliest and the latest as_of of its rows; absent when there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_as_of: Option<Instant>,
@@ -157,6 +170,7 @@ fn report(data: &TrainingData, labels: &[Option<bool>], rows: &[Assignment]) -> 
             positives: 0,
             purged: 0,
             refused: 0,
+            identical: 0,
             first_as_of: None,
             last_as_of: None,
             last_label_time: None,
@@ -188,8 +202,11 @@ fn report(data: &TrainingData, labels: &[Option<bool>], rows: &[Assignment]) -> 
         report
     };
     SplitReport {
-        rows: rows.len() as u64,
-        unlabelled: rows.iter().filter(|assignment| **assignment == Assignment::Unlabelled).count() as u64,
+        rows: rows.len() as u64 + data.left_out.rows(),
+        unlabelled: rows.iter().filter(|assignment| **assignment == Assignment::Unlabelled).count() as u64
+            + data.left_out.unlabelled,
+        open: data.left_out.open,
+        not_kept: data.left_out.not_kept,
         train: part(Part::Train),
         validation: part(Part::Validation),
         test: part(Part::Test),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray};
 use karat_core::Instant;
 use karat_project::spec;
-use karat_training::{FitOptions, Trained, TrainingData, TrainingError, train};
+use karat_training::{FitOptions, LeftOut, Trained, TrainingData, TrainingError, train};
 
 pub fn fixture(name: &str) -> String {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
@@ -82,6 +82,7 @@ pub fn data(features: Vec<(&str, ArrayRef)>, label: ArrayRef, as_of: Int64Array)
         groups: Vec::new(),
         profile: Vec::new(),
         refused: BTreeSet::new(),
+        left_out: LeftOut::default(),
         words: BTreeMap::new(),
     }
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod data;
+mod identical;
 mod lightgbm;
 mod measures;
 mod split;

@@ -143,6 +143,7 @@ fn permuted(data: &TrainingData, order: &[u32]) -> TrainingData {
         keys: data.keys.iter().map(|key| take(key)).collect(),
         groups: data.groups.iter().map(|group| take(group)).collect(),
         profile: Vec::new(),
+        left_out: data.left_out,
         refused: (0..order.len()).filter(|row| data.refused.contains(&(order[*row] as usize))).collect(),
         words: BTreeMap::new(),
     }

@@ -3,18 +3,17 @@
 mod get;
 mod list;
 mod materialize;
+mod training_set;
 mod verify;
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use karat_jobs::features_get;
 use karat_jobs::verify::Extent;
-use karat_jobs::{Workspace, features_get, training_set};
 
 use super::{Context, instant};
 use crate::args::FeaturesCommand;
-use crate::output::{count, thousands};
 
 pub use materialize::table_of as materialized;
 
@@ -41,25 +40,8 @@ pub async fn run(context: &Context, command: FeaturesCommand) -> Result<ExitCode
         FeaturesCommand::Verify { views, pairs, seed, .. } => {
             verify::run(context, &workspace, &views, Extent { as_of, pairs, seed }).await
         }
-        FeaturesCommand::TrainingSet { model, output } => training_set(context, &workspace, &model, &output).await,
+        FeaturesCommand::TrainingSet { model, output, at } => {
+            training_set::run(context, &workspace, &model, &output, at.as_deref()).await
+        }
     }
-}
-
-async fn training_set(context: &Context, workspace: &Workspace, model: &str, output: &Path) -> Result<ExitCode> {
-    let written = training_set::run(workspace, model, output).await?;
-    context.output.print(&written, |written| {
-        let refused = match written.refused {
-            0 => String::new(),
-            rows => format!("\nleft out {} rows that a check of their features refuses to decide on", thousands(rows)),
-        };
-        format!(
-            "wrote {}: {} rows of {}, {}{refused}\ndigest {}",
-            written.output,
-            thousands(written.rows),
-            count(written.entities as usize, "key", "keys"),
-            count(written.columns.len(), "column", "columns"),
-            written.digest.short()
-        )
-    })?;
-    Ok(ExitCode::SUCCESS)
 }

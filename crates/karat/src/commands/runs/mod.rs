@@ -23,8 +23,8 @@ pub async fn run(context: &Context, command: RunsCommand) -> Result<ExitCode> {
             context.output.print(&run, show::human)?;
             Ok(ExitCode::SUCCESS)
         }
-        RunsCommand::Reproduce { run } => {
-            let reproduced = reproduce::run(&workspace, &run).await?;
+        RunsCommand::Reproduce { run, at } => {
+            let reproduced = reproduce::run(&workspace, &run, at.as_deref()).await?;
             context.output.print(&reproduced, human)?;
             Ok(exit(reproduced.holds()))
         }

@@ -1,14 +1,17 @@
 //! `karat sources`: contracts and history.
 
+mod diff;
 mod list;
 mod profile;
 mod report;
+mod tags;
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use karat_jobs::ingest::{self, Checked, Histories, Ingested};
+use karat_jobs::tags::{Snapshot, Taken};
 
 use super::{Context, exit};
 use crate::args::SourcesCommand;
@@ -29,6 +32,15 @@ pub async fn run(context: &Context, command: SourcesCommand) -> Result<ExitCode>
         }
         SourcesCommand::Profile { name, output, model } => {
             profile::run(context, &workspace, &name, output.as_deref(), model.as_deref()).await
+        }
+        SourcesCommand::Snapshot { names, tag, commit, take, why } => {
+            let taken = if take { Taken::Moved } else { Taken::Refused };
+            let asked = Snapshot { names: &names, tag: &tag, commit, taken, why: &why };
+            tags::snapshot(context, &workspace, &asked).await
+        }
+        SourcesCommand::Tags { names } => tags::list(context, &workspace, &names).await,
+        SourcesCommand::Diff { name, from, to, samples } => {
+            diff::run(context, &workspace, &name, (&from, &to), samples).await
         }
         SourcesCommand::Ingest { names, rebuild } => {
             let histories = if rebuild { Histories::Rebuilt } else { Histories::Kept };

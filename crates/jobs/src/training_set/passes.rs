@@ -1,0 +1,150 @@
+//! Histories read once for all that is computed from them.
+
+use anyhow::Result;
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::Int64Type;
+use futures::StreamExt;
+use karat_core::{Column, Instant, Name, Schema, hidden};
+use karat_features::{AsOfPass, CompiledView, Spine};
+use karat_history::Snapshot;
+
+use crate::{Unit, Workspace, reading};
+
+/// A view that has taken its history in, and answers for any spine.
+pub(super) struct Pushed<'v> {
+    pub pass: AsOfPass<'v>,
+    pub commit: u64,
+    pub reach: Reach,
+}
+
+/// How far a history reaches.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reach {
+    /// When the latest of its records happened, and when the last was known; microseconds UTC.
+    pub happened: Option<i64>,
+    pub known: Option<i64>,
+    /// When its newest commit was made.
+    pub at: Instant,
+}
+
+/// Pushes each history once, whatever the number of views computed from it; what comes back stands in the order of `views`.
+pub(super) async fn push<'v>(
+    workspace: &Workspace,
+    views: &[&'v CompiledView],
+    up_to: &dyn Fn(&Name) -> Option<u64>,
+) -> Result<Vec<Pushed<'v>>> {
+    let mut readings: Vec<Reading<'v>> = Vec::new();
+    for (place, view) in views.iter().enumerate() {
+        let source = &view.definition().source;
+        let snapshot = reading::snapshot(workspace, source, up_to(&source.name)).await?;
+        match readings.iter_mut().find(|reading| reading.fits(&snapshot, view)) {
+            Some(reading) => reading.views.push((place, view)),
+            None => readings.push(Reading { snapshot, views: vec![(place, view)] }),
+        }
+    }
+    let mut pushed = Vec::with_capacity(views.len());
+    for reading in readings {
+        pushed.extend(reading.run(workspace).await?);
+    }
+    pushed.sort_by_key(|(place, _)| *place);
+    Ok(pushed.into_iter().map(|(_, pushed)| pushed).collect())
+}
+
+/// A history and the views computed from it, each with its place among all.
+struct Reading<'v> {
+    snapshot: Snapshot,
+    views: Vec<(usize, &'v CompiledView)>,
+}
+
+impl<'v> Reading<'v> {
+    /// Whether the view reads the same rows, and no column of another type than the views that are there.
+    fn fits(&self, snapshot: &Snapshot, view: &CompiledView) -> bool {
+        let alike = |column: &Column| view.source_columns().column(&column.name).is_none_or(|own| own == column);
+        self.snapshot.source == snapshot.source
+            && self.snapshot.commit == snapshot.commit
+            && self.views.iter().all(|(_, other)| other.source_columns().columns().iter().all(alike))
+    }
+
+    async fn run(self, workspace: &Workspace) -> Result<Vec<(usize, Pushed<'v>)>> {
+        let Reading { snapshot, views } = self;
+        let stage = workspace.observer.begin(&format!("features of {}", snapshot.source), snapshot.rows(), Unit::Rows);
+        let (columns, hidden) = needed(&views);
+        let events = usize::try_from(snapshot.rows())?;
+        let mut reach = Reach { happened: None, known: None, at: snapshot.at };
+        let mut passes: Vec<AsOfPass<'v>> = views.iter().map(|(_, view)| AsOfPass::new(view)).collect();
+        passes.iter_mut().for_each(|pass| pass.reserve(events));
+        let mut batches = snapshot.stream(&columns, &hidden, None);
+        while let Some(batch) = batches.next().await {
+            let batch = batch?;
+            stage.advance(batch.num_rows() as u64);
+            reach.extend(&batch);
+            for pass in &mut passes {
+                pass.push(&batch)?;
+            }
+        }
+        let commit = snapshot.commit;
+        let places = views.iter().map(|(place, _)| *place);
+        Ok(places.zip(passes.into_iter().map(|pass| Pushed { pass, commit, reach })).collect())
+    }
+}
+
+/// The columns that any of the views needs.
+fn needed(views: &[(usize, &CompiledView)]) -> (Schema, Vec<&'static str>) {
+    let mut columns: Vec<Column> = Vec::new();
+    for column in views.iter().flat_map(|(_, view)| view.source_columns().columns()) {
+        if columns.iter().all(|known| known.name != column.name) {
+            columns.push(column.clone());
+        }
+    }
+    let is_needed = |name: &&str| views.iter().any(|(_, view)| view.hidden_columns().contains(name));
+    (Schema::new(columns), hidden::ALL.into_iter().filter(is_needed).collect())
+}
+
+impl Reach {
+    fn extend(&mut self, batch: &RecordBatch) {
+        let newest = |name: &str| {
+            batch.column_by_name(name).and_then(|times| arrow::compute::max(times.as_primitive::<Int64Type>()))
+        };
+        self.happened = newest(hidden::EVENT_TIME).max(self.happened);
+        self.known = newest(hidden::KNOWN_TIME).max(self.known);
+    }
+}
+
+impl Pushed<'_> {
+    pub fn run(self, spine: &Spine) -> Result<RecordBatch> {
+        Ok(tokio::task::block_in_place(|| self.pass.run(spine, Some(self.commit)))?)
+    }
+}
+
+/// A view's features for every row of a spine, and the commit of its source they were read at: the newest up to `up_to`
+/// whose rows are what the view was defined on.
+pub(crate) async fn as_of_pass(
+    workspace: &Workspace,
+    view: &CompiledView,
+    spine: &Spine,
+    up_to: Option<u64>,
+) -> Result<(RecordBatch, u64)> {
+    let snapshot = reading::snapshot(workspace, &view.definition().source, up_to).await?;
+    as_of_pass_over(workspace, view, spine, snapshot).await
+}
+
+/// As [`as_of_pass`], over rows that the view is known to fit.
+pub(crate) async fn as_of_pass_over(
+    workspace: &Workspace,
+    view: &CompiledView,
+    spine: &Spine,
+    snapshot: Snapshot,
+) -> Result<(RecordBatch, u64)> {
+    let source = &view.definition().source.name;
+    let stage = workspace.observer.begin(&format!("features of {source}"), snapshot.rows(), Unit::Rows);
+    let mut pass = AsOfPass::new(view);
+    pass.reserve(usize::try_from(snapshot.rows())?);
+    let mut batches = snapshot.stream(view.source_columns(), &view.hidden_columns(), None);
+    while let Some(batch) = batches.next().await {
+        let batch = batch?;
+        stage.advance(batch.num_rows() as u64);
+        pass.push(&batch)?;
+    }
+    let commit = snapshot.commit;
+    Ok((tokio::task::block_in_place(|| pass.run(spine, Some(commit)))?, commit))
+}
