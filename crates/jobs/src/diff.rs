@@ -216,7 +216,7 @@ impl<'a> Comparison<'a> {
     }
 
     fn differs(column: &str) -> String {
-        format!("a.{0} IS DISTINCT FROM b.{0}", quoted(column))
+        format!("(a.{0} IS DISTINCT FROM b.{0})", quoted(column))
     }
 
     fn any_differs(&self) -> String {

@@ -41,7 +41,7 @@ fn a_training_goes_back_to_a_tag() {
     let none = karat(folder, &["sources", "tags"]).ok();
     assert!(none.stdout.contains("no tags yet"));
     let said = karat(folder, &["sources", "snapshot", "--tag", "first", "--why", "before the audit"]).ok().stdout;
-    assert_eq!(said.trim(), "people: commit 1 is first\npayments: commit 1 is first\nloans: commit 1 is first");
+    assert_eq!(said.trim(), "loans: commit 1 is first\npayments: commit 1 is first\npeople: commit 1 is first");
     let first = json(folder, &["train", "default_risk", "--at", "first"]);
     next_delivery(folder);
 
@@ -81,13 +81,13 @@ fn a_tag_stays_where_it_is_unless_it_is_moved() {
     assert!(same.contains("payments: commit 1 is v1 already"), "{same}");
     next_delivery(folder);
     let taken = karat(folder, &["sources", "snapshot", "--tag", "v1"]).ends_with(1);
-    assert!(taken.stderr.contains("commit 1 of payments is tagged `v1` already"), "{}", taken.stderr);
+    assert!(taken.stderr.contains("commit 1 of loans is tagged `v1` already"), "{}", taken.stderr);
     assert!(tags(folder).iter().all(|(_, _, commit)| *commit == 1), "all of them, or none");
     let moved = karat(folder, &["sources", "snapshot", "--tag", "v1", "--move", "--why", "corrected"]).ok().stdout;
     assert_eq!(
         moved.trim(),
-        "people: commit 1 is v1 already\npayments: v1 moved from commit 1 to commit 2\nloans: v1 moved from commit 1 to \
-         commit 2"
+        "loans: v1 moved from commit 1 to commit 2\npayments: v1 moved from commit 1 to commit 2\npeople: commit 1 is v1 \
+         already"
     );
     karat(folder, &["sources", "snapshot", "payments", "--tag", "old", "--commit", "1"]).ok();
     let by_name = |(source, tag, commit): (&str, &str, u64)| (source.to_owned(), tag.to_owned(), commit);

@@ -24,11 +24,11 @@ assert len(frame) == manifest["rows"], len(frame)
 assert frame["part"].value_counts().to_dict() == {name: part["rows"] for name, part in manifest["parts"].items()}
 
 # So does DuckDB.
-query = f"SELECT part, count(*) n, sum({label}::int) positives, min({as_of}) first FROM read_parquet('{folder}/**/*.parquet', hive_partitioning = true) GROUP BY part"
+query = f"SELECT part, count(*) n, sum({label}::int) positives, epoch_us(min({as_of})) first FROM read_parquet('{folder}/**/*.parquet', hive_partitioning = true) GROUP BY part"
 for part, rows, positives, first in duckdb.sql(query).fetchall():
     noted = manifest["parts"][part]
     assert (rows, positives) == (noted["rows"], noted["positives"]), (part, rows, positives)
-    assert pd.Timestamp(first).tz_convert("UTC") == pd.Timestamp(noted["first_as_of"]), (part, first)
+    assert pd.Timestamp(first, unit="us", tz="UTC") == pd.Timestamp(noted["first_as_of"]), (part, first)
 
 # Every row is a row of the whole set, with the same values.
 parts = frame.drop(columns="part").sort_values([key, as_of], ignore_index=True)
