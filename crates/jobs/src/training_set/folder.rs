@@ -104,7 +104,8 @@ pub enum Role {
 pub(super) fn check_free(folder: &Path) -> Result<()> {
     let is_free = match std::fs::read_dir(folder) {
         Ok(mut entries) => entries.next().is_none(),
-        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        // Where a file stands in the way, making the folder says so.
+        Err(_) => !folder.exists(),
     };
     if !is_free {
         bail!(Usage(format!(
