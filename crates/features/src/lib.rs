@@ -9,6 +9,7 @@ mod accumulate;
 mod definition;
 mod error;
 mod events;
+mod explain;
 mod expression;
 mod fold;
 mod key;
@@ -18,6 +19,7 @@ mod view;
 
 pub use definition::{Definition, DefinitionError, Identity, NamedFeature, SourceDefinition};
 pub use error::FeatureError;
+pub use explain::{Explainer, Explanation, Part, PartOf, Standing};
 pub use expression::{Expression, ExpressionError, SEMANTICS, function_names};
 pub use key::{KeyError, decode_key, encode_key};
 pub use offline::{AsOfPass, Spine, in_spine_order};

@@ -98,7 +98,8 @@ impl EventTable {
     }
 }
 
-fn keep_events(view: &CompiledView, batch: &RecordBatch) -> Result<RecordBatch, FeatureError> {
+/// The rows of a batch that are events of an entity.
+pub(crate) fn keep_events(view: &CompiledView, batch: &RecordBatch) -> Result<RecordBatch, FeatureError> {
     let mut required = key_columns(view, batch)?;
     if view.plan.timed {
         required.push(hidden_column(batch, hidden::EVENT_TIME, &ArrowType::Int64)?);

@@ -8,7 +8,7 @@ use karat_core::DataType;
 use crate::accumulate::{Accumulator, Meaning};
 use crate::events::{KeyEvents, Texts};
 use crate::view::{Plan, Slot, SlotKind};
-pub(crate) use visible::{Read, select};
+pub(crate) use visible::{Read, best_records, select};
 pub(crate) use windows::WindowStarts;
 
 pub(crate) const NO_ROW: u32 = u32::MAX;

@@ -49,6 +49,15 @@ pub(crate) fn select(events: &KeyEvents, plan: &Plan, read: Read, best: &mut Vec
         rows.extend((first..happened as u32).filter(|row| read.knows(events, *row as usize)));
         return;
     }
+    best_records(events, plan, read, best);
+    rows.extend(
+        (first..happened as u32)
+            .filter(|row| best[events.identity[*row as usize] as usize] == *row && !events.removed[*row as usize]),
+    );
+}
+
+/// By identity: the record that stands for it, among those that have happened and are known; [`NO_ROW`] without one.
+pub(crate) fn best_records(events: &KeyEvents, plan: &Plan, read: Read, best: &mut Vec<u32>) {
     best.clear();
     best.resize(events.len(), NO_ROW);
     let rank = |row: u32| {
@@ -57,14 +66,10 @@ pub(crate) fn select(events: &KeyEvents, plan: &Plan, read: Read, best: &mut Vec
         let happened = if plan.timed { events.event_time[row] } else { 0 };
         (events.known_time[row], events.commit[row], happened, !events.removed[row], row)
     };
-    for row in (0..happened as u32).filter(|row| read.knows(events, *row as usize)) {
+    for row in (0..read.happened(events, plan) as u32).filter(|row| read.knows(events, *row as usize)) {
         let winner = &mut best[events.identity[row as usize] as usize];
         if *winner == NO_ROW || rank(row) > rank(*winner) {
             *winner = row;
         }
     }
-    rows.extend(
-        (first..happened as u32)
-            .filter(|row| best[events.identity[*row as usize] as usize] == *row && !events.removed[*row as usize]),
-    );
 }

@@ -109,7 +109,7 @@ impl CompiledView {
         })
     }
 
-    fn values(&self, slots: &[Folded], texts: &Texts, as_of: Instant) -> Result<Vec<Value>, FeatureError> {
+    pub(crate) fn values(&self, slots: &[Folded], texts: &Texts, as_of: Instant) -> Result<Vec<Value>, FeatureError> {
         let plan = &self.plan;
         let slot_value = |slot: usize| value(plan.slots[slot].data_type, slots[slot].cell, texts);
         let mut values: Vec<Value> = plan
@@ -150,7 +150,7 @@ impl CompiledView {
 }
 
 impl ReadAt {
-    fn read(self) -> Read {
+    pub(crate) fn read(self) -> Read {
         Read {
             as_of: self.as_of.micros(),
             known_at: self.known_at.micros(),

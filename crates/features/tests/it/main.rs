@@ -2,6 +2,7 @@
 
 mod agreement;
 mod definitions;
+mod explaining;
 mod expressions;
 mod histories;
 mod hostile;

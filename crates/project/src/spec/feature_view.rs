@@ -108,6 +108,17 @@ impl Fraction {
     }
 }
 
+impl Feature {
+    /// What computes it, as files write it, without what only describes it.
+    pub fn how(&self) -> serde_json::Value {
+        let mut json = serde_json::to_value(self).expect("features serialise to JSON");
+        if let Some(fields) = json.as_object_mut() {
+            fields.retain(|name, _| !matches!(name.as_str(), "words" | "description" | "checks"));
+        }
+        json
+    }
+}
+
 /// Which of the visible events a feature sees.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Rows {
