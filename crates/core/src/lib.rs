@@ -11,6 +11,7 @@ mod name;
 mod number_text;
 mod online;
 pub mod profile;
+pub mod statistics;
 pub mod time;
 mod time_format;
 mod types;

@@ -13,6 +13,7 @@ pub mod generations;
 mod location;
 mod migrate;
 mod open;
+pub mod statistics;
 pub mod stored;
 pub mod tags;
 mod transaction;

@@ -21,7 +21,7 @@ pub use deliver::{Delivered, DeliveryCounts, Redefined, Taking, deliver};
 pub use engine::{Answer, Batches, Engine, EngineOptions, Table, Tables};
 pub use error::QueryError;
 pub use plan::{Identity, Shape, SourcePlan};
-pub use profile::{NoLabel, Profiling, TrainingLabel, profile};
+pub use profile::{NoLabel, Profiling, TrainingLabel, ValueSummary, profile};
 pub use progress::{NoProgress, Progress};
 pub use read::FileNote;
 pub use rows::RowsDefinition;

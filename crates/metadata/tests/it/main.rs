@@ -3,6 +3,7 @@
 mod chain;
 mod commits;
 mod open;
+mod statistics;
 mod tags;
 mod write;
 

@@ -5,6 +5,7 @@ use karat_core::profile::{Quantile, Summary, Top};
 use karat_core::{DataType, Value};
 use serde_json::Value as Json;
 
+use super::bins::Bins;
 use super::code::{self, Cell};
 use super::frequent::{Counted, Frequent, State};
 use super::ranks::{Ranks, quantiles};
@@ -206,6 +207,34 @@ impl Column {
             (None, Some(all)) => quantiles(&all, shares),
             (None, None) => Vec::new(),
         }
+    }
+
+    /// How many values are in each bin, as far as is known without a second look.
+    pub(super) fn counts_in(&self, bins: &Bins) -> Vec<u64> {
+        let mut counts = vec![0; bins.len()];
+        let mut add = |cell: Cell<'_>, rows: u64| {
+            if let Some(place) = bins.place(cell) {
+                counts[place] += rows;
+            }
+        };
+        match &self.values {
+            Values::Codes(_) => {
+                let weighted = self.ranks.as_ref().map(Ranks::weighted).or_else(|| self.all_values());
+                weighted.into_iter().flatten().for_each(|(code, rows)| add(Cell::Code(code), rows));
+            }
+            Values::Texts(values) => {
+                let mut told = 0;
+                for (text, rows) in values.top(usize::MAX) {
+                    add(Cell::Text(text), rows);
+                    told += rows;
+                }
+                // Of those that are counted no longer nothing is known but that there are so many.
+                if let Some(others) = counts.last_mut() {
+                    *others += (self.rows - self.nulls).saturating_sub(told);
+                }
+            }
+        }
+        counts
     }
 
     pub(super) fn summary(&self) -> Summary {

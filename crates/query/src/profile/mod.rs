@@ -13,6 +13,7 @@ mod months;
 mod ranks;
 mod repeats;
 mod tally;
+mod values;
 
 use std::sync::{Arc, Mutex};
 
@@ -33,6 +34,8 @@ use column::Column;
 use months::Months;
 use repeats::Repeats;
 use tally::Tally;
+
+pub use values::ValueSummary;
 
 /// Which accepted rows train a model, and with what label.
 pub trait TrainingLabel {
