@@ -87,6 +87,12 @@ pub fn changed<'a>(workspace: &Workspace, name: &Name, files: &'a [FileNote]) ->
     files.iter().filter(differs).map(|file| file.path.as_str()).collect()
 }
 
+/// The paths of the files last ingested, by their content.
+pub fn files(workspace: &Workspace, name: &Name) -> BTreeMap<Digest, String> {
+    let files = seen(workspace, name).map(|seen| seen.files).unwrap_or_default();
+    files.into_iter().map(|(path, digest)| (digest, path)).collect()
+}
+
 pub fn remember(workspace: &Workspace, name: &Name, look: Look, files: &[FileNote]) -> Result<()> {
     let files = files.iter().map(|file| (file.path.clone(), file.digest.clone())).collect();
     let path = note(workspace, name);

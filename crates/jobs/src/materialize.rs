@@ -10,6 +10,7 @@ use karat_registry::ModelVersion;
 use karat_serving::{Pinned, StateNote};
 use serde::Serialize;
 
+use crate::statistics::{self, Subject};
 use crate::{Catalog, NotFound, Unit, Workspace, artifact, reading};
 
 /// One view's state, as it stands now.
@@ -47,7 +48,11 @@ pub(crate) async fn views(workspace: &Workspace, names: &[String]) -> Result<Vec
     for (name, planned) in &catalog.views {
         if names.is_empty() || names.iter().any(|wanted| wanted == name.as_str()) {
             let horizon = planned.spec.online_horizon;
-            done.push(one(workspace, name, &planned.view, &planned.digest, horizon).await?);
+            let one = one(workspace, name, &planned.view, &planned.digest, horizon).await?;
+            let of =
+                Subject { name, view: &planned.view, digest: &planned.digest, stale_after: planned.spec.stale_after };
+            statistics::ensure(workspace, of, one.commit).await?;
+            done.push(one);
         }
     }
     Ok(done)
@@ -112,6 +117,8 @@ pub(crate) async fn pinned(workspace: &Workspace, pinned: &Pinned, label: &str) 
     for (view, compiled) in pinned.views.iter().zip(pinned.compile()?) {
         let one = one(workspace, &view.name, &compiled, &view.digest, view.online_horizon).await;
         let one = one.with_context(|| format!("view {} as {label} was trained with it", view.name))?;
+        let of = Subject { name: &view.name, view: &compiled, digest: &view.digest, stale_after: view.stale_after };
+        statistics::ensure(workspace, of, one.commit).await?;
         let source = &view.definition.source.name;
         let newest = workspace.snapshot(source, None).await?.commit;
         if one.commit < newest {

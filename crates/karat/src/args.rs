@@ -129,9 +129,25 @@ pub enum Command {
     /// Where rows come from: contracts and history
     #[command(subcommand)]
     Sources(SourcesCommand),
-    /// Values as known at an instant: one key, the online store, training sets
+    /// The catalogue of features; values as known at an instant: one key, the online store, training sets
     #[command(subcommand)]
     Features(FeaturesCommand),
+    /// From files to endpoints: what is made of what, as a picture, or with --format json as a graph
+    #[command(
+        long_about = "From files to endpoints: what is made of what, as a picture, or with --format json as a graph.\n\n\
+            With --format json nodes and edges go to stdout, and a picture is drawn only where --output says so.",
+        after_long_help = "Examples:\n  \
+            karat lineage\n  \
+            karat lineage payment_history --output payment_history.svg\n  \
+            karat lineage --format json"
+    )]
+    Lineage {
+        /// Only what leads to the source, view, model or endpoint of this name, and what follows from it
+        name: Option<String>,
+        /// The SVG file to write [default: .karat/reports/lineage.svg]
+        #[arg(long, value_name = "FILE.svg")]
+        output: Option<PathBuf>,
+    },
     /// Recorded trainings
     #[command(subcommand)]
     Runs(RunsCommand),
@@ -309,8 +325,15 @@ pub enum SourcesCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum FeaturesCommand {
-    /// The views, their features and definitions
+    /// The views and their features: who uses each, missing and typical values at the last materialization, what is odd
     List,
+    /// One view or one feature: definition, owner, uses, freshness, distribution
+    Show {
+        /// The feature view's name
+        view: String,
+        /// One of its features
+        feature: Option<String>,
+    },
     /// The features of one key, from history
     Get {
         /// The feature view's name
@@ -323,6 +346,27 @@ pub enum FeaturesCommand {
         /// As known at this instant [default: as_of]
         #[arg(long, value_name = "K")]
         known_at: Option<String>,
+    },
+    /// The events behind one feature of one key, and those left out of it with the reason
+    #[command(after_long_help = "Examples:\n  \
+        karat features why payment_history 5008806 share_late --as-of 2021-10-01T00:00:00Z\n  \
+        karat features why payment_history 5008806 late_last_6 --as-of 2021-10-01T00:00:00Z --limit 0")]
+    Why {
+        /// The feature view's name
+        view: String,
+        /// The entity's key
+        key: String,
+        /// The feature's name
+        feature: String,
+        /// As of this instant, with an offset [default: now]
+        #[arg(long, value_name = "T")]
+        as_of: Option<String>,
+        /// As known at this instant [default: as_of]
+        #[arg(long, value_name = "K")]
+        known_at: Option<String>,
+        /// Show at most this many events that count, and as many left out, the newest (0: all)
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
     },
     /// Fill the online store from history
     Materialize {

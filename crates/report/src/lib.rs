@@ -4,8 +4,10 @@
 //! Invariant: no I/O, opens no store, and no arithmetic beyond what a picture needs.
 
 pub mod card;
+pub mod catalogue;
 mod chart;
 mod document;
+pub mod lineage;
 pub mod profile;
 pub mod words;
 

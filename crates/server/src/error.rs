@@ -5,6 +5,7 @@ use karat_serving::ServingError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::catalogue::CatalogueError;
 use crate::observe::Failed;
 
 /// What it takes to make room on a disk, or to turn to another server.
@@ -91,6 +92,15 @@ impl From<ServingError> for Problem {
         };
         let status = StatusCode::from_u16(kind.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         Problem { field: error.field().map(ToOwned::to_owned), ..Problem::new(status, code, detail) }
+    }
+}
+
+impl From<CatalogueError> for Problem {
+    fn from(error: CatalogueError) -> Problem {
+        match error.kind {
+            ErrorKind::NotFound => Problem::new(StatusCode::NOT_FOUND, "not_found", error.message),
+            _ => Problem::internal(error.message),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Invariant: no business rules; a handler extracts, calls and converts.
 
 mod body;
+mod catalogue;
 mod error;
 mod feast;
 mod health;
@@ -20,6 +21,7 @@ use karat_serving::Deployment;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 pub use body::BodyLimits;
+pub use catalogue::{Catalogue, CatalogueError};
 pub use listen::{ListenOptions, serve};
 pub use observe::install_metrics;
 pub use router::{openapi, router};
@@ -31,6 +33,7 @@ pub struct AppState(Arc<Shared>);
 #[derive(Debug)]
 pub struct Shared {
     pub deployment: Arc<Deployment>,
+    pub catalogue: Arc<dyn Catalogue>,
     pub metrics: PrometheusHandle,
     pub body: BodyLimits,
     draining: AtomicBool,
@@ -45,9 +48,14 @@ impl Deref for AppState {
 }
 
 impl AppState {
-    pub fn new(deployment: Arc<Deployment>, metrics: PrometheusHandle, server: &Server) -> AppState {
+    pub fn new(
+        deployment: Arc<Deployment>,
+        catalogue: Arc<dyn Catalogue>,
+        metrics: PrometheusHandle,
+        server: &Server,
+    ) -> AppState {
         let (body, draining) = (BodyLimits::from(server), AtomicBool::new(false));
-        AppState(Arc::new(Shared { deployment, metrics, body, draining }))
+        AppState(Arc::new(Shared { deployment, catalogue, metrics, body, draining }))
     }
 
     /// From now on no answer promises another on its connection, and `/health/ready` says no.

@@ -19,7 +19,7 @@ use crate::{AppState, feast, health, native, observe};
     ),
     tags(
         (name = "endpoints", description = "Online decisions"),
-        (name = "features", description = "Features of one key, as known at an instant"),
+        (name = "features", description = "The catalogue of features, their lineage, and the features of one key"),
         (name = "feast", description = "What Feast's feature server answers, for its clients"),
         (name = "health", description = "What runs here, and how it is doing")
     )
@@ -31,6 +31,10 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(native::endpoints::list))
         .routes(routes!(native::predict::predict))
         .routes(routes!(native::features::get))
+        .routes(routes!(native::catalogue::views))
+        .routes(routes!(native::catalogue::view))
+        .routes(routes!(native::catalogue::lineage))
+        .routes(routes!(native::catalogue::picture))
         .routes(routes!(feast::online::get_online_features))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))

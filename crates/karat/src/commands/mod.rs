@@ -7,12 +7,14 @@ mod context;
 pub mod features;
 mod init;
 mod init_from;
+mod lineage;
 pub mod models;
 mod query;
 pub mod replay;
 mod runs;
 mod schema;
 pub mod serve;
+mod serve_catalogue;
 pub mod sources;
 mod test;
 pub mod train;
@@ -47,6 +49,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Query { sql, limit } => Box::pin(query::run(&context, &sql, limit)).await,
         Command::Sources(command) => Box::pin(sources::run(&context, command)).await,
         Command::Features(command) => Box::pin(features::run(&context, command)).await,
+        Command::Lineage { name, output } => Box::pin(lineage::run(&context, name.as_deref(), output.as_deref())).await,
         Command::Runs(command) => Box::pin(runs::run(&context, command)).await,
         Command::Models(command) => Box::pin(models::run(&context, command)).await,
         Command::Audit(command) => Box::pin(audit::run(&context, command)).await,

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io::ErrorKind;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use karat_jobs::Workspace;
@@ -12,6 +13,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use super::Context;
+use super::serve_catalogue::Told;
 use crate::args::ServeArgs;
 use crate::output::count;
 
@@ -63,7 +65,8 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
     let config = &workspace.project.config().server;
-    let state = AppState::new(deployed.deployment.clone(), karat_server::install_metrics()?, config);
+    let catalogue = Arc::new(Told::of(workspace).await?);
+    let state = AppState::new(deployed.deployment.clone(), catalogue, karat_server::install_metrics()?, config);
     let log = deployed.log();
     // A task of its own, which hears the signal itself: taking up a new version may take long, and meanwhile connections
     // are accepted, or no longer.

@@ -6,7 +6,7 @@ mod words;
 use anyhow::Result;
 use serde::Serialize;
 
-pub use table::{indent, table};
+pub use table::{dynamic_table, indent, table};
 pub use words::{count, duration, measure, millis, percent, quoted, short_instant, thousands};
 
 use crate::args::Format;

@@ -7,11 +7,16 @@ pub fn table<const N: usize>(
     numbers: &[usize],
     rows: impl IntoIterator<Item = [String; N]>,
 ) -> String {
+    dynamic_table(&header, numbers, rows.into_iter().map(Vec::from))
+}
+
+/// As [`table`], where how many columns there are shows only when it runs.
+pub fn dynamic_table(header: &[&str], numbers: &[usize], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     // A line too long for the terminal is the terminal's to wrap: cells broken over lines cannot be read or copied.
     table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     if header.iter().any(|title| !title.is_empty()) {
-        table.set_header(header);
+        table.set_header(header.to_vec());
     }
     for row in rows {
         table.add_row(row);

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod catalogue;
 mod champions;
 mod compile_cases;
 mod credit_risk;
@@ -17,6 +18,7 @@ mod learning;
 mod mistakes;
 mod own_files;
 mod pages;
+mod past_beliefs;
 mod redefined;
 mod redis;
 mod settled;

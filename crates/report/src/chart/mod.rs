@@ -15,5 +15,6 @@ pub(crate) use hbars::{HorizontalBar, HorizontalBars};
 pub(crate) use lines::{Axis, Lines, Mark, Series};
 pub(crate) use scale::Tick;
 pub(crate) use spark::spark_bars;
+pub(crate) use svg::{escaped, fitted};
 pub(crate) use timeline::{Span, timeline};
 pub(crate) use waterfall::{Step, Waterfall};

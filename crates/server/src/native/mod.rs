@@ -1,5 +1,6 @@
 //! The native API under `/v1`.
 
+pub mod catalogue;
 pub mod endpoints;
 pub mod features;
 pub mod predict;

@@ -4,10 +4,13 @@ use std::sync::{Arc, OnceLock};
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
-use karat_core::{Column, DataType, FixedClock, OnlineStore};
+use futures::future::BoxFuture;
+use karat_core::{Column, DataType, Digest, ErrorKind, FixedClock, OnlineStore};
 use karat_features::CompiledView;
 use karat_project::spec::{self, Server};
-use karat_server::{AppState, install_metrics, router};
+use karat_report::catalogue::{FeatureEntry, Flag, Freshness, StateEntry, Use, ViewEntry};
+use karat_report::lineage::Lineage;
+use karat_server::{AppState, Catalogue, CatalogueError, install_metrics, router};
 use karat_serving::{Deployment, Endpoint, EndpointParts, FeatureRef, ReadView, Served, ServedView};
 use karat_test_support::serving_app::{self, NOW, at, name};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -79,7 +82,7 @@ impl App {
     }
 
     pub fn state(&self, server: Server) -> AppState {
-        AppState::new(self.deployment.clone(), metrics(), &server)
+        AppState::new(self.deployment.clone(), Arc::new(Shelf), metrics(), &server)
     }
 
     /// Status, content type and body.
@@ -113,6 +116,67 @@ impl App {
     pub async fn post(&self, uri: &str, body: impl Into<Body>) -> (StatusCode, Json) {
         let (status, _, body) = self.ask("POST", uri, body).await;
         (status, serde_json::from_slice(&body).unwrap_or(Json::Null))
+    }
+}
+
+/// A catalogue of one view.
+#[derive(Debug)]
+pub struct Shelf;
+
+pub fn entry() -> ViewEntry {
+    let used = Use {
+        model: name("default_risk"),
+        version: Some(3),
+        aliases: vec!["champion".to_owned()],
+        current: true,
+        endpoints: vec![name("risk")],
+    };
+    let feature = FeatureEntry {
+        data_type: "float".to_owned(),
+        definition: serde_json::json!({"share": "late"}),
+        words: None,
+        description: None,
+        checks: Vec::new(),
+        used_by: vec![used.clone()],
+        services: vec![name("screening")],
+        statistics: None,
+        flags: Vec::new(),
+    };
+    ViewEntry {
+        view: name("payment_history"),
+        description: None,
+        owner: Some("risk".to_owned()),
+        tags: [("level".to_owned(), "gold".to_owned())].into_iter().collect(),
+        entity: name("client"),
+        key: "client_id".to_owned(),
+        source: name("payments"),
+        definition: Digest::of("payment_history"),
+        stale_after: Some("70 days".parse().unwrap()),
+        online_horizon: None,
+        state: Some(StateEntry { commit: 1, at: at(NOW), keys: 2, records: 5 }),
+        newest_commit: Some(2),
+        freshness: Freshness::default(),
+        used_by: vec![used],
+        services: vec![name("screening")],
+        flags: vec![Flag { flag: "behind", message: "materialize it".to_owned() }],
+        features: [("share_late".to_owned(), feature)].into_iter().collect(),
+    }
+}
+
+impl Catalogue for Shelf {
+    fn views(&self) -> BoxFuture<'_, Result<Vec<ViewEntry>, CatalogueError>> {
+        Box::pin(async { Ok(vec![entry()]) })
+    }
+
+    fn view<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<ViewEntry, CatalogueError>> {
+        let message = format!("there is no feature view `{name}` in this project");
+        let missing = CatalogueError { kind: ErrorKind::NotFound, message };
+        Box::pin(async move { if name == "payment_history" { Ok(entry()) } else { Err(missing) } })
+    }
+
+    fn lineage(&self) -> BoxFuture<'_, Result<Lineage, CatalogueError>> {
+        let failed = CatalogueError { kind: ErrorKind::Corrupt, message: "/secret/place is damaged".to_owned() };
+        Box::pin(async move { Err(failed) })
     }
 }
 

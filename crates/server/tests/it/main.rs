@@ -2,6 +2,7 @@
 
 mod app;
 mod cases;
+mod catalogue;
 mod checks;
 mod gated;
 mod hang_ups;

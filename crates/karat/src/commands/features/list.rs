@@ -1,82 +1,105 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use indexmap::IndexMap;
-use karat_core::Digest;
-use karat_jobs::Workspace;
-use karat_project::spec::Feature;
-use serde::Serialize;
+use karat_core::profile::Summary;
+use karat_jobs::{Workspace, catalogue};
+use karat_report::catalogue::{FeatureEntry, Flag, Use, ViewEntry};
+use karat_report::words::number;
 use serde_json::Value as Json;
 
 use crate::commands::Context;
-use crate::output::{heading, indent, quoted, table};
+use crate::output::{heading, indent, percent, quoted, short_instant, table, thousands};
 
-#[derive(Debug, Serialize)]
-struct Listed {
-    view: String,
-    description: Option<String>,
-    entity: String,
-    source: String,
-    definition: Digest,
-    features: IndexMap<String, ListedFeature>,
-}
-
-#[derive(Debug, Serialize)]
-struct ListedFeature {
-    #[serde(rename = "type")]
-    data_type: String,
-    /// As its file has it.
-    definition: Json,
-    words: Option<String>,
-}
-
-pub fn run(context: &Context, workspace: &Workspace) -> Result<ExitCode> {
-    let catalog = workspace.catalog()?;
-    let views = catalog.views.iter().map(|(name, planned)| {
-        let features = planned.view.outputs().iter().map(|output| {
-            let feature = &planned.spec.features[&output.name];
-            let listed = ListedFeature {
-                data_type: output.data_type.to_string(),
-                definition: definition(feature),
-                words: feature.words.clone(),
-            };
-            (output.name.clone(), listed)
-        });
-        Listed {
-            view: name.to_string(),
-            description: planned.spec.description.clone(),
-            entity: planned.entity.name.to_string(),
-            source: planned.spec.source.to_string(),
-            definition: planned.digest.clone(),
-            features: features.collect(),
-        }
-    });
-    let views: Vec<Listed> = views.collect();
-    context.output.print(&views, |views| views.iter().map(human).collect::<Vec<_>>().join("\n\n"))?;
+pub async fn run(context: &Context, workspace: &Workspace) -> Result<ExitCode> {
+    let views = catalogue::views(workspace).await?;
+    context.output.print(&views, |views| match views.is_empty() {
+        true => "no feature views yet: each is a file in features/".to_owned(),
+        false => views.iter().map(human).collect::<Vec<_>>().join("\n\n"),
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// What computes it, without what only describes it.
-fn definition(feature: &Feature) -> Json {
-    let mut json = serde_json::to_value(feature).unwrap_or_default();
-    if let Some(fields) = json.as_object_mut() {
-        fields.retain(|name, value| !matches!(name.as_str(), "words" | "description" | "checks") && !value.is_null());
-    }
-    json
+fn human(entry: &ViewEntry) -> String {
+    let mut lines = vec![heading(&title(entry)), indent(&state(entry))];
+    let rows = entry.features.iter().map(|(name, feature)| {
+        let (missing, values) = told(feature);
+        [name.clone(), feature.data_type.clone(), missing, values, users(feature)]
+    });
+    lines.push(indent(&table(["feature", "type", "missing", "values", "used by"], &[2], rows)));
+    lines.extend(flags(entry).into_iter().map(|line| indent(&line)));
+    lines.join("\n")
 }
 
-fn human(listed: &Listed) -> String {
-    let title = format!(
-        "{} of {} from {} (definition {})",
-        listed.view,
-        listed.entity,
-        listed.source,
-        listed.definition.short()
-    );
-    let rows = listed.features.iter().map(|(name, feature)| {
-        let fields = feature.definition.as_object().into_iter().flatten();
-        let definition: Vec<String> = fields.map(|(name, value)| format!("{name}: {}", quoted(value))).collect();
-        [name.clone(), feature.data_type.clone(), definition.join(", "), feature.words.clone().unwrap_or_default()]
-    });
-    format!("{}\n{}", heading(&title), indent(&table(["feature", "type", "how", "words"], &[], rows)))
+/// `payment_history of client from loans, owner risk (definition 6b7f31c0)`
+pub fn title(entry: &ViewEntry) -> String {
+    let owner = entry.owner.as_ref().map(|owner| format!(", owner {owner}")).unwrap_or_default();
+    format!("{} of {} from {}{owner} (definition {})", entry.view, entry.entity, entry.source, entry.definition.short())
+}
+
+/// What the online store has.
+pub fn state(entry: &ViewEntry) -> String {
+    let newest = entry.freshness.newest_event.map(|newest| format!(", newest event {}", short_instant(newest)));
+    match &entry.state {
+        Some(state) => format!(
+            "{} keys online up to commit {}, materialized {}{}",
+            thousands(state.keys),
+            state.commit,
+            short_instant(state.at),
+            newest.unwrap_or_default()
+        ),
+        None => "nothing online".to_owned(),
+    }
+}
+
+/// Missing and typical values, in few words.
+pub fn told(feature: &FeatureEntry) -> (String, String) {
+    let Some(statistics) = &feature.statistics else { return ("".to_owned(), "".to_owned()) };
+    let summary = &statistics.summary;
+    (percent(summary.null_share()), values(summary))
+}
+
+/// The middle nine tenths of many values; the most frequent of a few.
+fn values(summary: &Summary) -> String {
+    if let (Some(low), Some(middle), Some(high)) =
+        (summary.quantile(0.05), summary.quantile(0.5), summary.quantile(0.95))
+    {
+        return format!("{} … {} … {}", short(low), short(middle), short(high));
+    }
+    let all = (summary.rows - summary.nulls).max(1) as f64;
+    let top =
+        summary.top.iter().take(3).map(|top| format!("{} {}", quoted(&top.value), percent(top.rows as f64 / all)));
+    let more = if summary.distinct > 3 { ", …" } else { "" };
+    format!("{}{more}", top.collect::<Vec<_>>().join(", "))
+}
+
+pub fn short(value: &Json) -> String {
+    match value {
+        Json::Number(float) => float.as_f64().map_or_else(|| float.to_string(), number),
+        other => quoted(other),
+    }
+}
+
+pub fn users(feature: &FeatureEntry) -> String {
+    let services = feature.services.iter().map(|service| format!("service {service}"));
+    feature.used_by.iter().map(Use::label).chain(services).collect::<Vec<_>>().join(", ")
+}
+
+/// What is odd and what to do; features of which the same is to be said stand together.
+pub fn flags(entry: &ViewEntry) -> Vec<String> {
+    let mut lines: Vec<String> =
+        entry.flags.iter().map(|flag| format!("{}: {}", flag.flag.replace('_', " "), flag.message)).collect();
+    let mut said: Vec<(&Flag, Vec<&str>)> = Vec::new();
+    for (name, flag) in
+        entry.features.iter().flat_map(|(name, feature)| feature.flags.iter().map(move |flag| (name, flag)))
+    {
+        match said.iter_mut().find(|(other, _)| *other == flag) {
+            Some((_, names)) => names.push(name),
+            None => said.push((flag, vec![name])),
+        }
+    }
+    let line = |(flag, names): (&Flag, Vec<&str>)| {
+        format!("{}: {}: {}", flag.flag.replace('_', " "), names.join(", "), flag.message)
+    };
+    lines.extend(said.into_iter().map(line));
+    lines
 }

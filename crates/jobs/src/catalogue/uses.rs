@@ -1,0 +1,144 @@
+//! Who takes which features: the newest version of every model and those with an alias, by what they pin; and models
+//! whose file takes them, before there is such a version.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use karat_core::{Digest, Name};
+use karat_model::FEATURES_FILE;
+use karat_project::Project;
+use karat_project::spec::ModelFeatures;
+use karat_registry::{ModelVersion, VersionStatus};
+use karat_report::catalogue::Use;
+use karat_serving::{InputOrigin, Pinned};
+
+use super::CatalogueReader;
+use crate::Catalog;
+
+/// A version, or a model's file, and what it takes.
+pub(super) struct Taken {
+    /// For views of today's definition.
+    pub used: Use,
+    /// By view: the definition pinned, and the features.
+    pub views: BTreeMap<Name, (Digest, Vec<String>)>,
+    /// The definitions that the project's views have now.
+    today: BTreeMap<Name, Digest>,
+}
+
+impl Taken {
+    fn of(used: Use, pinned: &Pinned, today: &BTreeMap<Name, Digest>) -> Taken {
+        let mut views: BTreeMap<Name, (Digest, Vec<String>)> = BTreeMap::new();
+        for input in &pinned.inputs {
+            let InputOrigin::View { view, .. } = input.origin else { continue };
+            let Some(view) = pinned.views.get(view) else { continue };
+            let taken = views.entry(view.name.clone()).or_insert_with(|| (view.digest.clone(), Vec::new()));
+            taken.1.push(input.name.clone());
+        }
+        Taken { used, views, today: today.clone() }
+    }
+
+    /// What is to be said of one view's features.
+    fn use_of(&self, view: &Name) -> Use {
+        let pinned = self.views.get(view).map(|(digest, _)| digest);
+        Use { current: pinned == self.today.get(view), ..self.used.clone() }
+    }
+}
+
+/// The newest version of each model first, then those with an alias; models without a version as their files have them.
+pub(super) async fn versions(reader: &CatalogueReader, project: &Project, catalog: &Catalog) -> Result<Vec<Taken>> {
+    let today: BTreeMap<Name, Digest> =
+        catalog.views.iter().map(|(name, planned)| (name.clone(), planned.digest.clone())).collect();
+    let mut all = Vec::new();
+    for model in reader.registry.models().await? {
+        let mut numbers: Vec<u64> = model.aliases.values().copied().chain([model.versions]).collect();
+        numbers.retain(|number| *number > 0);
+        numbers.sort_unstable();
+        numbers.dedup();
+        for number in numbers.into_iter().rev() {
+            let version = reader.registry.version(&model.name, number).await?;
+            // What is not stored yet, or came from elsewhere, pins nothing of ours.
+            if version.status != VersionStatus::Ready || version.digest.is_none() {
+                continue;
+            }
+            let Ok(name) = Name::new(&model.name) else { continue };
+            let pinned = pinned(reader, &version).await?;
+            let used = Use {
+                model: name.clone(),
+                version: Some(number),
+                aliases: version.aliases.clone(),
+                current: false,
+                endpoints: endpoints(project, &name, &version.aliases),
+            };
+            all.push(Taken::of(used, &pinned, &today));
+        }
+    }
+    for (name, spec) in project.models() {
+        if all.iter().any(|taken| taken.used.model == *name) {
+            continue;
+        }
+        if let Ok(pinned) = crate::pinned::pin(catalog, project, spec) {
+            let used =
+                Use { model: name.clone(), version: None, aliases: Vec::new(), current: false, endpoints: Vec::new() };
+            all.push(Taken::of(used, &pinned, &today));
+        }
+    }
+    Ok(all)
+}
+
+async fn pinned(reader: &CatalogueReader, version: &ModelVersion) -> Result<Pinned> {
+    let bytes = reader.artifacts.get(&format!("{}/{FEATURES_FILE}", version.source)).await;
+    let bytes = bytes.with_context(|| format!("{} has no {FEATURES_FILE}", version.label()))?;
+    Pinned::from_file(&bytes).map_err(anyhow::Error::msg)
+}
+
+/// Endpoints that answer with the version of these aliases.
+fn endpoints(project: &Project, model: &Name, aliases: &[String]) -> Vec<Name> {
+    let answers = project
+        .endpoints()
+        .values()
+        .filter(|endpoint| endpoint.model == *model && aliases.iter().any(|alias| alias == endpoint.alias.as_str()));
+    answers.map(|endpoint| endpoint.name.clone()).collect()
+}
+
+/// By feature service: the features it has of each view.
+pub(super) type Services = BTreeMap<Name, BTreeMap<Name, Vec<String>>>;
+
+pub(super) fn services(project: &Project, catalog: &Catalog) -> Services {
+    let all = |view: &Name| {
+        let outputs = catalog.views.get(view).map(|planned| planned.view.outputs()).unwrap_or_default();
+        outputs.iter().map(|output| output.name.clone()).collect::<Vec<_>>()
+    };
+    let mut services = Services::new();
+    for (name, service) in project.services() {
+        let views = services.entry(name.clone()).or_default();
+        for chosen in &service.features {
+            match chosen {
+                ModelFeatures::All(view) => views.entry(view.clone()).or_default().extend(all(view)),
+                ModelFeatures::Some(list) => {
+                    list.0
+                        .iter()
+                        .for_each(|(view, some)| views.entry(view.clone()).or_default().extend_from_slice(some));
+                }
+            }
+        }
+    }
+    services
+}
+
+/// The services that have this feature of the view, or any of it.
+pub(super) fn serving(services: &Services, view: &Name, feature: Option<&str>) -> Vec<Name> {
+    let has = |views: &BTreeMap<Name, Vec<String>>| {
+        views.get(view).is_some_and(|features| feature.is_none_or(|name| features.iter().any(|other| other == name)))
+    };
+    services.iter().filter(|(_, views)| has(views)).map(|(name, _)| name.clone()).collect()
+}
+
+pub(super) fn of_view(taken: &[Taken], view: &Name) -> Vec<Use> {
+    taken.iter().filter(|taken| taken.views.contains_key(view)).map(|taken| taken.use_of(view)).collect()
+}
+
+pub(super) fn of_feature(taken: &[Taken], view: &Name, feature: &str) -> Vec<Use> {
+    let takes =
+        |taken: &&Taken| taken.views.get(view).is_some_and(|(_, features)| features.iter().any(|name| name == feature));
+    taken.iter().filter(takes).map(|taken| taken.use_of(view)).collect()
+}
