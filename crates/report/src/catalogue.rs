@@ -21,6 +21,9 @@ pub struct ViewEntry {
     pub key: String,
     pub source: Name,
     pub definition: Digest,
+    /// How old an event may be to count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<Window>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stale_after: Option<Window>,
     #[serde(skip_serializing_if = "Option::is_none")]

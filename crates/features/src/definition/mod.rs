@@ -59,6 +59,9 @@ pub struct Definition {
     /// The entities' key columns, in the order of the view's entities.
     pub keys: Vec<Column>,
     pub source: SourceDefinition,
+    /// The window of features that have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<Window>,
     /// In the order of the view, which is the order of its values.
     pub features: Vec<NamedFeature>,
 }
@@ -105,7 +108,7 @@ impl Definition {
                 },
             })
             .collect();
-        let whole = Definition { view: view.name.clone(), semantics: SEMANTICS, keys, source, features };
+        let whole = Definition { view: view.name.clone(), semantics: SEMANTICS, keys, source, ttl: view.ttl, features };
         let needed = match CompiledView::compile_all(whole.clone()) {
             Ok(compiled) if problems.is_empty() => compiled.source_columns().clone(),
             Ok(_) => return Err(problems),
@@ -128,12 +131,15 @@ impl Definition {
             semantics: u32,
             keys: &'a [Column],
             source: &'a SourceDefinition,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            ttl: Option<Window>,
             features: &'a [NamedFeature],
         }
         Digest::of_json(&Pinned {
             semantics: self.semantics,
             keys: &self.keys,
             source: &self.source,
+            ttl: self.ttl,
             features: &self.features,
         })
     }

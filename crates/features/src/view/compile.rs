@@ -22,7 +22,7 @@ impl CompiledView {
         let mut problems = name_problems(&definition);
         let source = &definition.source;
         let mut arguments = Arguments::new(&source.columns);
-        let mut slots = Slots::new();
+        let mut slots = Slots::new(definition.ttl);
         let mut plans = Vec::with_capacity(definition.features.len());
         for feature in &definition.features {
             plans.push(match &feature.feature.kind {
@@ -99,6 +99,10 @@ fn name_problems(definition: &Definition) -> Vec<DefinitionError> {
     let mut problems = Vec::new();
     if definition.keys.is_empty() {
         problems.push(DefinitionError::View(format!("view `{}` has no entity", definition.view)));
+    }
+    if definition.ttl.is_some() && definition.source.event_time.is_none() {
+        let reason = format!("ttl: source `{}` has no event_time, so its rows have no age", definition.source.name);
+        problems.push(DefinitionError::View(reason));
     }
     if definition.features.is_empty() {
         problems.push(DefinitionError::View(format!("view `{}` has no features", definition.view)));

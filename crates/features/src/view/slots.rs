@@ -9,6 +9,8 @@ use crate::definition::DefinitionError;
 
 #[derive(Default)]
 pub(super) struct Slots {
+    /// The window of whatever has none.
+    ttl: Option<Window>,
     pub(super) lists: Vec<Vec<usize>>,
     pub(super) windows: Vec<Window>,
     pub(super) frames: Vec<Frame>,
@@ -16,8 +18,8 @@ pub(super) struct Slots {
 }
 
 impl Slots {
-    pub(super) fn new() -> Slots {
-        Slots { lists: vec![Vec::new()], ..Slots::default() }
+    pub(super) fn new(ttl: Option<Window>) -> Slots {
+        Slots { ttl, lists: vec![Vec::new()], ..Slots::default() }
     }
 
     pub(super) fn aggregate(
@@ -76,7 +78,7 @@ impl Slots {
         conditions.sort_unstable();
         conditions.dedup();
         let list = find_or_push(&mut self.lists, conditions);
-        let window = window.map(|window| find_or_push(&mut self.windows, window));
+        let window = window.or(self.ttl).map(|window| find_or_push(&mut self.windows, window));
         find_or_push(&mut self.frames, Frame { list, window, last })
     }
 }

@@ -47,7 +47,7 @@ fn the_digest_covers_what_changes_values_and_nothing_else() {
     });
     assert_eq!(words, digest);
 
-    let mut digests = vec![digest.clone()];
+    let mut digests = vec![digest.clone(), with(&|view| view.ttl = Some(Window::Months(1)))];
     for (name, feature) in [
         ("nb", json!({"count": "amount"})),
         ("nb", json!({"count": "rows", "where": "late"})),
@@ -289,5 +289,35 @@ fn a_quantile_of_all_events_cannot_be_folded() {
         all.retention(horizon).unwrap_err().to_string(),
         "online_horizon: feature `typical` is an exact quantile of all events, and those before the horizon are not \
          kept: give it a `window` within 2 months, or `last: n`; or leave `online_horizon` out"
+    );
+}
+
+#[test]
+fn a_time_to_live_is_the_window_of_features_that_have_none() {
+    let features = |window: Option<&str>| {
+        let windowed = |mut feature: serde_json::Value| {
+            if let Some(window) = window {
+                feature["window"] = window.into();
+            }
+            feature
+        };
+        view_of([
+            ("nb".to_owned(), windowed(json!({"count": "rows"}))),
+            ("recent".to_owned(), json!({"count": "rows", "window": "2 days"})),
+            ("of_last".to_owned(), windowed(json!({"sum": "n", "last": 3}))),
+        ])
+    };
+    let compiled = |view: &FeatureView| CompiledView::compile(define(view, source(&rules()))).unwrap();
+    let (lives, windowed) =
+        (FeatureView { ttl: Some("30 days".parse().unwrap()), ..features(None) }, features(Some("30 days")));
+    for horizon in ["30 days", "29 days"] {
+        let of = |view| compiled(view).retention(Some(horizon.parse().unwrap())).map_err(|error| error.to_string());
+        assert_eq!(of(&lives), of(&windowed), "{horizon}");
+    }
+    let facts = SourceDefinition { event_time: None, ..source(&rules()) };
+    let alone = FeatureView { ttl: lives.ttl, ..view_of([("nb".to_owned(), json!({"count": "rows"}))]) };
+    assert_eq!(
+        Definition::new(&alone, &[client()], facts).unwrap_err().to_string(),
+        "ttl: source `events` has no event_time, so its rows have no age"
     );
 }

@@ -29,6 +29,8 @@ pub struct Case {
     pub readers: Vec<Reader>,
     pub up_to: Option<i64>,
     pub horizon: Option<&'static str>,
+    /// As a project writes it, and as it is meant.
+    pub ttl: Option<(&'static str, Span_)>,
     /// In which order, and in batches of which size, records arrive.
     pub shuffle: u64,
     pub batch: usize,
@@ -79,6 +81,7 @@ pub fn view_of(features: impl IntoIterator<Item = (String, serde_json::Value)>) 
         tags: IndexMap::new(),
         entity: Name::new("client").unwrap(),
         source: Name::new("events").unwrap(),
+        ttl: None,
         stale_after: None,
         online_horizon: None,
         features,
@@ -111,17 +114,22 @@ impl Case {
         let expressions =
             EXPRESSIONS.iter().map(|(name, sql)| ((*name).to_owned(), serde_json::json!({"expression": sql})));
         let nb = ("nb".to_owned(), serde_json::json!({"count": "rows"}));
-        let view = view_of(expressions.chain(aggregates).chain([nb]));
+        let ttl = self.ttl.map(|(text, _)| text.parse().unwrap());
+        let view = FeatureView { ttl, ..view_of(expressions.chain(aggregates).chain([nb])) };
         let definition = Definition::new(&view, &[client()], source(&self.rules)).unwrap();
         CompiledView::compile(definition).unwrap()
     }
 
     /// The features' values in the order of [`Case::view`], and whether there was no history.
     pub fn expected(&self, reader: Reader) -> (Vec<Value>, bool) {
-        use crate::oracle::{aggregate, column, visible};
+        use crate::oracle::{aggregate, back, column, visible};
         let rows = visible(&self.records, &self.rules, reader);
-        let last = |name: &str| rows.last().map_or(Value::Null, |record| column(record, name));
-        let nb = rows.len() as i64;
+        // What is too old counts in nothing but that there is a history.
+        let start = self.ttl.map(|(_, span)| back(reader.as_of, span, &self.rules.zone));
+        let counts = |record: &&&Record| start.is_none_or(|start| record.event_time >= start);
+        let young: Vec<&Record> = rows.iter().filter(counts).copied().collect();
+        let last = |name: &str| young.last().map_or(Value::Null, |record| column(record, name));
+        let nb = young.len() as i64;
         let n = match last("n") {
             Value::Int(n) => n % 100,
             _ => 0,
@@ -136,7 +144,10 @@ impl Case {
             _ => Value::Null,
         };
         let mut values = vec![last("city"), years, Value::Int(nb * 2 + n), Value::Int(nb * 2 + n + 1), label];
-        values.extend(self.aggregates.iter().map(|one| aggregate(one, &rows, &self.rules, reader.as_of)));
+        let within =
+            |one: &Aggregate| Aggregate { window: one.window.or(self.ttl.map(|(_, span)| span)), ..one.clone() };
+        let aggregates = self.aggregates.iter().map(within);
+        values.extend(aggregates.map(|one| aggregate(&one, &rows, &self.rules, reader.as_of)));
         values.push(Value::Int(nb));
         (values, rows.is_empty())
     }
@@ -351,6 +362,15 @@ pub fn cases() -> impl Strategy<Value = Case> {
         include_as_of,
         zone: zone.to_owned(),
     });
+    let ttls = prop::option::weighted(
+        0.25,
+        prop::sample::select(vec![
+            ("1 day", Span_::Micros(DAY)),
+            ("30 days", Span_::Micros(30 * DAY)),
+            ("1 month", Span_::Months(1)),
+            ("6 months", Span_::Months(6)),
+        ]),
+    );
     let horizons = prop::sample::select(vec!["400 days", "13 months", "370 days"]);
     (rules, prop::bool::weighted(0.6)).prop_flat_map(move |(rules, revised)| {
         let facts = !rules.timed;
@@ -360,26 +380,29 @@ pub fn cases() -> impl Strategy<Value = Case> {
             records(revised),
             readers(),
             prop::option::weighted(0.3, 1..3i64),
-            horizons.clone(),
+            (horizons.clone(), ttls.clone()),
             any::<u64>(),
             1..9usize,
         )
-            .prop_map(move |(rules, aggregates, mut records, mut readers, up_to, horizon, shuffle, batch)| {
-                if facts {
-                    for record in records.iter_mut().step_by(2) {
-                        record.known = i64::MIN;
+            .prop_map(
+                move |(rules, aggregates, mut records, mut readers, up_to, (horizon, ttl), shuffle, batch)| {
+                    if facts {
+                        for record in records.iter_mut().step_by(2) {
+                            record.known = i64::MIN;
+                        }
+                        let mut seen = std::collections::HashSet::new();
+                        records.retain(|record| seen.insert((record.id, record.known, record.commit, record.removed)));
                     }
-                    let mut seen = std::collections::HashSet::new();
-                    records.retain(|record| seen.insert((record.id, record.known, record.commit, record.removed)));
-                }
-                readers.iter_mut().for_each(|reader| reader.up_to = up_to);
-                // An exact quantile of all events is refused where a horizon folds some of them.
-                let unfoldable = |one: &Aggregate| {
-                    let is_quantile = one.word == "median" || one.word.starts_with("quantile");
-                    is_quantile && one.window.is_none() && one.last.is_none()
-                };
-                let horizon = (!facts && !aggregates.iter().any(unfoldable)).then_some(horizon);
-                Case { rules, aggregates, records, readers, up_to, horizon, shuffle, batch }
-            })
+                    readers.iter_mut().for_each(|reader| reader.up_to = up_to);
+                    // An exact quantile of all events is refused where a horizon folds some of them.
+                    let unfoldable = |one: &Aggregate| {
+                        let is_quantile = one.word == "median" || one.word.starts_with("quantile");
+                        is_quantile && one.window.is_none() && one.last.is_none()
+                    };
+                    let horizon = (!facts && !aggregates.iter().any(unfoldable)).then_some(horizon);
+                    let ttl = ttl.filter(|_| !facts);
+                    Case { rules, aggregates, records, readers, up_to, horizon, ttl, shuffle, batch }
+                },
+            )
     })
 }

@@ -263,7 +263,7 @@ fn divide(total: i128, count: i128) -> f64 {
     if total < 0 { -rounded } else { rounded }
 }
 
-fn back(as_of: i64, window: Span_, zone: &str) -> i64 {
+pub fn back(as_of: i64, window: Span_, zone: &str) -> i64 {
     match window {
         Span_::Micros(micros) => as_of.saturating_sub(micros),
         Span_::Months(months) => {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use karat_core::{Name, thousands};
 use karat_history::Snapshot;
-use karat_project::spec::{Check, Endpoint, Origin, Source};
+use karat_project::spec::{Check, Endpoint, Label, Origin, Source};
 use karat_project::{Project, sql_tables};
 use karat_report::catalogue::ViewEntry;
 use karat_report::lineage::{Edge, EdgeKind, Lineage, Node, NodeKind};
@@ -83,6 +83,9 @@ impl Graph {
         }
         if let Some(spec) = spec {
             self.connect(self::id(NodeKind::Source, spec.spine.source.as_str()), &id, EdgeKind::Spine, Vec::new());
+            if let Label::Events(label) = &spec.spine.label {
+                self.connect(self::id(NodeKind::Source, label.source.as_str()), &id, EdgeKind::Label, Vec::new());
+            }
         }
         for endpoint in &used.endpoints {
             self.connect(id.clone(), &self::id(NodeKind::Endpoint, endpoint.as_str()), EdgeKind::Answers, Vec::new());

@@ -107,6 +107,7 @@ impl CatalogueReader {
                 key: planned.entity.key.clone(),
                 source: planned.spec.source.clone(),
                 definition: planned.digest.clone(),
+                ttl: planned.spec.ttl,
                 stale_after: planned.spec.stale_after,
                 online_horizon: planned.spec.online_horizon,
                 state: self.state(planned, statistics.as_ref())?,

@@ -32,6 +32,7 @@ pub(crate) fn define(
         tags: IndexMap::new(),
         entity: entity.name.clone(),
         source: label.source.clone(),
+        ttl: None,
         stale_after: None,
         online_horizon: None,
         features: IndexMap::from([(Label::OF_EVENTS.to_owned(), label.feature())]),

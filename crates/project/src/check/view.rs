@@ -19,6 +19,7 @@ pub(super) fn check(scope: &mut Scope<'_>, view: &FeatureView) {
     }
     check_entity_key(scope, view);
     check_time(scope, view);
+    check_ttl(scope, view);
     check_horizon(scope, view);
     let entity_key = scope.draft.entities.get(&view.entity).map(|entity| entity.key.as_str());
     for (name, feature) in &view.features {
@@ -61,18 +62,43 @@ fn check_time(scope: &mut Scope<'_>, view: &FeatureView) {
             scope.at_key(&format!("{path}.time_since"), format!("`time_since` measures time, and {because}"));
         }
     }
-    for (key, given) in [("stale_after", view.stale_after), ("online_horizon", view.online_horizon)] {
+    let ages = [("ttl", view.ttl), ("stale_after", view.stale_after), ("online_horizon", view.online_horizon)];
+    for (key, given) in ages {
         if given.is_some() {
             scope.at_key(key, format!("`{key}` is about the age of events, and {because}"));
         }
     }
 }
 
+/// No window reaches beyond the age at which events cease to count.
+fn check_ttl(scope: &mut Scope<'_>, view: &FeatureView) {
+    let Some(ttl) = view.ttl else { return };
+    if matches!(ttl, Window::Fixed(0) | Window::Months(0)) {
+        scope.at("ttl", "a `ttl` of no length holds no event");
+    }
+    for (name, feature) in &view.features {
+        let Some(window) = feature.rows.window.filter(|window| !covers(ttl, *window)) else { continue };
+        let message = format!("a window of {window} is longer than the view's `ttl` of {ttl}");
+        let help = "events older than the `ttl` count in no feature: shorten the window, or put the feature into a view of its own";
+        scope.at_with_help(&format!("features.{}.window", path_key(name)), message, help);
+    }
+}
+
 /// Single events are kept online for at least the longest window.
 fn check_horizon(scope: &mut Scope<'_>, view: &FeatureView) {
     let Some(horizon) = view.online_horizon else { return };
+    if let Some(ttl) = view.ttl.filter(|ttl| !covers(horizon, *ttl)) {
+        let message = format!("a `ttl` of {ttl} is longer than the `online_horizon` of {horizon}");
+        scope.at_with_help(
+            "ttl",
+            message,
+            "the online store keeps single events for the horizon: it is at least the `ttl`",
+        );
+    }
     for (name, feature) in &view.features {
-        check_quantile(scope, name, feature);
+        if view.ttl.is_none() {
+            check_quantile(scope, name, feature);
+        }
         let Some(window) = feature.rows.window.filter(|window| !covers(horizon, *window)) else { continue };
         let message = format!("a window of {window} is longer than the `online_horizon` of {horizon}");
         let help = "the online store keeps single events for the horizon: it is at least the longest window";

@@ -15,6 +15,7 @@ pub(crate) fn feature_view(reader: &mut Reader<'_>, node: &Node) -> Option<Featu
     let tags = fields.optional(reader, "tags", tags).unwrap_or_default();
     let entity = fields.required(reader, "entity", name);
     let source = fields.required(reader, "source", name);
+    let ttl = fields.optional(reader, "ttl", window);
     let stale_after = fields.optional(reader, "stale_after", window);
     let online_horizon = fields.optional(reader, "online_horizon", window);
     let features = fields.required(reader, "features", features);
@@ -26,6 +27,7 @@ pub(crate) fn feature_view(reader: &mut Reader<'_>, node: &Node) -> Option<Featu
         tags,
         entity: entity?,
         source: source?,
+        ttl,
         stale_after,
         online_horizon,
         features: features?,

@@ -21,6 +21,10 @@ pub struct FeatureView {
     /// The entity; its key column is a column of the source.
     pub entity: Name,
     pub source: Name,
+    /// How old an event may be at as_of to count in any of the features, as if each had this `window`; one with a window of
+    /// its own keeps that. Default: events of any age count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<Window>,
     /// A value whose newest event is older than this at as_of is reported as stale.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stale_after: Option<Window>,

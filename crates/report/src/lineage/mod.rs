@@ -59,8 +59,10 @@ pub enum EdgeKind {
     Rows,
     /// Rows are held against others: a contract's `relation`.
     Check,
-    /// Who is learned from, as of when, and what came of it.
+    /// Who is learned from, as of when, and what came of it, where the rows say it themselves.
     Spine,
+    /// What came of it, where later events say it.
+    Label,
     Features,
     /// A version answers.
     Answers,

@@ -163,10 +163,10 @@ fn way(edge: &Edge, layout: &Layout, line: &[usize], body: &mut String) {
     }
     let class = match edge.kind {
         EdgeKind::Check => " check",
-        EdgeKind::Spine => " spine",
+        EdgeKind::Spine | EdgeKind::Label => " spine",
         EdgeKind::Rows | EdgeKind::Features | EdgeKind::Answers => "",
     };
-    let head = if edge.kind == EdgeKind::Spine { " spine" } else { "" };
+    let head = if matches!(edge.kind, EdgeKind::Spine | EdgeKind::Label) { " spine" } else { "" };
     let (tip, end, y) = (tip(edge), left(last.column), y(last));
     push(
         body,
@@ -183,7 +183,8 @@ fn way(edge: &Edge, layout: &Layout, line: &[usize], body: &mut String) {
 fn label(edge: &Edge, layout: &Layout, line: &[usize], body: &mut String) {
     let words = match edge.kind {
         EdgeKind::Features => counted(edge.features.len() as u64, "feature", "features"),
-        EdgeKind::Spine => "spine and label".to_owned(),
+        EdgeKind::Spine => "spine".to_owned(),
+        EdgeKind::Label => "label".to_owned(),
         EdgeKind::Check => "checks".to_owned(),
         EdgeKind::Rows | EdgeKind::Answers => return,
     };

@@ -77,7 +77,7 @@ fn the_picture_holds_everything_and_loads_nothing() {
     for node in &lineage().nodes {
         assert!(svg.contains(&node.name), "{} is missing", node.name);
     }
-    for words in ["2 features", "spine and label", "checks", "FEATURE VIEWS", "SOURCES", "1 endpoint"] {
+    for words in ["2 features", "spine", "checks", "FEATURE VIEWS", "SOURCES", "1 endpoint"] {
         assert!(svg.contains(words), "`{words}` is missing");
     }
     assert_eq!(svg.matches("class=\"way").count(), lineage().edges.len());

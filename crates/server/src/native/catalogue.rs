@@ -34,6 +34,9 @@ pub struct FeatureView {
     source: String,
     /// The definition's digest.
     definition: String,
+    /// How old an event may be to count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stale_after: Option<String>,
     /// What the online store has; absent before the first materialization.
@@ -154,7 +157,7 @@ pub struct LineageNode {
 pub struct LineageEdge {
     from: String,
     to: String,
-    /// `rows`, `check`, `spine`, `features` or `answers`
+    /// `rows`, `check`, `spine`, `label`, `features` or `answers`
     #[schema(value_type = String)]
     kind: karat_report::lineage::EdgeKind,
     /// Of a view that a model takes: which features.
@@ -236,6 +239,7 @@ impl From<ViewEntry> for FeatureView {
             key: entry.key,
             source: entry.source.to_string(),
             definition: entry.definition.to_string(),
+            ttl: entry.ttl.map(|window| window.to_string()),
             stale_after: entry.stale_after.map(|window| window.to_string()),
             state: entry.state.map(|state| FeatureState {
                 commit: state.commit,

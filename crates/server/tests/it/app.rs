@@ -151,6 +151,7 @@ pub fn entry() -> ViewEntry {
         key: "client_id".to_owned(),
         source: name("payments"),
         definition: Digest::of("payment_history"),
+        ttl: None,
         stale_after: Some("70 days".parse().unwrap()),
         online_horizon: None,
         state: Some(StateEntry { commit: 1, at: at(NOW), keys: 2, records: 5 }),

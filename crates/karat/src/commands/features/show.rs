@@ -41,6 +41,7 @@ fn whole(entry: &ViewEntry) -> String {
         facts.push(["tags".to_owned(), tags.join(", ")]);
     }
     facts.push(["online".to_owned(), state(entry)]);
+    facts.extend(entry.ttl.map(|window| ["ttl".to_owned(), window.to_string()]));
     facts.extend(entry.stale_after.map(|window| ["stale after".to_owned(), window.to_string()]));
     facts.extend(entry.online_horizon.map(|window| ["online horizon".to_owned(), window.to_string()]));
     if let (Some(as_of), Some(keys)) = (entry.freshness.as_of, entry.freshness.keys) {
