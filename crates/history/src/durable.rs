@@ -31,13 +31,25 @@ pub(crate) fn sync_dir(dir: &Path) -> Result<(), HistoryError> {
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(HistoryError::io(dir))
 }
 
+/// How long whoever takes a lock means to hold it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// Until one piece of work is done.
+    ForWork,
+    /// As long as the process takes pushes.
+    ForPushes,
+}
+
+/// What stands behind the holder's number in the lock of one that takes pushes.
+const PUSHES: &str = " takes pushes";
+
 /// Held until dropped or until the process ends, however it ends. The file stays.
 #[derive(Debug)]
 pub(crate) struct Lock(#[expect(dead_code, reason = "held for its lock")] File);
 
 impl Lock {
     /// `what` names in the error the thing that somebody else is writing.
-    pub fn acquire(path: &Path, what: impl FnOnce() -> String) -> Result<Lock, HistoryError> {
+    pub fn acquire(path: &Path, held: Held, what: impl FnOnce() -> String) -> Result<Lock, HistoryError> {
         let options = File::options().create(true).truncate(false).read(true).write(true).open(path);
         let mut file = options.map_err(HistoryError::io(path))?;
         match file.try_lock() {
@@ -45,13 +57,19 @@ impl Lock {
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
                 let known = file.read_to_string(&mut holder).is_ok() && !holder.trim().is_empty();
-                let holder = if known { format!("process {}", holder.trim()) } else { "another process".to_owned() };
-                return Err(HistoryError::Locked { what: what(), holder, lock: path.display().to_string() });
+                let (process, advice) = match holder.trim().strip_suffix(PUSHES) {
+                    Some(process) => (process, "push the rows to it, or stop it first"),
+                    None => (holder.trim(), "wait until that is done"),
+                };
+                let holder = if known { format!("process {process}") } else { "another process".to_owned() };
+                return Err(HistoryError::Locked { what: what(), holder, lock: path.display().to_string(), advice });
             }
             Err(TryLockError::Error(source)) => return Err(HistoryError::io(path)(source)),
         }
         // Only for the message above: a lock without it holds as well.
-        let noted = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
+        let suffix = if held == Held::ForPushes { PUSHES } else { "" };
+        let noted = file.set_len(0).and_then(|()| file.rewind());
+        let noted = noted.and_then(|()| write!(file, "{}{suffix}", std::process::id()));
         if let Err(error) = noted {
             tracing::debug!(lock = %path.display(), %error, "the lock's holder was not noted");
         }

@@ -14,8 +14,8 @@ pub enum HistoryError {
     NoArtifact { path: String },
     #[error("artifacts under `{prefix}` exist already; artifacts are written once")]
     ArtifactsExist { prefix: String },
-    #[error("{what} is being written by {holder} (its lock is {lock}): wait until that is done")]
-    Locked { what: String, holder: String, lock: String },
+    #[error("{what} is being written by {holder} (its lock is {lock}): {advice}")]
+    Locked { what: String, holder: String, lock: String, advice: &'static str },
     #[error("{path} is damaged: {problem}; restore it from a backup")]
     Corrupt { path: String, problem: String },
     #[error("{path} has format version {found}, this Karat knows {known}: use the Karat that wrote it, or a later one")]

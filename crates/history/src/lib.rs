@@ -14,4 +14,6 @@ mod root;
 
 pub use artifacts::Artifacts;
 pub use error::HistoryError;
-pub use kept::{CommitInfo, CommitNote, CommitWriter, History, Part, Snapshot};
+pub use kept::{
+    CommitInfo, CommitNote, CommitWriter, History, Part, PushHead, PushWriter, PushedRows, Sealing, Snapshot,
+};

@@ -13,7 +13,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
 use crate::HistoryError;
-use crate::durable::{Lock, sync_dir};
+use crate::durable::{Held, Lock, sync_dir};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Root {
@@ -58,10 +58,10 @@ impl Root {
     }
 
     /// One writer at a time under `folder`, over all processes.
-    pub fn lock(&self, folder: &Path, what: impl FnOnce() -> String) -> Result<Lock, HistoryError> {
+    pub fn lock(&self, folder: &Path, held: Held, what: impl FnOnce() -> String) -> Result<Lock, HistoryError> {
         let folder = self.file(folder);
         fs::create_dir_all(&folder).map_err(HistoryError::io(&folder))?;
-        Lock::acquire(&folder.join("lock"), what)
+        Lock::acquire(&folder.join("lock"), held, what)
     }
 
     /// Brings objects, and their names, to disk.

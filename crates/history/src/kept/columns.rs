@@ -24,6 +24,15 @@ impl Columns {
         Columns { source, schema: Arc::new(ArrowSchema::new(fields)) }
     }
 
+    /// These, and the number of each row's commit.
+    pub fn numbered(&self) -> Columns {
+        let mut fields = self.schema.fields().to_vec();
+        if self.schema.index_of(hidden::COMMIT).is_err() {
+            fields.extend(hidden::fields().into_iter().filter(|field| field.name() == hidden::COMMIT).map(Arc::new));
+        }
+        Columns { source: self.source.clone(), schema: Arc::new(ArrowSchema::new(fields)) }
+    }
+
     /// What has to be read of a part.
     pub fn projection(&self, part: &SchemaDescriptor) -> ProjectionMask {
         let leaves = (0..part.num_columns()).filter(|leaf| {

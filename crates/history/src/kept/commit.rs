@@ -12,9 +12,10 @@ use serde_json::Value as Json;
 use std::sync::Arc;
 
 use super::manifest::{Manifest, ManifestPart};
+use super::pushed::{Sealed, seal};
 use super::{CommitInfo, History};
 use crate::HistoryError;
-use crate::durable::Lock;
+use crate::durable::{Held, Lock};
 use crate::parts::{PartWriter, Written};
 
 /// What all open parts may hold in memory together; the largest is flushed when they hold more.
@@ -50,12 +51,12 @@ pub struct CommitWriter {
     _lock: Lock,
 }
 
-fn folder(source: &Name, number: u64) -> Path {
+pub(super) fn folder(source: &Name, number: u64) -> Path {
     Path::from(format!("{source}/commit-{number:06}"))
 }
 
 /// The declared columns and then the hidden ones.
-fn full_schema(columns: &Schema) -> SchemaRef {
+pub(super) fn full_schema(columns: &Schema) -> SchemaRef {
     let fields: Vec<Field> = columns.arrow_fields().into_iter().chain(hidden::fields()).collect();
     Arc::new(ArrowSchema::new(fields))
 }
@@ -63,10 +64,12 @@ fn full_schema(columns: &Schema) -> SchemaRef {
 impl CommitWriter {
     pub(super) async fn open(history: &History, source: &Name, columns: &Schema) -> Result<CommitWriter, HistoryError> {
         let root = &history.0.root;
-        let lock = root.lock(&Path::from(source.as_str()), || format!("the history of `{source}`"))?;
+        let lock = root.lock(&Path::from(source.as_str()), Held::ForWork, || format!("the history of `{source}`"))?;
         if let Some(taken) = columns.names().find(|name| hidden::ALL.contains(name)) {
             return Err(rows_error(source, format!("`{taken}` is Karat's own column; rename the source's")));
         }
+        // What was pushed before is a commit before this one.
+        seal(history, source, Sealed::All).await?;
         let latest = {
             let mut connection = history.0.metadata.read().await?;
             commits::latest(&mut connection, source).await?
@@ -157,20 +160,14 @@ impl CommitWriter {
         Box::pin(async move {
             self.check_partitions(&note)?;
             let CommitWriter { history, source, columns, number, open, _lock, .. } = self;
-            let mut parts = Vec::with_capacity(open.len());
-            for (partition, part) in open {
-                let Written { path, rows, bytes, digest } = part.finish().await?;
-                parts.push(ManifestPart { path: path.to_string(), partition, rows, bytes, sha256: digest });
-            }
-            let paths: Vec<Path> = parts.iter().map(|part| Path::from(part.path.as_str())).collect();
-            history.0.root.settle(&paths).await?;
             let manifest = Manifest {
                 format_version: Manifest::version(note.anew),
                 columns,
-                parts,
+                parts: finish_parts(&history, open).await?,
                 definition: note.definition,
                 anew: note.anew,
                 quarantine: note.quarantine,
+                first: None,
             };
             let commit = HistoryCommit {
                 source,
@@ -182,10 +179,7 @@ impl CommitWriter {
                 manifest: manifest.to_json(),
                 counts: note.counts,
             };
-            let mut transaction = history.0.metadata.begin().await?;
-            commits::insert(&mut transaction, &commit).await?;
-            transaction.commit().await?;
-            CommitInfo::of(commit)
+            publish(&history, commit).await
         })
     }
 
@@ -203,6 +197,29 @@ impl CommitWriter {
     }
 }
 
+/// Finishes parts, and brings them to disk.
+pub(super) async fn finish_parts(
+    history: &History,
+    open: BTreeMap<u32, PartWriter>,
+) -> Result<Vec<ManifestPart>, HistoryError> {
+    let mut parts = Vec::with_capacity(open.len());
+    for (partition, part) in open {
+        let Written { path, rows, bytes, digest } = part.finish().await?;
+        parts.push(ManifestPart { path: path.to_string(), partition, rows, bytes, sha256: digest });
+    }
+    let paths: Vec<Path> = parts.iter().map(|part| Path::from(part.path.as_str())).collect();
+    history.0.root.settle(&paths).await?;
+    Ok(parts)
+}
+
+/// Makes a commit real whose parts are on disk.
+pub(super) async fn publish(history: &History, commit: HistoryCommit) -> Result<CommitInfo, HistoryError> {
+    let mut transaction = history.0.metadata.begin().await?;
+    commits::insert(&mut transaction, &commit).await?;
+    transaction.commit().await?;
+    CommitInfo::of(commit)
+}
+
 fn rows_error(source: &Name, problem: String) -> HistoryError {
     HistoryError::Rows { source_name: source.to_string(), problem }
 }
@@ -211,7 +228,7 @@ fn rows_error(source: &Name, problem: String) -> HistoryError {
 ///
 /// A writer removes before it writes, so no more than that one folder can be left over. Further ones were commits
 /// once: then the metadata database is not the one this history was written with, and nothing is removed.
-async fn sweep(history: &History, source: &Name, next: u64) -> Result<(), HistoryError> {
+pub(super) async fn sweep(history: &History, source: &Name, next: u64) -> Result<(), HistoryError> {
     let (root, of_source) = (&history.0.root, Path::from(source.as_str()));
     let found = root.store.list_with_delimiter(Some(&of_source)).await.map_err(root.error(&of_source))?;
     let numbers = found.common_prefixes.iter().filter_map(|folder| {

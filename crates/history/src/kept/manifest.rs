@@ -6,9 +6,9 @@ use serde_json::Value as Json;
 
 use crate::HistoryError;
 
-/// Format 2 begins anew: a Karat that knows only format 1 would read the rows before it too, and refuses. What does not
-/// begin anew is written as format 1.
-const FORMAT_VERSION: u32 = 2;
+/// Format 2 begins anew: a Karat that knows only format 1 would read the rows before it too, and refuses. Format 3 holds
+/// what was pushed under several numbers. What does neither is written as format 1.
+const FORMAT_VERSION: u32 = 3;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Manifest {
@@ -25,6 +25,9 @@ pub(super) struct Manifest {
     /// The file of the rows that the delivery's contract kept apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<String>,
+    /// The first of the numbers that it holds, where it holds what was pushed: each of its rows says its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,8 +43,11 @@ pub(super) struct ManifestPart {
 impl Manifest {
     /// The format that holds it.
     pub fn version(anew: bool) -> u32 {
-        if anew { FORMAT_VERSION } else { 1 }
+        if anew { 2 } else { 1 }
     }
+
+    /// The format of what was pushed.
+    pub const PUSHED: u32 = FORMAT_VERSION;
 
     pub fn to_json(&self) -> Json {
         serde_json::to_value(self).expect("a manifest is plain data")
@@ -103,9 +109,19 @@ mod tests {
     }
 
     #[test]
+    fn what_was_pushed_says_its_first_number() {
+        let mut third = first_version();
+        third["format_version"] = json!(Manifest::PUSHED);
+        third["first"] = json!(7);
+        let manifest = Manifest::from_json("loans", &third).unwrap();
+        assert_eq!((manifest.first, manifest.to_json()), (Some(7), third));
+        assert_eq!(Manifest::from_json("loans", &first_version()).unwrap().first, None);
+    }
+
+    #[test]
     fn newer_and_broken_manifests_are_told_apart() {
         let mut newer = first_version();
-        newer["format_version"] = json!(3);
+        newer["format_version"] = json!(FORMAT_VERSION + 1);
         newer["columns"] = json!("something else by then");
         assert_eq!(Manifest::from_json("loans", &newer).unwrap_err().kind(), ErrorKind::Refused);
         for broken in [json!(null), json!({}), json!({"format_version": "1"}), json!({"format_version": 1})] {

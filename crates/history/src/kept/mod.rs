@@ -3,10 +3,13 @@
 //! `SOURCE/commit-000001/part-000.parquet` under the root. A part gets its name when it is complete; when all have and are
 //! on disk, the metadata row with the manifest is inserted. A writer killed before leaves a folder that no row names,
 //! which the source's next writer removes. One writer per source at a time, by a lock file in its folder.
+//!
+//! What is pushed lies in a log beside ([`pushed`]) until it is sealed into a commit; readers see both.
 
 mod columns;
 mod commit;
 mod manifest;
+mod pushed;
 mod snapshot;
 
 use std::collections::HashSet;
@@ -17,14 +20,18 @@ use futures::future::BoxFuture;
 use karat_core::{Digest, Instant, Name, Schema};
 use karat_metadata::Metadata;
 use karat_metadata::commits::{self, HistoryCommit};
+use object_store::path::Path;
 use serde_json::Value as Json;
 
 pub use commit::{CommitNote, CommitWriter};
+pub use pushed::{PushHead, PushWriter, PushedRows, Sealing};
 pub use snapshot::{Part, Snapshot};
 
 use crate::HistoryError;
-use crate::root::Root;
+use crate::log::Durability;
+use crate::root::{Root, blocking};
 use manifest::Manifest;
+use pushed::Tail;
 
 /// Clones share everything.
 #[derive(Debug, Clone)]
@@ -53,7 +60,12 @@ pub struct CommitInfo {
     pub anew: bool,
     /// The file of the rows that the delivery's contract kept apart.
     pub quarantine: Option<String>,
+    /// The first of the numbers in it, where it holds what was pushed.
+    pub pushed_from: Option<u64>,
 }
+
+/// How often a source that changes while it is looked at is looked at again.
+const TRIES: usize = 100;
 
 impl History {
     /// The histories in a directory (a path or `file://PATH`), which is made if missing; commits are in `metadata`.
@@ -72,18 +84,64 @@ impl History {
         Box::pin(CommitWriter::open(self, source, schema))
     }
 
-    /// A source as of its newest commit, or of the newest not after `up_to`; `None` when it has no such commit. Where a
-    /// commit holds all rows anew, those before it are no part of it.
+    /// The writer of what is pushed to a source. Whatever an earlier one left is sealed first. Fails with
+    /// [`HistoryError::Locked`] while another writer has the source.
+    pub fn pusher<'a>(
+        &'a self,
+        source: &'a Name,
+        head: PushHead,
+        durability: Durability,
+    ) -> BoxFuture<'a, Result<PushWriter, HistoryError>> {
+        Box::pin(PushWriter::open(self, source, head, durability))
+    }
+
+    /// A source as of its newest commit, or of the newest not after `up_to`, what was pushed included; `None` when it has
+    /// no such commit. Where a commit holds all rows anew, those before it are no part of it. A source that takes pushes
+    /// and has none yet is as of number 0, without rows.
     pub fn snapshot<'a>(
         &'a self,
         source: &'a Name,
         up_to: Option<u64>,
     ) -> BoxFuture<'a, Result<Option<Snapshot>, HistoryError>> {
         Box::pin(async move {
-            let mut commits = self.rows(source).await?;
-            commits.retain(|commit| commit.number <= up_to.unwrap_or(u64::MAX));
-            Snapshot::new(self.clone(), commits)
+            let (commits, tail) = self.settled(source).await?;
+            Snapshot::new(self.clone(), source, commits, tail, up_to)
         })
+    }
+
+    /// The commits, and what was pushed since, of one moment: what is pushed becomes a commit at any time.
+    async fn settled(&self, source: &Name) -> Result<(Vec<HistoryCommit>, Tail), HistoryError> {
+        let folder = self.0.root.file(&Path::from(source.as_str()));
+        let mut tries = 0;
+        loop {
+            let commits = self.rows(source).await?;
+            let last = commits.last().map_or(0, |commit| commit.number);
+            let read = {
+                let folder = folder.clone();
+                blocking(move || Tail::read(&folder, last)).await
+            };
+            if let Ok(tail) = &read
+                && !tail.groups.is_empty()
+                && tail.follows(last)
+            {
+                return Ok((commits, read?));
+            }
+            // A log goes away only once its commit is real.
+            let again = {
+                let mut connection = self.0.metadata.read().await?;
+                commits::latest(&mut connection, source).await?.map_or(0, |commit| commit.number)
+            };
+            tries += 1;
+            match read {
+                _ if again != last && tries < TRIES => {}
+                Ok(tail) if tail.follows(last) => return Ok((commits, tail)),
+                Ok(_) => {
+                    let problem = format!("what was pushed after commit {last} is missing");
+                    return Err(HistoryError::corrupt(folder.display(), problem));
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// All commits of a source, the first first.
@@ -110,6 +168,7 @@ impl CommitInfo {
             definition: manifest.definition,
             anew: manifest.anew || commit.number == 1,
             quarantine: manifest.quarantine,
+            pushed_from: manifest.first,
         })
     }
 }

@@ -14,7 +14,7 @@ use super::segments::Repaired;
 use super::writer::Writer;
 use super::{Durability, LogOptions, RecordEncoder, Records, attachments, format, segments};
 use crate::HistoryError;
-use crate::durable::{Lock, temporary};
+use crate::durable::{Held, Lock, temporary};
 
 /// Beyond this, records are written on their own; and a group's memory is not kept for the next.
 const MANY_BYTES: usize = 1 << 20;
@@ -55,7 +55,7 @@ impl Log {
     ) -> Result<Log, HistoryError> {
         let dir = dir.as_ref().to_path_buf();
         fs::create_dir_all(&dir).map_err(HistoryError::io(&dir))?;
-        let lock = Lock::acquire(&dir.join("lock"), || format!("the log {}", dir.display()))?;
+        let lock = Lock::acquire(&dir.join("lock"), Held::ForWork, || format!("the log {}", dir.display()))?;
         let listing = segments::list(&dir)?;
         for path in &listing.temporary {
             fs::remove_file(path).map_err(HistoryError::io(path))?;

@@ -130,3 +130,48 @@ fn a_killed_writer_leaves_whole_commits() {
         });
     }
 }
+
+#[tokio::test]
+async fn child_that_pushes_and_seals() {
+    let Some(dir) = std::env::var_os(CHILD) else { return };
+    let history = history(Path::new(&dir)).await;
+    let mut writer = crate::pushed::pusher(&history).await;
+    let mut sealing = None;
+    loop {
+        let next = writer.next();
+        let number = crate::pushed::push(&mut writer, &[next as i64, -(next as i64)]);
+        acknowledge(&number.to_string());
+        if number.is_multiple_of(40) {
+            if let Some(before) = sealing.take() {
+                let before: tokio::task::JoinHandle<_> = before;
+                before.await.unwrap();
+            }
+            let turned = writer.turn_over().await.unwrap();
+            sealing = Some(tokio::spawn(async move { drop(turned.run().await.unwrap()) }));
+        }
+        // Lets a sealing go on meanwhile.
+        tokio::task::yield_now().await;
+    }
+}
+
+#[test]
+fn a_killed_pusher_loses_nothing_acknowledged_and_leaves_nothing_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut acknowledged = 0;
+    for round in 0..8_u64 {
+        let child = child("killed::child_that_pushes_and_seals", dir.path());
+        let acked = kill_after(child, 70 + 13 * round as usize, std::time::Duration::from_micros(911 * round));
+        acknowledged = acked.last().map_or(acknowledged, |number| number.parse::<u64>().unwrap());
+        runtime.block_on(async {
+            let history = history(dir.path()).await;
+            let snapshot = history.snapshot(&loans(), None).await.unwrap().unwrap();
+            assert!(snapshot.commit == acknowledged || snapshot.commit == acknowledged + 1);
+            acknowledged = snapshot.commit;
+            let mut ids = read_ids(&snapshot, None).await.unwrap();
+            ids.sort_unstable();
+            let last = snapshot.commit as i64;
+            assert_eq!(ids, (-last..=last).filter(|id| *id != 0).collect::<Vec<_>>(), "round {round}");
+        });
+    }
+}

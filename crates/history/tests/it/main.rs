@@ -8,6 +8,7 @@ mod log;
 mod log_failures;
 mod log_groups;
 mod log_readers;
+mod pushed;
 mod source;
 mod source_failures;
 mod world;
