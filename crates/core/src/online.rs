@@ -59,8 +59,29 @@ pub trait OnlineStore: Send + Sync + std::fmt::Debug {
     /// Writes `entries` and the note, all at once.
     fn put(&self, definition: &Digest, note: &StateNote, entries: StateEntries<'_>) -> Result<(), OnlineError>;
 
+    /// As [`OnlineStore::put`] where the definition's note is still `expected`; else nothing is written, and the answer is
+    /// `false`. So who read states under a note and made others of them knows that nobody wrote meanwhile.
+    fn put_after(
+        &self,
+        definition: &Digest,
+        expected: &StateNote,
+        note: &StateNote,
+        entries: StateEntries<'_>,
+    ) -> Result<bool, OnlineError>;
+
     /// Empties the definition's state and fills it again; readers see the old state until this returns.
-    fn replace(&self, definition: &Digest, note: &StateNote, entries: StateEntries<'_>) -> Result<(), OnlineError>;
+    fn replace(&self, definition: &Digest, note: &StateNote, entries: StateEntries<'_>) -> Result<(), OnlineError> {
+        self.replace_with(definition, entries, &mut || note.clone())
+    }
+
+    /// As [`OnlineStore::replace`] with the note that is told once all entries were taken. Nobody else writes from before
+    /// the first entry is asked for until this returns; of entries with one key the last counts.
+    fn replace_with(
+        &self,
+        definition: &Digest,
+        entries: StateEntries<'_>,
+        note: &mut dyn FnMut() -> StateNote,
+    ) -> Result<(), OnlineError>;
 
     fn note(&self, definition: &Digest) -> Result<Option<StateNote>, OnlineError>;
 

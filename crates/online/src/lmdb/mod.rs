@@ -157,8 +157,23 @@ impl OnlineStore for LmdbStore {
         self.put_states(definition, note, entries)
     }
 
-    fn replace(&self, definition: &Digest, note: &StateNote, entries: StateEntries<'_>) -> Result<(), OnlineError> {
-        self.replace_states(definition, note, entries)
+    fn put_after(
+        &self,
+        definition: &Digest,
+        expected: &StateNote,
+        note: &StateNote,
+        entries: StateEntries<'_>,
+    ) -> Result<bool, OnlineError> {
+        self.put_states_after(definition, expected, note, entries)
+    }
+
+    fn replace_with(
+        &self,
+        definition: &Digest,
+        entries: StateEntries<'_>,
+        note: &mut dyn FnMut() -> StateNote,
+    ) -> Result<(), OnlineError> {
+        self.replace_states(definition, entries, note)
     }
 
     fn note(&self, definition: &Digest) -> Result<Option<StateNote>, OnlineError> {

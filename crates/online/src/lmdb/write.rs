@@ -22,6 +22,26 @@ impl LmdbStore {
         entries: StateEntries<'_>,
     ) -> Result<(), OnlineError> {
         let _turn = self.turn()?;
+        self.put_in_turn(definition, note, entries)
+    }
+
+    /// Whether the note was the one expected. Every writer takes turns, so it stays so.
+    pub(super) fn put_states_after(
+        &self,
+        definition: &Digest,
+        expected: &StateNote,
+        note: &StateNote,
+        entries: StateEntries<'_>,
+    ) -> Result<bool, OnlineError> {
+        let _turn = self.turn()?;
+        if self.read_note(definition)?.as_ref() != Some(expected) {
+            return Ok(false);
+        }
+        self.put_in_turn(definition, note, entries)?;
+        Ok(true)
+    }
+
+    fn put_in_turn(&self, definition: &Digest, note: &StateNote, entries: StateEntries<'_>) -> Result<(), OnlineError> {
         self.tidy()?;
         let first = self.chunk(entries)?;
         let second = self.chunk(entries)?;
@@ -58,8 +78,8 @@ impl LmdbStore {
     pub(super) fn replace_states(
         &self,
         definition: &Digest,
-        note: &StateNote,
         entries: StateEntries<'_>,
+        note: &mut dyn FnMut() -> StateNote,
     ) -> Result<(), OnlineError> {
         let _turn = self.turn()?;
         self.tidy()?;
@@ -72,9 +92,11 @@ impl LmdbStore {
             }
             keys += self.fill_overlay(generation, None, &chunk)?;
         }
+        let note = note();
         self.change(|txn| {
             let unused = self.record(txn, definition)?.map(|old| old.base);
-            self.point(txn, definition, Record { base: generation, overlay: None, keys, note }, generation, unused)
+            let record = Record { base: generation, overlay: None, keys, note: &note };
+            self.point(txn, definition, record, generation, unused)
         })?;
         self.sweep_or_warn();
         Ok(())

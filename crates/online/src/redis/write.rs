@@ -9,6 +9,16 @@ use super::scripts::Script;
 use super::turn::{Place, Turn, Waiting, allowed};
 use super::{RedisStore, check_key};
 
+/// When a put is to be done.
+#[derive(Clone, Copy)]
+enum Where<'n> {
+    Anyway,
+    NoteIs(&'n StateNote),
+}
+
+/// What a put answers that found another note.
+const NOT_AS_EXPECTED: i64 = 0;
+
 pub(super) type Entry = (Vec<u8>, Vec<u8>);
 
 /// The most entries of a chunk: readers wait while one is written.
@@ -21,19 +31,51 @@ impl RedisStore {
         note: &StateNote,
         entries: StateEntries<'_>,
     ) -> Result<(), OnlineError> {
+        self.put_where(definition, Where::Anyway, note, entries).map(drop)
+    }
+
+    pub(super) fn put_states_after(
+        &self,
+        definition: &Digest,
+        expected: &StateNote,
+        note: &StateNote,
+        entries: StateEntries<'_>,
+    ) -> Result<bool, OnlineError> {
+        self.put_where(definition, Where::NoteIs(expected), note, entries)
+    }
+
+    /// Whether it was written.
+    fn put_where(
+        &self,
+        definition: &Digest,
+        when: Where<'_>,
+        note: &StateNote,
+        entries: StateEntries<'_>,
+    ) -> Result<bool, OnlineError> {
         let first = self.chunk(entries)?;
         let second = self.chunk(entries)?;
         if second.is_empty() {
-            return self.at_once(|server, link| {
+            let written = self.at_once(|server, link| {
                 let mut command = server.writing(link, Script::Put);
                 command.arg(definition.as_str()).arg(note);
+                match when {
+                    Where::Anyway => command.arg("anyway").arg(""),
+                    Where::NoteIs(expected) => command.arg("after").arg(expected),
+                };
                 for (key, state) in &first {
                     command.arg(key).arg(state);
                 }
                 command
-            });
+            })?;
+            return Ok(written != NOT_AS_EXPECTED);
         }
         let mut turn = Turn::take(&self.server)?;
+        // Who writes in one step waits while it is this writer's turn.
+        if let Where::NoteIs(expected) = when
+            && self.read_note(definition)?.as_ref() != Some(expected)
+        {
+            return Ok(false);
+        }
         // Left by a writer that was killed while it merged.
         turn.merge(definition)?;
         let base = self.generations(definition)?.and_then(|generations| generations.base);
@@ -49,14 +91,14 @@ impl RedisStore {
         if let Err(error) = turn.merge(definition) {
             tracing::warn!(%error, "online state was written, but not yet merged");
         }
-        Ok(())
+        Ok(true)
     }
 
     pub(super) fn replace_states(
         &self,
         definition: &Digest,
-        note: &StateNote,
         entries: StateEntries<'_>,
+        note: &mut dyn FnMut() -> StateNote,
     ) -> Result<(), OnlineError> {
         let mut turn = Turn::take(&self.server)?;
         loop {
@@ -66,7 +108,7 @@ impl RedisStore {
             }
             turn.fill(None, &chunk)?;
         }
-        turn.point(definition, note, Place::Instead)
+        turn.point(definition, &note(), Place::Instead)
     }
 
     pub(super) fn forget(&self, definition: &Digest) -> Result<(), OnlineError> {
@@ -75,10 +117,11 @@ impl RedisStore {
             command.arg(definition.as_str());
             command
         })
+        .map(drop)
     }
 
-    /// A write of one step, which needs no turn and only waits until nobody has it.
-    fn at_once(&self, command: impl Fn(&Server, &Link) -> Cmd) -> Result<(), OnlineError> {
+    /// A write of one step, which needs no turn and only waits until nobody has it; what it answered.
+    fn at_once(&self, command: impl Fn(&Server, &Link) -> Cmd) -> Result<i64, OnlineError> {
         let mut waiting = Waiting::default();
         loop {
             let answer = self.pool.with(|server, link| {
@@ -86,7 +129,7 @@ impl RedisStore {
                 link.call(&command)
             })?;
             match allowed(&self.server, &answer)? {
-                Some(_) => return Ok(()),
+                Some(answer) => return Ok(answer),
                 None => waiting.wait(&self.server),
             }
         }

@@ -13,6 +13,9 @@ pub fn check(store: &dyn OnlineStore) {
     what_was_never_written_is_absent(store);
     a_put_is_read_back_and_adds_to_what_is_there(store);
     writing_twice_is_writing_once(store);
+    a_put_after_a_note_is_done_only_after_that_note(store);
+    updates_of_many_writers_are_all_there(store);
+    a_replace_tells_its_note_last(store);
     a_replace_leaves_nothing_of_before(store);
     keys_scan_in_byte_order(store);
     long_keys_are_refused_and_nothing_of_their_write_stays(store);
@@ -156,6 +159,69 @@ fn writing_twice_is_writing_once(store: &dyn OnlineStore) {
     put(store, &definition, b"note", &entries);
     put(store, &definition, b"note", &entries);
     assert_holds(store, &definition, b"note", &entries);
+}
+
+fn a_put_after_a_note_is_done_only_after_that_note(store: &dyn OnlineStore) {
+    let definition = definition(store, "after");
+    let put_after = |expected: &[u8], note: &[u8], states: &States| {
+        let mut entries = states.iter().map(|(key, state)| (key.clone(), state.clone()));
+        ok(store.put_after(&definition, &expected.to_vec(), &note.to_vec(), &mut entries))
+    };
+    assert!(!put_after(b"", b"first", &states([(b"a", b"1")])), "a definition never written has no note");
+    assert_absent(store, &definition);
+    put(store, &definition, b"first", &states([(b"a", b"1")]));
+    assert!(!put_after(b"", b"second", &states([(b"a", b"2")])));
+    assert_holds(store, &definition, b"first", &states([(b"a", b"1")]));
+    let many: States = (0..200_u8).map(|n| (vec![n], vec![n; 50])).collect();
+    assert!(!put_after(b"firs", b"second", &many));
+    assert_holds(store, &definition, b"first", &states([(b"a", b"1")]));
+    assert!(put_after(b"first", b"second", &states([(b"a", b"2"), (b"b", b"3")])));
+    assert_holds(store, &definition, b"second", &states([(b"a", b"2"), (b"b", b"3")]));
+    assert!(put_after(b"second", b"third", &many));
+    assert_holds(store, &definition, b"third", &many);
+}
+
+/// Each reads a state and puts one made of it, as often as somebody else was faster.
+fn updates_of_many_writers_are_all_there(store: &dyn OnlineStore) {
+    const WRITERS: u64 = 4;
+    const UPDATES: u64 = 25;
+    let definition = definition(store, "updates");
+    put(store, &definition, &0_u64.to_le_bytes(), &states([(b"sum", &0_u64.to_le_bytes())]));
+    let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+    std::thread::scope(|scope| {
+        for writer in 0..WRITERS {
+            let definition = &definition;
+            scope.spawn(move || {
+                for update in 0..UPDATES {
+                    loop {
+                        let before = ok(store.note(definition)).expect("it has one");
+                        let sum = number(&read(store, definition, b"sum").expect("it has one"));
+                        let after = (number(&before) + 1).to_le_bytes().to_vec();
+                        let more = (sum + writer * UPDATES + update).to_le_bytes().to_vec();
+                        let mut entries = [(b"sum".to_vec(), more)].into_iter();
+                        if ok(store.put_after(definition, &before, &after, &mut entries)) {
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let all = WRITERS * UPDATES;
+    assert_eq!(number(&ok(store.note(&definition)).expect("it has one")), all);
+    assert_eq!(number(&read(store, &definition, b"sum").expect("it has one")), all * (all - 1) / 2);
+}
+
+fn a_replace_tells_its_note_last(store: &dyn OnlineStore) {
+    let definition = definition(store, "replace with");
+    put(store, &definition, b"old", &states([(b"a", b"1")]));
+    let taken = std::cell::Cell::new(0_u8);
+    let mut entries = (0..150_u8).map(|n| (vec![n % 100], vec![n; 40])).inspect(|_| taken.set(taken.get() + 1));
+    let mut note = || vec![taken.get()];
+    ok(store.replace_with(&definition, &mut entries, &mut note));
+    // Of entries with one key the last counts.
+    let expected: States = (50..150_u8).map(|n| (vec![n % 100], vec![n; 40])).collect();
+    assert_holds(store, &definition, &[150], &expected);
 }
 
 fn a_replace_leaves_nothing_of_before(store: &dyn OnlineStore) {

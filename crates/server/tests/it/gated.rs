@@ -60,8 +60,23 @@ impl OnlineStore for Gated {
         self.inner.put(definition, note, entries)
     }
 
-    fn replace(&self, definition: &Digest, note: &StateNote, entries: StateEntries<'_>) -> Result<(), OnlineError> {
-        self.inner.replace(definition, note, entries)
+    fn put_after(
+        &self,
+        definition: &Digest,
+        expected: &StateNote,
+        note: &StateNote,
+        entries: StateEntries<'_>,
+    ) -> Result<bool, OnlineError> {
+        self.inner.put_after(definition, expected, note, entries)
+    }
+
+    fn replace_with(
+        &self,
+        definition: &Digest,
+        entries: StateEntries<'_>,
+        note: &mut dyn FnMut() -> StateNote,
+    ) -> Result<(), OnlineError> {
+        self.inner.replace_with(definition, entries, note)
     }
 
     fn note(&self, definition: &Digest) -> Result<Option<StateNote>, OnlineError> {
