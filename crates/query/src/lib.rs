@@ -1,7 +1,7 @@
 //! The query engine: reads sources, holds them to their contracts, tells a delivery's differences to history, answers SQL.
 //!
 //! Invariant: opens the only DataFusion sessions, and never in a request's path; no HTTP, no training; writes nothing but
-//! quarantine files, temporary files and commits of history.
+//! quarantine files, temporary files, commits of history and what is pushed to it.
 
 mod deliver;
 mod engine;
@@ -10,6 +10,7 @@ mod hash;
 mod plan;
 mod profile;
 mod progress;
+mod push;
 mod read;
 mod rows;
 mod spool;
@@ -23,10 +24,11 @@ pub use error::QueryError;
 pub use plan::{Identity, Shape, SourcePlan};
 pub use profile::{NoLabel, Profiling, TrainingLabel, ValueSummary, profile};
 pub use progress::{NoProgress, Progress};
+pub use push::{Group, Pushed, Pushing, Taken};
 pub use read::FileNote;
 pub use rows::RowsDefinition;
 pub use sql::{LeftOut, LeftOutBy, plan_sql};
-pub use stage::{ContractReport, Example, Occasion, Quarantine, RuleReport, Staged, stage};
+pub use stage::{ContractReport, Example, Occasion, Quarantine, RowFault, RuleReport, Staged, stage};
 pub use survey::{ColumnFacts, DateForm, DateOrder, Dialect, Known, NumberForm, Sample, Survey};
 
 /// What this crate's calls return.

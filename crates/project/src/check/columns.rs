@@ -115,6 +115,14 @@ fn rename_help(section: &str, name: &str) -> String {
 /// A CSV file has no types of its own.
 pub(super) fn check_declared(scope: &mut Scope<'_>, source: &Source) {
     let has_none = source.columns.is_empty() && scope.is_sound();
+    if has_none && source.push.is_some() && source.origin() == Origin::Pushed {
+        let help = "write a line `name: type` for each column to read";
+        scope.at_key_with_help(
+            "push",
+            "a source that only takes pushes declares its columns: missing key `columns`",
+            help,
+        );
+    }
     let format = source.file_format().filter(|_| source.sql.is_none());
     if let (Some(format @ (Format::Csv | Format::Json)), true) = (format, has_none) {
         let (word, key) = match (source.origin(), format) {
@@ -139,9 +147,9 @@ pub(super) fn check_origin(scope: &mut Scope<'_>, source: &Source) {
     let given: Vec<&str> = given.into_iter().filter(|(_, given)| *given).map(|(key, _)| key).collect();
     match given.as_slice() {
         [] => {
-            if scope.is_sound() {
-                let message =
-                    "a source needs `path` (files), `postgres`, `command` or `sql` (a query over other sources)";
+            if scope.is_sound() && source.push.is_none() {
+                let message = "a source needs `path` (files), `postgres`, `command`, `sql` (a query over other sources) or \
+                               `push: true`";
                 scope.at_key("name", message);
             }
             return;
@@ -161,6 +169,7 @@ pub(super) fn check_origin(scope: &mut Scope<'_>, source: &Source) {
         }
         Origin::Postgres(_) => (&["csv", "format", "compression", "member"], "a database has its own"),
         Origin::Command(_) => (&["compression", "member"], "what a command prints is read as it comes"),
+        Origin::Pushed => (&["csv", "format", "compression", "member"], "rows are pushed as JSON objects"),
     };
     for key in foreign {
         if scope.has_key(key) {

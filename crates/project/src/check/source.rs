@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use super::columns::{Columns, Reading, check_declared, check_names, check_origin};
 use super::scope::Scope;
-use crate::spec::{Compression, Delivery, Format, Source, Told};
+use crate::spec::{Check, Compression, Delivery, Format, Source, Told};
 use crate::variables::has_variables;
 
 /// Where rows come from, what identifies them, and the columns they have.
@@ -12,6 +12,7 @@ pub(super) fn check(scope: &mut Scope<'_>, source: &Source) {
     check_declared(scope, source);
     check_file(scope, source);
     check_delivery(scope, source);
+    check_push(scope, source);
 
     let columns = Columns::of(scope.draft, source);
     check_list(scope, &columns, &source.keys, "keys", Reading::Kept);
@@ -150,6 +151,34 @@ fn check_delivery(scope: &mut Scope<'_>, source: &Source) {
             "event_id",
             format!("`event_id` identifies rows under `delivery: append`; under `{}` the `keys` do", word(delivery)),
         );
+    }
+}
+
+fn check_push(scope: &mut Scope<'_>, source: &Source) {
+    if source.push.is_none() {
+        return;
+    }
+    if source.sql.is_some() {
+        scope.at_key("push", "a source with `sql` is evaluated over other sources: push the rows to those");
+        return;
+    }
+    if !source.keep {
+        scope.at_key("push", "what is pushed is kept in history, and this source keeps none (`keep: false`)");
+    }
+    if source.delivery() == Delivery::Full && scope.is_sound() {
+        scope.at_key_with_help(
+            "push",
+            "under `delivery: full` each delivery is all there is, so that the next would take back what is pushed",
+            "say `delivery: changes` where rows revise by `keys`, or `delivery: append` where each row is an event",
+        );
+    }
+    for (index, rule) in source.contract.iter().enumerate() {
+        if matches!(rule.check, Check::Relation { .. }) {
+            scope.at(
+                &format!("contract[{index}].check"),
+                "a `relation` looks into another source's rows, which is not done for rows that are pushed",
+            );
+        }
     }
 }
 

@@ -57,9 +57,11 @@ fn limits(reader: &mut Reader<'_>, node: &Node) -> Option<Limits> {
 
 fn log(reader: &mut Reader<'_>, node: &Node) -> Option<Log> {
     let mut fields = Fields::open(reader, node, "`log`")?;
-    let survives = fields.optional(reader, "survives", |reader, node| {
-        choice(reader, node, &[("crash", Survives::Crash), ("power_loss", Survives::PowerLoss)])
-    });
+    let survives = fields.optional(reader, "survives", survives);
     fields.close(reader);
     Some(Log { survives: survives.unwrap_or_default() })
+}
+
+pub(super) fn survives(reader: &mut Reader<'_>, node: &Node) -> Option<Survives> {
+    choice(reader, node, &[("crash", Survives::Crash), ("power_loss", Survives::PowerLoss)])
 }

@@ -2,10 +2,11 @@ use indexmap::IndexMap;
 
 use super::contract::rule;
 use super::csv::{csv, time_format};
+use super::endpoint::survives;
 use super::origin::{command, paths, postgres};
 use super::reader::{Fields, Reader};
 use super::scalar::{boolean, choice, columns, data_type, name, sql, text, variable_text, window, zone};
-use crate::spec::{ColumnSpec, Compression, Delivery, Format, Source};
+use crate::spec::{ColumnSpec, Compression, Delivery, Format, Push, Source};
 use crate::yaml::{Node, Scalar, Shape};
 
 pub(crate) fn source(reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
@@ -22,6 +23,7 @@ pub(crate) fn source(reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
     let postgres = fields.optional(reader, "postgres", postgres);
     let command = fields.optional(reader, "command", command);
     let query = fields.optional(reader, "sql", sql);
+    let push = fields.optional(reader, "push", push).flatten();
     let column_specs = fields.optional(reader, "columns", column_specs).unwrap_or_default();
     let prepare = fields.optional(reader, "prepare", prepare).unwrap_or_default();
     let drop = fields.optional(reader, "drop", columns).unwrap_or_default();
@@ -50,6 +52,7 @@ pub(crate) fn source(reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
         postgres,
         command,
         sql: query,
+        push,
         columns: column_specs,
         prepare,
         drop,
@@ -86,6 +89,16 @@ fn compression(reader: &mut Reader<'_>, node: &Node) -> Option<Compression> {
         ("zip", Compression::Zip),
     ];
     choice(reader, node, &words)
+}
+
+fn push(reader: &mut Reader<'_>, node: &Node) -> Option<Option<Push>> {
+    if !matches!(node.shape, Shape::Map(_)) {
+        return boolean(reader, node).map(|pushed| pushed.then(Push::default));
+    }
+    let mut fields = Fields::open(reader, node, "`push`")?;
+    let survives = fields.optional(reader, "survives", survives);
+    fields.close(reader);
+    Some(Some(Push { survives: survives.unwrap_or_default() }))
 }
 
 fn delivery(reader: &mut Reader<'_>, node: &Node) -> Option<Delivery> {

@@ -33,7 +33,7 @@ pub use model::{
     Approval, Direction, Estimator, FeatureList, Goal, LightGbm, Model, ModelFeatures, Reason, Split, SplitBy,
     SplitPart, Task, Threshold,
 };
-pub use origin::{Command, Origin, Postgres, Stderr};
+pub use origin::{Command, Origin, Postgres, Push, Stderr};
 pub use paths::Paths;
 pub use size::ByteSize;
 pub use source::{ColumnSpec, Compression, Delivery, Format, Source, Told};

@@ -2,7 +2,7 @@ use karat_core::Window;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Paths;
+use super::{Paths, Survives};
 
 /// Where a source's rows come from.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -11,12 +11,14 @@ pub enum Origin<'a> {
     Postgres(&'a Postgres),
     Command(&'a Command),
     Sql(&'a str),
+    /// Nowhere: they are pushed, and nothing else.
+    Pushed,
 }
 
 impl Origin<'_> {
     /// Whether rows come as bytes of a format, not from a query of ours.
     pub fn is_read(&self) -> bool {
-        !matches!(self, Origin::Sql(_))
+        !matches!(self, Origin::Sql(_) | Origin::Pushed)
     }
 }
 
@@ -32,6 +34,24 @@ pub struct Postgres {
     /// A `SELECT`, run as it stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
+}
+
+/// Rows that come one by one, over HTTP or from a command: what an answered push survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Push {
+    #[serde(default)]
+    pub survives: Survives,
+}
+
+/// How files write [`Push`].
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(super) enum PushForm {
+    /// Whether rows are pushed.
+    Pushed(bool),
+    Full(Push),
 }
 
 /// A program whose standard output is read: CSV, JSON lines (by `format: json`) or an Arrow IPC stream, which tells

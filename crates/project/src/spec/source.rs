@@ -3,7 +3,8 @@ use karat_core::{DataType, Name, TimeFormat, Window, Zone};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Csv, Origin, Paths, Postgres, Rule};
+use super::origin::PushForm;
+use super::{Command, Csv, Origin, Paths, Postgres, Push, Rule};
 
 /// Where rows come from, what they mean in time, and what must hold of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -16,7 +17,7 @@ pub struct Source {
     pub owner: Option<String>,
 
     /// A file or a glob, or a list of them: relative to the project folder, or `s3://`, `gs://`, `az://` and a bucket.
-    /// Exactly one of `path`, `postgres`, `command` and `sql` is given.
+    /// One of `path`, `postgres`, `command` and `sql` is given; with `push` none need be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<Paths>,
     /// Of zip archives: the file in them, or a glob of several. Default: the only one there is.
@@ -37,6 +38,10 @@ pub struct Source {
     /// A query over other sources' current rows. What an inner join leaves out is counted and reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sql: Option<String>,
+    /// Rows are pushed one by one (`POST /v1/features/push`), under `delivery: append` or `changes`; files may bring more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<PushForm>")]
+    pub push: Option<Push>,
 
     /// The columns read, in order, with their types. Optional for Parquet files (all columns); not used with `sql`, whose
     /// columns are planned.
@@ -93,14 +98,14 @@ fn yes() -> bool {
 }
 
 impl Source {
-    /// Validation has made sure that there is exactly one.
+    /// Validation has made sure that there is exactly one, or none and rows are pushed.
     pub fn origin(&self) -> Origin<'_> {
         match (&self.path, &self.postgres, &self.command, &self.sql) {
             (Some(paths), ..) => Origin::Path(paths),
             (_, Some(postgres), ..) => Origin::Postgres(postgres),
             (.., Some(command), _) => Origin::Command(command),
             (.., Some(sql)) => Origin::Sql(sql),
-            (None, None, None, None) => unreachable!("a validated source has an origin"),
+            (None, None, None, None) => Origin::Pushed,
         }
     }
 

@@ -18,33 +18,47 @@ use crate::{QueryError, Result};
 
 /// What does not change from partition to partition.
 #[derive(Clone)]
-pub(super) struct Rules {
+pub(crate) struct Rules {
     pub source: Name,
     pub shape: Shape,
     /// The ingest instant.
     pub at: i64,
     pub commit: i64,
     pub labels: Vec<String>,
+    pub arriving: Arriving,
 }
 
-pub(super) struct Differences {
+/// How rows come that say from when they are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Arriving {
+    /// In a delivery: what it says is so, even if a later one had said otherwise.
+    Together,
+    /// One by one, from senders who send again what they are not sure of: a row that came before says nothing new,
+    /// whatever came since. No two of a batch have one identity.
+    Pushed,
+}
+
+pub(crate) struct Differences {
     /// Sorted by identity, then known time.
     pub records: Vec<RecordBatch>,
     pub counts: DeliveryCounts,
+    /// Of the rows that were pushed, those that say nothing new.
+    pub repeated: Vec<usize>,
 }
 
 /// `aside` has the keys of rows that were delivered and quarantined.
-pub(super) fn find(
+pub(crate) fn find(
     rules: &Rules,
     delivered: &RecordBatch,
     there: Option<&RecordBatch>,
     aside: Option<&RecordBatch>,
 ) -> Result<Differences> {
-    if rules.shape.identity == Identity::FileRow {
+    if rules.shape.identity == Identity::FileRow && rules.arriving == Arriving::Together {
         return appended(rules, delivered);
     }
     let sides = Sides::new(rules, delivered, there, aside)?;
     let mut counts = DeliveryCounts::default();
+    let mut repeated = Vec::new();
     let mut found: Vec<Record> = Vec::new();
     let (mut new, mut old) = (sides.delivered.order.as_slice(), sides.there.order.as_slice());
     while let Some(key) = sides.next_key(new, old) {
@@ -55,12 +69,22 @@ pub(super) fn find(
         match rules.shape.delivery {
             Delivery::Full if new_group.is_empty() => sides.missing(key, &mut timeline, &mut counts),
             Delivery::Full => sides.snapshot(new_group, &mut timeline, &mut counts)?,
-            Delivery::Changes | Delivery::Append => sides.changes(new_group, &mut timeline, &mut counts),
+            Delivery::Changes | Delivery::Append => {
+                let unchanged = counts.unchanged;
+                sides.changes(new_group, &mut timeline, &mut counts);
+                if counts.unchanged > unchanged && rules.arriving == Arriving::Pushed {
+                    repeated.extend(new_group);
+                }
+            }
         }
+        let of_key = found.len();
         found.extend(timeline.records());
+        if rules.arriving == Arriving::Pushed {
+            sides.keep_removals(new_group, of_key, &timeline, &mut found);
+        }
     }
     let records = records::build(rules, delivered, there, &found)?;
-    Ok(Differences { records, counts })
+    Ok(Differences { records, counts, repeated })
 }
 
 /// Rows of files that are new: each is a row of its own, so that none is compared with another.
@@ -87,7 +111,8 @@ fn appended(rules: &Rules, delivered: &RecordBatch) -> Result<Differences> {
         .collect();
     let records = records::build(rules, delivered, None, &found)?;
     let new = found.len() as u64;
-    Ok(Differences { records, counts: DeliveryCounts { accepted: new, new, ..DeliveryCounts::default() } })
+    let counts = DeliveryCounts { accepted: new, new, ..DeliveryCounts::default() };
+    Ok(Differences { records, counts, repeated: Vec::new() })
 }
 
 fn split(order: &[usize], same: impl Fn(usize) -> bool) -> (&[usize], &[usize]) {
@@ -287,9 +312,10 @@ impl<'a> Sides<'a> {
             }
             let before = timeline.winner_at(known).and_then(|version| version.row);
             let delivered = RowRef::Delivered(row);
-            let says_nothing_new = match before {
-                Some(before) => !removing(row) && self.same_values(before, delivered),
-                None => removing(row),
+            let says_nothing_new = match (self.rules.arriving, before) {
+                (Arriving::Pushed, _) => self.is_repeated(row, known, timeline),
+                (Arriving::Together, Some(before)) => !removing(row) && self.same_values(before, delivered),
+                (Arriving::Together, None) => removing(row),
             };
             if says_nothing_new {
                 counts.unchanged += 1;
@@ -311,6 +337,32 @@ impl<'a> Sides<'a> {
                 row: Some(delivered),
                 fresh: true,
             });
+        }
+    }
+
+    /// A pushed removal that takes nothing away is kept all the same, without a time at which it could be seen: what it
+    /// removes may come later.
+    fn keep_removals(&self, group: &[usize], of_key: usize, timeline: &Timeline, found: &mut Vec<Record>) {
+        for version in timeline.fresh_removals() {
+            let known = version.known;
+            let takes_something = found[of_key..].iter().any(|record| record.removed && record.known == known);
+            if let (false, Some(row)) = (takes_something, group.first()) {
+                found.push(Record { row: RowRef::Delivered(*row), event: i64::MIN, known, removed: true });
+            }
+        }
+    }
+
+    /// Whether history has had a pushed row. One that says from when it is known did so if it came before, though it may
+    /// not stand any more, and only then: what came before it in time may still come. Of others the last one counts.
+    fn is_repeated(&self, row: usize, known: i64, timeline: &Timeline) -> bool {
+        let (event, removing) = (event(&self.delivered.event, row), self.delivered.removed.value(row));
+        let same = |version: &Version| match version.row {
+            Some(there) => !removing && version.event == event && self.same_values(there, RowRef::Delivered(row)),
+            None => removing,
+        };
+        match self.word(row) {
+            Some(_) => timeline.of(known).any(same),
+            None => timeline.winner_at(known).is_some_and(same),
         }
     }
 

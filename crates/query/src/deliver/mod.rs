@@ -1,6 +1,6 @@
 //! A staged delivery into history: what differs from the current rows becomes one commit, or none.
 
-mod differences;
+pub(crate) mod differences;
 mod known;
 mod partition;
 mod records;
@@ -26,7 +26,7 @@ use crate::spool::Spool;
 use crate::stage::Staged;
 use crate::{QueryError, Result};
 
-use differences::{Differences, Rules};
+use differences::{Arriving, Differences, Rules};
 use known::KnownRows;
 use slices::{Division, Slices};
 
@@ -117,7 +117,7 @@ async fn run(
     }
     // The writer holds the source's lock, so what is read from here on stays the newest.
     let mut writer = history.writer(&source.name, plan.schema()).await?;
-    let newest = history.snapshot(&source.name, None).await?;
+    let newest = history.snapshot(&source.name, None).await?.filter(|newest| newest.commit > 0);
     let anew = match &newest {
         Some(newest) => begins_anew(newest, staged, &taking)?,
         None => None,
@@ -158,6 +158,7 @@ async fn run(
         at: taking.at.micros(),
         commit: writer.number() as i64,
         labels: staged.labels.clone(),
+        arriving: Arriving::Together,
     };
     let aside = match &staged.aside {
         Some(keys) => {
@@ -179,7 +180,7 @@ async fn run(
                 continue;
             }
             let rules = rules.clone();
-            let Differences { records, counts: more } = blocking(move || compare(&rules, &slice)).await?;
+            let Differences { records, counts: more, .. } = blocking(move || compare(&rules, &slice)).await?;
             counts.add(&more);
             wrote |= write(&mut writer, partition.partition, &records).await?;
         }
@@ -317,7 +318,7 @@ async fn write(writer: &mut CommitWriter, partition: u32, records: &[RecordBatch
 }
 
 impl DeliveryCounts {
-    fn add(&mut self, more: &DeliveryCounts) {
+    pub(crate) fn add(&mut self, more: &DeliveryCounts) {
         self.accepted += more.accepted;
         self.new += more.new;
         self.revised += more.revised;

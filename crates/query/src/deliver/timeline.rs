@@ -52,6 +52,16 @@ impl Timeline {
         self.versions[..self.after(known)].last()
     }
 
+    /// Removals of the commit being written.
+    pub(super) fn fresh_removals(&self) -> impl Iterator<Item = &Version> {
+        self.versions.iter().filter(|version| version.fresh && version.row.is_none())
+    }
+
+    /// The versions of one known time.
+    pub(super) fn of(&self, known: i64) -> impl Iterator<Item = &Version> {
+        self.versions[..self.after(known)].iter().rev().take_while(move |version| version.known == known)
+    }
+
     fn after(&self, known: i64) -> usize {
         self.versions.partition_point(|version| version.known <= known)
     }

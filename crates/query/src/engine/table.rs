@@ -100,7 +100,7 @@ fn version_of(snapshot: &Snapshot) -> String {
 }
 
 fn bytes_of(snapshot: &Snapshot) -> u64 {
-    snapshot.parts.iter().map(|part| part.bytes).sum::<u64>() * COMPRESSION
+    snapshot.bytes() * COMPRESSION
 }
 
 /// The columns that current rows show.

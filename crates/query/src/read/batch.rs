@@ -5,7 +5,7 @@ use arrow::compute::{filter, filter_record_batch};
 use arrow::datatypes::SchemaRef;
 
 use super::cells::CellBuilder;
-use super::{BATCH_ROWS, BadRow, FileRead, Place, ReadBatch, Sink};
+use super::{BATCH_ROWS, BadRow, FileRead, Place, ReadBatch, Sink, WantedColumn, schema_of};
 use crate::{Progress, Result};
 
 pub(super) struct BatchBuilder {
@@ -24,11 +24,16 @@ pub(super) struct BatchBuilder {
 
 impl BatchBuilder {
     pub(super) fn new(read: &FileRead, place: &Place) -> BatchBuilder {
+        BatchBuilder { file: place.index, rows_before: place.rows_before as i64, ..BatchBuilder::of(&read.columns) }
+    }
+
+    /// Of rows that stand in no file.
+    pub(super) fn of(columns: &[WantedColumn]) -> BatchBuilder {
         BatchBuilder {
-            builders: read.columns.iter().map(|column| CellBuilder::new(column.data_type)).collect(),
-            file: place.index,
-            rows_before: place.rows_before as i64,
-            schema: read.schema().arrow(),
+            builders: columns.iter().map(|column| CellBuilder::new(column.data_type)).collect(),
+            file: 0,
+            rows_before: 0,
+            schema: schema_of(columns).arrow(),
             lines: Vec::new(),
             numbers: Vec::new(),
             good: Vec::new(),
@@ -69,7 +74,7 @@ impl BatchBuilder {
         sink(self.flush()?)
     }
 
-    fn flush(&mut self) -> Result<ReadBatch> {
+    pub(super) fn flush(&mut self) -> Result<ReadBatch> {
         let columns = self.builders.iter_mut().map(CellBuilder::finish).collect();
         let rows = RecordBatch::try_new(self.schema.clone(), columns)?;
         let lines = Int64Array::from(std::mem::take(&mut self.lines));

@@ -1,8 +1,9 @@
 //! JSON: an object a line, or one array of objects; columns by their paths.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
-use karat_core::{DataType, nearest};
+use karat_core::{DataType, Zone, nearest};
 use serde_json::Value as Json;
 
 use super::batch::BatchBuilder;
@@ -11,7 +12,7 @@ use super::json_values::{Values, ValuesError};
 use super::open::{OpenFile, unreadable};
 use super::records::MAX_RECORD;
 use super::text::as_utf8;
-use super::{FileNote, FileRead, Place, Sink, WantedColumn};
+use super::{FileNote, FileRead, Place, ReadBatch, Sink, WantedColumn};
 use crate::{Progress, QueryError, Result};
 
 /// Whether the rows of a delivery have the paths that its columns name: one that none has is a slip of the pen.
@@ -79,28 +80,17 @@ fn explain(label: &str, error: ValuesError) -> QueryError {
     }
 }
 
-/// The values of objects on their way into a batch.
+/// The values of a file's objects on their way into a batch.
 struct Batch<'a> {
     label: &'a str,
-    columns: &'a [WantedColumn],
-    paths: Vec<Vec<&'a str>>,
-    written: Vec<Written>,
+    cells: Cells,
     rows: BatchBuilder,
 }
 
 impl<'a> Batch<'a> {
-    fn new(read: &'a FileRead, place: &Place<'a>) -> Batch<'a> {
-        let written = |column: &WantedColumn| Written {
-            times: column.format.clone().filter(|_| column.data_type.is_time()),
-            ..Written::plainly(read.zone.clone())
-        };
-        Batch {
-            label: &place.file.label,
-            columns: &read.columns,
-            paths: read.columns.iter().map(|column| column.file_name.split('.').collect()).collect(),
-            written: read.columns.iter().map(written).collect(),
-            rows: BatchBuilder::new(read, place),
-        }
+    fn new(read: &FileRead, place: &Place<'a>) -> Batch<'a> {
+        let cells = Cells::new(&read.columns, &read.zone);
+        Batch { label: &place.file.label, cells, rows: BatchBuilder::new(read, place) }
     }
 
     fn take(&mut self, text: &[u8], line: u64, number: i64, seen: &mut PathsSeen) {
@@ -116,47 +106,110 @@ impl<'a> Batch<'a> {
                 return;
             }
         };
-        if !row.is_object() {
-            self.reject(&row, line, None, None, "not a JSON object".to_owned());
-            return;
-        }
-        if seen.first.is_none() {
+        if row.is_object() && seen.first.is_none() {
             let mut there = Vec::new();
             paths_of(&row, "", &mut there);
             seen.first = Some((self.label.to_owned(), there));
         }
-        let mut good = true;
-        for index in 0..self.columns.len() {
-            let column = &self.columns[index];
-            let found = find(&row, &column.file_name, &self.paths[index]);
-            seen.columns[index].1 |= found.is_some();
-            let cell = found.unwrap_or(&Json::Null);
-            if !append(&mut self.rows.builders[index], cell, column.data_type, &self.written[index]) && good {
-                good = false;
-                let reason = match cell {
-                    Json::String(text) => self.written[index].not_a(column.data_type, text.as_bytes()),
-                    _ => self.written[index].not_a(column.data_type, b""),
-                };
-                let value = shown(cell).into_owned();
-                self.reject(&row, line, Some(column.name.clone()), Some(value), reason.into_owned());
-            }
-        }
-        self.rows.end_row(line, number, good);
+        self.cells.take(&mut self.rows, &row, line, number, &mut |index| seen.columns[index].1 = true);
+    }
+}
+
+/// Objects that stand in no file, as rows of a source.
+pub(crate) struct ObjectRows {
+    cells: Cells,
+    rows: BatchBuilder,
+    /// What fields can be called: the names of columns, and the first segments of their paths.
+    fields: HashSet<String>,
+}
+
+impl ObjectRows {
+    pub(crate) fn new(columns: &[WantedColumn], zone: &Zone) -> ObjectRows {
+        let first = |column: &WantedColumn| column.file_name.split('.').next().unwrap_or_default().to_owned();
+        let fields = columns.iter().flat_map(|column| [column.file_name.clone(), first(column)]).collect();
+        ObjectRows { cells: Cells::new(columns, zone), rows: BatchBuilder::of(columns), fields }
     }
 
-    fn reject(&mut self, row: &Json, line: u64, column: Option<String>, value: Option<String>, reason: String) {
-        self.rows.reject(line, column, value, reason, row.to_string());
+    /// `line` is told where the row is bad; `number` is the row's in its delivery. Fields that no column reads are a
+    /// mistake here: nobody looks at what was sent again.
+    pub(crate) fn take(&mut self, row: &Json, line: u64, number: i64) {
+        self.rows.begin_row();
+        let unknown = row.as_object().and_then(|row| row.keys().find(|name| !self.fields.contains(*name)));
+        if let Some(name) = unknown {
+            let hint = match nearest(name, self.fields.iter().map(String::as_str)) {
+                Some(like) => format!("did you mean `{like}`?"),
+                None => format!("there are {}", self.cells.names().collect::<Vec<_>>().join(", ")),
+            };
+            let value = shown(&row[name]).into_owned();
+            let reason = format!("no column is read from it; {hint}");
+            self.rows.reject(line, Some(name.clone()), Some(value), reason, row.to_string());
+            return;
+        }
+        self.cells.take(&mut self.rows, row, line, number, &mut |_| ());
+    }
+
+    pub(crate) fn finish(mut self) -> Result<ReadBatch> {
+        self.rows.flush()
+    }
+}
+
+/// How objects become the cells of a row.
+struct Cells {
+    columns: Vec<WantedColumn>,
+    paths: Vec<Vec<String>>,
+    written: Vec<Written>,
+}
+
+impl Cells {
+    fn new(columns: &[WantedColumn], zone: &Zone) -> Cells {
+        let written = |column: &WantedColumn| Written {
+            times: column.format.clone().filter(|_| column.data_type.is_time()),
+            ..Written::plainly(zone.clone())
+        };
+        let path = |column: &WantedColumn| column.file_name.split('.').map(str::to_owned).collect();
+        Cells {
+            paths: columns.iter().map(path).collect(),
+            written: columns.iter().map(written).collect(),
+            columns: columns.to_vec(),
+        }
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|column| column.file_name.as_str())
+    }
+
+    /// Calls `found` with every column that the row has.
+    fn take(&self, rows: &mut BatchBuilder, row: &Json, line: u64, number: i64, found: &mut dyn FnMut(usize)) {
+        if !row.is_object() {
+            rows.reject(line, None, None, "not a JSON object".to_owned(), row.to_string());
+            return;
+        }
+        let mut good = true;
+        for (index, column) in self.columns.iter().enumerate() {
+            let cell = find(row, &column.file_name, &self.paths[index]);
+            if cell.is_some() {
+                found(index);
+            }
+            let (cell, written) = (cell.unwrap_or(&Json::Null), &self.written[index]);
+            if !append(&mut rows.builders[index], cell, column.data_type, written) && good {
+                good = false;
+                let text = if let Json::String(text) = cell { text.as_bytes() } else { b"" };
+                let reason = written.not_a(column.data_type, text).into_owned();
+                rows.reject(line, Some(column.name.clone()), Some(shown(cell).into_owned()), reason, row.to_string());
+            }
+        }
+        rows.end_row(line, number, good);
     }
 }
 
 /// A key may hold points itself: the whole name goes before the path.
-fn find<'j>(row: &'j Json, name: &str, path: &[&str]) -> Option<&'j Json> {
+fn find<'j>(row: &'j Json, name: &str, path: &[String]) -> Option<&'j Json> {
     if let Some(whole) = row.get(name) {
         return Some(whole);
     }
     path.iter().try_fold(row, |json, segment| match json {
         Json::Array(items) => items.get(segment.parse::<usize>().ok()?),
-        _ => json.get(segment),
+        _ => json.get(segment.as_str()),
     })
 }
 

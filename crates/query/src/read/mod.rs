@@ -30,6 +30,7 @@ use crate::{Progress, Result};
 
 pub(crate) use conform::conform;
 pub(crate) use files::{FoundFile, find};
+pub(crate) use json::ObjectRows;
 pub(crate) use numbers::Numbers;
 pub(crate) use parquet::{columns_of, failures, printed, raw_row};
 pub(crate) use postgres::dialect as postgres_dialect;
@@ -58,8 +59,12 @@ pub(crate) struct FileRead {
 
 impl FileRead {
     pub(crate) fn schema(&self) -> Schema {
-        Schema::new(self.columns.iter().map(|c| karat_core::Column::new(&c.name, c.data_type)).collect())
+        schema_of(&self.columns)
     }
+}
+
+fn schema_of(columns: &[WantedColumn]) -> Schema {
+    Schema::new(columns.iter().map(|column| karat_core::Column::new(&column.name, column.data_type)).collect())
 }
 
 /// Rows as they stand in their file, in the types declared.

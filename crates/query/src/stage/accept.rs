@@ -21,8 +21,6 @@ use crate::spool::{Spool, SpoolWriter};
 pub(crate) const ACCEPTED_FILE: &str = "_file_number";
 pub(crate) const ACCEPTED_LINE: &str = "_line";
 
-/// After the declared columns: `_event_time`, `_known_time` (at their word; null for facts), `_removed` (the row says
-/// so), the place, `_row`, `_nulled`.
 pub(super) struct AcceptWriter {
     schema: SchemaRef,
     spool: SpoolWriter,
@@ -30,43 +28,13 @@ pub(super) struct AcceptWriter {
 
 impl AcceptWriter {
     pub(super) fn new(parts: &Parts, layout: &Layout, temp_dir: &Path, budget: usize) -> AcceptWriter {
-        let mut fields = parts.shape.schema.arrow_fields();
-        fields.push(Field::new(hidden::EVENT_TIME, ArrowType::Int64, true));
-        fields.push(Field::new(hidden::KNOWN_TIME, ArrowType::Int64, true));
-        fields.push(Field::new(hidden::REMOVED, ArrowType::Boolean, false));
-        fields.push(Field::new(ACCEPTED_FILE, ArrowType::UInt32, false));
-        fields.push(Field::new(ACCEPTED_LINE, ArrowType::Int64, false));
-        fields.push(Field::new(hidden::ROW, ArrowType::Int64, false));
-        fields.push(layout.schema.field(layout.nulled).clone());
-        let schema = Arc::new(ArrowSchema::new(fields));
+        let schema = accepted_schema(parts, layout);
         AcceptWriter { spool: SpoolWriter::new(schema.clone(), temp_dir, budget), schema }
     }
 
     /// Takes the rows that can enter a history; gives back the others by their place, each with the check it fails.
     pub(super) fn push(&mut self, parts: &Parts, layout: &Layout, batch: &RecordBatch) -> Result<Vec<Incomplete>> {
-        let places: Vec<usize> = (0..parts.prepared.columns().len()).collect();
-        let removed = match &parts.deleted {
-            Some(condition) => holds(condition, &batch.project(&places)?)?,
-            None => BooleanArray::from(vec![false; batch.num_rows()]),
-        };
-        let event_time = event_times(parts, batch);
-        let known_time = known_times(parts, batch, &event_time);
-        let incomplete = if parts.source.keep {
-            incomplete(parts, layout, batch, &removed, &event_time, &known_time)
-        } else {
-            Vec::new()
-        };
-        let mut columns: Vec<ArrayRef> = parts.kept.iter().map(|place| batch.column(*place).clone()).collect();
-        columns.push(Arc::new(event_time));
-        columns.push(Arc::new(known_time));
-        columns.push(Arc::new(removed));
-        columns.extend([layout.file, layout.line, layout.row, layout.nulled].map(|place| batch.column(place).clone()));
-        let mut accepted = RecordBatch::try_new(self.schema.clone(), columns)?;
-        if !incomplete.is_empty() {
-            let mut keep = vec![true; batch.num_rows()];
-            incomplete.iter().for_each(|(row, ..)| keep[*row] = false);
-            accepted = filter_record_batch(&accepted, &BooleanArray::from(keep))?;
-        }
+        let (accepted, incomplete) = accept(&self.schema, parts, layout, batch)?;
         self.spool.push(accepted)?;
         Ok(incomplete)
     }
@@ -74,6 +42,53 @@ impl AcceptWriter {
     pub(super) fn finish(self) -> Result<Spool> {
         self.spool.finish()
     }
+}
+
+/// After the declared columns: `_event_time`, `_known_time` (at their word; null for facts), `_removed` (the row says
+/// so), the place, `_row`, `_nulled`.
+pub(super) fn accepted_schema(parts: &Parts, layout: &Layout) -> SchemaRef {
+    let mut fields = parts.shape.schema.arrow_fields();
+    fields.push(Field::new(hidden::EVENT_TIME, ArrowType::Int64, true));
+    fields.push(Field::new(hidden::KNOWN_TIME, ArrowType::Int64, true));
+    fields.push(Field::new(hidden::REMOVED, ArrowType::Boolean, false));
+    fields.push(Field::new(ACCEPTED_FILE, ArrowType::UInt32, false));
+    fields.push(Field::new(ACCEPTED_LINE, ArrowType::Int64, false));
+    fields.push(Field::new(hidden::ROW, ArrowType::Int64, false));
+    fields.push(layout.schema.field(layout.nulled).clone());
+    Arc::new(ArrowSchema::new(fields))
+}
+
+/// The rows that can enter a history, and the others by their place, each with the check it fails.
+pub(super) fn accept(
+    schema: &SchemaRef,
+    parts: &Parts,
+    layout: &Layout,
+    batch: &RecordBatch,
+) -> Result<(RecordBatch, Vec<Incomplete>)> {
+    let places: Vec<usize> = (0..parts.prepared.columns().len()).collect();
+    let removed = match &parts.deleted {
+        Some(condition) => holds(condition, &batch.project(&places)?)?,
+        None => BooleanArray::from(vec![false; batch.num_rows()]),
+    };
+    let event_time = event_times(parts, batch);
+    let known_time = known_times(parts, batch, &event_time);
+    let incomplete = if parts.source.keep {
+        incomplete(parts, layout, batch, &removed, &event_time, &known_time)
+    } else {
+        Vec::new()
+    };
+    let mut columns: Vec<ArrayRef> = parts.kept.iter().map(|place| batch.column(*place).clone()).collect();
+    columns.push(Arc::new(event_time));
+    columns.push(Arc::new(known_time));
+    columns.push(Arc::new(removed));
+    columns.extend([layout.file, layout.line, layout.row, layout.nulled].map(|place| batch.column(place).clone()));
+    let mut accepted = RecordBatch::try_new(schema.clone(), columns)?;
+    if !incomplete.is_empty() {
+        let mut keep = vec![true; batch.num_rows()];
+        incomplete.iter().for_each(|(row, ..)| keep[*row] = false);
+        accepted = filter_record_batch(&accepted, &BooleanArray::from(keep))?;
+    }
+    Ok((accepted, incomplete))
 }
 
 /// The places of the declared columns and `_row` in an accepted batch.

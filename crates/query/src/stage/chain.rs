@@ -355,7 +355,12 @@ fn report(rule: &CompiledRule, state: RuleState, rows: u64, occasion: &Occasion,
 }
 
 /// Empties the failing cells and notes in the hidden column what they held.
-fn set_null(rule: &CompiledRule, batch: RecordBatch, failing: &[usize], nulled: usize) -> Result<RecordBatch> {
+pub(super) fn set_null(
+    rule: &CompiledRule,
+    batch: RecordBatch,
+    failing: &[usize],
+    nulled: usize,
+) -> Result<RecordBatch> {
     let [(name, place)] = rule.shown.as_slice() else { unreachable!("set_null is on one column") };
     let array = batch.column(*place);
     let mut taken = vec![false; batch.num_rows()];

@@ -5,6 +5,7 @@ mod aside;
 mod chain;
 mod keys;
 mod prepare;
+mod pushed;
 mod quarantine;
 mod relation;
 mod report;
@@ -30,6 +31,8 @@ use crate::{Progress, QueryError, Result, sql};
 use chain::Chain;
 
 pub(crate) use accept::{ACCEPTED_FILE, ACCEPTED_LINE, visible_columns};
+pub(crate) use pushed::PushContract;
+pub use pushed::RowFault;
 pub use quarantine::Quarantine;
 pub use report::{ContractReport, Example, RuleReport};
 pub(crate) use rules::CompiledRule;

@@ -29,8 +29,7 @@ struct Listed {
 pub async fn run(context: &Context, workspace: &Workspace) -> Result<ExitCode> {
     let mut listed = Vec::new();
     for source in workspace.project.sources().values() {
-        let newest = workspace.history.commits(&source.name).await?.pop();
-        let snapshot = workspace.history.snapshot(&source.name, None).await?;
+        let snapshot = workspace.history.snapshot(&source.name, None).await?.filter(|snapshot| snapshot.commit > 0);
         listed.push(Listed {
             name: source.name.to_string(),
             description: source.description.clone(),
@@ -41,6 +40,7 @@ pub async fn run(context: &Context, workspace: &Workspace) -> Result<ExitCode> {
                     None => "PostgreSQL query".to_owned(),
                 },
                 Origin::Command(command) => command.run.join(" "),
+                Origin::Pushed => "pushes".to_owned(),
                 Origin::Sql(_) => {
                     let read: Vec<String> =
                         workspace.project.upstream(source).iter().map(ToString::to_string).collect();
@@ -51,9 +51,9 @@ pub async fn run(context: &Context, workspace: &Workspace) -> Result<ExitCode> {
             event_time: source.event_time.clone(),
             delivery: source.delivery(),
             keep: source.keep,
-            commit: newest.as_ref().map(|commit| commit.number),
-            records: snapshot.map_or(0, |snapshot| snapshot.rows()),
-            ingested: newest.map(|commit| commit.at),
+            commit: snapshot.as_ref().map(|snapshot| snapshot.commit),
+            records: snapshot.as_ref().map_or(0, |snapshot| snapshot.rows()),
+            ingested: snapshot.map(|snapshot| snapshot.at),
         });
     }
     context.output.print(&listed, |listed| human(listed))?;
