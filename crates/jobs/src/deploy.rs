@@ -15,6 +15,7 @@ use karat_project::spec::{FeatureService, ModelFeatures};
 use karat_serving::{Deployment, FeatureRef, PredictionEncoder, ReadView, Served, ServedView, ServingModel};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::push::Pushes;
 use crate::{Catalog, Workspace, materialize};
 
 /// How often releases and aliases are looked at: an approval answers within two seconds.
@@ -25,6 +26,8 @@ const RETRY: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
 /// A deployment and what it takes to keep it up to date.
 pub struct Deployed {
     pub deployment: Arc<Deployment>,
+    /// Where rows can be pushed to.
+    pub pushes: Arc<Pushes>,
     log: Arc<Log>,
     generation: u64,
     /// What could not be taken up, as it was told: by endpoint, and of all under no name.
@@ -64,8 +67,13 @@ pub async fn run(workspace: &Workspace, log: Log) -> Result<Deployed> {
     // Read before anything is loaded: a change meanwhile is seen at the next look.
     let generation = workspace.registry.generation().await?;
     let deployment = Deployment::new(workspace.online()?, workspace.clock.clone());
-    let mut deployed =
-        Deployed { deployment: Arc::new(deployment), log: Arc::new(log), generation, told: BTreeMap::new() };
+    let mut deployed = Deployed {
+        deployment: Arc::new(deployment),
+        pushes: Arc::default(),
+        log: Arc::new(log),
+        generation,
+        told: BTreeMap::new(),
+    };
     deployed.load(workspace, State::Newest).await?;
     materialize::unused(workspace).await?;
     Ok(deployed)
@@ -141,18 +149,29 @@ impl Deployed {
         let catalog = Catalog::compile(&project)?;
         let mut served =
             Served { project: project.config().name.to_string(), release: release.number, ..Served::default() };
-        for (name, planned) in catalog.views {
+        for (name, planned) in &catalog.views {
             let view = ServedView {
                 name: name.clone(),
                 key: planned.key(),
-                read: ReadView::new(planned.view, planned.digest),
+                read: ReadView::new(planned.view.clone(), planned.digest.clone()),
             };
-            served.views.insert(name, Arc::new(view));
+            served.views.insert(name.clone(), Arc::new(view));
         }
         for (name, service) in project.services() {
             served.services.insert(name.clone(), listed(service, &served));
         }
-        self.take_up(workspace, &project, &release, served, state).await
+        self.take_up(workspace, &project, &release, served, state).await?;
+        self.follow_pushes(workspace, &catalog).await
+    }
+}
+
+impl Deployed {
+    /// What is pushed from now on goes into the state of all that is served.
+    async fn follow_pushes(&self, workspace: &Workspace, catalog: &Catalog) -> Result<()> {
+        let served = self.deployment.served();
+        let models = served.endpoints.iter().filter_map(|(name, endpoint)| Some((name, endpoint.model().ok()?)));
+        let pinned: Vec<_> = models.map(|(name, model)| (name.clone(), model.pinned.clone())).collect();
+        self.pushes.take_up(workspace, catalog, &pinned).await
     }
 }
 

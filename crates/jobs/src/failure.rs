@@ -42,6 +42,7 @@ fn kind_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<ErrorKind>
         karat_model::ModelError,
         karat_serving::ServingError,
         karat_features::FeatureError,
+        crate::push::PushError,
     );
     if let Some(error) = cause.downcast_ref::<OnlineError>() {
         return Some(error.kind);

@@ -8,9 +8,10 @@ use anyhow::{Context, Result, bail};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use karat_core::Name;
+use karat_project::spec::Origin;
 use karat_query::{
-    ContractReport, DeliveryCounts, FileNote, Identity, Occasion, Redefined, Staged, Table, Tables, Taking, deliver,
-    stage,
+    ContractReport, DeliveryCounts, FileNote, Identity, Occasion, Pushing, Redefined, Staged, Table, Tables, Taking,
+    deliver, stage,
 };
 use karat_registry::Release;
 use serde::Serialize;
@@ -56,6 +57,9 @@ pub async fn check(workspace: &Workspace, names: &[String]) -> Result<Vec<Checke
     let catalog = workspace.catalog()?;
     let mut checked = Vec::new();
     for planned in chosen(&catalog, names)? {
+        if planned.plan.source().origin() == Origin::Pushed {
+            continue;
+        }
         let begun = Stopwatch::now();
         upstream(workspace, &catalog, planned).await?;
         let staged = staged(workspace, &catalog, planned).await?;
@@ -80,7 +84,7 @@ pub(crate) fn upstream<'a>(
             let above = &catalog.sources[name];
             if !above.plan.source().keep || workspace.history.snapshot(name, None).await?.is_none() {
                 upstream(workspace, catalog, above).await?;
-                if above.plan.source().keep {
+                if above.plan.source().keep && !begin_pushed(workspace, above).await? {
                     ingest_one(workspace, catalog, above, Redefined::Settled).await?;
                 }
             }
@@ -113,7 +117,14 @@ pub async fn run(workspace: &Workspace, names: &[String], histories: Histories) 
     let catalog = workspace.catalog()?;
     let mut ingested = Vec::new();
     for planned in chosen(&catalog, names)? {
-        if planned.plan.source().keep {
+        if begin_pushed(workspace, planned).await? {
+            let name = &planned.plan.source().name;
+            if !names.is_empty() {
+                bail!(Usage(format!(
+                    "source {name} has no files: its rows are pushed, to a server or by `karat features push {name} FILE`"
+                )));
+            }
+        } else if planned.plan.source().keep {
             ingested.push(ingest_one(workspace, &catalog, planned, redefined).await?);
         } else if !names.is_empty() {
             let name = &planned.plan.source().name;
@@ -131,6 +142,9 @@ pub async fn ensure(workspace: &Workspace) -> Result<Release> {
     let release = crate::apply::record(workspace).await?;
     let catalog = workspace.catalog()?;
     for planned in catalog.sources.values().filter(|planned| planned.plan.source().keep) {
+        if begin_pushed(workspace, planned).await? {
+            continue;
+        }
         if crate::freshness::is_current(workspace, &catalog, planned).await? {
             continue;
         }
@@ -150,6 +164,18 @@ pub async fn ensure(workspace: &Workspace) -> Result<Release> {
         }
     }
     Ok(release)
+}
+
+/// Whether a source has nothing but what is pushed to it: then nothing is ingested, and its history begins without rows.
+async fn begin_pushed(workspace: &Workspace, planned: &PlannedSource) -> Result<bool> {
+    let source = planned.plan.source();
+    if source.origin() != Origin::Pushed {
+        return Ok(false);
+    }
+    if let (Some(push), None) = (source.push, workspace.history.snapshot(&source.name, None).await?) {
+        Pushing::open(&planned.plan, &planned.rows, &workspace.history, push.survives).await?;
+    }
+    Ok(true)
 }
 
 fn chosen<'a>(catalog: &'a Catalog, names: &[String]) -> Result<Vec<&'a PlannedSource>> {
@@ -181,7 +207,8 @@ async fn earlier(workspace: &Workspace, name: &Name) -> Result<Vec<u64>> {
     let rows = |counts: serde_json::Value| {
         serde_json::from_value(counts).map(|counts: DeliveryCounts| counts.read - counts.quarantined)
     };
-    Ok(commits.into_iter().map(|commit| rows(commit.counts)).collect::<Result<Vec<u64>, _>>()?)
+    let delivered = commits.into_iter().filter(|commit| commit.pushed_from.is_none());
+    Ok(delivered.map(|commit| rows(commit.counts)).collect::<Result<Vec<u64>, _>>()?)
 }
 
 /// The current rows of the sources that this one reads.

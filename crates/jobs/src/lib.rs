@@ -22,6 +22,7 @@ mod observer;
 pub mod pages;
 mod pinned;
 pub mod profile;
+pub mod push;
 pub mod query;
 mod reading;
 pub mod replay;

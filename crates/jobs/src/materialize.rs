@@ -1,15 +1,20 @@
 //! Views' online state, built from history.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::time::Instant as Stopwatch;
 
 use anyhow::{Context, Result, bail};
 use futures::StreamExt;
-use karat_core::{Digest, Name, OnlineError};
-use karat_features::{CompiledView, StateBuilder};
+use karat_core::{Digest, Name};
+use karat_features::{CompiledView, StateBuilder, States};
+use karat_history::Snapshot;
 use karat_registry::ModelVersion;
 use karat_serving::{Pinned, StateNote};
 use serde::Serialize;
+use tokio::runtime::Handle;
 
+use crate::push::{Follower, LiveView, Tools, caught_up};
 use crate::statistics::{self, Subject};
 use crate::{Catalog, NotFound, Unit, Workspace, artifact, reading};
 
@@ -153,19 +158,34 @@ async fn one(
 ) -> Result<Materialized> {
     let begun = Stopwatch::now();
     let online = workspace.online()?;
-    let snapshot = reading::snapshot(workspace, &view.definition().source, None).await?;
+    let mut snapshot = reading::snapshot(workspace, &view.definition().source, None).await?;
     if let Some(note) = online.note(digest)? {
         let note = StateNote::parse(&note)?;
-        if note.commit == snapshot.commit && note.horizon == horizon {
-            return Ok(Materialized {
-                view: name.clone(),
-                definition: digest.clone(),
-                keys: note.keys,
-                records: note.records,
-                commit: note.commit,
-                built: false,
-                seconds: begun.elapsed().as_secs_f64(),
-            });
+        let current = |note: StateNote, built: bool| Materialized {
+            view: name.clone(),
+            definition: digest.clone(),
+            keys: note.keys,
+            records: note.records,
+            commit: note.commit,
+            built,
+            seconds: begun.elapsed().as_secs_f64(),
+        };
+        if note.horizon == horizon && note.commit > snapshot.commit {
+            // It follows what is pushed, and the snapshot is of a moment before.
+            snapshot = reading::snapshot(workspace, &view.definition().source, None).await?;
+        }
+        if note.horizon == horizon && note.commit == snapshot.commit {
+            return Ok(current(note, false));
+        }
+        if note.horizon == horizon && follows(&note, &snapshot) {
+            let live = LiveView { name: name.clone(), digest: digest.clone(), view: view.clone() };
+            let tools = Tools::of(workspace, &snapshot.source)?;
+            let (source, commit) = (&snapshot.source, snapshot.commit);
+            let follower = Follower { tools: &tools, source, commit, records: &[] };
+            tokio::task::block_in_place(|| follower.bring_up(&live))?;
+            if let Some(note) = online.note(digest)? {
+                return Ok(current(StateNote::parse(&note)?, true));
+            }
         }
     }
     let stage = workspace.observer.begin(&format!("materializing {name}"), snapshot.rows(), Unit::Rows);
@@ -179,20 +199,74 @@ async fn one(
         builder.push(&batch)?;
     }
     drop(stage);
-    let keys = tokio::task::block_in_place(|| {
+    let note = tokio::task::block_in_place(|| {
         let states = builder.finish();
-        let keys = states.len() as u64;
-        let note = StateNote { commit: snapshot.commit, at: workspace.clock.now(), horizon, keys, records };
-        online.replace(digest, &note.to_bytes(), &mut states.iter())?;
-        Ok::<_, OnlineError>(keys)
+        let note = StateNote {
+            commit: snapshot.commit,
+            at: workspace.clock.now(),
+            horizon,
+            keys: states.len() as u64,
+            records,
+            newest: states.newest_event(),
+        };
+        fill(workspace, view, digest, &snapshot, &states, note)
     })?;
     Ok(Materialized {
         view: name.clone(),
         definition: digest.clone(),
-        keys,
-        records,
-        commit: snapshot.commit,
+        keys: note.keys,
+        records: note.records,
+        commit: note.commit,
         built: true,
         seconds: begun.elapsed().as_secs_f64(),
     })
+}
+
+/// Whether a state needs no more than the little that was pushed since it was made.
+fn follows(note: &StateNote, snapshot: &Snapshot) -> bool {
+    let since = snapshot.since(note.commit);
+    let little = since.rows() <= snapshot.rows() / LITTLE;
+    note.commit >= snapshot.first && note.commit < snapshot.commit && since.is_pushed() && little
+}
+
+/// The share of a history that is little.
+const LITTLE: u64 = 8;
+
+/// Writes states of a snapshot, and over them those of what was pushed since: nobody else writes meanwhile, so what is
+/// pushed from then on follows.
+fn fill(
+    workspace: &Workspace,
+    view: &CompiledView,
+    digest: &Digest,
+    snapshot: &Snapshot,
+    states: &States<'_>,
+    note: StateNote,
+) -> Result<StateNote> {
+    let online = workspace.online()?;
+    let known = RefCell::new(note);
+    let later = || {
+        let mut note = known.borrow_mut();
+        let mut found = BTreeMap::new();
+        loop {
+            let mut further = note.clone();
+            let looking = caught_up(&workspace.history, view, note.horizon, snapshot, &mut further);
+            match Handle::current().block_on(looking) {
+                Ok(states) if further.commit > note.commit => {
+                    found.extend(states);
+                    *note = further;
+                }
+                Ok(_) => break,
+                // What was made until then is whole; whoever takes pushes goes on from there.
+                Err(error) => {
+                    tracing::warn!(%digest, error = format!("{error:#}"), "what was pushed meanwhile is not in yet");
+                    break;
+                }
+            }
+        }
+        found
+    };
+    let mut entries = states.iter().chain(std::iter::once_with(later).flatten());
+    online.replace_with(digest, &mut entries, &mut || known.borrow().to_bytes())?;
+    drop(entries);
+    Ok(known.into_inner())
 }

@@ -368,6 +368,13 @@ pub enum FeaturesCommand {
         #[arg(long, default_value_t = 20)]
         limit: usize,
     },
+    /// Take rows into a source that says `push: true`, and into online state, while no server does
+    Push {
+        /// The source's name
+        source: String,
+        /// JSON lines, an object for each row; `-` reads them from the standard input
+        file: PathBuf,
+    },
     /// Fill the online store from history
     Materialize {
         /// Views by name [default: all]

@@ -1,6 +1,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use karat_core::ErrorKind;
+use karat_jobs::push::PushError;
 use karat_serving::ServingError;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -25,17 +26,42 @@ pub struct Problem {
     /// The field of the request at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
+    /// The rows of the request at fault.
+    #[serde(skip_serializing_if = "<[WrongRow]>::is_empty")]
+    pub rows: Box<[WrongRow]>,
     /// Seconds, for the header `retry-after`.
     #[serde(skip)]
     retry_after: Option<u64>,
     /// What the detail hides.
     #[serde(skip)]
-    hidden: Option<String>,
+    hidden: Option<Box<str>>,
+}
+
+/// A row that was not taken, and why.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WrongRow {
+    /// Its number in the request; 1 is the first.
+    pub row: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// The check it fails: one of the contract, or `read`, `prepare`, `key`, `event_time`, `known_time`.
+    pub check: String,
+    pub reason: String,
 }
 
 impl Problem {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Problem {
-        Problem { status: status.as_u16(), code, detail: detail.into(), field: None, retry_after: None, hidden: None }
+        Problem {
+            status: status.as_u16(),
+            code,
+            detail: detail.into(),
+            field: None,
+            rows: Box::default(),
+            retry_after: None,
+            hidden: None,
+        }
     }
 
     pub fn malformed(detail: impl Into<String>) -> Problem {
@@ -46,7 +72,7 @@ impl Problem {
     pub fn internal(hidden: impl Into<String>) -> Problem {
         let detail = "something went wrong here; the server's log says what";
         let problem = Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail);
-        Problem { hidden: Some(hidden.into()), ..problem }
+        Problem { hidden: Some(hidden.into().into_boxed_str()), ..problem }
     }
 }
 
@@ -62,14 +88,14 @@ impl From<ServingError> for Problem {
             ServingError::Log(failed) if failed.kind() != ErrorKind::Invalid => {
                 let words = "decisions cannot be recorded right now; nothing was decided: try again";
                 let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", words);
-                return Problem { retry_after: Some(RETRY_SECONDS), hidden: Some(detail), ..problem };
+                return Problem { retry_after: Some(RETRY_SECONDS), hidden: Some(detail.into()), ..problem };
             }
             ServingError::Online(failed)
                 if matches!(failed.kind, ErrorKind::Unavailable | ErrorKind::Refused | ErrorKind::Conflict) =>
             {
                 let words = "features cannot be read right now; nothing was decided: try again";
                 let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", words);
-                return Problem { retry_after: Some(RETRY_SECONDS), hidden: Some(detail), ..problem };
+                return Problem { retry_after: Some(RETRY_SECONDS), hidden: Some(detail.into()), ..problem };
             }
             ServingError::NotLoaded { endpoint, .. } => {
                 let words = format!("endpoint {endpoint} has no version to answer with: the server's log says why");
@@ -104,6 +130,38 @@ impl From<CatalogueError> for Problem {
     }
 }
 
+impl From<PushError> for Problem {
+    fn from(error: PushError) -> Problem {
+        let detail = error.to_string();
+        let unavailable = |detail: String, seconds: u64| {
+            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail);
+            Problem { retry_after: Some(seconds), ..problem }
+        };
+        match error {
+            PushError::NoSource { .. } => Problem::new(StatusCode::NOT_FOUND, "not_found", detail),
+            PushError::NotPushed(_) => Problem::new(StatusCode::FORBIDDEN, "refused", detail),
+            PushError::Rows(faults) => {
+                let rows = faults.into_iter().map(WrongRow::from).collect();
+                Problem { rows, ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail) }
+            }
+            PushError::Busy(_) => {
+                let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "busy", detail);
+                Problem { retry_after: Some(1), ..problem }
+            }
+            PushError::Late => unavailable(detail, 1),
+            // Where it lies and what failed is the operator's to know; the source's thread has told it.
+            PushError::Failed { kind: ErrorKind::Unavailable | ErrorKind::Conflict | ErrorKind::Refused, .. } => {
+                let words = "rows cannot be taken for sure right now: send them again, those that are there count once";
+                unavailable(words.to_owned(), RETRY_SECONDS)
+            }
+            PushError::Failed { kind: ErrorKind::Invalid, .. } => {
+                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail)
+            }
+            PushError::Failed { .. } => Problem::internal(detail),
+        }
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -114,7 +172,7 @@ impl IntoResponse for Problem {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if let Some(hidden) = self.hidden {
-            response.extensions_mut().insert(Failed(hidden));
+            response.extensions_mut().insert(Failed(hidden.into()));
         }
         response
     }

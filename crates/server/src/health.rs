@@ -20,7 +20,8 @@ pub async fn live() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// Every endpoint has a model version to answer with, decisions can be recorded, and the server was not told to stop.
+/// Every endpoint has a model version to answer with, decisions can be recorded, rows can be pushed, and the server was not
+/// told to stop.
 #[utoipa::path(
     get, path = "/health/ready", tag = "health",
     responses((status = OK, body = Health), (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json"))
@@ -38,7 +39,8 @@ pub async fn ready(State(state): State<AppState>) -> Result<Json<Health>, Proble
         problems.dedup();
         problems
     });
-    match checked.await {
+    let not_pushed = state.pushes.problems().await;
+    match checked.await.map(|problems| [problems, not_pushed].concat()) {
         Ok(problems) if problems.is_empty() => Ok(Json(Health { status: "ok" })),
         Ok(problems) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", problems.join("; "))),
         Err(failed) => Err(Problem::internal(failed.to_string())),

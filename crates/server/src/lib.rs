@@ -16,6 +16,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use karat_jobs::push::Pushes;
 use karat_project::spec::Server;
 use karat_serving::Deployment;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -34,6 +35,7 @@ pub struct AppState(Arc<Shared>);
 pub struct Shared {
     pub deployment: Arc<Deployment>,
     pub catalogue: Arc<dyn Catalogue>,
+    pub pushes: Arc<Pushes>,
     pub metrics: PrometheusHandle,
     pub body: BodyLimits,
     draining: AtomicBool,
@@ -51,11 +53,12 @@ impl AppState {
     pub fn new(
         deployment: Arc<Deployment>,
         catalogue: Arc<dyn Catalogue>,
+        pushes: Arc<Pushes>,
         metrics: PrometheusHandle,
         server: &Server,
     ) -> AppState {
         let (body, draining) = (BodyLimits::from(server), AtomicBool::new(false));
-        AppState(Arc::new(Shared { deployment, catalogue, metrics, body, draining }))
+        AppState(Arc::new(Shared { deployment, catalogue, pushes, metrics, body, draining }))
     }
 
     /// From now on no answer promises another on its connection, and `/health/ready` says no.

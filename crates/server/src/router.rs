@@ -19,7 +19,7 @@ use crate::{AppState, feast, health, native, observe};
     ),
     tags(
         (name = "endpoints", description = "Online decisions"),
-        (name = "features", description = "The catalogue of features, their lineage, and the features of one key"),
+        (name = "features", description = "The catalogue of features and their lineage, the features of one key, and rows pushed to them"),
         (name = "feast", description = "What Feast's feature server answers, for its clients"),
         (name = "health", description = "What runs here, and how it is doing")
     )
@@ -36,6 +36,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(native::catalogue::lineage))
         .routes(routes!(native::catalogue::picture))
         .routes(routes!(feast::online::get_online_features))
+        .routes(routes!(native::push::push))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(health::version))

@@ -18,6 +18,9 @@ pub struct StateNote {
     pub keys: u64,
     /// Records of history it was built from.
     pub records: u64,
+    /// The newest event among them, from which the horizon is counted; `None` of records of facts, and of older Karats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<Instant>,
 }
 
 impl StateNote {

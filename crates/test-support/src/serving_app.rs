@@ -93,7 +93,8 @@ impl App {
         builder.push(history).unwrap();
         let states = builder.finish();
         let keys = states.len() as u64;
-        let note = StateNote { commit: 1, at: at(NOW), horizon: None, keys, records: history.num_rows() as u64 };
+        let note =
+            StateNote { commit: 1, at: at(NOW), horizon: None, keys, records: history.num_rows() as u64, newest: None };
         self.online.replace(&view.definition().digest(), &note.to_bytes(), &mut states.iter()).unwrap();
     }
 

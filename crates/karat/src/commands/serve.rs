@@ -65,9 +65,10 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
     let config = &workspace.project.config().server;
+    let (log, pushes) = (deployed.log(), deployed.pushes.clone());
     let catalogue = Arc::new(Told::of(workspace).await?);
-    let state = AppState::new(deployed.deployment.clone(), catalogue, karat_server::install_metrics()?, config);
-    let log = deployed.log();
+    let metrics = karat_server::install_metrics()?;
+    let state = AppState::new(deployed.deployment.clone(), catalogue, pushes.clone(), metrics, config);
     // A task of its own, which hears the signal itself: taking up a new version may take long, and meanwhile connections
     // are accepted, or no longer.
     let stopped = async {
@@ -79,6 +80,7 @@ pub async fn serve(
         ended = &mut server => ended.context("the server ended")??,
         () = deployed.follow(workspace) => unreachable!("following ends with the process"),
     }
+    pushes.close().await;
     Deployed::close(&log)
 }
 

@@ -19,6 +19,7 @@ mod mistakes;
 mod own_files;
 mod pages;
 mod past_beliefs;
+mod pushed;
 mod redefined;
 mod redis;
 mod settled;

@@ -102,6 +102,12 @@ impl Server {
         (status, serde_json::from_str(body).unwrap_or(Json::Null))
     }
 
+    /// As a crash does.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Asks it to end, as a process manager does.
     pub fn terminate(mut self) -> ExitStatus {
         // The shell's own kill: a bare machine has no other.

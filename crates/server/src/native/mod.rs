@@ -5,3 +5,4 @@ pub mod endpoints;
 pub mod features;
 pub mod predict;
 pub mod prediction;
+pub mod push;

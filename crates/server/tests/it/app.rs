@@ -7,6 +7,7 @@ use axum::http::{Request, StatusCode};
 use futures::future::BoxFuture;
 use karat_core::{Column, DataType, Digest, ErrorKind, FixedClock, OnlineStore};
 use karat_features::CompiledView;
+use karat_jobs::push::Pushes;
 use karat_project::spec::{self, Server};
 use karat_report::catalogue::{FeatureEntry, Flag, Freshness, StateEntry, Use, ViewEntry};
 use karat_report::lineage::Lineage;
@@ -20,6 +21,7 @@ use tower::ServiceExt;
 pub struct App {
     pub inner: serving_app::App,
     deployment: Arc<Deployment>,
+    pushes: Arc<Pushes>,
     view: Arc<ServedView>,
 }
 
@@ -42,7 +44,7 @@ impl App {
             key: Column::new("client_id", DataType::Int),
             read: ReadView::new(CompiledView::compile(definition).unwrap(), digest),
         };
-        let app = App { inner, deployment: Arc::new(deployment), view: Arc::new(view) };
+        let app = App { inner, deployment: Arc::new(deployment), pushes: Arc::default(), view: Arc::new(view) };
         app.deploy(app.inner.endpoint.clone());
         app
     }
@@ -82,7 +84,7 @@ impl App {
     }
 
     pub fn state(&self, server: Server) -> AppState {
-        AppState::new(self.deployment.clone(), Arc::new(Shelf), metrics(), &server)
+        AppState::new(self.deployment.clone(), Arc::new(Shelf), self.pushes.clone(), metrics(), &server)
     }
 
     /// Status, content type and body.

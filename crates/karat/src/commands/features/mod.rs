@@ -3,6 +3,7 @@
 mod get;
 mod list;
 mod materialize;
+mod push;
 mod show;
 mod training_set;
 mod verify;
@@ -43,6 +44,7 @@ pub async fn run(context: &Context, command: FeaturesCommand) -> Result<ExitCode
             context.output.print(&features, |features| get::human(features, &workspace))?;
             Ok(ExitCode::SUCCESS)
         }
+        FeaturesCommand::Push { source, file } => push::run(context, &workspace, &source, &file).await,
         FeaturesCommand::Why { view, key, feature, limit, .. } => {
             let question = Question { view: &view, key: &key, feature: &feature, as_of, known_at, limit };
             let why = features_why::run(&workspace, question).await?;

@@ -1,0 +1,194 @@
+//! Online state that follows history: into the states of the keys that new records touch, all at once with the number
+//! they are known up to.
+
+use std::collections::{BTreeMap, HashSet};
+
+use anyhow::{Context, Result};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use futures::TryStreamExt;
+use karat_core::{Instant, Name, OnlineError, Value};
+use karat_features::{CompiledView, FeatureError, StateBuilder, encode_key};
+use karat_history::{History, Snapshot};
+use karat_serving::StateNote;
+
+use super::{Horizon, LiveView, Tools};
+
+/// Brings states up to a number of their source.
+pub(crate) struct Follower<'a> {
+    pub tools: &'a Tools,
+    pub source: &'a Name,
+    pub commit: u64,
+    /// The newest records, one batch a number, the last of which is `commit`.
+    pub records: &'a [RecordBatch],
+}
+
+impl Follower<'_> {
+    /// A view that has no state is left to whoever makes it. Another writer's states are not overwritten: they are read
+    /// again, and followed from there.
+    pub fn bring_up(&self, live: &LiveView) -> Result<()> {
+        let online = &self.tools.online;
+        loop {
+            let Some(noted) = self.note(live)? else { return Ok(()) };
+            let note = StateNote::parse(&noted)?;
+            if note.commit >= self.commit {
+                return Ok(());
+            }
+            let Some(batches) = self.since(live, &note)? else { return Ok(()) };
+            let made = self.made(live, &note, &batches).with_context(|| format!("view {}", live.name))?;
+            let mut entries = made.states.into_iter();
+            if online.put_after(&live.digest, &noted, &made.note.to_bytes(), &mut entries)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The note beside a view's state; `None` where there is no state, and nobody was about to make one of a history without
+    /// these records.
+    fn note(&self, live: &LiveView) -> Result<Option<Vec<u8>>> {
+        let online = &self.tools.online;
+        if let Some(noted) = online.note(&live.digest)? {
+            return Ok(Some(noted));
+        }
+        // Writes nothing, and has to wait for whoever writes.
+        online.put_after(&live.digest, &Vec::new(), &Vec::new(), &mut std::iter::empty())?;
+        Ok(online.note(&live.digest)?)
+    }
+
+    /// The records that a state has not; `None` where the history was begun anew since.
+    fn since(&self, live: &LiveView, note: &StateNote) -> Result<Option<Vec<RecordBatch>>> {
+        let missing = (self.commit - note.commit) as usize;
+        if missing <= self.records.len() {
+            return Ok(Some(self.records[self.records.len() - missing..].to_vec()));
+        }
+        self.tools.runtime.block_on(async {
+            let Some(snapshot) = self.snapshot().await? else { return Ok(None) };
+            if note.commit + 1 < snapshot.first {
+                return Ok(None);
+            }
+            let batches = snapshot.since(note.commit);
+            let batches = batches.stream(live.view.source_columns(), &live.view.hidden_columns(), None);
+            Ok(Some(batches.try_collect().await?))
+        })
+    }
+
+    async fn snapshot(&self) -> Result<Option<Snapshot>> {
+        Ok(self.tools.history.snapshot(self.source, Some(self.commit)).await?)
+    }
+
+    fn made(&self, live: &LiveView, note: &StateNote, batches: &[RecordBatch]) -> Result<Made> {
+        let (online, view) = (self.tools.online.as_ref(), &live.view);
+        let retention = view.retention(note.horizon)?;
+        let mut builder = StateBuilder::new(view, retention).after(note.newest);
+        for batch in batches {
+            builder.push(batch)?;
+        }
+        let new = builder.finish();
+        let (mut states, mut before_horizon, mut fresh) = (Vec::with_capacity(new.len()), HashSet::new(), 0);
+        {
+            let old = |key: &[u8]| {
+                let mut found = None;
+                online.read(&live.digest, key, &mut |state| found = Some(state.to_vec()))?;
+                fresh += u64::from(found.is_none());
+                Ok::<_, UpdateError>(found)
+            };
+            for (key, state) in new.updates(old) {
+                match state {
+                    Ok(state) => states.push((key, state)),
+                    Err(UpdateError::Feature(FeatureError::BeforeHorizon { .. })) => drop(before_horizon.insert(key)),
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        let newest = new.newest_event();
+        if !before_horizon.is_empty() {
+            let anew = self.tools.runtime.block_on(async {
+                let snapshot = self.snapshot().await?.context("what was pushed has a history")?;
+                anew(&snapshot, view, note.horizon, newest, &before_horizon).await
+            })?;
+            states.extend(anew);
+        }
+        let records: u64 = batches.iter().map(|batch| batch.num_rows() as u64).sum();
+        let note = StateNote {
+            commit: self.commit,
+            at: self.tools.clock.now(),
+            horizon: note.horizon,
+            keys: note.keys + fresh,
+            records: note.records + records,
+            newest,
+        };
+        Ok(Made { note, states })
+    }
+}
+
+struct Made {
+    note: StateNote,
+    states: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum UpdateError {
+    #[error(transparent)]
+    Feature(#[from] FeatureError),
+    #[error(transparent)]
+    Online(#[from] OnlineError),
+}
+
+/// The states of these keys, made of their whole history.
+async fn anew(
+    snapshot: &Snapshot,
+    view: &CompiledView,
+    horizon: Horizon,
+    newest: Option<Instant>,
+    keys: &HashSet<Vec<u8>>,
+) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    let mut builder = StateBuilder::new(view, view.retention(horizon)?).after(newest);
+    let mut batches = snapshot.stream(view.source_columns(), &view.hidden_columns(), None);
+    while let Some(batch) = batches.try_next().await? {
+        let of: Vec<Option<Vec<u8>>> = keys_of(view, &batch);
+        let keep: BooleanArray =
+            of.iter().map(|key| Some(key.as_ref().is_some_and(|key| keys.contains(key)))).collect();
+        if keep.true_count() > 0 {
+            builder.push(&filter_record_batch(&batch, &keep)?)?;
+        }
+    }
+    Ok(builder.finish().iter().collect())
+}
+
+/// The key of each row, where it is whole.
+fn keys_of(view: &CompiledView, batch: &RecordBatch) -> Vec<Option<Vec<u8>>> {
+    let columns: Vec<&ArrayRef> =
+        view.key_columns().iter().filter_map(|column| batch.column_by_name(&column.name)).collect();
+    let key = |row: usize| {
+        let values: Vec<Value> = columns.iter().map(|column| Value::from_array(column, row)).collect();
+        (!values.iter().any(Value::is_null)).then(|| encode_key(&values))
+    };
+    (0..batch.num_rows()).map(key).collect()
+}
+
+/// The states that changed after `from`, up to the newest number, each made of its whole history; and that number. Nothing
+/// where the rows were made otherwise since.
+pub(crate) async fn caught_up(
+    history: &History,
+    view: &CompiledView,
+    horizon: Horizon,
+    from: &Snapshot,
+    note: &mut StateNote,
+) -> Result<BTreeMap<Vec<u8>, Vec<u8>>> {
+    let nothing = Ok(BTreeMap::new());
+    let Some(newest) = history.snapshot(&from.source, None).await? else { return nothing };
+    if newest.commit <= note.commit || newest.first != from.first || newest.definition != from.definition {
+        return nothing;
+    }
+    let mut batches = newest.since(note.commit).stream(view.source_columns(), &view.hidden_columns(), None);
+    let mut builder = StateBuilder::new(view, view.retention(horizon)?).after(note.newest);
+    let mut keys = HashSet::new();
+    while let Some(batch) = batches.try_next().await? {
+        keys.extend(keys_of(view, &batch).into_iter().flatten());
+        note.records += batch.num_rows() as u64;
+        builder.push(&batch)?;
+    }
+    note.newest = builder.finish().newest_event();
+    note.commit = newest.commit;
+    Ok(anew(&newest, view, horizon, note.newest, &keys).await?.into_iter().collect())
+}

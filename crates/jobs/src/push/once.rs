@@ -1,0 +1,112 @@
+//! Rows pushed from a file, where no server has the source.
+
+use std::io::BufRead;
+use std::sync::Arc;
+use std::time::Instant as Stopwatch;
+
+use anyhow::{Context, Result, bail};
+use karat_core::Name;
+use karat_query::{Pushed, Pushing, RowFault};
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use super::follow::Follower;
+use super::{LiveView, Planned, PushError, Tools, views};
+use crate::{NotFound, Workspace};
+
+/// Rows taken together.
+const ROWS: usize = 4096;
+
+/// What became of the rows.
+#[derive(Debug, Serialize)]
+pub struct Once {
+    pub source: Name,
+    pub accepted: u64,
+    pub duplicates: u64,
+    pub quarantined: Vec<RowFault>,
+    /// The source's newest number after this.
+    pub commit: u64,
+    pub seconds: f64,
+}
+
+/// Applies and ingests what is new, then takes JSON lines until they end, a few thousand at a time. Rows that cannot be
+/// taken end it; those before them are there, and count as duplicates when the same lines come again.
+pub async fn file(workspace: &Workspace, source: &str, lines: &mut (dyn BufRead + Send)) -> Result<Once> {
+    let begun = Stopwatch::now();
+    crate::ingest::ensure(workspace).await?;
+    let catalog = workspace.catalog()?;
+    let Some(planned) = catalog.sources.get(source) else {
+        bail!(NotFound::named("source", source, catalog.sources.keys()));
+    };
+    let name = planned.plan.source().name.clone();
+    let Some(planned) = Planned::of(planned) else { bail!(PushError::NotPushed(name)) };
+    let views = views(&planned, &catalog, &[])?;
+    let tools = Tools::of(workspace, &name)?;
+    let opening = Pushing::open(&planned.plan, &planned.definition, &workspace.history, planned.push.survives);
+    let mut pushing = opening.await?;
+    let mut once = Once {
+        source: name,
+        accepted: 0,
+        duplicates: 0,
+        quarantined: Vec::new(),
+        commit: pushing.commit(),
+        seconds: 0.0,
+    };
+    let mut before = 0;
+    loop {
+        let rows = read(lines, before)?;
+        if rows.is_empty() {
+            break;
+        }
+        let count = rows.len() as u64;
+        take(&tools, &mut pushing, &views, rows, before, &mut once).await?;
+        before += count;
+    }
+    pushing.turn_over().await?.run().await?;
+    once.seconds = begun.elapsed().as_secs_f64();
+    Ok(once)
+}
+
+fn read(lines: &mut (dyn BufRead + Send), before: u64) -> Result<Vec<Json>> {
+    let (mut rows, mut line) = (Vec::new(), String::new());
+    while rows.len() < ROWS {
+        line.clear();
+        if lines.read_line(&mut line).context("the rows cannot be read")? == 0 {
+            break;
+        }
+        if !line.trim().is_empty() {
+            let number = before + rows.len() as u64 + 1;
+            rows.push(serde_json::from_str(&line).with_context(|| format!("row {number} is not JSON"))?);
+        }
+    }
+    Ok(rows)
+}
+
+async fn take(
+    tools: &Tools,
+    pushing: &mut Pushing,
+    views: &[Arc<LiveView>],
+    rows: Vec<Json>,
+    before: u64,
+    once: &mut Once,
+) -> Result<()> {
+    let at = tools.clock.now();
+    let group = pushing.take(&tools.engine, &[rows], at, &tools.quarantine).await?;
+    let in_file = |fault: RowFault| RowFault { row: fault.row + before, ..fault };
+    tokio::task::block_in_place(|| {
+        let follower = Follower { tools, source: pushing.source(), commit: group.commit, records: &group.records };
+        views.iter().try_for_each(|view| follower.bring_up(view))
+    })?;
+    for pushed in group.answers {
+        match pushed {
+            Pushed::Taken(taken) => {
+                once.accepted += taken.accepted;
+                once.duplicates += taken.duplicates;
+                once.quarantined.extend(taken.quarantined.into_iter().map(in_file));
+                once.commit = taken.commit;
+            }
+            Pushed::Refused(faults) => bail!(PushError::Rows(faults.into_iter().map(in_file).collect())),
+        }
+    }
+    Ok(())
+}
