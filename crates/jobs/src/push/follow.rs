@@ -177,7 +177,9 @@ pub(crate) async fn caught_up(
 ) -> Result<BTreeMap<Vec<u8>, Vec<u8>>> {
     let nothing = Ok(BTreeMap::new());
     let Some(newest) = history.snapshot(&from.source, None).await? else { return nothing };
-    if newest.commit <= note.commit || newest.first != from.first || newest.definition != from.definition {
+    // One without rows begins with the first that comes.
+    let begun_anew = newest.first != from.first.max(1);
+    if newest.commit <= note.commit || begun_anew || newest.definition != from.definition {
         return nothing;
     }
     let mut batches = newest.since(note.commit).stream(view.source_columns(), &view.hidden_columns(), None);

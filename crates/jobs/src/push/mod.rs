@@ -35,6 +35,9 @@ const QUEUE_BYTES: usize = 256 << 20;
 /// How long a request waits for its answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a look at a source may take.
+const CHECKED_WITHIN: Duration = Duration::from_secs(1);
+
 /// Where rows can be pushed to. Empty before the first release is taken up.
 #[derive(Default)]
 pub struct Pushes {
@@ -246,7 +249,8 @@ impl Pushes {
             if sender.try_send(Asked::Check(answer)).is_err() {
                 continue;
             }
-            if let Ok(Ok(Err(problem))) = tokio::time::timeout(PATIENCE, answered).await {
+            // So does one that is busy.
+            if let Ok(Ok(Err(problem))) = tokio::time::timeout(CHECKED_WITHIN, answered).await {
                 problems.push(format!("source {name} takes no pushes right now: {problem}"));
             }
         }

@@ -35,12 +35,12 @@ pub async fn workspace(folder: &Path) -> Workspace {
     Workspace::open(project, around).await.unwrap()
 }
 
-async fn deployed(workspace: &Workspace) -> Deployed {
+pub async fn deployed(workspace: &Workspace) -> Deployed {
     deploy::run(workspace, deploy::open_log(workspace).unwrap()).await.unwrap()
 }
 
 /// What the online store answers for every client and instant.
-fn online(deployed: &Deployed, instants: &[Instant]) -> Vec<Vec<Value>> {
+pub fn online(deployed: &Deployed, instants: &[Instant]) -> Vec<Vec<Value>> {
     let asked = instants.iter().flat_map(|as_of| (1..=CLIENTS).map(move |client| (client, as_of)));
     asked
         .map(|(client, as_of)| {
@@ -50,12 +50,12 @@ fn online(deployed: &Deployed, instants: &[Instant]) -> Vec<Vec<Value>> {
         .collect()
 }
 
-fn expected(events: &[Event], instants: &[Instant]) -> Vec<Vec<Value>> {
+pub fn expected(events: &[Event], instants: &[Instant]) -> Vec<Vec<Value>> {
     let asked = instants.iter().flat_map(|as_of| (1..=CLIENTS).map(move |client| (client, as_of)));
     asked.map(|(client, as_of)| features(events, client, *as_of)).collect()
 }
 
-fn assert_same(found: &[Vec<Value>], expected: &[Vec<Value>], instants: &[Instant], what: &str) {
+pub fn assert_same(found: &[Vec<Value>], expected: &[Vec<Value>], instants: &[Instant], what: &str) {
     for (place, (found, expected)) in found.iter().zip(expected).enumerate() {
         let (as_of, client) = (instants[place / CLIENTS as usize], place as i64 % CLIENTS + 1);
         for (feature, (found, expected)) in FEATURES.iter().zip(found.iter().zip(expected)) {

@@ -5,6 +5,7 @@ mod events;
 mod everywhere;
 mod http;
 mod killed;
+mod sealing;
 
 use std::path::Path;
 
