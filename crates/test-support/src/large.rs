@@ -35,7 +35,6 @@ pub fn app() -> Large {
         name: name("payment_history"),
         digest: definition.digest(),
         definition: definition.clone(),
-        ttl: None,
         stale_after: None,
         online_horizon: None,
     };

@@ -67,6 +67,7 @@ proptest! {
 fn a_since_is_there_for_every_row() {
     let case = Case {
         rules: crate::oracle::Rules { timed: true, include_as_of: false, zone: "UTC".to_owned() },
+        ttl: None,
         aggregates: Vec::new(),
         records: Vec::new(),
         readers: Vec::new(),

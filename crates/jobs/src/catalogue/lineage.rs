@@ -171,7 +171,7 @@ fn id(kind: NodeKind, name: &str) -> String {
 
 /// Where rows come from, with what it is. No address of a database: it may hold a password.
 fn origins(source: &Source) -> Vec<(String, Option<String>)> {
-    match source.origin() {
+    let mut origins = match source.origin() {
         Origin::Path(paths) => paths.iter().map(|path| (path.clone(), None)).collect(),
         Origin::Postgres(postgres) => match &postgres.table {
             Some(table) => vec![(table.clone(), Some("PostgreSQL table".to_owned()))],
@@ -181,8 +181,12 @@ fn origins(source: &Source) -> Vec<(String, Option<String>)> {
             let program = command.run.first().cloned().unwrap_or_default();
             vec![(format!("{program} …"), Some(format!("command of {}", source.name)))]
         }
-        Origin::Sql(_) => Vec::new(),
+        Origin::Sql(_) | Origin::Pushed => Vec::new(),
+    };
+    if source.push.is_some() {
+        origins.push((format!("{} pushes", source.name), Some("POST /v1/features/push".to_owned())));
     }
+    origins
 }
 
 fn read_by_sql(project: &Project, source: &Source) -> Vec<Name> {

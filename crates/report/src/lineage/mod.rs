@@ -31,7 +31,7 @@ pub struct Node {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NodeKind {
-    /// A file, a table of a database, a command's output.
+    /// A file, a table of a database, a command's output, what clients push.
     Origin,
     Source,
     View,
