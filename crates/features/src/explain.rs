@@ -64,7 +64,7 @@ pub enum Standing {
     Revised { by: usize },
     /// Its row was removed.
     Removed { by: usize },
-    /// It is itself the removal of a row.
+    /// It is itself the removal of a row, whoever knows of it.
     Removal,
     /// `where` is false or null.
     Filtered,
@@ -187,6 +187,9 @@ impl<'e> Sight<'e> {
 
     /// Why the reader does not see a record; `None` for one it sees.
     fn of(&self, row: usize) -> Option<Standing> {
+        if self.events.removed[row] {
+            return Some(Standing::Removal);
+        }
         if row >= self.happened {
             return Some(Standing::NotHappened);
         }
@@ -194,12 +197,10 @@ impl<'e> Sight<'e> {
             return Some(Standing::NotKnown);
         }
         let best = self.best[self.events.identity[row] as usize] as usize;
-        let removed = self.events.removed[row];
-        match (best == row, removed, self.events.removed[best]) {
-            (_, true, _) => Some(Standing::Removal),
-            (true, false, _) => None,
-            (false, false, true) => Some(Standing::Removed { by: best }),
-            (false, false, false) => Some(Standing::Revised { by: best }),
+        match (best == row, self.events.removed[best]) {
+            (true, _) => None,
+            (false, true) => Some(Standing::Removed { by: best }),
+            (false, false) => Some(Standing::Revised { by: best }),
         }
     }
 }

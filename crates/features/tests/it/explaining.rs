@@ -95,9 +95,12 @@ fn by_part(explanation: &Explanation) -> Vec<Vec<Standing>> {
 }
 
 fn aggregate_of(case: &Case, name: &str) -> Aggregate {
-    match name.strip_prefix('f').and_then(|number| number.parse::<usize>().ok()) {
-        Some(number) => case.aggregates[number].clone(),
-        None => Aggregate { word: "count", of: "rows", condition: None, window: None, last: None },
+    let plain = |word, of| Aggregate { word, of, condition: None, window: None, last: None };
+    match name {
+        "nb" => plain("count", "rows"),
+        // An expression that is nothing but a column is the last value of it.
+        "column_city" => plain("last", "city"),
+        name => case.aggregates[name[1..].parse::<usize>().unwrap()].clone(),
     }
 }
 
@@ -125,9 +128,9 @@ fn left_out(
     let is_seen = |record: &Record| seen.contains(&record);
     for (record, standing) in rows.iter().zip(standings) {
         let holds = match standing {
-            Standing::NotHappened => !happened(record),
-            Standing::NotKnown => happened(record) && !known(record),
-            Standing::Removal => happened(record) && known(record) && record.removed,
+            Standing::NotHappened => !happened(record) && !record.removed,
+            Standing::NotKnown => happened(record) && !known(record) && !record.removed,
+            Standing::Removal => record.removed,
             Standing::Revised { by } => {
                 let by = rows[*by];
                 by.id == record.id && !by.removed && happened(by) && known(by) && !record.removed

@@ -120,6 +120,11 @@ impl Case {
         CompiledView::compile(definition).unwrap()
     }
 
+    /// As the view's `ttl` narrows it.
+    pub fn within(&self, one: &Aggregate) -> Aggregate {
+        Aggregate { window: one.window.or(self.ttl.map(|(_, span)| span)), ..one.clone() }
+    }
+
     /// The features' values in the order of [`Case::view`], and whether there was no history.
     pub fn expected(&self, reader: Reader) -> (Vec<Value>, bool) {
         use crate::oracle::{aggregate, back, column, visible};
@@ -144,9 +149,7 @@ impl Case {
             _ => Value::Null,
         };
         let mut values = vec![last("city"), years, Value::Int(nb * 2 + n), Value::Int(nb * 2 + n + 1), label];
-        let within =
-            |one: &Aggregate| Aggregate { window: one.window.or(self.ttl.map(|(_, span)| span)), ..one.clone() };
-        let aggregates = self.aggregates.iter().map(within);
+        let aggregates = self.aggregates.iter().map(|one| self.within(one));
         values.extend(aggregates.map(|one| aggregate(&one, &rows, &self.rules, reader.as_of)));
         values.push(Value::Int(nb));
         (values, rows.is_empty())

@@ -25,7 +25,7 @@ fn expected(case: &Case, reader: Reader, since: i64) -> Vec<Value> {
             false => record.event_time >= since,
         })
         .collect();
-    case.aggregates.iter().map(|one| aggregate(one, &rows, &case.rules, reader.as_of)).collect()
+    case.aggregates.iter().map(|one| aggregate(&case.within(one), &rows, &case.rules, reader.as_of)).collect()
 }
 
 proptest! {

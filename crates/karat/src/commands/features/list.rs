@@ -41,7 +41,7 @@ pub fn state(entry: &ViewEntry) -> String {
     let newest = entry.freshness.newest_event.map(|newest| format!(", newest event {}", short_instant(newest)));
     match &entry.state {
         Some(state) => format!(
-            "{} keys online up to commit {}, materialized {}{}",
+            "{} keys up to commit {}, materialized {}{}",
             thousands(state.keys),
             state.commit,
             short_instant(state.at),
