@@ -6,17 +6,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant as Stopwatch};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use karat_core::Name;
 use karat_history::HistoryError;
 use karat_history::log::{Log, LogOptions};
-use karat_project::Project;
 use karat_project::spec::{FeatureService, ModelFeatures};
 use karat_serving::{Deployment, FeatureRef, PredictionEncoder, ReadView, Served, ServedView, ServingModel};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
 
 use crate::push::Pushes;
-use crate::{Catalog, Workspace, materialize};
+use crate::refresh::{Asked, Refresher, Refreshes};
+use crate::{Catalog, Workspace, materialize, released};
 
 /// How often releases and aliases are looked at: an approval answers within two seconds.
 const POLL: Duration = Duration::from_millis(500);
@@ -28,6 +29,10 @@ pub struct Deployed {
     pub deployment: Arc<Deployment>,
     /// Where rows can be pushed to.
     pub pushes: Arc<Pushes>,
+    /// What is brought up to date.
+    pub refreshes: Arc<Refreshes>,
+    /// Until somebody follows.
+    asked: Option<UnboundedReceiver<Asked>>,
     log: Arc<Log>,
     generation: u64,
     /// What could not be taken up, as it was told: by endpoint, and of all under no name.
@@ -67,9 +72,12 @@ pub async fn run(workspace: &Workspace, log: Log) -> Result<Deployed> {
     // Read before anything is loaded: a change meanwhile is seen at the next look.
     let generation = workspace.registry.generation().await?;
     let deployment = Deployment::new(workspace.online()?, workspace.clock.clone());
+    let (refreshes, asked) = Refreshes::channel();
     let mut deployed = Deployed {
         deployment: Arc::new(deployment),
         pushes: Arc::default(),
+        refreshes,
+        asked: Some(asked),
         log: Arc::new(log),
         generation,
         told: BTreeMap::new(),
@@ -80,11 +88,32 @@ pub async fn run(workspace: &Workspace, log: Log) -> Result<Deployed> {
 }
 
 impl Deployed {
-    /// Follows releases and aliases until the process ends. What cannot be loaded is logged and tried again, and what
-    /// answered before goes on answering.
-    pub async fn follow(self, workspace: &Workspace) {
+    /// Follows releases, aliases and watched sources until the process ends. What cannot be loaded is logged and tried
+    /// again, and what answered before goes on answering.
+    pub async fn follow(mut self, workspace: Arc<Workspace>) {
         let (old, given) = unbounded_channel();
-        tokio::join!(self.look(workspace, old), renew(workspace, given));
+        let asked = self.asked.take();
+        let refresher = Refresher {
+            workspace: workspace.clone(),
+            deployment: self.deployment.clone(),
+            pushes: self.pushes.clone(),
+            refreshes: self.refreshes.clone(),
+        };
+        // Each on its own: an approval answers within two seconds, whatever is built meanwhile.
+        let mut tasks = JoinSet::new();
+        let of_old = workspace.clone();
+        tasks.spawn(async move { renew(&of_old, given).await });
+        tasks.spawn(async move {
+            if let Some(asked) = asked {
+                refresher.run(asked).await;
+            }
+        });
+        tasks.spawn(async move { self.look(&workspace, old).await });
+        while let Some(ended) = tasks.join_next().await {
+            if let Err(failed) = ended {
+                tracing::error!(error = %failed, "a part of the server ended: please report it, and start it again");
+            }
+        }
     }
 
     /// Finishes the prediction log: what is in it turns into Parquet.
@@ -141,11 +170,7 @@ impl Deployed {
     }
 
     async fn load(&mut self, workspace: &Workspace, state: State<'_>) -> Result<()> {
-        let release =
-            workspace.registry.current_release().await?.context("nothing was applied yet: run `karat apply`")?;
-        let project = Project::from_manifest(&release.content)
-            .context("the current release cannot be read")?
-            .located(workspace.project.root(), workspace.project.config().clone());
+        let (release, project) = released::current(&workspace.registry, &workspace.project).await?;
         let catalog = Catalog::compile(&project)?;
         let mut served =
             Served { project: project.config().name.to_string(), release: release.number, ..Served::default() };

@@ -72,12 +72,18 @@ pub fn look<'a>(
 }
 
 pub async fn is_current(workspace: &Workspace, catalog: &Catalog, planned: &PlannedSource) -> Result<bool> {
+    Ok(unseen(workspace, catalog, planned).await?.is_none())
+}
+
+/// What a source looks like; `None` for one that was ingested looking like this.
+pub async fn unseen(workspace: &Workspace, catalog: &Catalog, planned: &PlannedSource) -> Result<Option<Look>> {
     let name = &planned.plan.source().name;
+    let look = look(workspace, catalog, planned).await?;
     if workspace.history.snapshot(name, None).await?.is_none() {
-        return Ok(false);
+        return Ok(Some(look));
     }
-    let Some(seen) = seen(workspace, name) else { return Ok(false) };
-    Ok(seen.look.tells() && seen.look == look(workspace, catalog, planned).await?)
+    let is_seen = seen(workspace, name).is_some_and(|seen| seen.look.tells() && seen.look == look);
+    Ok((!is_seen).then_some(look))
 }
 
 /// Of these files, those that had another content when they were last ingested.

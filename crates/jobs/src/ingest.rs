@@ -148,22 +148,28 @@ pub async fn ensure(workspace: &Workspace) -> Result<Release> {
         if crate::freshness::is_current(workspace, &catalog, planned).await? {
             continue;
         }
-        let ingested = ingest_one(workspace, &catalog, planned, Redefined::Settled).await?;
-        for warning in &ingested.warnings {
-            workspace.observer.say(warning);
-        }
-        if let Some(why) = &ingested.anew {
-            workspace.observer.say(&format!("the history of {} was written anew: {why}", ingested.source));
-        }
-        if ingested.new_commit {
-            let (name, counts) = (&ingested.source, &ingested.counts);
-            workspace.observer.say(&format!(
-                "ingested {name}: {} new, {} revised, {} removed, {} unchanged, {} quarantined",
-                counts.new, counts.revised, counts.removed, counts.unchanged, counts.quarantined
-            ));
-        }
+        take_in(workspace, &catalog, planned).await?;
     }
     Ok(release)
+}
+
+/// Ingests one source, and says what a person should know of it.
+pub(crate) async fn take_in(workspace: &Workspace, catalog: &Catalog, planned: &PlannedSource) -> Result<()> {
+    let ingested = ingest_one(workspace, catalog, planned, Redefined::Settled).await?;
+    for warning in &ingested.warnings {
+        workspace.observer.say(warning);
+    }
+    if let Some(why) = &ingested.anew {
+        workspace.observer.say(&format!("the history of {} was written anew: {why}", ingested.source));
+    }
+    if ingested.new_commit {
+        let (name, counts) = (&ingested.source, &ingested.counts);
+        workspace.observer.say(&format!(
+            "ingested {name}: {} new, {} revised, {} removed, {} unchanged, {} quarantined",
+            counts.new, counts.revised, counts.removed, counts.unchanged, counts.quarantined
+        ));
+    }
+    Ok(())
 }
 
 /// Whether a source has nothing but what is pushed to it: then nothing is ingested, and its history begins without rows.

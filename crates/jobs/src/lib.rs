@@ -25,6 +25,8 @@ pub mod profile;
 pub mod push;
 pub mod query;
 mod reading;
+pub mod refresh;
+mod released;
 pub mod replay;
 pub mod reproduce;
 mod statistics;

@@ -49,9 +49,18 @@ pub(crate) async fn views(workspace: &Workspace, names: &[String]) -> Result<Vec
     crate::ingest::ensure(workspace).await?;
     let catalog = workspace.catalog()?;
     check_names(&catalog, names)?;
+    of_catalog(workspace, &catalog, |name| names.is_empty() || names.iter().any(|wanted| wanted == name.as_str())).await
+}
+
+/// The views chosen, from what is in history.
+pub(crate) async fn of_catalog(
+    workspace: &Workspace,
+    catalog: &Catalog,
+    is_chosen: impl Fn(&Name) -> bool,
+) -> Result<Vec<Materialized>> {
     let mut done = Vec::new();
     for (name, planned) in &catalog.views {
-        if names.is_empty() || names.iter().any(|wanted| wanted == name.as_str()) {
+        if is_chosen(name) {
             let horizon = planned.spec.online_horizon;
             let one = one(workspace, name, &planned.view, &planned.digest, horizon).await?;
             let of =

@@ -139,7 +139,10 @@ impl From<PushError> for Problem {
         };
         match error {
             PushError::NoSource { .. } => Problem::new(StatusCode::NOT_FOUND, "not_found", detail),
-            PushError::NotPushed(_) => Problem::new(StatusCode::FORBIDDEN, "refused", detail),
+            PushError::NoView { .. } => Problem::new(StatusCode::NOT_FOUND, "not_found", detail),
+            PushError::NotPushed(_) | PushError::NotWritten { .. } => {
+                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail)
+            }
             PushError::Rows(faults) => {
                 let rows = faults.into_iter().map(WrongRow::from).collect();
                 Problem { rows, ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail) }

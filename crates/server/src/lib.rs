@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use karat_jobs::push::Pushes;
+use karat_jobs::refresh::Refreshes;
 use karat_project::spec::Server;
 use karat_serving::Deployment;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -31,11 +32,21 @@ pub use router::{openapi, router};
 #[derive(Debug, Clone)]
 pub struct AppState(Arc<Shared>);
 
+/// What answers.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    pub deployment: Arc<Deployment>,
+    pub catalogue: Arc<dyn Catalogue>,
+    pub pushes: Arc<Pushes>,
+    pub refreshes: Arc<Refreshes>,
+}
+
 #[derive(Debug)]
 pub struct Shared {
     pub deployment: Arc<Deployment>,
     pub catalogue: Arc<dyn Catalogue>,
     pub pushes: Arc<Pushes>,
+    pub refreshes: Arc<Refreshes>,
     pub metrics: PrometheusHandle,
     pub body: BodyLimits,
     draining: AtomicBool,
@@ -50,15 +61,10 @@ impl Deref for AppState {
 }
 
 impl AppState {
-    pub fn new(
-        deployment: Arc<Deployment>,
-        catalogue: Arc<dyn Catalogue>,
-        pushes: Arc<Pushes>,
-        metrics: PrometheusHandle,
-        server: &Server,
-    ) -> AppState {
+    pub fn new(parts: Parts, metrics: PrometheusHandle, server: &Server) -> AppState {
+        let Parts { deployment, catalogue, pushes, refreshes } = parts;
         let (body, draining) = (BodyLimits::from(server), AtomicBool::new(false));
-        AppState(Arc::new(Shared { deployment, catalogue, pushes, metrics, body, draining }))
+        AppState(Arc::new(Shared { deployment, catalogue, pushes, refreshes, metrics, body, draining }))
     }
 
     /// From now on no answer promises another on its connection, and `/health/ready` says no.

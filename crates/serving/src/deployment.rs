@@ -78,11 +78,15 @@ impl Deployment {
         self.online.is_remote()
     }
 
+    pub fn view(&self, name: &str) -> Result<Arc<ServedView>, ServingError> {
+        let served = self.served.load();
+        served.views.get(name).cloned().ok_or_else(|| unknown("feature view", name, served.views.keys()))
+    }
+
     /// The features of a key written as text, as of an instant written with its offset (default: now).
     pub fn features(&self, view: &str, key: &str, as_of: Option<&str>) -> Result<ViewAnswer, ServingError> {
         let as_of = as_of.map(as_of_text).transpose()?;
-        let served = self.served.load();
-        let view = served.views.get(view).cloned().ok_or_else(|| unknown("feature view", view, served.views.keys()))?;
+        let view = self.view(view)?;
         let wrong = |error: ValueError| {
             let shown = ValueError { value: shorten(&error.value), ..error };
             ServingError::Field { field: view.key.name.clone(), message: format!("`{}`: {shown}", view.key.name) }

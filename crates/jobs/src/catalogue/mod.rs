@@ -22,7 +22,7 @@ use serde_json::json;
 use tokio::sync::Mutex;
 
 use crate::catalog::PlannedView;
-use crate::{Catalog, NotFound, Workspace, statistics};
+use crate::{Catalog, NotFound, Workspace, released, statistics};
 use uses::{Services, Taken, versions};
 
 /// Reads the catalogue of a project: of the folder at hand, or of the current release.
@@ -192,15 +192,11 @@ impl ReleasedCatalogue {
 
     /// Compiled once for each release.
     async fn current(&self) -> Result<Arc<Described>> {
-        let release = self.reader.registry.current_release().await?;
-        let release = release.context("nothing was applied yet: run `karat apply`")?;
+        let (release, project) = released::current(&self.reader.registry, &self.located).await?;
         let mut last = self.last.lock().await;
         if let Some((_, described)) = last.as_ref().filter(|(number, _)| *number == release.number) {
             return Ok(described.clone());
         }
-        let project = Project::from_manifest(&release.content)
-            .context("the current release cannot be read")?
-            .located(self.located.root(), self.located.config().clone());
         let catalog = tokio::task::block_in_place(|| Catalog::compile(&project))?;
         let described = Arc::new(Described { project, catalog });
         *last = Some((release.number, described.clone()));

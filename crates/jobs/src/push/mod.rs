@@ -3,6 +3,7 @@
 
 mod follow;
 mod once;
+mod values;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -18,15 +19,16 @@ use karat_history::History;
 use karat_project::spec::{Push, Source};
 use karat_query::{Engine, RowFault, RowsDefinition, SourcePlan, Taken};
 use karat_serving::Pinned;
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::catalog::PlannedSource;
+use crate::catalog::{PlannedSource, PlannedView};
 use crate::{Catalog, Workspace};
 
 pub(crate) use follow::{Follower, caught_up};
 pub use once::{Once, file as push_file};
+pub use values::Values;
 
 /// Requests that wait for their source; one more is refused.
 const QUEUE: usize = 1024;
@@ -42,8 +44,16 @@ const CHECKED_WITHIN: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub struct Pushes {
     queues: Mutex<BTreeMap<Name, Queue>>,
-    /// The sources that take none.
-    others: Mutex<Vec<Name>>,
+    known: Mutex<Known>,
+}
+
+/// What a release has besides.
+#[derive(Default)]
+struct Known {
+    /// The sources that take no pushes.
+    others: Vec<Name>,
+    /// By view: how values written to it are rows of its source, or why they are not.
+    views: BTreeMap<Name, Result<Values, String>>,
 }
 
 /// Why rows were not taken.
@@ -55,6 +65,10 @@ pub enum PushError {
         "source {0} takes no pushes: say `push: true` in its file, under `delivery: append` or `changes`, and apply it"
     )]
     NotPushed(Name),
+    #[error("there is no feature view `{name}`{hint}")]
+    NoView { name: String, hint: String },
+    #[error("values cannot be written to feature view {view}: {why}. Push rows to its source; its values follow")]
+    NotWritten { view: Name, why: String },
     /// Every row that is wrong.
     #[error("{}, so none of the request was taken: correct these rows or leave them out, and send it again", words(.0))]
     Rows(Vec<RowFault>),
@@ -85,9 +99,8 @@ fn words(faults: &[RowFault]) -> String {
 impl PushError {
     pub fn kind(&self) -> ErrorKind {
         match self {
-            PushError::NoSource { .. } => ErrorKind::NotFound,
-            PushError::NotPushed(_) => ErrorKind::Refused,
-            PushError::Rows(_) => ErrorKind::Invalid,
+            PushError::NoSource { .. } | PushError::NoView { .. } => ErrorKind::NotFound,
+            PushError::NotPushed(_) | PushError::NotWritten { .. } | PushError::Rows(_) => ErrorKind::Invalid,
             PushError::Busy(_) | PushError::Late => ErrorKind::Unavailable,
             PushError::Failed { kind, .. } => *kind,
         }
@@ -155,7 +168,15 @@ pub(crate) enum Asked {
     Rows(Request),
     Follow(Followed),
     Check(oneshot::Sender<Result<(), String>>),
+    /// The source is wanted by another part of this process: it is given, and taken again when the pause is over.
+    Pause {
+        given: oneshot::Sender<()>,
+        over: oneshot::Receiver<()>,
+    },
 }
+
+/// A source that nobody pushes to until this is dropped: whoever does waits.
+pub(crate) struct Paused(#[expect(dead_code, reason = "held until the pause is over")] oneshot::Sender<()>);
 
 /// The rows of one request.
 pub(crate) struct Request {
@@ -199,7 +220,9 @@ impl Pushes {
                 told.push((queues[&name].sender.clone(), Followed { planned, views }));
             }
             let others = catalog.sources.keys().filter(|name| !queues.contains_key(*name)).cloned().collect();
-            *self.others.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = others;
+            let written = |view: &PlannedView| Values::of(view, &catalog.sources[&view.spec.source]);
+            let views = catalog.views.iter().map(|(name, view)| (name.clone(), written(view))).collect();
+            *self.known() = Known { others, views };
         }
         for (sender, followed) in told {
             // The thread lives as long as its queue.
@@ -238,6 +261,35 @@ impl Pushes {
         }
     }
 
+    /// As [`Pushes::push`], of values of a view's features, each row at an `event_timestamp`.
+    pub async fn write(
+        &self,
+        written: Values,
+        values: Vec<Map<String, Json>>,
+        bytes: usize,
+    ) -> Result<Taken, PushError> {
+        let rows = values.into_iter().map(|values| written.row(values)).collect();
+        self.push(written.source.as_str(), rows, bytes).await
+    }
+
+    /// How values of a view are rows of its source.
+    pub fn values_of(&self, view: &str) -> Result<Values, PushError> {
+        let known = self.known();
+        match known.views.get_key_value(view) {
+            Some((name, written)) => written.clone().map_err(|why| PushError::NotWritten { view: name.clone(), why }),
+            None => Err(unknown(view, known.views.keys(), |name, hint| PushError::NoView { name, hint })),
+        }
+    }
+
+    /// Gives a source to the caller until what is returned is dropped; `None` for one that takes no pushes, or is let go.
+    pub(crate) async fn pause(&self, source: &Name) -> Option<Paused> {
+        let sender = self.queues().get(source)?.sender.clone();
+        let ((given, is_given), (end, over)) = (oneshot::channel(), oneshot::channel());
+        sender.send(Asked::Pause { given, over }).await.ok()?;
+        is_given.await.ok()?;
+        Some(Paused(end))
+    }
+
     /// Why rows cannot be taken at the moment, by source.
     pub async fn problems(&self) -> Vec<String> {
         let asked: Vec<(Name, mpsc::Sender<Asked>)> =
@@ -266,13 +318,14 @@ impl Pushes {
     }
 
     fn unknown(&self, source: &str, queues: &BTreeMap<Name, Queue>) -> PushError {
-        let others = self.others.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if let Some(name) = others.iter().find(|name| name.as_str() == source) {
+        if let Some(name) = self.known().others.iter().find(|name| name.as_str() == source) {
             return PushError::NotPushed(name.clone());
         }
-        let hint = nearest(source, queues.keys().map(Name::as_str)).map(|like| format!("; did you mean `{like}`?"));
-        let name: String = source.chars().take(100).collect();
-        PushError::NoSource { name, hint: hint.unwrap_or_default() }
+        unknown(source, queues.keys(), |name, hint| PushError::NoSource { name, hint })
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     fn queues(&self) -> MutexGuard<'_, BTreeMap<Name, Queue>> {
@@ -284,6 +337,15 @@ impl std::fmt::Debug for Pushes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Pushes").field("sources", &self.queues().keys().collect::<Vec<_>>()).finish_non_exhaustive()
     }
+}
+
+fn unknown<'n>(
+    name: &str,
+    names: impl Iterator<Item = &'n Name>,
+    error: impl FnOnce(String, String) -> PushError,
+) -> PushError {
+    let hint = nearest(name, names.map(Name::as_str)).map(|like| format!("; did you mean `{like}`?"));
+    error(name.chars().take(100).collect(), hint.unwrap_or_default())
 }
 
 fn ended() -> PushError {

@@ -54,6 +54,12 @@ pub(super) fn run(tools: Tools, mut receiver: mpsc::Receiver<Asked>) {
             match asked {
                 Asked::Follow(followed) => worker.follow(followed),
                 Asked::Check(answer) => drop(answer.send(worker.check())),
+                Asked::Pause { given, over } => {
+                    worker.let_go();
+                    given.send(()).ok();
+                    over.blocking_recv().ok();
+                    worker.take_up();
+                }
                 Asked::Rows(request) => {
                     let mut group = Together::of(request);
                     while group.takes_more() {
@@ -90,8 +96,13 @@ impl Worker {
         if !same {
             self.let_go();
         }
-        let source = followed.planned.plan.source().name.clone();
         self.followed = Some(followed);
+        self.take_up();
+    }
+
+    fn take_up(&mut self) {
+        let Some(followed) = &self.followed else { return };
+        let source = followed.planned.plan.source().name.clone();
         // What came while a view's state was built elsewhere.
         let caught_up = self.open().and_then(|()| self.bring_up(None));
         if let Err(error) = caught_up {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 use karat_jobs::Workspace;
 use karat_jobs::deploy::{self, Deployed};
-use karat_server::{AppState, ListenOptions};
+use karat_server::{AppState, ListenOptions, Parts};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -39,7 +39,7 @@ pub async fn run(context: &Context, args: &ServeArgs) -> Result<ExitCode> {
     for reason in waiting {
         tracing::warn!("{reason}");
     }
-    serve(&workspace, listener, deployed, signalled()).await?;
+    serve(Arc::new(workspace), listener, deployed, signalled()).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -59,16 +59,18 @@ pub fn url(listener: &TcpListener) -> Result<String> {
 
 /// Answers, following releases and aliases, until `stop` resolves; then finishes requests under way and the log.
 pub async fn serve(
-    workspace: &Workspace,
+    workspace: Arc<Workspace>,
     listener: TcpListener,
     deployed: Deployed,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
     let config = &workspace.project.config().server;
-    let (log, pushes) = (deployed.log(), deployed.pushes.clone());
-    let catalogue = Arc::new(Told::of(workspace).await?);
+    let log = deployed.log();
+    let (pushes, refreshes) = (deployed.pushes.clone(), deployed.refreshes.clone());
+    let catalogue = Arc::new(Told::of(&workspace).await?);
     let metrics = karat_server::install_metrics()?;
-    let state = AppState::new(deployed.deployment.clone(), catalogue, pushes.clone(), metrics, config);
+    let parts = Parts { deployment: deployed.deployment.clone(), catalogue, pushes: pushes.clone(), refreshes };
+    let state = AppState::new(parts, metrics, config);
     // A task of its own, which hears the signal itself: taking up a new version may take long, and meanwhile connections
     // are accepted, or no longer.
     let stopped = async {

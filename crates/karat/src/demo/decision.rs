@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -31,7 +32,7 @@ pub enum Ending {
 
 /// Whether the replay held.
 pub async fn tell(
-    workspace: &Workspace,
+    workspace: &Arc<Workspace>,
     found: &Found,
     port: Option<u16>,
     ending: Ending,
@@ -51,7 +52,7 @@ pub async fn tell(
     story.end_step();
 
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let served = serve::serve(workspace, listener, deployed, async {
+    let served = serve::serve(workspace.clone(), listener, deployed, async {
         // A sender that was dropped means the same.
         stopped.await.ok();
     });

@@ -11,6 +11,7 @@ mod report;
 mod story;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Result;
 
@@ -24,7 +25,7 @@ pub async fn run(context: &Context, args: &DemoArgs) -> Result<ExitCode> {
     let mut story = Story::begin(context.output);
     story.step("Project");
     let found = place::find(context, args, &mut story)?;
-    let workspace = context.within(&found.root).workspace().await?;
+    let workspace = Arc::new(context.within(&found.root).workspace().await?);
     story.end_step();
 
     data::tell(&workspace, &found, &mut story).await?;

@@ -54,15 +54,16 @@ fn project() -> tempfile::TempDir {
 }
 
 /// The Python that has Feast, as `scripts/setup tests` installs it.
-fn feast_python() -> Option<PathBuf> {
+pub fn feast_python() -> Option<PathBuf> {
     let python = std::env::var_os("KARAT_FEAST_PYTHON").map(PathBuf::from).filter(|python| python.is_file());
     assert!(python.is_some() || std::env::var_os("CI").is_none(), "CI sets it up: scripts/setup tests");
     python
 }
 
-fn sdk(python: &Path, address: &str) -> Json {
+/// What a script, in a folder of its own, says last.
+pub fn sdk(python: &Path, script: &str, address: &str) -> Json {
     let folder = temp_dir();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/feast_client.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(script);
     let output =
         Command::new(python).arg(script).arg(address).env("FEAST_USAGE", "False").current_dir(folder.path()).output();
     let output = output.unwrap();
@@ -81,7 +82,7 @@ fn the_sdk_reads_every_type_and_gets_its_own_exceptions() {
     };
     let folder = project();
     let server = Server::start(folder.path());
-    let said = sdk(&python, &server.address);
+    let said = sdk(&python, "feast_client.py", &server.address);
     assert_eq!(
         said["by_reference"],
         value!({

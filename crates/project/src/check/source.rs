@@ -1,8 +1,10 @@
 use std::collections::HashSet;
 
+use karat_core::Window;
+
 use super::columns::{Columns, Reading, check_declared, check_names, check_origin};
 use super::scope::Scope;
-use crate::spec::{Check, Compression, Delivery, Format, Source, Told};
+use crate::spec::{Check, Compression, Delivery, Format, Origin, Source, Told};
 use crate::variables::has_variables;
 
 /// Where rows come from, what identifies them, and the columns they have.
@@ -13,6 +15,7 @@ pub(super) fn check(scope: &mut Scope<'_>, source: &Source) {
     check_file(scope, source);
     check_delivery(scope, source);
     check_push(scope, source);
+    check_watch(scope, source);
 
     let columns = Columns::of(scope.draft, source);
     check_list(scope, &columns, &source.keys, "keys", Reading::Kept);
@@ -179,6 +182,26 @@ fn check_push(scope: &mut Scope<'_>, source: &Source) {
                 "a `relation` looks into another source's rows, which is not done for rows that are pushed",
             );
         }
+    }
+}
+
+/// Looking more often costs more than it tells.
+const WATCHED_EVERY: Window = Window::Fixed(1_000_000);
+
+fn check_watch(scope: &mut Scope<'_>, source: &Source) {
+    let Some(every) = source.watch else { return };
+    if every.longest_micros() < WATCHED_EVERY.longest_micros() {
+        scope.at("watch", format!("`watch` is looked at no more often than each second (`watch: {WATCHED_EVERY}`)"));
+    }
+    match source.origin() {
+        Origin::Sql(_) => scope.at_key("watch", "a source with `sql` follows the sources it reads: watch those"),
+        Origin::Pushed => {
+            scope.at_key("watch", "rows that are pushed are taken in at once, and nothing else brings any")
+        }
+        _ if !source.keep => {
+            scope.at_key("watch", "what is watched is taken into history, and this source keeps none (`keep: false`)");
+        }
+        _ => {}
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) fn source(reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
     let command = fields.optional(reader, "command", command);
     let query = fields.optional(reader, "sql", sql);
     let push = fields.optional(reader, "push", push).flatten();
+    let watch = fields.optional(reader, "watch", window);
     let column_specs = fields.optional(reader, "columns", column_specs).unwrap_or_default();
     let prepare = fields.optional(reader, "prepare", prepare).unwrap_or_default();
     let drop = fields.optional(reader, "drop", columns).unwrap_or_default();
@@ -53,6 +54,7 @@ pub(crate) fn source(reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
         command,
         sql: query,
         push,
+        watch,
         columns: column_specs,
         prepare,
         drop,

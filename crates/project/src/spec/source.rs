@@ -42,6 +42,10 @@ pub struct Source {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<PushForm>")]
     pub push: Option<Push>,
+    /// How often a server looks for what is new, such as `10 seconds`, and takes it in. A file is taken in once it looks the same
+    /// twice in a row; better still, it is moved to its place when it is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<Window>,
 
     /// The columns read, in order, with their types. Optional for Parquet files (all columns); not used with `sql`, whose
     /// columns are planned.

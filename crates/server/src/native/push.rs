@@ -9,7 +9,7 @@ use crate::error::{Problem, WrongRow};
 use crate::{AppState, body};
 
 /// Longer bodies are read on a thread that may be kept busy.
-const READ_IN_PLACE: usize = 16 << 10;
+pub(crate) const READ_IN_PLACE: usize = 16 << 10;
 
 /// Rows of one source.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -47,12 +47,11 @@ pub struct PushAnswer {
     responses(
         (status = OK, body = PushAnswer),
         (status = BAD_REQUEST, description = "Not JSON, or not of this form", body = Problem, content_type = "application/problem+json"),
-        (status = FORBIDDEN, description = "The source takes no pushes", body = Problem, content_type = "application/problem+json"),
         (status = NOT_FOUND, description = "No such source", body = Problem, content_type = "application/problem+json"),
         (status = REQUEST_TIMEOUT, description = "The body came too slowly", body = Problem, content_type = "application/problem+json"),
         (status = PAYLOAD_TOO_LARGE, description = "A body over `server.body`", body = Problem, content_type = "application/problem+json"),
         (status = UNSUPPORTED_MEDIA_TYPE, description = "A body that says it is not JSON", body = Problem, content_type = "application/problem+json"),
-        (status = UNPROCESSABLE_ENTITY, description = "Rows that cannot be taken, each named in `rows`: nothing of the request was taken", body = Problem, content_type = "application/problem+json"),
+        (status = UNPROCESSABLE_ENTITY, description = "Rows that cannot be taken, each named in `rows`, or a source that takes no pushes: nothing of the request was taken", body = Problem, content_type = "application/problem+json"),
         (status = TOO_MANY_REQUESTS, description = "More rows wait for the source than it takes on; `retry-after` says when to try again", body = Problem, content_type = "application/problem+json"),
         (status = INTERNAL_SERVER_ERROR, description = "Damage, or a defect: the server's log says what", body = Problem, content_type = "application/problem+json"),
         (status = SERVICE_UNAVAILABLE, description = "The rows could not be taken for sure: send them again, those that are there count once", body = Problem, content_type = "application/problem+json")
@@ -75,7 +74,7 @@ pub async fn push(State(state): State<AppState>, request: Request) -> Result<Jso
 }
 
 /// Counted by what became of them; sources that nobody declared are not named.
-fn record(source: &str, rows: u64, taken: &Result<Taken, PushError>) {
+pub(crate) fn record(source: &str, rows: u64, taken: &Result<Taken, PushError>) {
     let counted = |outcome: &'static str, rows: u64| {
         if rows > 0 {
             metrics::counter!("karat_pushed_rows_total", "source" => source.to_owned(), "outcome" => outcome)

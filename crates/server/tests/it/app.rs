@@ -8,10 +8,11 @@ use futures::future::BoxFuture;
 use karat_core::{Column, DataType, Digest, ErrorKind, FixedClock, OnlineStore};
 use karat_features::CompiledView;
 use karat_jobs::push::Pushes;
+use karat_jobs::refresh::Refreshes;
 use karat_project::spec::{self, Server};
 use karat_report::catalogue::{FeatureEntry, Flag, Freshness, StateEntry, Use, ViewEntry};
 use karat_report::lineage::Lineage;
-use karat_server::{AppState, Catalogue, CatalogueError, install_metrics, router};
+use karat_server::{AppState, Catalogue, CatalogueError, Parts, install_metrics, router};
 use karat_serving::{Deployment, Endpoint, EndpointParts, FeatureRef, ReadView, Served, ServedView};
 use karat_test_support::serving_app::{self, NOW, at, name};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -84,7 +85,13 @@ impl App {
     }
 
     pub fn state(&self, server: Server) -> AppState {
-        AppState::new(self.deployment.clone(), Arc::new(Shelf), self.pushes.clone(), metrics(), &server)
+        let parts = Parts {
+            deployment: self.deployment.clone(),
+            catalogue: Arc::new(Shelf),
+            pushes: self.pushes.clone(),
+            refreshes: Refreshes::channel().0,
+        };
+        AppState::new(parts, metrics(), &server)
     }
 
     /// Status, content type and body.
