@@ -33,6 +33,8 @@ pub struct Explanation {
     pub records: RecordBatch,
     /// Of each record what it is to each part.
     pub standings: Vec<Vec<Standing>>,
+    /// Of each record the number of its row: the revisions of one row have the same.
+    pub identities: Vec<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -136,6 +138,7 @@ impl<'v> Explainer<'v> {
             parts: parts.into_iter().map(part).collect(),
             records: in_order(&self.records, &rows)?,
             standings,
+            identities: events.identity.clone(),
         })
     }
 }

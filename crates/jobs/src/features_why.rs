@@ -1,6 +1,6 @@
 //! The events behind one feature of one key, from history, and what was left out of its value and why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Result;
 use arrow::array::{Array, AsArray, RecordBatch, Scalar};
@@ -184,7 +184,8 @@ impl Why {
     fn tell(&mut self, teller: &Teller<'_>, limit: usize) {
         let most = if limit == 0 { usize::MAX } else { limit };
         let mut others = Vec::new();
-        for row in (0..teller.explanation.records.num_rows()).rev() {
+        let newest = teller.newest();
+        for row in (0..teller.explanation.records.num_rows()).rev().filter(|row| newest[*row]) {
             let standing = teller.standing(row);
             match standing {
                 // It says of another record that it is gone, and is told there.
@@ -223,6 +224,34 @@ impl Teller<'_> {
         counts.or(standings.first()).copied().unwrap_or(Standing::NotTheOne)
     }
 
+    /// Of records that say the same of a row, the newest: one that comes late has those after it said again.
+    fn newest(&self) -> Vec<bool> {
+        let records = &self.explanation.records;
+        let mut newest: HashMap<(u32, [Option<i64>; 2], String), usize> = HashMap::new();
+        for row in 0..records.num_rows() {
+            let times = [hidden::EVENT_TIME, hidden::KNOWN_TIME].map(|name| int(records, name, row));
+            let removed = records.column_by_name(hidden::REMOVED).is_some_and(|column| column.as_boolean().value(row));
+            let said = format!("{removed} {:?}", self.columns(row));
+            let place = newest.entry((self.explanation.identities[row], times, said)).or_insert(row);
+            if int(records, hidden::COMMIT, row) > int(records, hidden::COMMIT, *place) {
+                *place = row;
+            }
+        }
+        let mut of_rows = vec![false; records.num_rows()];
+        newest.into_values().for_each(|row| of_rows[row] = true);
+        of_rows
+    }
+
+    /// What the view reads of a record.
+    fn columns(&self, row: usize) -> IndexMap<String, Json> {
+        let records = &self.explanation.records;
+        let own =
+            self.planned.view.source_columns().columns().iter().filter(|column| column.name != self.planned.entity.key);
+        let cell =
+            |name: &str| records.column_by_name(name).map_or(Value::Null, |column| Value::from_array(column, row));
+        own.map(|column| (column.name.clone(), cell(&column.name).to_json())).collect()
+    }
+
     fn event(&self, row: usize, standing: Standing) -> WhyEvent {
         let records = &self.explanation.records;
         let counts = standing == Standing::Counts;
@@ -231,10 +260,6 @@ impl Teller<'_> {
         let names = within.map(|(_, part)| name_of(self.planned, &part.of)).collect();
         let file = records.column_by_name(hidden::FILE).filter(|column| column.is_valid(row));
         let file = file.and_then(|column| arrow::compute::cast(column, &arrow::datatypes::DataType::Utf8).ok());
-        let own =
-            self.planned.view.source_columns().columns().iter().filter(|column| column.name != self.planned.entity.key);
-        let cell =
-            |name: &str| records.column_by_name(name).map_or(Value::Null, |column| Value::from_array(column, row));
         WhyEvent {
             counts,
             reason: (!counts).then(|| code(standing)),
@@ -245,7 +270,7 @@ impl Teller<'_> {
             commit: int(records, hidden::COMMIT, row).unwrap_or_default().unsigned_abs(),
             file: file.map(|column| self.path(column.as_string::<i32>().value(row))),
             row: int(records, hidden::ROW, row),
-            columns: own.map(|column| (column.name.clone(), cell(&column.name).to_json())).collect(),
+            columns: self.columns(row),
         }
     }
 

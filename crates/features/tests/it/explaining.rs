@@ -125,7 +125,7 @@ fn left_out(
     let since = Some(of.of).filter(|sql| of.word == "time_since" && of.last.is_none() && *sql != "rows");
     let passes = |record: &Record| of.condition.into_iter().chain(since).all(|sql| is_true(record, sql));
     let within = |record: &Record| window_start.is_none_or(|start| record.event_time >= start.micros());
-    let is_seen = |record: &Record| seen.contains(&record);
+    let is_seen = |record: &Record| seen.iter().any(|one| std::ptr::eq(*one, record));
     for (record, standing) in rows.iter().zip(standings) {
         let holds = match standing {
             Standing::NotHappened => !happened(record) && !record.removed,

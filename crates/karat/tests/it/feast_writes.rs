@@ -92,7 +92,7 @@ fn a_data_frame_is_taken_as_rows_and_mistakes_are_feasts() {
     assert!(told["message"].as_str().unwrap().contains("did you mean `visits`?"), "{told}");
     let (status, answer) = push("visits", value!({"visit": ["v1"], "client_id": [1, 2]}));
     assert_eq!(status, 422);
-    assert!(answer.as_str().unwrap().contains("columns visit and client_id are not of the same rows"), "{answer}");
+    assert!(answer.as_str().unwrap().contains("columns client_id and visit are not of the same rows"), "{answer}");
     let (status, answer) =
         push("visits", value!({"visit": ["v1"], "client_id": ["x"], "at": ["2024-01-05T10:00:00Z"]}));
     assert_eq!(status, 422);

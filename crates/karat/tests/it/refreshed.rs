@@ -65,6 +65,6 @@ fn what_is_put_among_watched_files_is_taken_in() {
     assert!(server.terminate().success());
     std::fs::remove_file(folder.join("inbox/3.jsonl")).unwrap();
     let commits = json(folder, &["sources", "list"]);
-    let visits = commits.as_array().unwrap().iter().find(|source| source["source"] == "visits").unwrap();
+    let visits = commits.as_array().unwrap().iter().find(|source| source["name"] == "visits").unwrap();
     assert_eq!(visits["commit"], 2, "{commits}");
 }
