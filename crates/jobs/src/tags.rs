@@ -126,11 +126,11 @@ pub async fn list(workspace: &Workspace, names: &[String]) -> Result<Vec<SourceT
 pub async fn commit_of(workspace: &Workspace, source: &Name, number_or_tag: &str) -> Result<u64> {
     let text = number_or_tag.trim();
     if let Ok(number) = text.parse::<u64>() {
-        let commits = workspace.history.commits(source).await?;
-        if commits.iter().any(|commit| commit.number == number) {
+        let newest = workspace.snapshot(source, None).await?.commit;
+        if (1..=newest).contains(&number) {
             return Ok(number);
         }
-        bail!(NotFound(format!("{source} has no commit {number}: its commits are 1 to {}", commits.len())));
+        bail!(NotFound(format!("{source} has no commit {number}: its commits are 1 to {newest}")));
     }
     let mut connection = workspace.registry.metadata().read().await?;
     match tags::get(&mut connection, source, text).await? {

@@ -1,6 +1,8 @@
 //! The events that an explanation names give the value: brute force over them alone, with neither visibility, condition
 //! nor window left to apply, comes to the same bits. What it leaves out is left out for the reason it says.
 
+use std::collections::HashSet;
+
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::Int64Type;
@@ -125,7 +127,9 @@ fn left_out(
     let since = Some(of.of).filter(|sql| of.word == "time_since" && of.last.is_none() && *sql != "rows");
     let passes = |record: &Record| of.condition.into_iter().chain(since).all(|sql| is_true(record, sql));
     let within = |record: &Record| window_start.is_none_or(|start| record.event_time >= start.micros());
-    let is_seen = |record: &Record| seen.iter().any(|one| std::ptr::eq(*one, record));
+    // As text: a value that is no number is equal to none.
+    let texts: HashSet<String> = seen.iter().map(|record| format!("{record:?}")).collect();
+    let is_seen = |record: &Record| texts.contains(&format!("{record:?}"));
     for (record, standing) in rows.iter().zip(standings) {
         let holds = match standing {
             Standing::NotHappened => !happened(record) && !record.removed,

@@ -40,6 +40,7 @@ pub struct MaterializeIncremental {
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Manner {
     /// Whether to answer 202 at once, and 409 where one of the views is being brought up to date already.
     #[serde(default, rename = "async")]

@@ -54,7 +54,12 @@ fn a_row_is_read_as_soon_as_its_push_is_answered() {
         value!([{"id": 1, "client": 7, "amount": 12.5}, {"id": 2, "client": 8, "amount": 0.5},
         {"id": 3, "client": 8, "amount": 1.0}])
     );
+    // A tag of rows that are in no sealed commit yet.
+    let tagged = json(folder, &["sources", "snapshot", "payments", "--tag", "corrected"]);
+    assert_eq!(tagged[0]["commit"], 2, "{tagged}");
     assert!(server.terminate().success());
+    let differences = json(folder, &["sources", "diff", "payments", "1", "corrected"]);
+    assert_eq!((&differences["changed"], &differences["unchanged"]), (&value!(1), &value!(2)), "{differences}");
     let listed = json(folder, &["sources", "list"]);
     assert_eq!((&listed[0]["commit"], &listed[0]["from"]), (&value!(2), &value!("pushes")), "{listed}");
     let verified = json(folder, &["features", "verify", "--pairs", "500"]);
