@@ -43,11 +43,10 @@ pub struct MaterializeIncremental {
 #[into_params(parameter_in = Query)]
 pub struct Manner {
     /// Whether to answer 202 at once, and 409 where one of the views is being brought up to date already.
-    #[serde(default, rename = "async")]
-    in_background: bool,
+    #[serde(rename = "async")]
+    in_background: Option<bool>,
     /// Whether to begin in any case.
-    #[serde(default)]
-    force: bool,
+    force: Option<bool>,
 }
 
 /// Ingests what is new in what the views read, and brings their online state up to it.
@@ -138,7 +137,8 @@ async fn refresh(
     let Query(manner) = manner.map_err(|rejected| Problem::malformed(rejected.body_text()))?;
     let views = views(state, names)?;
     let under_way = state.refreshes.under_way(&views);
-    if manner.in_background && !manner.force && !under_way.is_empty() {
+    let (in_background, force) = (manner.in_background.unwrap_or(false), manner.force.unwrap_or(false));
+    if in_background && !force && !under_way.is_empty() {
         let names: Vec<&str> = under_way.iter().map(Name::as_str).collect();
         let words = format!(
             "Cannot start async materialization: feature views are being materialized already: {}. Use ?force=true to \
@@ -148,7 +148,7 @@ async fn refresh(
         return Ok((StatusCode::CONFLICT, Json(json!({"error": words, "feature_views": under_way}))).into_response());
     }
     let refreshing = state.refreshes.begin(views.clone());
-    if manner.in_background {
+    if in_background {
         let accepted = json!({"status": "accepted", "feature_views": views});
         return Ok((StatusCode::ACCEPTED, Json(accepted)).into_response());
     }

@@ -17,7 +17,7 @@ const EXAMPLES: u64 = 100;
 /// value of another type is refused with a 422 that names it.
 const CHECKS: &str = r#"
 [checks.positive_data_acceptance]
-expected-statuses = ["2xx", "3xx", "404", "422", "429"]
+expected-statuses = ["2xx", "3xx", "404", "409", "422", "429"]
 "#;
 
 /// Names that are there: most of what is made up leads no further than a 404.
