@@ -18,7 +18,14 @@ pub type StateEntries<'a> = &'a mut dyn Iterator<Item = (Vec<u8>, Vec<u8>)>;
 /// What is called with a definition's note and the state of a key, if it has one; both are borrowed for the call.
 pub type WithNoted<'a> = &'a mut dyn FnMut(&[u8], Option<&[u8]>);
 
-/// What is called with a definition's place among those asked for, its note, and the state of the key, if it has one.
+/// A key under a definition.
+#[derive(Debug, Clone, Copy)]
+pub struct StateOf<'a> {
+    pub definition: &'a Digest,
+    pub key: &'a [u8],
+}
+
+/// What is called with a state's place among those asked for, its definition's note, and the state, if there is one.
 pub type WithEach<'a> = &'a mut dyn FnMut(usize, &[u8], Option<&[u8]>);
 
 /// Online feature state: opaque bytes under (definition digest, key).
@@ -45,16 +52,16 @@ pub trait OnlineStore: Send + Sync + std::fmt::Debug {
     /// if it has one. Calls nothing and returns `false` for a definition never written.
     fn read_noted(&self, definition: &Digest, key: &[u8], with: WithNoted<'_>) -> Result<bool, OnlineError> {
         let mut known = false;
-        self.read_each(std::slice::from_ref(definition), key, &mut |_, note, state| {
+        self.read_each(&[StateOf { definition, key }], &mut |_, note, state| {
             known = true;
             with(note, state);
         })?;
         Ok(known)
     }
 
-    /// As [`OnlineStore::read_noted`] for one key under several definitions, all of one moment and in one round trip:
-    /// calls `with` for each definition that was ever written, in the order given.
-    fn read_each(&self, definitions: &[Digest], key: &[u8], with: WithEach<'_>) -> Result<(), OnlineError>;
+    /// As [`OnlineStore::read_noted`] for several states, all of one moment and in one round trip: calls `with` for each
+    /// whose definition was ever written, in the order given.
+    fn read_each(&self, asked: &[StateOf<'_>], with: WithEach<'_>) -> Result<(), OnlineError>;
 
     /// Writes `entries` and the note, all at once.
     fn put(&self, definition: &Digest, note: &StateNote, entries: StateEntries<'_>) -> Result<(), OnlineError>;

@@ -24,8 +24,9 @@ const DATE: u8 = 5;
 const TIMESTAMP: u8 = 6;
 const SIGN: u64 = 1 << 63;
 
-pub fn encode_key(values: &[Value]) -> Vec<u8> {
-    let mut key = Vec::with_capacity(values.len() * 9);
+pub fn encode_key<'v>(values: impl IntoIterator<Item = &'v Value>) -> Vec<u8> {
+    let values = values.into_iter();
+    let mut key = Vec::with_capacity(values.size_hint().0 * 9);
     for value in values {
         match value {
             Value::Null => key.push(NULL),
@@ -124,6 +125,7 @@ fn float_of(order: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use karat_core::{Column, DataType, KeyView, key};
     use proptest::prelude::*;
 
     fn value() -> impl Strategy<Value = Value> {
@@ -146,6 +148,18 @@ mod tests {
         ) {
             prop_assert_eq!(encode_key(&a).cmp(&encode_key(&b)), a.cmp(&b));
             prop_assert_eq!(decode_key(&encode_key(&a)).unwrap(), a);
+        }
+
+        #[test]
+        fn keys_come_back_from_text_and_from_json(branch in any::<String>(), account in any::<i64>(), days in -90_000..90_000_i32) {
+            let columns = [("branch", DataType::Text), ("account", DataType::Int), ("opened", DataType::Date)]
+                .map(|(name, data_type)| Column::new(name, data_type));
+            let key = vec![Value::text(branch), Value::Int(account), Value::Date(days)];
+            let view = KeyView::new(&columns, &key);
+            prop_assert_eq!(&key::parse(&columns, &view.to_string()).unwrap(), &key);
+            let json = key::to_json(&columns, &key);
+            prop_assert_eq!(&serde_json::to_value(view).unwrap(), &json);
+            prop_assert_eq!(&key::from_json(&columns, &json).unwrap(), &key);
         }
 
         #[test]

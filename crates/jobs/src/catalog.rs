@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
+use arrow::array::ArrayRef;
 use indexmap::IndexMap;
-use karat_core::{Column, DataType, Digest, Name, Schema, Value};
+use karat_core::{Column, DataType, Digest, Name, Schema, Value, key};
 use karat_features::{CompiledView, Definition, DefinitionError, Identity, SourceDefinition};
-use karat_project::spec::{Entity, FeatureView, Model, ModelFeatures, OnFailure, Source};
+use karat_project::spec::{Entity, FeatureView, Model, ModelFeatures, OnFailure, Source, key_columns};
 use karat_project::{Kind, Problem, Problems, Project, ResourceRef};
 use karat_query::{QueryError, RowsDefinition, SourcePlan};
+
+use crate::Usage;
 
 pub struct Catalog {
     /// Upstream sources come before those that read them.
@@ -27,15 +30,41 @@ pub struct PlannedSource {
 
 pub struct PlannedView {
     pub spec: FeatureView,
-    pub entity: Entity,
     pub view: CompiledView,
     pub digest: Digest,
 }
 
 impl PlannedView {
-    pub fn key(&self) -> Column {
-        Column::new(&self.entity.key, self.entity.key_type)
+    /// A key as people write it.
+    pub fn key(&self, text: &str) -> Result<Vec<Value>> {
+        let key = key::parse(self.view.key_columns(), text);
+        key.map_err(|error| Usage(format!("the key of {}: {error}", self.entities())).into())
     }
+
+    /// `client`; `client, employer`.
+    pub fn entities(&self) -> String {
+        listed(&self.spec.entities)
+    }
+}
+
+/// Names with commas between.
+pub fn listed(names: &[Name]) -> String {
+    names.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// Keys by column, as spines have them.
+pub(crate) fn key_arrays<'k>(columns: &[Column], keys: impl IntoIterator<Item = &'k [Value]>) -> Vec<ArrayRef> {
+    let keys: Vec<&[Value]> = keys.into_iter().collect();
+    let array = |(place, column): (usize, &Column)| {
+        let values: Vec<Value> = keys.iter().map(|key| key[place].clone()).collect();
+        Value::to_array(&values, column.data_type)
+    };
+    columns.iter().enumerate().map(array).collect()
+}
+
+/// The entities of these names, as far as the project has them.
+pub(crate) fn entities(project: &Project, names: &[Name]) -> Vec<Entity> {
+    names.iter().filter_map(|name| project.entities().get(name).cloned()).collect()
 }
 
 impl Catalog {
@@ -45,11 +74,12 @@ impl Catalog {
         let sources = compile_sources(project, &mut problems);
         let mut views = IndexMap::new();
         for (name, spec) in project.views() {
-            let (Some(source), Some(entity)) = (sources.get(&spec.source), project.entities().get(&spec.entity)) else {
+            let entities = entities(project, &spec.entities);
+            let Some(source) = sources.get(&spec.source).filter(|_| entities.len() == spec.entities.len()) else {
                 // The source's or the entity's own problem is reported already.
                 continue;
             };
-            match compile_view(spec, entity, source) {
+            match compile_view(spec, &entities, source) {
                 Ok(view) => {
                     views.insert(name.clone(), view);
                 }
@@ -162,12 +192,12 @@ fn check_substitutes(spec: &FeatureView, view: &CompiledView) -> Result<(), Vec<
     if wrong.is_empty() { Ok(()) } else { Err(wrong) }
 }
 
-fn compile_view(spec: &FeatureView, entity: &Entity, source: &PlannedSource) -> Result<PlannedView, Vec<Wrong>> {
-    if entity.key_type == DataType::Float {
+fn compile_view(spec: &FeatureView, entities: &[Entity], source: &PlannedSource) -> Result<PlannedView, Vec<Wrong>> {
+    if key_columns(entities).iter().any(|key| key.data_type == DataType::Float) {
         return Err(vec![("entity".to_owned(), "a key is no float: two floats that look equal may not be".to_owned())]);
     }
     let placed = |error: DefinitionError| (error.path(), error.to_string());
-    let mut definition = Definition::check(spec, std::slice::from_ref(entity), source.definition.clone())
+    let mut definition = Definition::check(spec, entities, source.definition.clone())
         .map_err(|problems| problems.into_iter().map(placed).collect::<Vec<_>>())?;
     // How the columns that the view uses come about; others may change without it.
     definition.source.upstream = source.rows.narrowed(definition.source.columns.names());
@@ -175,5 +205,5 @@ fn compile_view(spec: &FeatureView, entity: &Entity, source: &PlannedSource) -> 
     let view = CompiledView::compile(definition).map_err(|error| vec![placed(error)])?;
     view.retention(spec.online_horizon).map_err(|error| vec![("online_horizon".to_owned(), error.to_string())])?;
     check_substitutes(spec, &view)?;
-    Ok(PlannedView { spec: spec.clone(), entity: entity.clone(), view, digest })
+    Ok(PlannedView { spec: spec.clone(), view, digest })
 }

@@ -175,11 +175,8 @@ impl Deployed {
         let mut served =
             Served { project: project.config().name.to_string(), release: release.number, ..Served::default() };
         for (name, planned) in &catalog.views {
-            let view = ServedView {
-                name: name.clone(),
-                key: planned.key(),
-                read: ReadView::new(planned.view.clone(), planned.digest.clone()),
-            };
+            let view =
+                ServedView { name: name.clone(), read: ReadView::new(planned.view.clone(), planned.digest.clone()) };
             served.views.insert(name.clone(), Arc::new(view));
         }
         for (name, service) in project.services() {

@@ -3,11 +3,12 @@
 use anyhow::Result;
 use arrow::array::{AsArray, Int64Array};
 use indexmap::IndexMap;
-use karat_core::{Digest, Instant, Name, Value, Zone};
+use karat_core::{Digest, Instant, Name, Value, key};
 use karat_features::Spine;
 use serde::Serialize;
 
 use crate::Workspace;
+use crate::catalog::key_arrays;
 use crate::materialize::check_names;
 use crate::training_set::as_of_pass;
 
@@ -36,12 +37,11 @@ pub async fn run(
     let catalog = workspace.catalog()?;
     check_names(&catalog, &[view.to_owned()])?;
     let planned = &catalog.views[view];
-    let key = Value::parse(key, planned.entity.key_type, &Zone::utc())
-        .map_err(|e| crate::Usage(format!("the key of {}: {e}", planned.entity.name)))?;
+    let key = planned.key(key)?;
     let as_of = as_of.unwrap_or_else(|| workspace.clock.now());
     let known_at = known_at.unwrap_or(as_of);
     let spine = Spine {
-        keys: vec![Value::to_array(std::slice::from_ref(&key), planned.entity.key_type)],
+        keys: key_arrays(planned.view.key_columns(), [key.as_slice()]),
         as_of: Int64Array::from(vec![as_of.micros()]),
         known_at: Some(Int64Array::from(vec![known_at.micros()])),
         since: None,
@@ -51,7 +51,7 @@ pub async fn run(
     let features = outputs.iter().enumerate();
     Ok(KeyFeatures {
         view: planned.spec.name.clone(),
-        key: key.to_json(),
+        key: key::to_json(planned.view.key_columns(), &key),
         as_of,
         known_at,
         no_history: row.column(outputs.len()).as_boolean().value(0),

@@ -2,21 +2,21 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use anyhow::Result;
-use arrow::array::{Array, AsArray, RecordBatch, Scalar};
-use arrow::compute::filter_record_batch;
+use anyhow::{Context, Result};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, Scalar};
 use arrow::compute::kernels::cmp::eq;
+use arrow::compute::{and, filter_record_batch};
 use arrow::datatypes::Int64Type;
 use futures::StreamExt;
 use indexmap::IndexMap;
-use karat_core::{Digest, Instant, Name, Value, Zone, hidden, nearest};
+use karat_core::{Digest, Instant, Name, Value, hidden, key, nearest};
 use karat_features::{Explainer, Explanation, PartOf, ReadAt, Standing};
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use crate::catalog::PlannedView;
+use crate::catalog::{PlannedView, key_arrays};
 use crate::materialize::check_names;
-use crate::{NotFound, Unit, Usage, Workspace, freshness, reading};
+use crate::{NotFound, Unit, Workspace, freshness, reading};
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -104,24 +104,26 @@ pub async fn run(workspace: &Workspace, question: Question<'_>) -> Result<Why> {
     check_names(&catalog, &[question.view.to_owned()])?;
     let planned = &catalog.views[question.view];
     let output = output(planned, question.feature)?;
-    let key = Value::parse(question.key, planned.entity.key_type, &Zone::utc())
-        .map_err(|e| Usage(format!("the key of {}: {e}", planned.entity.name)))?;
+    let key = planned.key(question.key)?;
+    let columns = planned.view.key_columns();
     let as_of = question.as_of.unwrap_or_else(|| workspace.clock.now());
     let at = ReadAt { as_of, known_at: question.known_at.unwrap_or(as_of), up_to: None };
 
     let snapshot = reading::snapshot(workspace, &planned.view.definition().source, None).await?;
     let stage = workspace.observer.begin(&format!("events of {}", planned.spec.source), snapshot.rows(), Unit::Rows);
-    let wanted = Scalar::new(Value::to_array(std::slice::from_ref(&key), planned.entity.key_type));
+    let wanted: Vec<Scalar<ArrayRef>> = key_arrays(columns, [key.as_slice()]).into_iter().map(Scalar::new).collect();
     let mut explainer = Explainer::new(&planned.view);
     let mut batches = snapshot.stream(planned.view.source_columns(), &hidden::ALL, None);
     while let Some(batch) = batches.next().await {
         let batch = batch?;
         stage.advance(batch.num_rows() as u64);
-        if let Some(column) = batch.column_by_name(&planned.entity.key) {
-            let of_key = eq(column, &wanted)?;
-            if of_key.true_count() > 0 {
-                explainer.push(&filter_record_batch(&batch, &of_key)?)?;
-            }
+        let mut of_key = BooleanArray::from(vec![true; batch.num_rows()]);
+        for (column, wanted) in columns.iter().zip(&wanted) {
+            let values = batch.column_by_name(&column.name).context("histories have the columns of their keys")?;
+            of_key = and(&of_key, &eq(values, wanted)?)?;
+        }
+        if of_key.true_count() > 0 {
+            explainer.push(&filter_record_batch(&batch, &of_key)?)?;
         }
     }
     drop(stage);
@@ -130,7 +132,7 @@ pub async fn run(workspace: &Workspace, question: Question<'_>) -> Result<Why> {
     let files = freshness::files(workspace, &planned.spec.source);
     let mut why = Why {
         view: planned.spec.name.clone(),
-        key: key.to_json(),
+        key: key::to_json(columns, &key),
         feature: question.feature.to_owned(),
         words: feature.words.clone(),
         how: feature.how(),
@@ -245,8 +247,8 @@ impl Teller<'_> {
     /// What the view reads of a record.
     fn columns(&self, row: usize) -> IndexMap<String, Json> {
         let records = &self.explanation.records;
-        let own =
-            self.planned.view.source_columns().columns().iter().filter(|column| column.name != self.planned.entity.key);
+        let keys = self.planned.view.key_columns();
+        let own = self.planned.view.source_columns().columns().iter().filter(|column| !keys.contains(column));
         let cell =
             |name: &str| records.column_by_name(name).map_or(Value::Null, |column| Value::from_array(column, row));
         own.map(|column| (column.name.clone(), cell(&column.name).to_json())).collect()

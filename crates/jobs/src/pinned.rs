@@ -2,10 +2,11 @@
 
 use karat_core::{DataType, nearest};
 use karat_project::Project;
-use karat_project::spec::{Model, ModelFeatures};
+use karat_project::spec::{Model, ModelFeatures, key_columns};
 use karat_serving::{Input, InputOrigin, Pinned, PinnedView, ReasonGroup};
 
 use crate::Catalog;
+use crate::catalog::{entities, listed};
 use crate::train::metrics::unmeasurable;
 
 /// What keeps the model from being trained, each with the path in its file.
@@ -44,8 +45,15 @@ pub fn problems(catalog: &Catalog, project: &Project, model: &Model) -> Vec<(Str
         if let Some(column) = &model.split.column {
             need("split.column", column, &|_| true, "anything");
         }
-        if let Some(entity) = project.entities().get(&model.spine.entity) {
-            need("spine.entity", &entity.key, &|found| found == entity.key_type, "the entity's key");
+        for (place, entity) in entities(project, &model.spine.entities).iter().enumerate() {
+            let at = match model.spine.entities.len() {
+                1 => "spine.entity".to_owned(),
+                _ => format!("spine.entities[{place}]"),
+            };
+            for key in &entity.keys {
+                let wanted = format!("{}, the key of {},", key.data_type, entity.name);
+                need(&at, &key.name, &|found| found == key.data_type, &wanted);
+            }
         }
     }
     problems.extend(crate::training_set::label::define(catalog, project, model).err().into_iter().flatten());
@@ -66,8 +74,7 @@ pub fn problems(catalog: &Catalog, project: &Project, model: &Model) -> Vec<(Str
 
 /// The model's inputs in the order its file lists them; a failure comes with its path in the file.
 pub fn pin(catalog: &Catalog, project: &Project, model: &Model) -> Result<Pinned, (String, String)> {
-    let entity = &project.entities()[&model.spine.entity];
-    let key = karat_core::Column::new(&entity.key, entity.key_type);
+    let keys = key_columns(&entities(project, &model.spine.entities));
     let mut views = Vec::new();
     let mut inputs: Vec<Input> = Vec::new();
     for (place, taken) in model.features.iter().enumerate() {
@@ -80,12 +87,9 @@ pub fn pin(catalog: &Catalog, project: &Project, model: &Model) -> Result<Pinned
             let Some(planned) = catalog.views.get(name) else {
                 return Err((at, format!("view {name} does not compile, or does not exist")));
             };
-            if planned.spec.entity != model.spine.entity {
-                let problem = format!(
-                    "view {name} describes {}, the spine's entity is {}",
-                    planned.spec.entity, model.spine.entity
-                );
-                return Err((at, problem));
+            if let Some(foreign) = planned.spec.entities.iter().find(|entity| !model.spine.entities.contains(entity)) {
+                let spine = listed(&model.spine.entities);
+                return Err((at, format!("view {name} describes {foreign}, and the spine is about {spine}")));
             }
             for (output, column) in planned.view.outputs().iter().enumerate() {
                 if chosen.is_some_and(|chosen| !chosen.contains(&column.name)) {
@@ -131,7 +135,7 @@ pub fn pin(catalog: &Catalog, project: &Project, model: &Model) -> Result<Pinned
         });
     }
     let groups = groups(model, &inputs)?;
-    Ok(Pinned::new(model.spine.entity.clone(), key, views, inputs).with_groups(groups))
+    Ok(Pinned::new(model.spine.entities.clone(), keys, views, inputs).with_groups(groups))
 }
 
 /// Inputs that are one reason, as the model's file names them.

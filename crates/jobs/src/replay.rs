@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use arrow::array::{AsArray, Int64Array};
-use karat_core::{PredictionId, Value};
+use karat_core::{PredictionId, Value, key};
 use karat_features::Spine;
 use karat_history::log;
 use karat_serving::{
@@ -10,6 +10,7 @@ use karat_serving::{
 };
 use serde::Serialize;
 
+use crate::catalog::key_arrays;
 use crate::training_set::as_of_pass;
 use crate::{NotFound, Usage, Workspace, artifact};
 
@@ -113,17 +114,16 @@ async fn from_history(
     model: &karat_serving::ServingModel,
 ) -> Result<FromHistory> {
     let key = record.key.as_ref().context("a decision on stored features has a key")?;
-    let key_type = model.pinned.key.data_type;
-    let key = Value::from_json(key, key_type).context("the logged key")?;
-    let spine = Spine {
-        keys: vec![Value::to_array(&[key], key_type)],
-        as_of: Int64Array::from(vec![record.as_of.micros()]),
-        known_at: None,
-        since: None,
-    };
+    let key = key::from_json(&model.pinned.keys, key).context("the logged key")?;
     let mut rows = Vec::new();
     let mut no_history = Vec::new();
-    for (read, pinned) in model.views().iter().zip(&model.pinned.views) {
+    for (place, (read, pinned)) in model.views().iter().zip(&model.pinned.views).enumerate() {
+        let spine = Spine {
+            keys: key_arrays(read.view.key_columns(), [model.key_of(place, &key).as_slice()]),
+            as_of: Int64Array::from(vec![record.as_of.micros()]),
+            known_at: None,
+            since: None,
+        };
         let source = &read.view.definition().source.name;
         let commit = record.commit_of(&pinned.name, source);
         let commit = commit.with_context(|| format!("the log does not say which commit of {source} was seen"))?;

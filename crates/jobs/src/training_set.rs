@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
 use arrow::compute::{filter, filter_record_batch};
 use arrow::datatypes::{Field, Int64Type, Schema as ArrowSchema, TimestampMicrosecondType};
-use karat_core::{DataType, Digest, Instant, Name};
+use karat_core::{Column, DataType, Digest, Instant, Name};
 use karat_features::{CompiledView, Definition, Spine};
 use karat_project::spec::{Model, Split};
 use karat_serving::{InputOrigin, Pinned};
@@ -55,7 +55,6 @@ pub struct TrainingSet {
     pub digest: Digest,
     /// What is odd about the spine without being wrong.
     pub warnings: Vec<String>,
-    key: ArrayRef,
     /// When each row's features were read; [`TrainingData::as_of`] where the spine has a time.
     read_at: Int64Array,
 }
@@ -202,29 +201,28 @@ pub async fn assemble_for(
             Int64Array::from(vec![newest_commit(workspace, model, &pinned, &up_to).await?.micros(); rows.num_rows()])
         }
     };
-    let key = column(&pinned.key.name)?;
-    let spine = Spine { keys: vec![key.clone()], as_of: read_at.clone(), known_at: None, since: None };
-    let features = features(&pinned, pushed, &spine, &rows)?;
+    let keys = columns_of(&rows, &pinned.keys)?;
+    let features = features(&pinned, pushed, &read_at, &rows)?;
     let (features, refused) = tokio::task::block_in_place(|| settle::settle(&pinned, features))?;
     let many = |names: &mut dyn Iterator<Item = &String>| names.map(|name| column(name)).collect::<Result<Vec<_>>>();
     let times: ArrayRef = Arc::new(as_of.clone());
     // Sets that nothing refuses have the digests they had before anything could.
     let flags = (!refused.is_empty()).then(|| settle::flags(&refused, rows.num_rows()));
-    let digest = digest::digest(features.columns().iter().chain([&label, &times, &key]).chain(&flags));
-    let entities = distinct(&key)?;
+    let digest = digest::digest(features.columns().iter().chain([&label, &times]).chain(&keys).chain(&flags));
+    let entities = distinct(&keys)?;
     let data = TrainingData {
         features,
         label,
         as_of,
         label_time,
-        keys: vec![key.clone()],
+        keys,
         groups: many(&mut split.column.iter())?,
         profile: many(&mut model.profile.iter())?,
         refused,
         left_out,
         words: pinned.inputs.iter().map(|input| (input.name.clone(), input.words.clone())).collect(),
     };
-    Ok(TrainingSet { pinned, label_definition, data, commits, behind, entities, digest, warnings, key, read_at })
+    Ok(TrainingSet { pinned, label_definition, data, commits, behind, entities, digest, warnings, read_at })
 }
 
 /// The spine's rows that are learned from, as far as labels and the spine's own rules say.
@@ -251,14 +249,14 @@ fn labelled(
         // Rows without a time are all alike in time, whenever they came: splits and digests must not depend on that.
         None => Int64Array::from(vec![Instant::ALWAYS.micros(); rows.num_rows()]),
     };
-    let key = column(&pinned.key.name)?;
     let mut left_out = LeftOut::default();
     let mut keep = vec![true; rows.num_rows()];
     let (label, label_time) = match (model.spine.label.events(), of_label) {
         (Some(events), Some((view, pushed))) => {
             let reach = pushed.reach;
             let of_its_months = &view.definition().source.time_zone;
-            let outcomes = label::outcomes(events, pushed, of_its_months, &key, &as_of)?;
+            let outcomes =
+                label::outcomes(events, pushed, of_its_months, columns_of(&rows, view.key_columns())?, &as_of)?;
             left_out.open = outcomes.open.iter().filter(|open| **open).count() as u64;
             if left_out.open == rows.num_rows() as u64 {
                 return label::all_open(&model.spine.source, events, reach, rows.num_rows());
@@ -279,7 +277,7 @@ fn labelled(
         let closed = keep.iter().filter(|keep| **keep).count() as u64;
         keep.iter_mut().enumerate().for_each(|(row, keep)| *keep &= label.is_valid(row));
         let eligible = keep.iter().filter(|keep| **keep).count() as u64;
-        let kept = spine::keep(rule, &key, &as_of, &keep)?;
+        let kept = spine::keep(rule, &columns_of(&rows, &pinned.keys)?, &as_of, &keep)?;
         left_out.unlabelled = closed - eligible;
         left_out.not_kept = eligible - kept.rows.iter().filter(|kept| **kept).count() as u64;
         keep = kept.rows;
@@ -306,8 +304,12 @@ fn labelled(
 }
 
 /// The model's inputs for each row, in their order.
-fn features(pinned: &Pinned, pushed: Vec<Pushed<'_>>, spine: &Spine, rows: &RecordBatch) -> Result<RecordBatch> {
-    let computed = pushed.into_iter().map(|pushed| pushed.run(spine)).collect::<Result<Vec<_>>>()?;
+fn features(pinned: &Pinned, pushed: Vec<Pushed<'_>>, as_of: &Int64Array, rows: &RecordBatch) -> Result<RecordBatch> {
+    let mut computed = Vec::with_capacity(pushed.len());
+    for (view, pushed) in pinned.views.iter().zip(pushed) {
+        let keys = columns_of(rows, &view.definition.keys)?;
+        computed.push(pushed.run(&Spine { keys, as_of: as_of.clone(), known_at: None, since: None })?);
+    }
     let mut fields = Vec::new();
     let mut columns = Vec::new();
     for input in &pinned.inputs {
@@ -322,6 +324,15 @@ fn features(pinned: &Pinned, pushed: Vec<Pushed<'_>>, spine: &Spine, rows: &Reco
         columns.push(column);
     }
     Ok(RecordBatch::try_new(Arc::new(ArrowSchema::new(fields)), columns)?)
+}
+
+/// The spine's columns of a key.
+fn columns_of(rows: &RecordBatch, keys: &[Column]) -> Result<Vec<ArrayRef>> {
+    let column = |key: &Column| {
+        let column = rows.column_by_name(&key.name).cloned();
+        column.with_context(|| format!("the spine has no column {}", key.name))
+    };
+    keys.iter().map(column).collect()
 }
 
 /// When the newest of the commits that are read was made: as of then everything in them is known.
@@ -342,7 +353,7 @@ async fn newest_commit(
 }
 
 impl TrainingSet {
-    /// The entity's key, `as_of`, the features under their own names, the label, of the rows that no check refuses.
+    /// The key columns, `as_of`, the features under their own names, the label, of the rows that no check refuses.
     pub fn frame(&self, label: &str) -> Result<RecordBatch> {
         let frame = self.all_rows(label)?;
         if self.data.refused.is_empty() {
@@ -355,11 +366,12 @@ impl TrainingSet {
     /// As [`TrainingSet::frame`], with the rows that a check refuses.
     fn all_rows(&self, label: &str) -> Result<RecordBatch> {
         let as_of = Arc::new(self.read_at.reinterpret_cast::<TimestampMicrosecondType>().with_timezone("+00:00"));
-        let mut fields = vec![
-            Field::new(&self.pinned.key.name, self.key.data_type().clone(), true),
-            Field::new("as_of", as_of.data_type().clone(), false),
-        ];
-        let mut columns = vec![self.key.clone(), as_of as ArrayRef];
+        let keys = self.pinned.keys.iter().zip(&self.data.keys);
+        let mut fields: Vec<Field> =
+            keys.map(|(key, values)| Field::new(&key.name, values.data_type().clone(), true)).collect();
+        fields.push(Field::new("as_of", as_of.data_type().clone(), false));
+        let mut columns = self.data.keys.clone();
+        columns.push(as_of);
         let schema = self.data.features.schema();
         fields.extend(schema.fields().iter().map(|field| field.as_ref().clone()));
         columns.extend(self.data.features.columns().iter().cloned());
@@ -374,13 +386,13 @@ pub fn spine_inputs<'a>(
     pinned: &'a Pinned,
     split: &'a Split,
 ) -> impl Iterator<Item = (&'a str, Option<DataType>)> + 'a {
-    let key = (pinned.key.name.as_str(), Some(pinned.key.data_type));
+    let keys = pinned.keys.iter().map(|key| (key.name.as_str(), Some(key.data_type)));
     let requested = pinned.inputs.iter().filter(|input| matches!(input.origin, InputOrigin::Request));
     let requested = requested.map(|input| (input.name.as_str(), Some(input.data_type)));
-    std::iter::once(key).chain(requested).chain(split.column.iter().map(|column| (column.as_str(), None)))
+    keys.chain(requested).chain(split.column.iter().map(|column| (column.as_str(), None)))
 }
 
 /// How many different keys there are, among keys that stand together.
-fn distinct(key: &ArrayRef) -> Result<u64> {
-    Ok(arrow::compute::partition(std::slice::from_ref(key))?.len() as u64)
+fn distinct(keys: &[ArrayRef]) -> Result<u64> {
+    Ok(arrow::compute::partition(keys)?.len() as u64)
 }

@@ -4,16 +4,16 @@ use std::collections::HashSet;
 use std::time::Instant as Stopwatch;
 
 use anyhow::{Context, Result};
-use arrow::array::{Array, AsArray, Int64Array};
+use arrow::array::{AsArray, Int64Array};
 use arrow::datatypes::Int64Type;
 use futures::StreamExt;
 use karat_core::time::MICROS_PER_DAY;
-use karat_core::{Instant, Name, Schema, Value, hidden};
+use karat_core::{Column, Instant, Name, Schema, Value, hidden, key};
 use karat_features::{FeatureError, Spine, encode_key};
 use karat_serving::{ServingError, read_view};
 use serde::Serialize;
 
-use crate::catalog::PlannedView;
+use crate::catalog::{PlannedView, key_arrays};
 use crate::training_set::as_of_pass;
 use crate::{Unit, Workspace, materialize};
 
@@ -74,16 +74,16 @@ async fn one(workspace: &Workspace, name: &Name, planned: &PlannedView, extent: 
     let begun = Stopwatch::now();
     let (keys, span) = keys(workspace, planned).await?;
     let asked = questions(&keys, span, extent, workspace.clock.now());
-    let key_array =
-        Value::to_array(&asked.iter().map(|(key, _)| keys[*key].clone()).collect::<Vec<_>>(), planned.entity.key_type);
+    let columns = planned.view.key_columns();
+    let key_arrays = key_arrays(columns, asked.iter().map(|(key, _)| keys[*key].as_slice()));
     let as_of = Int64Array::from_iter_values(asked.iter().map(|(_, as_of)| as_of.micros()));
-    let spine = Spine { keys: vec![key_array], as_of, known_at: None, since: None };
+    let spine = Spine { keys: key_arrays, as_of, known_at: None, since: None };
     let (offline, _) = as_of_pass(workspace, &planned.view, &spine, None).await?;
 
     let online = workspace.online()?;
     let stage = workspace.observer.begin(&format!("verifying {name}"), asked.len() as u64, Unit::Keys);
     let outputs = planned.view.outputs();
-    let mut found = Found::default();
+    let mut found = Found { columns, values: 0, different: 0, differences: Vec::new() };
     let mut before_horizon = 0;
     let no_history = offline.column(outputs.len()).as_boolean();
     for (row, (key, as_of)) in asked.iter().enumerate() {
@@ -110,11 +110,12 @@ async fn one(workspace: &Workspace, name: &Name, planned: &PlannedView, extent: 
             Err(error) => found.broken(key, Some(*as_of), &error.to_string()),
         }
     }
-    let known: HashSet<Vec<u8>> = keys.iter().map(|key| encode_key(std::slice::from_ref(key))).collect();
+    let known: HashSet<Vec<u8>> = keys.iter().map(encode_key).collect();
     online.scan(&planned.digest, &mut |key, _| {
         if !known.contains(key) {
-            let key = karat_features::decode_key(key).ok().and_then(|values| values.into_iter().next());
-            found.broken(&key.unwrap_or(Value::Null), None, "the online store has a key that history has not");
+            let key = karat_features::decode_key(key).ok().filter(|values| values.len() == columns.len());
+            let key = key.unwrap_or_else(|| vec![Value::Null; columns.len()]);
+            found.broken(&key, None, "the online store has a key that history has not");
         }
     })?;
     Ok(Verified {
@@ -130,29 +131,32 @@ async fn one(workspace: &Workspace, name: &Name, planned: &PlannedView, extent: 
 }
 
 /// Every key of the view's history, in order, and the first and last event.
-async fn keys(workspace: &Workspace, planned: &PlannedView) -> Result<(Vec<Value>, Option<(i64, i64)>)> {
+async fn keys(workspace: &Workspace, planned: &PlannedView) -> Result<(Vec<Vec<Value>>, Option<(i64, i64)>)> {
     let source = &planned.spec.source;
     let snapshot = workspace.history.snapshot(source, None).await?.context("materialized views have a history")?;
-    let mut batches = snapshot.stream(&Schema::new(vec![planned.key()]), &[hidden::EVENT_TIME], None);
+    let columns = planned.view.key_columns();
+    let mut batches = snapshot.stream(&Schema::new(columns.to_vec()), &[hidden::EVENT_TIME], None);
     let mut keys = HashSet::new();
     let mut span: Option<(i64, i64)> = None;
     while let Some(batch) = batches.next().await {
         let batch = batch?;
-        let key = batch.column(0);
-        keys.extend((0..key.len()).map(|row| Value::from_array(key, row)).filter(|key| !key.is_null()));
+        let key = |row: usize| -> Vec<Value> {
+            batch.columns()[..columns.len()].iter().map(|column| Value::from_array(column, row)).collect()
+        };
+        keys.extend((0..batch.num_rows()).map(key).filter(|key| !key.iter().any(Value::is_null)));
         let times = batch.column_by_name(hidden::EVENT_TIME).context("histories carry event times")?;
         let times = times.as_primitive::<Int64Type>();
         if let (Some(first), Some(last)) = (arrow::compute::min(times), arrow::compute::max(times)) {
             span = Some(span.map_or((first, last), |(a, b)| (a.min(first), b.max(last))));
         }
     }
-    let mut keys: Vec<Value> = keys.into_iter().collect();
+    let mut keys: Vec<Vec<Value>> = keys.into_iter().collect();
     keys.sort_unstable();
     Ok((keys, span))
 }
 
 /// Every key once, then the random pairs: half at midnights, where windows and months have their edges.
-fn questions(keys: &[Value], span: Option<(i64, i64)>, extent: Extent, now: Instant) -> Vec<(usize, Instant)> {
+fn questions(keys: &[Vec<Value>], span: Option<(i64, i64)>, extent: Extent, now: Instant) -> Vec<(usize, Instant)> {
     let every = extent.as_of.unwrap_or(now);
     let mut asked: Vec<(usize, Instant)> = (0..keys.len()).map(|key| (key, every)).collect();
     if keys.is_empty() {
@@ -170,20 +174,21 @@ fn questions(keys: &[Value], span: Option<(i64, i64)>, extent: Extent, now: Inst
     asked
 }
 
-#[derive(Default)]
-struct Found {
+struct Found<'c> {
+    /// Of the keys.
+    columns: &'c [Column],
     values: u64,
     different: u64,
     differences: Vec<Difference>,
 }
 
-impl Found {
+impl Found<'_> {
     /// By bits: [`Value`]'s equality is.
-    fn compare(&mut self, key: &Value, as_of: Instant, feature: &str, online: &Value, offline: &Value) {
+    fn compare(&mut self, key: &[Value], as_of: Instant, feature: &str, online: &Value, offline: &Value) {
         self.values += 1;
         if online != offline {
             self.add(Difference {
-                key: key.to_json(),
+                key: key::to_json(self.columns, key),
                 as_of: Some(as_of),
                 feature: Some(feature.to_owned()),
                 online: online.to_json(),
@@ -192,9 +197,9 @@ impl Found {
         }
     }
 
-    fn broken(&mut self, key: &Value, as_of: Option<Instant>, problem: &str) {
+    fn broken(&mut self, key: &[Value], as_of: Option<Instant>, problem: &str) {
         self.add(Difference {
-            key: key.to_json(),
+            key: key::to_json(self.columns, key),
             as_of,
             feature: None,
             online: problem.into(),

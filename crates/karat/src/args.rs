@@ -338,7 +338,7 @@ pub enum FeaturesCommand {
     Get {
         /// The feature view's name
         view: String,
-        /// The entity's key
+        /// The entity's key; of several columns each by its name: `client_id=5,employer_id=7`
         key: String,
         /// As of this instant, with an offset [default: now]
         #[arg(long, value_name = "T")]
@@ -354,7 +354,7 @@ pub enum FeaturesCommand {
     Why {
         /// The feature view's name
         view: String,
-        /// The entity's key
+        /// The entity's key; of several columns each by its name: `client_id=5,employer_id=7`
         key: String,
         /// The feature's name
         feature: String,

@@ -19,12 +19,15 @@ store = FeatureStore(
     )
 )
 client = Entity(name="client", join_keys=["client_id"], value_type=ValueType.INT64)
+employer = Entity(name="employer", join_keys=["employer_id"], value_type=ValueType.STRING)
 
 
-def view(name: str, **fields) -> FeatureView:
+def view(name: str, entities=(client,), **fields) -> FeatureView:
+    keys = {"client": Field(name="client_id", dtype=Int64), "employer": Field(name="employer_id", dtype=String)}
     source = FileSource(name=f"{name}_source", path="events.parquet", timestamp_field="at")
-    schema = [Field(name="client_id", dtype=Int64)] + [Field(name=field, dtype=dtype) for field, dtype in fields.items()]
-    return FeatureView(name=name, entities=[client], schema=schema, source=source, ttl=None)
+    schema = [keys[entity.name] for entity in entities]
+    schema += [Field(name=field, dtype=dtype) for field, dtype in fields.items()]
+    return FeatureView(name=name, entities=list(entities), schema=schema, source=source, ttl=None)
 
 
 spending = view(
@@ -39,9 +42,10 @@ spending = view(
     nonsense=Int64,
 )
 kinds = view("kinds", kinds=Int64)
+jobs = view("jobs", entities=(client, employer), nb_there=Int64, last_there=Float64)
 absent = view("absent", nb=Int64)
 screening = FeatureService(name="screening", features=[kinds, spending[["nb", "last_kind"]]])
-store.apply([client, spending, kinds, absent, screening])
+store.apply([client, employer, spending, kinds, jobs, absent, screening])
 
 
 def read(features, clients, **options) -> dict:
@@ -56,12 +60,19 @@ def failure(features) -> dict:
         return {"class": type(error).__name__, "message": str(error)}
 
 
+def read_of_two() -> dict:
+    rows = [{"client_id": client, "employer_id": employer} for client in (1, 2) for employer in ("mill", "mine")]
+    features = ["spending:nb", "jobs:nb_there", "jobs:last_there"]
+    return store.get_online_features(features=features, entity_rows=rows).to_dict()
+
+
 wanted = ["nb", "mean_amount", "last_amount", "last_kind", "last_fraud", "last_day", "last_at"]
 print(
     json.dumps(
         {
             "by_reference": read([f"spending:{name}" for name in wanted], [1, 2, 77]),
             "by_service": read(store.get_feature_service("screening"), [2], full_feature_names=True),
+            "of_two_entities": read_of_two(),
             "unknown_view": failure(["absent:nb"]),
             "unknown_feature": failure(["spending:nonsense"]),
         }

@@ -35,6 +35,7 @@ pub fn schema_of(kind: &str) -> Option<Value> {
     add_kind(&mut schema, kind);
     close_rules(&mut schema);
     one_view_an_item(&mut schema);
+    one_entity_or_several(&mut schema);
     close(&mut schema);
     Some(finish(schema, kind.as_str()))
 }
@@ -89,6 +90,31 @@ fn close_rules(schema: &mut Value) {
         closed.push(form);
     }
     definitions.insert("Rule".to_owned(), json!({"description": description, "oneOf": closed}));
+}
+
+/// `entities: [a, b]` may stand for `entity: a`.
+fn one_entity_or_several(schema: &mut Value) {
+    if let Some(definitions) = object(schema, "$defs") {
+        definitions.values_mut().for_each(one_entity_or_several);
+    }
+    let Some(properties) = object(schema, "properties") else { return };
+    let Some(entity) = properties.get("entity") else { return };
+    let name = json!({"$ref": entity.get("$ref").cloned().unwrap_or_default()});
+    let several = json!({
+        "description": "Several entities, in place of `entity`: their key columns together are the key.",
+        "type": "array",
+        "items": name,
+        "minItems": 1,
+    });
+    properties.insert("entities".to_owned(), several);
+    let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) else { return };
+    let before = required.len();
+    required.retain(|key| key != "entity");
+    if required.len() < before
+        && let Some(schema) = schema.as_object_mut()
+    {
+        schema.insert("oneOf".to_owned(), json!([{"required": ["entity"]}, {"required": ["entities"]}]));
+    }
 }
 
 /// `column: a` may stand for `columns: [a]` in a `unique` check.

@@ -16,9 +16,9 @@ pub struct ViewEntry {
     pub owner: Option<String>,
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     pub tags: IndexMap<String, String>,
-    pub entity: Name,
-    /// The column that is the entity's key.
-    pub key: String,
+    pub entities: Vec<Name>,
+    /// The columns that are their key.
+    pub keys: Vec<String>,
     pub source: Name,
     pub definition: Digest,
     /// How old an event may be to count.

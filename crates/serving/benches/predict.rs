@@ -77,7 +77,8 @@ fn predict(criterion: &mut Criterion) {
     let key = karat_core::Value::Int(7);
     let at = karat_test_support::serving_app::at(karat_test_support::serving_app::NOW);
     group.bench_function("read the features", |bencher| {
-        bencher.iter(|| view.read(app.online.as_ref(), black_box(&key), at).expect("a known key"));
+        bencher
+            .iter(|| view.read(app.online.as_ref(), black_box(std::slice::from_ref(&key)), at).expect("a known key"));
     });
     let decided = app.endpoint.predict(&bodies[7]).expect("a known key");
     let row =

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use karat_core::{Instant, Name, PredictionId, Value};
+use karat_core::{Instant, KeyView, Name, PredictionId, Value};
 
 use crate::endpoint::Serving;
 use crate::reasons::{Because, Explained, ReasonView};
@@ -23,7 +23,8 @@ pub struct Decided {
 #[derive(Debug)]
 pub(crate) struct Decision {
     pub(crate) id: PredictionId,
-    pub(crate) key: Option<Value>,
+    /// A value for each of the model's key columns.
+    pub(crate) key: Option<Vec<Value>>,
     /// Whether the caller sent the features.
     pub(crate) sent: bool,
     /// The model's inputs.
@@ -66,8 +67,9 @@ impl<'d> DecisionView<'d> {
         self.decision.id
     }
 
-    pub fn key(&self) -> Option<&'d Value> {
-        self.decision.key.as_ref()
+    pub fn key(&self) -> Option<KeyView<'d>> {
+        let key = self.decision.key.as_ref();
+        key.map(|values| KeyView::new(&self.model().pinned.keys, values))
     }
 
     pub fn as_of(&self) -> Instant {

@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use indexmap::IndexMap;
-use karat_core::{Clock, Column, Instant, Name, OnlineStore, Value, ValueError, nearest};
+use karat_core::key::KeyError;
+use karat_core::{Clock, Column, Instant, KeyView, Name, OnlineStore, Value, ValueError, key, nearest};
 use karat_features::FeatureRow;
 
 use crate::request::{as_of_text, shorten};
@@ -32,7 +33,6 @@ pub struct Served {
 #[derive(Debug)]
 pub struct ServedView {
     pub name: Name,
-    pub key: Column,
     pub read: ReadView,
 }
 
@@ -40,11 +40,23 @@ pub struct ServedView {
 #[derive(Debug, Clone)]
 pub struct ViewAnswer {
     pub view: Arc<ServedView>,
-    pub key: Value,
+    pub key: Vec<Value>,
     pub as_of: Instant,
     /// The newest commit of the view's source that was seen.
     pub commit: u64,
     pub row: FeatureRow,
+}
+
+impl ServedView {
+    pub fn key_columns(&self) -> &[Column] {
+        self.read.view.key_columns()
+    }
+}
+
+impl ViewAnswer {
+    pub fn key(&self) -> KeyView<'_> {
+        KeyView::new(self.view.key_columns(), &self.key)
+    }
 }
 
 impl Deployment {
@@ -83,15 +95,11 @@ impl Deployment {
         served.views.get(name).cloned().ok_or_else(|| unknown("feature view", name, served.views.keys()))
     }
 
-    /// The features of a key written as text, as of an instant written with its offset (default: now).
+    /// The features of a key [written as text](karat_core::key::parse), as of an instant written with its offset (default: now).
     pub fn features(&self, view: &str, key: &str, as_of: Option<&str>) -> Result<ViewAnswer, ServingError> {
         let as_of = as_of.map(as_of_text).transpose()?;
         let view = self.view(view)?;
-        let wrong = |error: ValueError| {
-            let shown = ValueError { value: shorten(&error.value), ..error };
-            ServingError::Field { field: view.key.name.clone(), message: format!("`{}`: {shown}", view.key.name) }
-        };
-        let key = Value::parse(key, view.key.data_type, &karat_core::Zone::utc()).map_err(wrong)?;
+        let key = key::parse(view.key_columns(), key).map_err(wrong_key)?;
         let as_of = as_of.unwrap_or_else(|| self.clock.now());
         let (row, commit) = view
             .read
@@ -99,6 +107,17 @@ impl Deployment {
             .ok_or_else(|| ServingError::NotMaterialized { view: view.name.to_string() })?;
         Ok(ViewAnswer { view, key, as_of, commit, row })
     }
+}
+
+fn wrong_key(error: KeyError) -> ServingError {
+    let field = error.column().map_or_else(|| "key".to_owned(), shorten);
+    let error = match error {
+        KeyError::Value { column, error } => {
+            KeyError::Value { column, error: ValueError { value: shorten(&error.value), ..error } }
+        }
+        KeyError::Form { column, problem, form } => KeyError::Form { column, problem: shorten(&problem), form },
+    };
+    ServingError::Field { field, message: error.to_string() }
 }
 
 pub(crate) fn unknown<'a>(kind: &'static str, name: &str, known: impl Iterator<Item = &'a Name>) -> ServingError {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant as Stopwatch};
 
 use arc_swap::{ArcSwapOption, Guard};
 use karat_core::{Clock, Instant, OnlineStore, PredictionId, Value};
-use karat_features::{FeatureRow, encode_key};
+use karat_features::FeatureRow;
 use karat_history::log::{Durability, Log, Records};
 use karat_project::spec;
 use metrics::Counter;
@@ -62,7 +62,7 @@ pub struct Asked {
 
 /// Values of one subject's inputs, and what is known about where they came from.
 struct Inputs {
-    key: Option<Value>,
+    key: Option<Vec<Value>>,
     sent: bool,
     values: Vec<Value>,
     /// By view, where views were read, with the commit seen.
@@ -254,7 +254,7 @@ impl Endpoint {
                 );
                 count_failure(endpoint, &feature);
                 let subject = match &inputs.key {
-                    Some(key) => format!("{} {key}", model.pinned.entity),
+                    Some(key) => model.pinned.subject(key),
                     None => format!("rows[{place}]"),
                 };
                 Err(ServingError::CheckFailed { feature, subject, check })
@@ -303,7 +303,7 @@ impl Endpoint {
         let rows = self.rows(model, &key, as_of)?;
         let unknown = !rows.is_empty() && rows.iter().all(|(row, _)| row.no_history);
         if unknown && self.parts.spec.unknown_key == spec::UnknownKey::Reject {
-            return Err(ServingError::UnknownKey { entity: model.pinned.entity.to_string(), key: key.to_string() });
+            return Err(ServingError::UnknownKey { subject: model.pinned.subject(&key) });
         }
         let mut fields = fields.iter();
         let values = model.pinned.inputs.iter().map(|input| match input.view_output() {
@@ -313,12 +313,16 @@ impl Endpoint {
         Ok(Inputs { values: values.collect(), key: Some(key), sent: false, rows })
     }
 
-    /// A key's features in every view, all of one moment of the online store.
-    fn rows(&self, model: &ServingModel, key: &Value, as_of: Instant) -> Result<Vec<(FeatureRow, u64)>, ServingError> {
-        let encoded = encode_key(std::slice::from_ref(key));
+    /// The features in every view, each by its own part of the key, all of one moment of the online store.
+    fn rows(
+        &self,
+        model: &ServingModel,
+        key: &[Value],
+        as_of: Instant,
+    ) -> Result<Vec<(FeatureRow, u64)>, ServingError> {
         let mut rows = Vec::with_capacity(model.views().len());
         let mut failed = None;
-        self.parts.online.read_each(model.definitions(), &encoded, &mut |place, note, state| {
+        let mut take = |place: usize, note: &[u8], state: Option<&[u8]>| {
             // A place that is passed over is missed below.
             if failed.is_none() && place == rows.len() {
                 match model.views()[place].fold(note, state, as_of) {
@@ -326,7 +330,8 @@ impl Endpoint {
                     Err(error) => failed = Some(error),
                 }
             }
-        })?;
+        };
+        model.with_states(key, |states| self.parts.online.read_each(states, &mut take))?;
         match (failed, model.pinned.views.get(rows.len())) {
             (Some(error), _) => Err(error),
             (None, Some(missing)) => Err(ServingError::NotMaterialized { view: missing.name.to_string() }),

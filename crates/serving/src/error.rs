@@ -20,8 +20,8 @@ pub enum ServingError {
     UnknownFeature { view: String, feature: String, hint: String },
     #[error("the features of {view} are read by `{key}`, and only {} came", listed(.given))]
     MissingKey { view: String, key: String, given: Vec<String> },
-    #[error("no history for {entity} {key}: the endpoint refuses unknown keys (`unknown_key: reject`)")]
-    UnknownKey { entity: String, key: String },
+    #[error("no history for {subject}: the endpoint refuses unknown keys (`unknown_key: reject`)")]
+    UnknownKey { subject: String },
     #[error(
         "feature {feature} of {subject} fails its check `{check}`, and no decision is made on it (`on_failure: refuse`): \
          correct what it is computed from, or decide otherwise"

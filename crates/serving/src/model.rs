@@ -1,4 +1,5 @@
-use karat_core::{Digest, Name};
+use karat_core::{Digest, Name, StateOf, Value};
+use karat_features::encode_key;
 use karat_model::Model;
 
 use crate::reasons::ReasonSource;
@@ -11,7 +12,10 @@ pub struct ServingModel {
     pub model: Model,
     pub pinned: Pinned,
     views: Vec<ReadView>,
-    definitions: Vec<Digest>,
+    /// Key columns that views are read by, as places among the model's, each combination once.
+    keys: Vec<Vec<usize>>,
+    /// By view, a place in `keys`.
+    key_of_view: Vec<usize>,
     labels: [String; 2],
     version: String,
     reasons: Vec<ReasonSource>,
@@ -53,10 +57,21 @@ impl ServingModel {
         let reasons = ReasonSource::all(&pinned).map_err(ServingError::Inconsistent)?;
         let views = views.into_iter().zip(&pinned.views).map(|(view, p)| ReadView::new(view, p.digest.clone()));
         let views = views.collect();
-        let definitions = pinned.views.iter().map(|view| view.digest.clone()).collect();
+        let mut keys: Vec<Vec<usize>> = Vec::new();
+        let mut key_of_view = Vec::with_capacity(pinned.views.len());
+        for view in &pinned.views {
+            let Some(places) = pinned.places(&view.definition.keys) else {
+                return wrong(format!("view {} is read by other keys than the model's", view.name));
+            };
+            let known = keys.iter().position(|known| *known == places);
+            key_of_view.push(known.unwrap_or(keys.len()));
+            if known.is_none() {
+                keys.push(places);
+            }
+        }
         let labels = model.labels().clone().map(|label| label.to_string());
         let version = name.version.to_string();
-        Ok(ServingModel { name, model, pinned, views, definitions, labels, version, reasons })
+        Ok(ServingModel { name, model, pinned, views, keys, key_of_view, labels, version, reasons })
     }
 
     /// In the order of [`Pinned::views`].
@@ -64,9 +79,18 @@ impl ServingModel {
         &self.views
     }
 
-    /// What the views' states lie under, in their order.
-    pub(crate) fn definitions(&self) -> &[Digest] {
-        &self.definitions
+    /// Calls `read` with what the states of a key lie under, in the order of the views.
+    pub(crate) fn with_states<T>(&self, key: &[Value], read: impl FnOnce(&[StateOf<'_>]) -> T) -> T {
+        let keys = self.keys.iter().map(|places| encode_key(places.iter().map(|place| &key[*place])));
+        let keys: Vec<Vec<u8>> = keys.collect();
+        let states = self.pinned.views.iter().zip(&self.key_of_view);
+        let states = states.map(|(view, place)| StateOf { definition: &view.digest, key: &keys[*place] });
+        read(&states.collect::<Vec<_>>())
+    }
+
+    /// The values of a view's own key columns, of a whole key.
+    pub fn key_of(&self, view: usize, key: &[Value]) -> Vec<Value> {
+        self.keys[self.key_of_view[view]].iter().map(|place| key[*place].clone()).collect()
     }
 
     /// What a score under the threshold is called, and what one from it on.

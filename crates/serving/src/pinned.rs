@@ -2,7 +2,7 @@
 //! today's folder.
 
 use indexmap::IndexMap;
-use karat_core::{Column, DataType, Digest, Name, Window};
+use karat_core::{Column, DataType, Digest, KeyView, Name, Value, Window};
 use karat_features::{CompiledView, Definition, DefinitionError};
 use karat_project::spec::FeatureCheck;
 use serde::{Deserialize, Serialize};
@@ -14,17 +14,20 @@ pub const FILE: &str = "features.json";
 /// Where [`Pinned::identity`] has the digest of the checks: no view can be called so.
 pub const CHECKS: &str = "feature checks";
 
-/// Format 2 has groups of reasons, format 3 checks that do more than report; what has neither is written as format 1,
-/// which older Karats read.
-const FORMAT_VERSION: u32 = 3;
+/// Format 2 has groups of reasons, format 3 checks that do more than report, format 4 keys of several columns; what has
+/// none of them is written as format 1, which older Karats read.
+const FORMAT_VERSION: u32 = 4;
 
 /// A model's inputs in the order of its signature, and the views they are computed by.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pinned {
     format_version: u32,
-    pub entity: Name,
-    /// The entity's key.
-    pub key: Column,
+    /// Whom a decision is about.
+    #[serde(rename = "entity", with = "karat_core::one_or_many")]
+    pub entities: Vec<Name>,
+    /// The key columns of all of them: every view's are among these.
+    #[serde(rename = "key", with = "karat_core::one_or_many")]
+    pub keys: Vec<Column>,
     pub views: Vec<PinnedView>,
     pub inputs: Vec<Input>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -79,9 +82,13 @@ pub enum InputOrigin {
 }
 
 impl Pinned {
-    pub fn new(entity: Name, key: Column, views: Vec<PinnedView>, inputs: Vec<Input>) -> Pinned {
-        let format_version = if inputs.iter().any(Input::checks_act) { 3 } else { 1 };
-        Pinned { format_version, entity, key, views, inputs, groups: Vec::new() }
+    pub fn new(entities: Vec<Name>, keys: Vec<Column>, views: Vec<PinnedView>, inputs: Vec<Input>) -> Pinned {
+        let format_version = match (keys.len(), inputs.iter().any(Input::checks_act)) {
+            (2.., _) => 4,
+            (_, true) => 3,
+            (_, false) => 1,
+        };
+        Pinned { format_version, entities, keys, views, inputs, groups: Vec::new() }
     }
 
     pub fn with_groups(self, groups: Vec<ReasonGroup>) -> Pinned {
@@ -107,12 +114,29 @@ impl Pinned {
                 return Err(format!("{FILE}: the definition of view {} is not the one its digest names", view.name));
             }
         }
+        if let Some(view) = pinned.views.iter().find(|view| pinned.places(&view.definition.keys).is_none()) {
+            return Err(format!("{FILE}: the key of view {} is not among the model's", view.name));
+        }
         for input in &pinned.inputs {
             if let Some(problem) = input.wrong_substitute() {
                 return Err(format!("{FILE}: the substitute of input {}: {problem}", input.name));
             }
         }
         Ok(pinned)
+    }
+
+    /// Where these key columns stand among the model's; `None` where one of them does not.
+    pub fn places(&self, keys: &[Column]) -> Option<Vec<usize>> {
+        keys.iter().map(|key| self.keys.iter().position(|known| known == key)).collect()
+    }
+
+    /// Whom a decision is about, for messages: `client 5008806`, `client_id=5,employer_id=7`.
+    pub fn subject(&self, key: &[Value]) -> String {
+        let shown = KeyView::new(&self.keys, key);
+        match self.entities.as_slice() {
+            [entity] => format!("{entity} {shown}"),
+            _ => shown.to_string(),
+        }
     }
 
     pub fn compile(&self) -> Result<Vec<CompiledView>, DefinitionError> {

@@ -33,11 +33,11 @@ impl ReadView {
     pub fn read(
         &self,
         online: &dyn OnlineStore,
-        key: &Value,
+        key: &[Value],
         as_of: Instant,
     ) -> Result<Option<(FeatureRow, u64)>, ServingError> {
         let commit = |note: &[u8]| self.last_note.commit(note);
-        read(online, &self.view, &self.definition, &encode_key(std::slice::from_ref(key)), as_of, commit)
+        read(online, &self.view, &self.definition, &encode_key(key), as_of, commit)
     }
 }
 
@@ -47,11 +47,11 @@ pub fn read_view(
     online: &dyn OnlineStore,
     view: &CompiledView,
     definition: &Digest,
-    key: &Value,
+    key: &[Value],
     as_of: Instant,
 ) -> Result<Option<(FeatureRow, u64)>, ServingError> {
     let commit = |note: &[u8]| StateNote::parse(note).map(|note| note.commit);
-    read(online, view, definition, &encode_key(std::slice::from_ref(key)), as_of, commit)
+    read(online, view, definition, &encode_key(key), as_of, commit)
 }
 
 /// State and note are of one moment: the note says up to which commit the state is known.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use karat_core::{Digest, Instant, Name, Value, nearest};
+use karat_core::{Instant, Name, StateOf, Value, nearest};
 use karat_features::encode_key;
 use serde_json::Value as Json;
 
@@ -66,58 +66,53 @@ impl Deployment {
         let rows = row_count(keys)?;
         let columns = key_columns(&readings, keys)?;
         let mut features: Vec<FeatureVector> = wanted.iter().map(|wanted| FeatureVector::of(wanted, rows)).collect();
-        let mut of_key: IndexMap<&str, Vec<&Reading>> = IndexMap::new();
-        for reading in readings.values() {
-            of_key.entry(reading.view.key.name.as_str()).or_default().push(reading);
-        }
         let as_of = self.now();
-        for (key, readings) in of_key {
-            self.read_rows(&columns[key], &readings, as_of, &mut features)?;
+        for row in 0..rows {
+            self.read_row(row, &columns, &readings, as_of, &mut features)?;
         }
         Ok(Vectors { keys: columns, features })
     }
 
-    /// The features of views of one entity; those of one key are all of one moment of the online store.
-    fn read_rows(
+    /// The features of one row, each view's by its own key, all of one moment of the online store.
+    fn read_row(
         &self,
-        keys: &[Value],
-        readings: &[&Reading],
+        row: usize,
+        columns: &IndexMap<String, Vec<Value>>,
+        readings: &IndexMap<&Name, Reading>,
         as_of: Instant,
         features: &mut [FeatureVector],
     ) -> Result<(), ServingError> {
-        let definitions: Vec<Digest> = readings.iter().map(|reading| reading.view.read.definition.clone()).collect();
-        for (row, key) in keys.iter().enumerate() {
-            let mut read = 0;
-            let mut failed = None;
-            self.online().read_each(
-                &definitions,
-                &encode_key(std::slice::from_ref(key)),
-                &mut |place, note, state| {
-                    if failed.is_some() || place != read {
-                        return;
-                    }
-                    match readings[place].view.read.fold(note, state, as_of) {
-                        Ok((found, _)) => {
-                            read += 1;
-                            for (feature, output) in &readings[place].outputs {
-                                let vector = &mut features[*feature];
-                                vector.values[row] = found.values[*output].clone();
-                                vector.newest[row] = found.newest_event;
-                                vector.found[row] = !found.no_history;
-                            }
-                        }
-                        Err(error) => failed = Some(error),
-                    }
-                },
-            )?;
-            if let Some(error) = failed {
-                return Err(error);
+        let key = |reading: &Reading| {
+            encode_key(reading.view.key_columns().iter().map(|column| &columns[column.name.as_str()][row]))
+        };
+        let keys: Vec<Vec<u8>> = readings.values().map(key).collect();
+        let asked = readings.values().zip(&keys);
+        let asked = asked.map(|(reading, key)| StateOf { definition: &reading.view.read.definition, key });
+        let asked: Vec<StateOf<'_>> = asked.collect();
+        let mut read = 0;
+        let mut failed = None;
+        self.online().read_each(&asked, &mut |place, note, state| {
+            if failed.is_some() || place != read {
+                return;
             }
-            if let Some(missing) = readings.get(read) {
-                return Err(ServingError::NotMaterialized { view: missing.view.name.to_string() });
+            match readings[place].view.read.fold(note, state, as_of) {
+                Ok((found, _)) => {
+                    read += 1;
+                    for (feature, output) in &readings[place].outputs {
+                        let vector = &mut features[*feature];
+                        vector.values[row] = found.values[*output].clone();
+                        vector.newest[row] = found.newest_event;
+                        vector.found[row] = !found.no_history;
+                    }
+                }
+                Err(error) => failed = Some(error),
             }
+        })?;
+        match (failed, readings.get_index(read)) {
+            (Some(error), _) => Err(error),
+            (None, Some((_, missing))) => Err(ServingError::NotMaterialized { view: missing.view.name.to_string() }),
+            (None, None) => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -163,23 +158,24 @@ fn key_columns(
 ) -> Result<IndexMap<String, Vec<Value>>, ServingError> {
     let mut columns = IndexMap::new();
     for Reading { view, .. } in readings.values() {
-        let column = &view.key;
-        if columns.contains_key(&column.name) {
-            continue;
+        for column in view.key_columns() {
+            if columns.contains_key(&column.name) {
+                continue;
+            }
+            let given = keys.get(&column.name).ok_or_else(|| ServingError::MissingKey {
+                view: view.name.to_string(),
+                key: column.name.clone(),
+                given: keys.keys().map(|name| shorten(name)).collect(),
+            })?;
+            let value = |json: &Json| {
+                let read = Value::from_json(json, column.data_type).ok().filter(|value| !value.is_null());
+                read.ok_or_else(|| ServingError::Field {
+                    field: column.name.clone(),
+                    message: format!("`{}`: {} is no {}", column.name, shorten(&json.to_string()), column.data_type),
+                })
+            };
+            columns.insert(column.name.clone(), given.iter().map(value).collect::<Result<Vec<Value>, _>>()?);
         }
-        let given = keys.get(&column.name).ok_or_else(|| ServingError::MissingKey {
-            view: view.name.to_string(),
-            key: column.name.clone(),
-            given: keys.keys().map(|name| shorten(name)).collect(),
-        })?;
-        let value = |json: &Json| {
-            let read = Value::from_json(json, column.data_type).ok().filter(|value| !value.is_null());
-            read.ok_or_else(|| ServingError::Field {
-                field: column.name.clone(),
-                message: format!("`{}`: {} is no {}", column.name, shorten(&json.to_string()), column.data_type),
-            })
-        };
-        columns.insert(column.name.clone(), given.iter().map(value).collect::<Result<Vec<Value>, _>>()?);
     }
     Ok(columns)
 }

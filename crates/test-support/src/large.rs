@@ -47,7 +47,8 @@ pub fn app() -> Large {
         code: None,
         checks: Vec::new(),
     });
-    let pinned = Pinned::new(name("client"), Column::new("client_id", DataType::Int), vec![view], inputs.collect());
+    let pinned =
+        Pinned::new(vec![name("client")], vec![Column::new("client_id", DataType::Int)], vec![view], inputs.collect());
     let signature = outputs.iter().map(|column| Input::new(&column.name, column.data_type, transform(column)));
     let model = Model::new(ModelParts {
         signature: Signature { inputs: signature.collect() },
@@ -88,7 +89,7 @@ fn definition() -> Definition {
     let mut view: FeatureView = serde_json::from_value(document).unwrap();
     view.features = features.iter().map(|(name, _)| ((*name).to_owned(), view.features[*name].clone())).collect();
     let entity =
-        Entity { name: name("client"), description: None, key: "client_id".to_owned(), key_type: DataType::Int };
+        Entity { name: name("client"), description: None, keys: vec![Column::new("client_id", DataType::Int)] };
     let source = SourceDefinition {
         name: name("payments"),
         columns: Schema::new(vec![

@@ -172,7 +172,7 @@ pub fn serving_model(groups: Vec<ReasonGroup>) -> ServingModel {
         input("own_car", DataType::Bool, output(3), vec![]),
         input("age", DataType::Float, InputOrigin::Request, vec![range]),
     ];
-    let pinned = Pinned::new(name("client"), Column::new("client_id", DataType::Int), vec![view], inputs);
+    let pinned = Pinned::new(vec![name("client")], vec![Column::new("client_id", DataType::Int)], vec![view], inputs);
     let pinned = pinned.with_groups(groups);
     // As endpoints get it: through its file.
     let pinned = Pinned::from_file(&pinned.to_file()).unwrap();
@@ -192,7 +192,7 @@ pub fn with_checks(model: ServingModel, input: &str, checks: &serde_json::Value)
     let mut inputs = pinned.inputs;
     let checked = inputs.iter_mut().find(|one| one.name == input).unwrap();
     checked.checks = serde_json::from_value(checks.clone()).unwrap();
-    let again = Pinned::new(pinned.entity, pinned.key, pinned.views, inputs).with_groups(pinned.groups);
+    let again = Pinned::new(pinned.entities, pinned.keys, pinned.views, inputs).with_groups(pinned.groups);
     let again = Pinned::from_file(&again.to_file()).unwrap();
     ServingModel::new(model.name, model.model, again).unwrap()
 }
@@ -213,7 +213,7 @@ fn definition() -> Definition {
     let order = ["share_late", "late_last_6", "job", "own_car"];
     view.features = order.iter().map(|name| ((*name).to_owned(), view.features[*name].clone())).collect();
     let entity =
-        Entity { name: name("client"), description: None, key: "client_id".to_owned(), key_type: DataType::Int };
+        Entity { name: name("client"), description: None, keys: vec![Column::new("client_id", DataType::Int)] };
     let source = SourceDefinition {
         name: name("payments"),
         columns: columns(),

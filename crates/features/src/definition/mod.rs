@@ -5,7 +5,7 @@
 mod error;
 
 use karat_core::{Column, DataType, Digest, Name, Schema, Window, Zone};
-use karat_project::spec::{Entity, Feature, FeatureView};
+use karat_project::spec::{Entity, Feature, FeatureView, key_columns};
 use serde::{Deserialize, Serialize};
 
 pub use error::DefinitionError;
@@ -56,7 +56,7 @@ pub struct Definition {
     pub view: Name,
     /// The [`SEMANTICS`] it was made with.
     pub semantics: u32,
-    /// The entities' key columns, in the order of the view's entities.
+    /// The entities' key columns, each once, in the order of the view's entities.
     pub keys: Vec<Column>,
     pub source: SourceDefinition,
     /// The window of features that have none.
@@ -83,16 +83,10 @@ impl Definition {
         source: SourceDefinition,
     ) -> Result<Definition, Vec<DefinitionError>> {
         let mut problems = Vec::new();
-        let mut keys = Vec::new();
-        for entity in entities {
-            match key_column(entity, &source) {
-                Ok(key) => keys.push(key),
-                Err(problem) => {
-                    problems.push(problem);
-                    // As declared, so that the features are looked at all the same.
-                    keys.push(Column::new(&entity.key, entity.key_type));
-                }
-            }
+        // As declared, so that the features are looked at whatever is wrong with them.
+        let keys = key_columns(entities);
+        for key in &keys {
+            problems.extend(key_problem(key, entities, &source));
         }
         let features = view
             .features
@@ -145,28 +139,30 @@ impl Definition {
     }
 }
 
-fn key_column(entity: &Entity, source: &SourceDefinition) -> Result<Column, DefinitionError> {
-    let Some(column) = source.columns.column(&entity.key) else {
-        let hint = match karat_core::nearest(&entity.key, source.columns.names()) {
+/// What keeps a column of the source from being a key, or part of one.
+fn key_problem(key: &Column, entities: &[Entity], source: &SourceDefinition) -> Option<DefinitionError> {
+    let of: Vec<&str> =
+        entities.iter().filter(|entity| entity.keys.contains(key)).map(|entity| entity.name.as_str()).collect();
+    let of = of.join(", ");
+    let Some(column) = source.columns.column(&key.name) else {
+        let hint = match karat_core::nearest(&key.name, source.columns.names()) {
             Some(nearest) => format!("; did you mean `{nearest}`?"),
             None => String::new(),
         };
-        return Err(DefinitionError::View(format!(
-            "source `{}` has no column `{}`, the key of entity `{}`{hint}",
-            source.name, entity.key, entity.name
+        return Some(DefinitionError::View(format!(
+            "source `{}` has no column `{}`, the key of entity `{of}`{hint}",
+            source.name, key.name
         )));
     };
-    if column.data_type != entity.key_type {
-        return Err(DefinitionError::View(format!(
-            "column `{}` of source `{}` is {}, and the key of entity `{}` is {}: declare the same type in both",
-            entity.key,
+    (column.data_type != key.data_type).then(|| {
+        DefinitionError::View(format!(
+            "column `{}` of source `{}` is {}, and the key of entity `{of}` is {}: declare the same type in both",
+            key.name,
             source.name,
             typed(column.data_type),
-            entity.name,
-            typed(entity.key_type)
-        )));
-    }
-    Ok(column.clone())
+            typed(key.data_type)
+        ))
+    })
 }
 
 fn typed(data_type: DataType) -> String {

@@ -1,13 +1,10 @@
 //! Brute force, the offline pass and every way to online state agree bit for bit.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
-use arrow::array::{AsArray, Int64Array, RecordBatch};
+use arrow::array::{AsArray, RecordBatch};
 use karat_core::{Instant, Value};
-use karat_features::{
-    AsOfPass, CompiledView, FeatureError, FeatureRow, ReadAt, Retention, Spine, StateBuilder, encode_key,
-};
+use karat_features::{AsOfPass, CompiledView, FeatureError, FeatureRow, ReadAt, Retention, Spine, StateBuilder};
 use proptest::prelude::*;
 
 use crate::histories::{Case, batch, cases, shuffled};
@@ -21,7 +18,7 @@ fn offline(case: &Case, view: &CompiledView, threads: usize, seed: u64) -> Recor
         pass.push(&batch(records, &case.rules)).unwrap();
     }
     let spine = Spine {
-        keys: vec![Arc::new(case.readers.iter().map(|reader| reader.client).collect::<Int64Array>())],
+        keys: case.keys(),
         as_of: case.readers.iter().map(|reader| Some(reader.as_of)).collect(),
         known_at: Some(case.readers.iter().map(|reader| Some(reader.known_at)).collect()),
         since: None,
@@ -65,13 +62,13 @@ fn incremental(case: &Case, view: &CompiledView, retention: Retention) -> States
     states
 }
 
-fn read(view: &CompiledView, states: &States, reader: Reader) -> Result<FeatureRow, FeatureError> {
+fn read(case: &Case, view: &CompiledView, states: &States, reader: Reader) -> Result<FeatureRow, FeatureError> {
     let at = ReadAt {
         as_of: Instant::from_micros(reader.as_of),
         known_at: Instant::from_micros(reader.known_at),
         up_to: reader.up_to.map(|commit| commit as u64),
     };
-    match reader.client.and_then(|client| states.get(&encode_key(&[Value::Int(client)]))) {
+    match case.key(reader).and_then(|key| states.get(&key)) {
         Some(state) => view.read(state, at),
         None => view.read_empty(at),
     }
@@ -101,7 +98,7 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
     for reader in &case.readers {
         let (expected, no_history) = case.expected(*reader);
         for (way, states) in [("full", &states), ("incremental", &updated)] {
-            let row = read(&view, states, *reader).unwrap();
+            let row = read(case, &view, states, *reader).unwrap();
             prop_assert_eq!(bits(&row.values), bits(&expected), "{} {:?} {:?}", way, reader, names);
             prop_assert_eq!(row.no_history, no_history);
         }
@@ -113,7 +110,7 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
     for reader in &case.readers {
         let (expected, no_history) = case.expected(*reader);
         for (way, states) in [("full", &states), ("incremental", &updated)] {
-            let row = match read(&view, states, *reader) {
+            let row = match read(case, &view, states, *reader) {
                 Ok(row) => row,
                 Err(FeatureError::BeforeHorizon { .. }) => {
                     let newest = newest.unwrap().micros();
@@ -154,10 +151,10 @@ fn horizons_fold_and_refuse() {
         let (all, _) = full(&case, &case.records, &view, Retention::All);
         let (states, _) = full(&case, &case.records, &view, retention);
         for reader in &case.readers {
-            let Some(key) = reader.client.map(|client| encode_key(&[Value::Int(client)])) else { continue };
+            let Some(key) = case.key(*reader) else { continue };
             let folded = states.contains_key(&key) && states[&key] != all[&key];
             *seen
-                .entry(match (folded, read(&view, &states, *reader)) {
+                .entry(match (folded, read(&case, &view, &states, *reader)) {
                     (true, Ok(_)) => "read through a checkpoint",
                     (true, Err(_)) => "refused",
                     (false, Ok(_)) => "read from events",

@@ -79,7 +79,7 @@ fn the_digest_covers_what_changes_values_and_nothing_else() {
         let mut source = source(&rules());
         change(&mut source);
         let mut client = client();
-        client.key_type = source.columns.column("client").unwrap().data_type;
+        client.keys[0].data_type = source.columns.column("client").unwrap().data_type;
         Definition::new(&view(), &[client], source).unwrap().digest()
     };
     digests.push(from(&|source| source.include_as_of = true));
@@ -99,6 +99,11 @@ fn the_digest_covers_what_changes_values_and_nothing_else() {
         });
         source.columns = karat_core::Schema::new(columns.collect());
     }));
+    let town = crate::histories::town();
+    let of = |entities: &[karat_project::spec::Entity]| {
+        Definition::new(&view(), entities, source(&rules())).unwrap().digest()
+    };
+    digests.extend([of(&[client(), town.clone()]), of(&[town.clone(), client()])]);
     let count = digests.len();
     digests.sort();
     digests.dedup();
@@ -232,14 +237,14 @@ fn mistakes_name_the_feature_and_the_place() {
     assert_eq!(paths, ["features.a.mean", "features.c.expression", "features.d.expression"], "{problems:?}");
 
     let mut entity = client();
-    entity.key = "cleint".to_owned();
+    entity.keys[0].name = "cleint".to_owned();
     let error = Definition::new(&view(), &[entity], source(&rules())).unwrap_err();
     assert_eq!(
         error.to_string(),
         "source `events` has no column `cleint`, the key of entity `client`; did you mean `client`?"
     );
     let mut entity = client();
-    entity.key_type = DataType::Text;
+    entity.keys[0].data_type = DataType::Text;
     let error = Definition::new(&view(), &[entity], source(&rules())).unwrap_err();
     assert_eq!(
         error.to_string(),

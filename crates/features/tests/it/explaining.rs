@@ -18,7 +18,7 @@ fn explained(case: &Case, view: &CompiledView, output: usize, reader: Reader) ->
     let mut explainer = Explainer::new(view);
     for records in shuffled(&case.records, case.shuffle).chunks(case.batch) {
         let batch = batch(records, &case.rules);
-        let of_key = records.iter().map(|record| Some(record.client) == reader.client).collect::<Vec<_>>();
+        let of_key = records.iter().map(|record| reader.asks_about(record)).collect::<Vec<_>>();
         explainer.push(&filter_record_batch(&batch, &of_key.into()).unwrap()).unwrap();
     }
     let at = ReadAt {
@@ -52,7 +52,7 @@ fn bits(value: &Value) -> String {
 
 fn check(case: &Case) -> Result<(), TestCaseError> {
     let view = case.view();
-    for reader in case.readers.iter().filter(|reader| reader.client.is_some()).take(4) {
+    for reader in case.readers.iter().filter(|reader| case.key(**reader).is_some()).take(4) {
         let (expected, no_history) = case.expected(*reader);
         let seen = visible(&case.records, &case.rules, *reader);
         for (output, expected) in expected.iter().enumerate() {
@@ -179,7 +179,7 @@ fn every_reason_is_met() {
     for _ in 0..120 {
         let case = cases().new_tree(&mut runner).unwrap().current();
         let view = case.view();
-        for reader in case.readers.iter().filter(|reader| reader.client.is_some()) {
+        for reader in case.readers.iter().filter(|reader| case.key(**reader).is_some()) {
             for output in 0..view.outputs().len() {
                 for standing in explained(&case, &view, output, *reader).standings.into_iter().flatten() {
                     let name = format!("{standing:?}");

@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray}
 use arrow::datatypes::{Field, Schema as ArrowSchema};
 use indexmap::IndexMap;
 use karat_core::{Column, DataType, Digest, Instant, Name, Schema, Value, Zone, hidden};
-use karat_features::{CompiledView, Definition, Identity, SourceDefinition};
+use karat_features::{CompiledView, Definition, Identity, SourceDefinition, encode_key};
 use karat_project::spec::{Entity, Feature, FeatureView};
 use proptest::prelude::*;
 
@@ -28,6 +28,8 @@ pub struct Case {
     pub records: Vec<Record>,
     pub readers: Vec<Reader>,
     pub up_to: Option<i64>,
+    /// Whether the view is of a client in a city, not of the client alone.
+    pub joint: bool,
     pub horizon: Option<&'static str>,
     /// As a project writes it, and as it is meant.
     pub ttl: Option<(&'static str, Span_)>,
@@ -68,7 +70,11 @@ pub fn source(rules: &Rules) -> SourceDefinition {
 }
 
 pub fn client() -> Entity {
-    Entity { name: Name::new("client").unwrap(), description: None, key: "client".to_owned(), key_type: DataType::Int }
+    Entity { name: Name::new("client").unwrap(), description: None, keys: vec![Column::new("client", DataType::Int)] }
+}
+
+pub fn town() -> Entity {
+    Entity { name: Name::new("town").unwrap(), description: None, keys: vec![Column::new("city", DataType::Text)] }
 }
 
 pub fn view_of(features: impl IntoIterator<Item = (String, serde_json::Value)>) -> FeatureView {
@@ -79,7 +85,7 @@ pub fn view_of(features: impl IntoIterator<Item = (String, serde_json::Value)>) 
         description: None,
         owner: None,
         tags: IndexMap::new(),
-        entity: Name::new("client").unwrap(),
+        entities: vec![Name::new("client").unwrap()],
         source: Name::new("events").unwrap(),
         ttl: None,
         stale_after: None,
@@ -116,13 +122,34 @@ impl Case {
         let nb = ("nb".to_owned(), serde_json::json!({"count": "rows"}));
         let ttl = self.ttl.map(|(text, _)| text.parse().unwrap());
         let view = FeatureView { ttl, ..view_of(expressions.chain(aggregates).chain([nb])) };
-        let definition = Definition::new(&view, &[client()], source(&self.rules)).unwrap();
+        let entities = if self.joint { vec![client(), town()] } else { vec![client()] };
+        let view = FeatureView { entities: entities.iter().map(|entity| entity.name.clone()).collect(), ..view };
+        let definition = Definition::new(&view, &entities, source(&self.rules)).unwrap();
         CompiledView::compile(definition).unwrap()
     }
 
     /// As the view's `ttl` narrows it.
     pub fn within(&self, one: &Aggregate) -> Aggregate {
         Aggregate { window: one.window.or(self.ttl.map(|(_, span)| span)), ..one.clone() }
+    }
+
+    /// The readers' keys, by column.
+    pub fn keys(&self) -> Vec<ArrayRef> {
+        let mut keys: Vec<ArrayRef> =
+            vec![Arc::new(self.readers.iter().map(|reader| reader.client).collect::<Int64Array>())];
+        if self.joint {
+            keys.push(Arc::new(self.readers.iter().map(|reader| reader.city.flatten()).collect::<StringArray>()));
+        }
+        keys
+    }
+
+    /// What a reader's state lies under; `None` where it names nobody.
+    pub fn key(&self, reader: Reader) -> Option<Vec<u8>> {
+        let client = Value::Int(reader.client?);
+        match reader.city {
+            Some(city) => Some(encode_key(&[client, Value::text(city?)])),
+            None => Some(encode_key(&[client])),
+        }
     }
 
     /// The features' values in the order of [`Case::view`], and whether there was no history.
@@ -351,10 +378,12 @@ fn readers() -> impl Strategy<Value = Vec<Reader>> {
     let windows = prop::sample::select(vec![0, 0, DAY, 30 * DAY, 31 * DAY, 28 * DAY]);
     let steps = prop::sample::select(vec![0, 0, 1, -1]);
     let known = prop_oneof![3 => Just(None), 1 => times().prop_map(Some), 1 => Just(Some(i64::MAX))];
-    let one = (clients, times(), windows, steps, known).prop_map(|(client, time, window, step, known_at)| {
-        let as_of = time + window + step;
-        Reader { client, as_of, known_at: known_at.unwrap_or(as_of), up_to: None }
-    });
+    let cities = prop::option::weighted(0.9, prop::sample::select(vec!["Brno", "Praha", "", "Žďár"]));
+    let one =
+        (clients, cities, times(), windows, steps, known).prop_map(|(client, city, time, window, step, known_at)| {
+            let as_of = time + window + step;
+            Reader { client, city: Some(city), as_of, known_at: known_at.unwrap_or(as_of), up_to: None }
+        });
     prop::collection::vec(one, 1..20)
 }
 
@@ -383,12 +412,12 @@ pub fn cases() -> impl Strategy<Value = Case> {
             records(revised),
             readers(),
             prop::option::weighted(0.3, 1..3i64),
-            (horizons.clone(), ttls.clone()),
+            (horizons.clone(), ttls.clone(), prop::bool::weighted(0.3)),
             any::<u64>(),
             1..9usize,
         )
             .prop_map(
-                move |(rules, aggregates, mut records, mut readers, up_to, (horizon, ttl), shuffle, batch)| {
+                move |(rules, aggregates, mut records, mut readers, up_to, (horizon, ttl, joint), shuffle, batch)| {
                     if facts {
                         for record in records.iter_mut().step_by(2) {
                             record.known = i64::MIN;
@@ -397,6 +426,9 @@ pub fn cases() -> impl Strategy<Value = Case> {
                         records.retain(|record| seen.insert((record.id, record.known, record.commit, record.removed)));
                     }
                     readers.iter_mut().for_each(|reader| reader.up_to = up_to);
+                    if !joint {
+                        readers.iter_mut().for_each(|reader| reader.city = None);
+                    }
                     // An exact quantile of all events is refused where a horizon folds some of them.
                     let unfoldable = |one: &Aggregate| {
                         let is_quantile = one.word == "median" || one.word.starts_with("quantile");
@@ -404,7 +436,7 @@ pub fn cases() -> impl Strategy<Value = Case> {
                     };
                     let horizon = (!facts && !aggregates.iter().any(unfoldable)).then_some(horizon);
                     let ttl = ttl.filter(|_| !facts);
-                    Case { rules, aggregates, records, readers, up_to, horizon, ttl, shuffle, batch }
+                    Case { rules, aggregates, records, readers, up_to, joint, horizon, ttl, shuffle, batch }
                 },
             )
     })

@@ -22,7 +22,7 @@ struct Row {
 }
 
 fn entity(name: &str, key_type: DataType) -> Entity {
-    Entity { name: Name::new(name).unwrap(), description: None, key: name.to_owned(), key_type }
+    Entity { name: Name::new(name).unwrap(), description: None, keys: vec![Column::new(name, key_type)] }
 }
 
 fn view(entities: &[Entity]) -> CompiledView {

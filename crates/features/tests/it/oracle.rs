@@ -31,6 +31,8 @@ pub struct Record {
 #[derive(Debug, Clone, Copy)]
 pub struct Reader {
     pub client: Option<i64>,
+    /// Of keys of two columns the second, which may be null.
+    pub city: Option<Option<&'static str>>,
     pub as_of: i64,
     pub known_at: i64,
     pub up_to: Option<i64>,
@@ -59,11 +61,18 @@ pub struct Aggregate {
     pub last: Option<usize>,
 }
 
-/// The client's visible rows in order.
+impl Reader {
+    pub fn asks_about(&self, record: &Record) -> bool {
+        let is_there = self.city.is_none_or(|city| city.is_some() && record.city.as_deref() == city);
+        is_there && Some(record.client) == self.client
+    }
+}
+
+/// The key's visible rows in order.
 pub fn visible<'a>(records: &'a [Record], rules: &Rules, reader: Reader) -> Vec<&'a Record> {
     let seen: Vec<&Record> = records
         .iter()
-        .filter(|record| Some(record.client) == reader.client)
+        .filter(|record| reader.asks_about(record))
         .filter(|record| {
             !rules.timed
                 || record.event_time < reader.as_of

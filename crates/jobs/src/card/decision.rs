@@ -1,7 +1,7 @@
 //! One logged decision: every input's contribution, and both verdicts of its replay.
 
 use anyhow::{Context, Result, bail};
-use karat_core::Value;
+use karat_core::{Value, key};
 use karat_history::log;
 use karat_registry::ModelVersion;
 use karat_report::card::{Contribution, Explained, ReasonLine, Verdict};
@@ -58,14 +58,15 @@ pub async fn explain(
         value: told(value),
         contribution: *contribution,
     };
-    let key = record.key.as_ref().map(|key| key.as_str().map_or_else(|| key.to_string(), ToOwned::to_owned));
+    let key = record.key.as_ref().map(|logged| key::from_json(&loaded.pinned.keys, logged)).transpose();
+    let key = key.with_context(|| format!("prediction {id} was logged with another key"))?;
     Ok(Some(Explained {
         prediction_id: id,
         at: record.at,
         as_of: record.as_of,
         endpoint: record.endpoint.to_string(),
         key: match key {
-            Some(key) => format!("{} {key}", loaded.pinned.entity),
+            Some(key) => loaded.pinned.subject(&key),
             None => "features sent by the caller".to_owned(),
         },
         score: record.score,

@@ -14,6 +14,7 @@ use karat_report::card::{
 use karat_training::{Explanation, Importance as Gain};
 use serde::de::DeserializeOwned;
 
+use crate::catalog::listed;
 use crate::{Workspace, artifact};
 
 /// Which decision the card takes apart.
@@ -222,7 +223,7 @@ fn split_rule(spec: &spec::Model) -> String {
         }
         spec::SplitBy::Random => format!("at random: {test} are the test part, {validation} validation"),
         spec::SplitBy::Group => {
-            let group = split.column.clone().unwrap_or_else(|| spec.spine.entity.to_string());
+            let group = split.column.clone().unwrap_or_else(|| listed(&spec.spine.entities));
             format!(
                 "by {group}, no one of which stands in two parts: {test} are the test part, {validation} validation"
             )

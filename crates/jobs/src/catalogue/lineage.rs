@@ -14,6 +14,7 @@ use karat_report::words;
 use super::CatalogueReader;
 use super::uses::{self, Taken, versions};
 use crate::Catalog;
+use crate::catalog::listed;
 
 impl CatalogueReader {
     pub(super) async fn lineage(&self, project: &Project, catalog: &Catalog) -> Result<Lineage> {
@@ -47,8 +48,11 @@ impl Graph {
     fn add_view(&mut self, entry: &ViewEntry) {
         let id = id(NodeKind::View, entry.view.as_str());
         self.connect(self::id(NodeKind::Source, entry.source.as_str()), &id, EdgeKind::Rows, Vec::new());
-        let mut notes =
-            vec![format!("{} of {}", words::counted(entry.features.len() as u64, "feature", "features"), entry.entity)];
+        let mut notes = vec![format!(
+            "{} of {}",
+            words::counted(entry.features.len() as u64, "feature", "features"),
+            listed(&entry.entities)
+        )];
         notes.extend(entry.owner.as_ref().map(|owner| format!("owner {owner}")));
         notes.extend(
             entry

@@ -3,17 +3,18 @@
 use anyhow::{Context, Result};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use karat_core::profile::Label;
-use karat_core::{Instant, Name, Zone};
-use karat_project::spec::Model;
+use karat_core::{Column, Instant, Name, Zone};
+use karat_project::spec::{Model, key_columns};
 use karat_query::{Staged, TrainingLabel};
 use karat_training::split::{Assignment, Dealer, Part, SpineBatch};
 
 use crate::Workspace;
+use crate::catalog::entities;
 use crate::training_set::instants;
 
 pub struct ModelLabel<'a> {
     model: &'a Model,
-    key: String,
+    keys: Vec<Column>,
     zone: Zone,
     dealer: Dealer<'a>,
     rows: u64,
@@ -24,11 +25,10 @@ pub struct ModelLabel<'a> {
 impl<'a> ModelLabel<'a> {
     /// Looks at the accepted rows as often as the split needs, to know where its parts begin.
     pub fn new(workspace: &Workspace, model: &'a Model, staged: &Staged) -> Result<ModelLabel<'a>> {
-        let entity = &workspace.project.entities()[&model.spine.entity];
         let source: &Name = &model.spine.source;
         let mut label = ModelLabel {
             model,
-            key: entity.key.clone(),
+            keys: key_columns(&entities(&workspace.project, &model.spine.entities)),
             zone: workspace.project.sources()[source].zone(),
             dealer: Dealer::new(&model.split, model.seed),
             rows: 0,
@@ -65,7 +65,7 @@ impl<'a> ModelLabel<'a> {
                 Some(name) => instants(&column(name)?, &self.zone)?,
                 None => as_of.clone(),
             },
-            keys: vec![column(&self.key)?],
+            keys: self.keys.iter().map(|key| column(&key.name)).collect::<Result<_>>()?,
             groups: self.model.split.column.iter().map(|name| column(name)).collect::<Result<_>>()?,
             as_of,
         })

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use arrow::array::Int64Array;
-use karat_core::{Name, Value};
+use karat_core::{Name, Value, key};
 use karat_features::Spine;
 use karat_project::Project;
 use karat_project::spec::ExpectDecision;
@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 use super::Around;
 use super::expect::{Report, or_now};
 use super::world::World;
+use crate::catalog::key_arrays;
 use crate::training_set::as_of_pass_over;
 use crate::{Workspace, artifact};
 
@@ -70,17 +71,16 @@ pub(super) async fn check(
 
 /// The model's inputs for a key, by the definitions it was trained with, from the given rows.
 async fn of_key(world: &World, model: &ServingModel, expected: &ExpectDecision) -> Result<Vec<Value>> {
-    let key_type = model.pinned.key.data_type;
     let key = expected.key.as_ref().context("a decision has a key or a row")?;
-    let key = Value::from_json(key, key_type).context("the key of the decision")?;
-    let spine = Spine {
-        keys: vec![Value::to_array(&[key], key_type)],
-        as_of: Int64Array::from(vec![or_now(world, expected.as_of).micros()]),
-        known_at: None,
-        since: None,
-    };
+    let key = key::from_json(&model.pinned.keys, key).context("the key of the decision")?;
     let mut rows = Vec::new();
-    for view in model.views().iter().map(|read| &read.view) {
+    for (place, view) in model.views().iter().map(|read| &read.view).enumerate() {
+        let spine = Spine {
+            keys: key_arrays(view.key_columns(), [model.key_of(place, &key).as_slice()]),
+            as_of: Int64Array::from(vec![or_now(world, expected.as_of).micros()]),
+            known_at: None,
+            since: None,
+        };
         // Given rows stand in for the source's own, whatever the version was trained on.
         let snapshot = world.workspace.snapshot(&view.definition().source.name, None).await?;
         rows.push(as_of_pass_over(&world.workspace, view, &spine, snapshot).await?.0);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use arrow::array::{Array, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::Int64Type;
-use karat_core::{Instant, Name, Value};
+use karat_core::{Instant, KeyView, Name, Value, key};
 use karat_features::Spine;
 use karat_project::spec::{
     ExpectContract, ExpectFeatures, ExpectQuery, ExpectTrain, Expectation, Expected, GatesOutcome, Quarantined,
@@ -17,6 +17,7 @@ use serde_json::Value as Json;
 use super::compare::{fits, shown, value_shown};
 use super::world::{World, world};
 use super::{Around, Failure, decision};
+use crate::catalog::key_arrays;
 use crate::ingest::{Histories, Ingested};
 use crate::training_set::as_of_pass;
 use crate::{ingest, query, train};
@@ -123,25 +124,33 @@ async fn features(world: &World, expected: &ExpectFeatures, at: &str, report: &m
     let workspace = &world.workspace;
     let catalog = workspace.catalog()?;
     let planned = &catalog.views[&expected.features];
-    let key_type = planned.entity.key_type;
-    let key = match Value::from_json(&expected.key, key_type) {
+    let columns = planned.view.key_columns();
+    let key = match key::from_json(columns, &expected.key) {
         Ok(key) => key,
-        Err(_) => {
-            let what = format!("the key of {}", planned.entity.name);
-            report.failed(&format!("{at}.key"), what, format!("a {key_type}"), value_shown(&expected.key));
+        Err(error) => {
+            let what = format!("the key of {}", planned.entities());
+            let wanted = match columns {
+                [column] => format!("a {}", column.data_type),
+                several => {
+                    let typed = several.iter().map(|column| format!("{}: a {}", column.name, column.data_type));
+                    format!("{{{}}} ({error})", typed.collect::<Vec<_>>().join(", "))
+                }
+            };
+            report.failed(&format!("{at}.key"), what, wanted, value_shown(&expected.key));
             return Ok(());
         }
     };
     let as_of = expected.as_of.unwrap_or_else(|| workspace.clock.now());
     let spine = Spine {
-        keys: vec![Value::to_array(std::slice::from_ref(&key), key_type)],
+        keys: key_arrays(columns, [key.as_slice()]),
         as_of: Int64Array::from(vec![as_of.micros()]),
         known_at: Some(Int64Array::from(vec![expected.known_at.unwrap_or(as_of).micros()])),
         since: None,
     };
     let (row, _) = as_of_pass(workspace, &planned.view, &spine, None).await?;
     let outputs = planned.view.outputs();
-    let about = |feature: &str| format!("{}.{feature} of {key}, as of {as_of}", expected.features);
+    let shown_key = KeyView::new(columns, &key);
+    let about = |feature: &str| format!("{}.{feature} of {shown_key}, as of {as_of}", expected.features);
     for (name, wanted) in &expected.values {
         let path = format!("{at}.values.{name}");
         match outputs.iter().position(|output| output.name == *name) {

@@ -14,6 +14,7 @@ use karat_project::spec::{EventLabel, FeatureView, Label, Model};
 
 use super::passes::{Pushed, Reach};
 use crate::Catalog;
+use crate::catalog::entities;
 
 /// A model's label pinned, where later events define it; else `None`. Problems come with their paths in the model's file.
 /// Nothing to pin in a source that is not there, or does not compile: that is told elsewhere.
@@ -24,20 +25,20 @@ pub(crate) fn define(
 ) -> Result<Option<Definition>, Vec<(String, String)>> {
     let Label::Events(label) = &model.spine.label else { return Ok(None) };
     let Some(source) = catalog.sources.get(&label.source) else { return Ok(None) };
-    let entity = &project.entities()[&model.spine.entity];
+    let entities = entities(project, model.spine.label_entities(label));
     let view = FeatureView {
         name: model.name.clone(),
         description: None,
         owner: None,
         tags: IndexMap::new(),
-        entity: entity.name.clone(),
+        entities: model.spine.label_entities(label).to_vec(),
         source: label.source.clone(),
         ttl: None,
         stale_after: None,
         online_horizon: None,
         features: IndexMap::from([(Label::OF_EVENTS.to_owned(), label.feature())]),
     };
-    let checked = Definition::check(&view, std::slice::from_ref(entity), source.definition.clone());
+    let checked = Definition::check(&view, &entities, source.definition.clone());
     let mut definition = checked.map_err(|problems| problems.into_iter().map(placed).collect::<Vec<_>>())?;
     definition.source.upstream = source.rows.narrowed(definition.source.columns.names());
     let compiled = CompiledView::compile(definition.clone()).map_err(|problem| vec![placed(problem)])?;
@@ -72,7 +73,7 @@ pub(super) fn outcomes(
     label: &EventLabel,
     pushed: Pushed<'_>,
     zone: &karat_core::Zone,
-    key: &ArrayRef,
+    keys: Vec<ArrayRef>,
     as_of: &Int64Array,
 ) -> Result<Outcomes> {
     let reach = pushed.reach;
@@ -80,7 +81,7 @@ pub(super) fn outcomes(
         as_of.values().iter().map(|as_of| label.observe.end(Instant::from_micros(*as_of), zone)).collect();
     let known: Int64Array = ends.iter().map(|end| Some(label.collect.end(*end, zone).micros())).collect();
     let spine = Spine {
-        keys: vec![key.clone()],
+        keys,
         as_of: ends.iter().map(|end| Some(end.micros())).collect(),
         known_at: Some(known.clone()),
         since: Some(as_of.clone()),

@@ -4,9 +4,10 @@ use anyhow::{Context, Result, bail};
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::{Date32Type, Int64Type, TimestampMicrosecondType};
 use karat_core::{DataType, Zone};
-use karat_project::spec::{Keep, KeepEnd, Model};
+use karat_project::spec::{Keep, KeepEnd, Model, key_columns};
 use karat_query::{Table, Tables};
 
+use crate::catalog::entities;
 use crate::{Catalog, Workspace, reading};
 
 pub(super) struct SpineRows {
@@ -28,9 +29,9 @@ pub(super) async fn rows(
     let source = &model.spine.source;
     let planned = catalog.sources.get(source).with_context(|| format!("source {source} is not in the project"))?;
     let snapshot = workspace.snapshot(source, up_to).await?;
-    let entity = &workspace.project.entities()[&model.spine.entity];
+    let keys = key_columns(&entities(&workspace.project, &model.spine.entities));
     // The key, then the time: rows are sorted by their columns, and these two mostly settle it.
-    let mut names: Vec<&str> = vec![&entity.key];
+    let mut names: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
     names.extend(model.spine.as_of.as_deref());
     names.extend(model.spine.label.column());
     names.extend(model.spine.label_time.as_deref());
@@ -74,10 +75,10 @@ pub(super) struct Kept {
 }
 
 /// Chooses among the rows that are `eligible`; rows are in spine order, so a key's stand together, the earliest first.
-pub(super) fn keep(keep: Keep, key: &ArrayRef, as_of: &Int64Array, eligible: &[bool]) -> Result<Kept> {
+pub(super) fn keep(keep: Keep, keys: &[ArrayRef], as_of: &Int64Array, eligible: &[bool]) -> Result<Kept> {
     let (end, count) = keep.rows();
     let mut kept = Kept { rows: vec![false; as_of.len()], tied: 0 };
-    for range in arrow::compute::partition(std::slice::from_ref(key))?.ranges() {
+    for range in arrow::compute::partition(keys)?.ranges() {
         let rows: Vec<usize> = range.filter(|row| eligible[*row]).collect();
         let cut = match end {
             KeepEnd::First => count.min(rows.len()),
@@ -130,7 +131,8 @@ mod tests {
         let as_of = Int64Array::from(vec![1, 2, 2, 3, 1, 4, 5, 5]);
         let all = [true; 8];
         let keep = |text: &str, eligible: &[bool]| {
-            let kept = super::keep(serde_json::from_str(text).unwrap(), &key, &as_of, eligible).unwrap();
+            let kept =
+                super::keep(serde_json::from_str(text).unwrap(), std::slice::from_ref(&key), &as_of, eligible).unwrap();
             let rows: Vec<usize> = (0..8).filter(|row| kept.rows[*row]).collect();
             (rows, kept.tied)
         };

@@ -118,7 +118,7 @@ fn features(workspace: &Workspace, story: &mut Story) -> Result<()> {
         story.say(&format!(
             "{name}: {} of a {} from {} (definition {})",
             count(names.len(), "feature", "features"),
-            planned.entity.name,
+            planned.entities(),
             planned.spec.source,
             planned.digest.short()
         ));

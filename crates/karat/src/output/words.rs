@@ -45,9 +45,20 @@ pub fn millis(milliseconds: i64) -> String {
     short_instant(Instant::from_micros(milliseconds.saturating_mul(1000)))
 }
 
-/// A value as JSON writes it, text without its quotes.
+/// A value as JSON writes it, text without its quotes; a key of several columns as it is written on the command line.
 pub fn quoted(value: &serde_json::Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
+    match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Object(key) => {
+            let part = |value: &serde_json::Value| match value.as_str() {
+                Some(text) if !text.contains([',', '"']) => text.to_owned(),
+                _ => value.to_string(),
+            };
+            let parts: Vec<String> = key.iter().map(|(name, value)| format!("{name}={}", part(value))).collect();
+            parts.join(",")
+        }
+        value => value.to_string(),
+    }
 }
 
 #[cfg(test)]

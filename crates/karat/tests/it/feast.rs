@@ -13,15 +13,15 @@ const FILES: &[(&str, &str)] = &[
     ("karat.yaml", "name: feasting\n"),
     (
         "data/events.csv",
-        "event,client_id,at,amount,kind,fraud,day\n\
-         e1,1,2024-01-05T10:00:00Z,10.5,card,false,2024-01-05\n\
-         e2,1,2024-01-06T11:30:00.250Z,,cash,true,2024-01-06\n\
-         e3,2,2024-02-01T00:00:00Z,7.25,card,false,\n",
+        "event,client_id,employer_id,at,amount,kind,fraud,day\n\
+         e1,1,mill,2024-01-05T10:00:00Z,10.5,card,false,2024-01-05\n\
+         e2,1,mine,2024-01-06T11:30:00.250Z,,cash,true,2024-01-06\n\
+         e3,2,mill,2024-02-01T00:00:00Z,7.25,card,false,\n",
     ),
     (
         "sources/events.yaml",
         "kind: Source\nname: events\npath: data/events.csv\n\
-         columns: {event: text, client_id: int, at: timestamp, amount: float, kind: text, fraud: bool, day: date}\n\
+         columns: {event: text, client_id: int, employer_id: text, at: timestamp, amount: float, kind: text, fraud: bool, day: date}\n\
          delivery: append\nevent_id: event\nevent_time: at\n",
     ),
     ("entities/client.yaml", "kind: Entity\nname: client\nkey: client_id\ntype: int\n"),
@@ -35,6 +35,12 @@ const FILES: &[(&str, &str)] = &[
         "features/kinds.yaml",
         "kind: FeatureView\nname: kinds\nentity: client\nsource: events\nfeatures:\n  \
          nb: {count: rows, where: kind = 'card'}\n  kinds: {distinct: kind}\n",
+    ),
+    ("entities/employer.yaml", "kind: Entity\nname: employer\nkey: employer_id\ntype: text\n"),
+    (
+        "features/jobs.yaml",
+        "kind: FeatureView\nname: jobs\nentities: [client, employer]\nsource: events\nfeatures:\n  \
+         nb_there: {count: rows}\n  last_there: {last: amount}\n",
     ),
     (
         "services/screening.yaml",
@@ -101,6 +107,17 @@ fn the_sdk_reads_every_type_and_gets_its_own_exceptions() {
     assert_eq!(
         said["by_service"],
         value!({"client_id": [2], "kinds__kinds": [1], "spending__nb": [1], "spending__last_kind": ["card"]})
+    );
+    // Views of one entity and of two, of the same rows of keys.
+    assert_eq!(
+        said["of_two_entities"],
+        value!({
+            "client_id": [1, 1, 2, 2],
+            "employer_id": ["mill", "mine", "mill", "mine"],
+            "nb": [2, 2, 1, 1],
+            "nb_there": [1, 1, 1, 0],
+            "last_there": [10.5, null, 7.25, null],
+        })
     );
     for (what, class) in [("unknown_view", "FeatureViewNotFoundException"), ("unknown_feature", "RuntimeError")] {
         assert_eq!(said[what]["class"], class, "{said}");
@@ -174,6 +191,16 @@ fn answers_over_http_are_feasts_and_say_what_the_command_says() {
             value!("the features of spending are read by `client_id`, and only `client` came"),
         ),
         (
+            value!({"features": ["spending:nb", "jobs:nb_there"], "entities": {"client_id": [1]}}),
+            422,
+            value!("the features of jobs are read by `employer_id`, and only `client_id` came"),
+        ),
+        (
+            value!({"features": ["jobs:nb_there"], "entities": {"client_id": [1], "employer_id": ["mill", "mine"]}}),
+            422,
+            value!("`employer_id` has 2 values, the first column has 1"),
+        ),
+        (
             value!({"features": ["spending:nb"], "entities": {"client_id": ["x"]}}),
             422,
             value!("`client_id`: \"x\" is no int"),
@@ -186,6 +213,20 @@ fn answers_over_http_are_feasts_and_say_what_the_command_says() {
     ] {
         assert_eq!(ask(body), (status, said));
     }
+    let (status, answer) = ask(value!({
+        "features": ["jobs:nb_there", "spending:nb", "jobs:last_there"],
+        "entities": {"employer_id": ["mill", "mine"], "client_id": [2, 1]},
+    }));
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(
+        answer["metadata"]["feature_names"],
+        value!(["client_id", "employer_id", "nb_there", "nb", "last_there"])
+    );
+    let columns: Vec<&Json> = answer["results"].as_array().unwrap().iter().map(|column| &column["values"]).collect();
+    assert_eq!(
+        columns,
+        [&value!([2, 1]), &value!(["mill", "mine"]), &value!([1, 1]), &value!([1, 2]), &value!([7.25, null])]
+    );
     let (status, answer) = ask(value!({"features": ["spending:nb", "kinds:nb"], "entities": {"client_id": [1]}}));
     assert_eq!(status, 422);
     assert!(answer.as_str().unwrap().contains("FeatureNameCollisionError"), "{answer}");

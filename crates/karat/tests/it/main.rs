@@ -9,6 +9,7 @@ mod credit_risk;
 mod deploying;
 mod docs_console;
 mod docs_yaml;
+mod employers;
 mod feast;
 mod feast_writes;
 mod hammered;

@@ -52,6 +52,23 @@ fn change(folder: &Path, path: &str, from: &str, to: &str) {
     put(folder, path, &text.replace(from, to));
 }
 
+/// Online states lie under definitions, and versions name them: another Karat has the same, or all of them begin anew.
+#[test]
+fn a_definition_of_one_key_column_is_the_one_it_always_was() {
+    const MADE_BY_0_1: &str = "7eb134e57ae21270662f9eee63aeb94ad429141ef2a89aa572e42e4a9dd234e7";
+    let project = project();
+    let folder = project.path();
+    let definition = || json(folder, &["features", "list"])[0]["definition"].clone();
+    assert_eq!(definition(), MADE_BY_0_1);
+    // The same in other words.
+    put(folder, "entities/client.yaml", "kind: Entity\nname: client\nkeys: [client_id]\n");
+    put(folder, "features/lent.yaml", &VIEW.replace("entity: client", "entities: [client]"));
+    assert_eq!(definition(), MADE_BY_0_1);
+    put(folder, "features/lent.yaml", &VIEW.replace("entity: client", "entities: [client, loan]"));
+    put(folder, "entities/loan.yaml", "kind: Entity\nname: loan\nkey: loan_id\n");
+    assert_ne!(definition(), MADE_BY_0_1);
+}
+
 #[test]
 fn one_delivery_is_taken_anew_by_what_the_file_says_now() {
     let project = project();

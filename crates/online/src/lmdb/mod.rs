@@ -20,7 +20,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, WithoutTls};
-use karat_core::{Digest, OnlineError, OnlineStore, StateEntries, StateNote, WithEach};
+use karat_core::{Digest, OnlineError, OnlineStore, StateEntries, StateNote, StateOf, WithEach};
 
 use crate::check_key;
 use layout::FORMAT_VERSION;
@@ -148,9 +148,9 @@ impl OnlineStore for LmdbStore {
         self.read_state(definition, key, with)
     }
 
-    fn read_each(&self, definitions: &[Digest], key: &[u8], with: WithEach<'_>) -> Result<(), OnlineError> {
-        check_key(key)?;
-        self.read_states_noted(definitions, key, with)
+    fn read_each(&self, asked: &[StateOf<'_>], with: WithEach<'_>) -> Result<(), OnlineError> {
+        asked.iter().try_for_each(|state| check_key(state.key))?;
+        self.read_states_noted(asked, with)
     }
 
     fn put(&self, definition: &Digest, note: &StateNote, entries: StateEntries<'_>) -> Result<(), OnlineError> {

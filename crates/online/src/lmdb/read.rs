@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use heed::RoTxn;
-use karat_core::{Digest, OnlineError, StateNote, WithEach};
+use karat_core::{Digest, OnlineError, StateNote, StateOf, WithEach};
 
 use super::layout::{Record, StateKey, own_key};
 use super::{LmdbStore, errors};
@@ -28,14 +28,9 @@ impl LmdbStore {
         Ok(state.is_some())
     }
 
-    pub(super) fn read_states_noted(
-        &self,
-        definitions: &[Digest],
-        key: &[u8],
-        with: WithEach<'_>,
-    ) -> Result<(), OnlineError> {
+    pub(super) fn read_states_noted(&self, asked: &[StateOf<'_>], with: WithEach<'_>) -> Result<(), OnlineError> {
         let txn = self.env.read_txn().map_err(|error| self.error(error))?;
-        for (place, definition) in definitions.iter().enumerate() {
+        for (place, StateOf { definition, key }) in asked.iter().enumerate() {
             if let Some(record) = self.record(&txn, definition)? {
                 with(place, record.note, self.state(&txn, &record, key)?);
             }

@@ -29,7 +29,7 @@ mod write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use karat_core::{Digest, OnlineError, OnlineStore, StateEntries, StateNote, WithEach};
+use karat_core::{Digest, OnlineError, OnlineStore, StateEntries, StateNote, StateOf, WithEach};
 
 use crate::check_key;
 use link::Server;
@@ -93,16 +93,16 @@ impl OnlineStore for RedisStore {
 
     fn read(&self, definition: &Digest, key: &[u8], with: &mut dyn FnMut(&[u8])) -> Result<bool, OnlineError> {
         let mut found = false;
-        self.read_each(std::slice::from_ref(definition), key, &mut |_, _, state| {
+        self.read_each(&[StateOf { definition, key }], &mut |_, _, state| {
             found = state.is_some();
             state.map(&mut *with);
         })?;
         Ok(found)
     }
 
-    fn read_each(&self, definitions: &[Digest], key: &[u8], with: WithEach<'_>) -> Result<(), OnlineError> {
-        check_key(key)?;
-        self.read_states_noted(definitions, key, with)
+    fn read_each(&self, asked: &[StateOf<'_>], with: WithEach<'_>) -> Result<(), OnlineError> {
+        asked.iter().try_for_each(|state| check_key(state.key))?;
+        self.read_states_noted(asked, with)
     }
 
     fn put(&self, definition: &Digest, note: &StateNote, entries: StateEntries<'_>) -> Result<(), OnlineError> {

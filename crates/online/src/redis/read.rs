@@ -1,7 +1,7 @@
 //! Reading: one round trip a call, all of one moment, whatever was read; a scan is many.
 
 use ::redis::Value;
-use karat_core::{Digest, ErrorKind, OnlineError, StateNote, WithEach};
+use karat_core::{Digest, ErrorKind, OnlineError, StateNote, StateOf, WithEach};
 
 use super::RedisStore;
 use super::scripts::Script;
@@ -16,26 +16,20 @@ pub(super) struct Generations {
 }
 
 impl RedisStore {
-    pub(super) fn read_states_noted(
-        &self,
-        definitions: &[Digest],
-        key: &[u8],
-        with: WithEach<'_>,
-    ) -> Result<(), OnlineError> {
-        if definitions.is_empty() {
+    pub(super) fn read_states_noted(&self, asked: &[StateOf<'_>], with: WithEach<'_>) -> Result<(), OnlineError> {
+        if asked.is_empty() {
             return Ok(());
         }
         let answer = self.pool.with(|server, link| {
             let mut command = server.script(link, Script::Read);
-            command.arg(key);
-            definitions.iter().for_each(|definition| {
-                command.arg(definition.as_str());
+            asked.iter().for_each(|state| {
+                command.arg(state.definition.as_str()).arg(state.key);
             });
             link.call(&command)
         })?;
         // The connection is back in the pool: what is called may read, too.
         let mut answers = self.list(answer)?.into_iter();
-        for place in 0..definitions.len() {
+        for place in 0..asked.len() {
             let (Some(note), Some(state)) = (answers.next(), answers.next()) else {
                 return Err(self.server.unexpected("a read was answered in part"));
             };

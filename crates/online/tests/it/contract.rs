@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use karat_core::{Digest, ErrorKind, OnlineStore};
+use karat_core::{Digest, ErrorKind, OnlineStore, StateOf};
 
 type States = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -108,17 +108,23 @@ fn a_put_is_read_back_and_adds_to_what_is_there(store: &dyn OnlineStore) {
     assert_holds(store, &definition, b"third", &both);
 }
 
+/// One key under each definition.
+fn under<'a>(definitions: &'a [Digest], key: &'a [u8]) -> Vec<StateOf<'a>> {
+    definitions.iter().map(|definition| StateOf { definition, key }).collect()
+}
+
 fn several_definitions_are_read_at_once(store: &dyn OnlineStore) {
     let all = ["each: one", "each: never written", "each: two"].map(|name| definition(store, name));
     put(store, &all[0], b"first", &states([(b"a", b"1")]));
     put(store, &all[2], b"second", &states([(b"a", b"2"), (b"b", b"3")]));
-    let each = |definitions: &[Digest], key: &[u8]| {
+    let of_keys = |asked: &[StateOf<'_>]| {
         let mut found = Vec::new();
-        ok(store.read_each(definitions, key, &mut |place, note, state| {
+        ok(store.read_each(asked, &mut |place, note, state| {
             found.push((place, note.to_vec(), state.map(<[u8]>::to_vec)));
         }));
         found
     };
+    let each = |definitions: &[Digest], key: &[u8]| of_keys(&under(definitions, key));
     let (first, second) = (b"first".to_vec(), b"second".to_vec());
     let both = vec![(0, first.clone(), Some(b"1".to_vec())), (2, second.clone(), Some(b"2".to_vec()))];
     assert_eq!(each(&all, b"a"), both);
@@ -126,7 +132,22 @@ fn several_definitions_are_read_at_once(store: &dyn OnlineStore) {
     let twice = [all[2].clone(), all[2].clone()];
     assert_eq!(each(&twice, b"x"), [(0, second.clone(), None), (1, second, None)]);
     assert!(each(&[], b"a").is_empty());
-    let error = store.read_each(&all, &[0; 481], &mut |_, _, _| panic!("nothing is read")).unwrap_err();
+    let [one, _, two] = &all;
+    let of = |definition, key| StateOf { definition, key };
+    let asked = [of(two, b"b" as &[u8]), of(one, b"a"), of(two, b"a"), of(one, b"b")];
+    let (first, second) = (b"first".to_vec(), b"second".to_vec());
+    assert_eq!(
+        of_keys(&asked),
+        [
+            (0, second.clone(), Some(b"3".to_vec())),
+            (1, first.clone(), Some(b"1".to_vec())),
+            (2, second, Some(b"2".to_vec())),
+            (3, first, None),
+        ],
+        "each under its own key"
+    );
+    let too_long = [of(one, b"a" as &[u8]), of(two, &[0; 481])];
+    let error = store.read_each(&too_long, &mut |_, _, _| panic!("nothing is read")).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Invalid);
     // One write to each in turn; the second never lags behind by more than the one that came between.
     let (begin, end) = (AtomicU64::new(0), AtomicBool::new(false));
@@ -136,7 +157,7 @@ fn several_definitions_are_read_at_once(store: &dyn OnlineStore) {
         scope.spawn(|| {
             while !end.load(Ordering::SeqCst) {
                 let mut seen = [0; 2];
-                ok(store.read_each(&pair, b"a", &mut |place, _, state| {
+                ok(store.read_each(&under(&pair, b"a"), &mut |place, _, state| {
                     seen[place] = u64::from_be_bytes(state.unwrap().try_into().unwrap());
                 }));
                 assert!(seen[0] == seen[1] || seen[0] == seen[1] + 1, "of one moment: {seen:?}");

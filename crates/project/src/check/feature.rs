@@ -10,9 +10,9 @@ const TAKEN: [(&str, &str); 2] = [
     ("no_history", "`no_history` says that a key has no visible events"),
 ];
 
-pub(super) fn check(scope: &mut Scope<'_>, name: &str, feature: &Feature, entity_key: Option<&str>) {
+pub(super) fn check(scope: &mut Scope<'_>, name: &str, feature: &Feature, keys: &[String]) {
     let path = format!("features.{}", path_key(name));
-    check_name(scope, name, &path, entity_key);
+    check_name(scope, name, &path, keys);
     if matches!(feature.rows.window, Some(Window::Fixed(0) | Window::Months(0))) {
         scope.at(&format!("{path}.window"), "a window of no length holds no event");
     }
@@ -39,15 +39,16 @@ pub(super) fn check(scope: &mut Scope<'_>, name: &str, feature: &Feature, entity
     }
 }
 
-fn check_name(scope: &mut Scope<'_>, name: &str, path: &str, entity_key: Option<&str>) {
+fn check_name(scope: &mut Scope<'_>, name: &str, path: &str, keys: &[String]) {
     let letter_first = name.starts_with(char::is_alphabetic);
     let clean = name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
     if !letter_first || !clean || name.chars().count() > 63 {
         let message =
             format!("`{name}` is no feature's name: a letter, then letters, digits, `_` or `-`, at most 63 characters");
         scope.at_key(path, message);
-    } else if entity_key == Some(name) {
-        scope.at_key(path, format!("`{name}` is the entity's key: it stands beside the features, never among them"));
+    } else if keys.iter().any(|key| key == name) {
+        let what = if keys.len() == 1 { "the entity's key" } else { "of the key" };
+        scope.at_key(path, format!("`{name}` is {what}: it stands beside the features, never among them"));
     } else if let Some((_, why)) = TAKEN.iter().find(|(taken, _)| *taken == name) {
         scope.at_key(path, format!("{why}: a feature needs another name"));
     }

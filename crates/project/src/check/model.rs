@@ -1,6 +1,6 @@
 use super::columns::{Columns, Reading};
 use super::scope::Scope;
-use super::spine;
+use super::{entity, spine};
 use crate::kind::Kind;
 use crate::spec::{Model, Threshold};
 use crate::yaml::Aim;
@@ -8,7 +8,7 @@ use crate::yaml::Aim;
 /// The profile, the threshold, the labels and the gates, and the spine.
 pub(super) fn check(scope: &mut Scope<'_>, model: &Model) {
     scope.reference(Kind::Source, &model.spine.source, "spine.source", Aim::Value);
-    scope.reference(Kind::Entity, &model.spine.entity, "spine.entity", Aim::Value);
+    entity::check_names(scope, &model.spine.entities, "spine.");
     if let Some(columns) = Columns::named(scope.draft, &model.spine.source) {
         spine::check(scope, model, &columns);
         for (index, column) in model.profile.iter().enumerate() {

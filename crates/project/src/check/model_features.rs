@@ -3,6 +3,7 @@ use std::collections::HashMap;
 use karat_core::Name;
 
 use super::columns::{Columns, Reading};
+use super::entity;
 use super::scope::{Scope, keys_in};
 use crate::kind::{Kind, ResourceRef};
 use crate::spec::{Aggregate, Feature, FeatureKind, FeatureView, Model, ModelFeatures};
@@ -17,7 +18,7 @@ pub(super) fn check(scope: &mut Scope<'_>, model: &Model) {
         match chosen {
             ModelFeatures::All(view) => {
                 scope.reference(Kind::FeatureView, view, &path, Aim::Value);
-                check_entity(scope, model, view, &path);
+                check_entities(scope, model, view, &path);
                 for feature in inputs.features_of(scope, view) {
                     inputs.add(scope, model, Some(view), &feature, &path);
                 }
@@ -26,7 +27,7 @@ pub(super) fn check(scope: &mut Scope<'_>, model: &Model) {
                 for (view, features) in &list.0 {
                     let path = format!("{path}.{}", path_key(view));
                     scope.reference(Kind::FeatureView, view, &path, Aim::Key);
-                    check_entity(scope, model, view, &path);
+                    check_entities(scope, model, view, &path);
                     for (index, feature) in features.iter().enumerate() {
                         let path = format!("{path}[{index}]");
                         inputs.incomplete |= !scope.draft.views.contains_key(view);
@@ -48,7 +49,7 @@ pub(super) fn check(scope: &mut Scope<'_>, model: &Model) {
 }
 
 /// A reason is a feature's, or a group's under a name that no feature has; a feature is in one group at most.
-fn check_reasons(scope: &mut Scope<'_>, model: &Model, inputs: &Inputs<'_>) {
+fn check_reasons(scope: &mut Scope<'_>, model: &Model, inputs: &Inputs) {
     let mut grouped: HashMap<&str, &str> = HashMap::new();
     for (name, reason) in &model.reasons {
         let path = format!("reasons.{}", path_key(name));
@@ -70,24 +71,32 @@ fn check_reasons(scope: &mut Scope<'_>, model: &Model, inputs: &Inputs<'_>) {
     }
 }
 
-fn check_entity(scope: &mut Scope<'_>, model: &Model, view: &Name, path: &str) {
+/// Every entity that the view describes is one of the spine's.
+fn check_entities(scope: &mut Scope<'_>, model: &Model, view: &Name, path: &str) {
     // An entity that is not there is reported where it is named.
     let known = scope.draft.names(Kind::Entity);
-    let is_known = |name: &Name| known.iter().any(|known| known == name.as_str());
-    if let Some(view) = scope.draft.views.get(view)
-        && is_known(&view.entity)
-        && is_known(&model.spine.entity)
-        && view.entity != model.spine.entity
-    {
-        let message = format!(
-            "view `{}` describes entity `{}`, and the spine is about `{}`",
-            view.name, view.entity, model.spine.entity
-        );
-        scope.at_key(path, message);
+    let is_known = |name: &&Name| known.iter().any(|known| *known == name.as_str());
+    let Some(view) = scope.draft.views.get(view) else { return };
+    let spine = &model.spine.entities;
+    if !spine.iter().all(|entity| is_known(&entity)) {
+        return;
     }
+    let foreign: Vec<&Name> = view.entities.iter().filter(is_known).filter(|entity| !spine.contains(entity)).collect();
+    if foreign.is_empty() {
+        return;
+    }
+    let what = if foreign.len() == 1 { "entity" } else { "entities" };
+    let message =
+        format!("view `{}` describes {what} {}, and the spine is about {}", view.name, ticked(&foreign), ticked(spine));
+    let all: Vec<&str> = spine.iter().chain(foreign).map(Name::as_str).collect();
+    let help = format!(
+        "a spine whose rows have the keys of all of them says `entities: [{}]` in place of `entity`",
+        all.join(", ")
+    );
+    scope.at_key_with_help(path, message, help);
 }
 
-fn check_request(scope: &mut Scope<'_>, model: &Model, inputs: &mut Inputs<'_>) {
+fn check_request(scope: &mut Scope<'_>, model: &Model, inputs: &mut Inputs) {
     let columns = Columns::named(scope.draft, &model.spine.source);
     for (name, data_type) in &model.request {
         let path = format!("request.{}", path_key(name));
@@ -122,17 +131,18 @@ pub(super) fn check_feature(scope: &mut Scope<'_>, view: &Name, feature: &str, p
 }
 
 /// The model's inputs by name, with where each comes from.
-struct Inputs<'a> {
+struct Inputs {
     names: HashMap<String, String>,
     /// Whether a view is missing or broken, so that unknown names may be its.
     incomplete: bool,
-    entity_key: Option<&'a str>,
+    /// The key columns of the spine's entities.
+    keys: Vec<String>,
 }
 
-impl<'a> Inputs<'a> {
-    fn of(scope: &Scope<'a>, model: &Model) -> Inputs<'a> {
-        let entity_key = scope.draft.entities.get(&model.spine.entity).map(|entity| entity.key.as_str());
-        Inputs { names: HashMap::new(), incomplete: false, entity_key }
+impl Inputs {
+    fn of(scope: &Scope<'_>, model: &Model) -> Inputs {
+        let keys = entity::key_names(scope, &model.spine.entities);
+        Inputs { names: HashMap::new(), incomplete: false, keys }
     }
 
     fn features_of(&mut self, scope: &Scope<'_>, view: &Name) -> Vec<String> {
@@ -151,11 +161,9 @@ impl<'a> Inputs<'a> {
                 path,
                 format!("`{name}` of {from} is named like the label: the training set has one column of that name"),
             );
-        } else if self.entity_key == Some(name) && view.is_none() {
-            scope.at_key(
-                path,
-                format!("`{name}` is the entity's key: every request names it, and an id is never a feature"),
-            );
+        } else if self.keys.iter().any(|key| key == name) && view.is_none() {
+            let what = if self.keys.len() == 1 { "the entity's key" } else { "of the key" };
+            scope.at_key(path, format!("`{name}` is {what}: every request names it, and an id is never a feature"));
         } else if let Some(key) = self.id_behind(scope, model, view, name) {
             scope.at_key_with_help(
                 path,
@@ -175,11 +183,12 @@ impl<'a> Inputs<'a> {
     }
 
     /// The key column whose values the input shows, if it does.
-    fn id_behind(&self, scope: &Scope<'a>, model: &Model, view: Option<&Name>, name: &str) -> Option<String> {
+    fn id_behind(&self, scope: &Scope<'_>, model: &Model, view: Option<&Name>, name: &str) -> Option<String> {
         let draft = scope.draft;
         let view: Option<&FeatureView> = view.and_then(|view| draft.views.get(view));
         let source = draft.sources.get(view.map_or(&model.spine.source, |view| &view.source))?;
-        let ids = source.keys.iter().map(String::as_str).chain(source.event_id.as_deref()).chain(self.entity_key);
+        let keys = self.keys.iter().map(String::as_str);
+        let ids = source.keys.iter().map(String::as_str).chain(source.event_id.as_deref()).chain(keys);
         let shown = match view {
             Some(view) => shown_column(view.features.get(name)?)?,
             None => name.to_owned(),

@@ -1,6 +1,7 @@
-use karat_core::{DataType, Window};
+use karat_core::{Column, DataType, Name, Window};
 
 use super::columns::{Columns, Reading};
+use super::entity;
 use super::scope::Scope;
 use crate::kind::Kind;
 use crate::spec::{EventLabel, Label, Model, SplitBy};
@@ -14,16 +15,8 @@ pub(super) fn check(scope: &mut Scope<'_>, model: &Model, columns: &Columns<'_>)
         let message = format!("source `{}` says `keep: false`, and training sets derive from history", source.name);
         scope.at_with_help("spine.source", message, "keep the source");
     }
-    if let Some(entity) = scope.draft.entities.get(&spine.entity) {
-        let data_type = columns.require(scope, &entity.key, Reading::Kept, "spine.entity");
-        if let Some(data_type) = data_type.filter(|data_type| *data_type != entity.key_type) {
-            let (key, wanted) = (&entity.key, entity.key_type);
-            scope.at(
-                "spine.entity",
-                format!("the key `{key}` is of type {wanted}, and in source `{}` of type {data_type}", spine.source),
-            );
-        }
-    }
+    let path = |scope: &Scope<'_>, place| entity::path_of(scope, "spine.", place);
+    entity::check_keys(scope, &spine.entities, columns, &path, &|_, key, found| wrong_type(key, &spine.source, found));
     check_as_of(scope, model);
     if let Some(as_of) = &spine.as_of {
         columns.require_time(scope, as_of, Reading::Kept, "spine.as_of");
@@ -83,7 +76,7 @@ fn check_event_label(scope: &mut Scope<'_>, model: &Model, label: &EventLabel) {
     }
 }
 
-/// The label's source is kept, has the entity's key, and its rows have a time.
+/// The label's source is kept, has the entities' keys, and its rows have a time.
 fn check_events(scope: &mut Scope<'_>, model: &Model, label: &EventLabel) {
     let draft = scope.draft;
     let Some(source) = draft.sources.get(&label.source) else { return };
@@ -95,14 +88,26 @@ fn check_events(scope: &mut Scope<'_>, model: &Model, label: &EventLabel) {
         let message = format!("the rows of source `{}` have no time: it says no `event_time`", source.name);
         scope.at("spine.label.source", message);
     }
-    let Some(entity) = draft.entities.get(&model.spine.entity) else { return };
-    let data_type = Columns::of(draft, source).require(scope, &entity.key, Reading::Kept, "spine.label.source");
-    if let Some(data_type) = data_type.filter(|data_type| *data_type != entity.key_type) {
-        let (key, wanted) = (&entity.key, entity.key_type);
-        let message =
-            format!("the key `{key}` is of type {wanted}, and in source `{}` of type {data_type}", source.name);
-        scope.at("spine.label.source", message);
+    const WITHIN: &str = "spine.label.";
+    for (place, entity) in label.entities.iter().enumerate() {
+        if !model.spine.entities.contains(entity) {
+            let path = entity::path_of(scope, WITHIN, place);
+            let spine = ticked(&model.spine.entities);
+            scope
+                .at(&path, format!("the events are of entities of the spine, {spine}, and `{entity}` is none of them"));
+        }
     }
+    let path = |scope: &Scope<'_>, place: usize| match label.entities.is_empty() {
+        true => "spine.label.source".to_owned(),
+        false => entity::path_of(scope, WITHIN, place),
+    };
+    let columns = Columns::of(draft, source);
+    let entities = model.spine.label_entities(label);
+    entity::check_keys(scope, entities, &columns, &path, &|_, key, found| wrong_type(key, &source.name, found));
+}
+
+fn wrong_type(key: &Column, source: &Name, found: DataType) -> String {
+    format!("the key `{}` is of type {}, and in source `{source}` of type {found}", key.name, key.data_type)
 }
 
 /// Rows without a time are those of a source without one, and then nothing else of the model may ask for it.

@@ -1,8 +1,10 @@
 use karat_core::Window;
 
 use super::columns::{Columns, Reading};
+use super::entity;
 use super::scope::Scope;
 use crate::spec::{Model, SplitBy, SplitPart};
+use crate::suggest::ticked;
 
 pub(super) fn check(scope: &mut Scope<'_>, model: &Model) {
     let split = &model.split;
@@ -49,7 +51,17 @@ fn check_sum(scope: &mut Scope<'_>, model: &Model) {
 }
 
 fn check_column(scope: &mut Scope<'_>, model: &Model) {
-    let Some(column) = &model.split.column else { return };
+    let Some(column) = &model.split.column else {
+        if let (SplitBy::Group, [first, _, ..]) = (model.split.by, model.spine.entities.as_slice()) {
+            let message = format!(
+                "a split by group says which rows stay together: this spine is about {}",
+                ticked(&model.spine.entities)
+            );
+            let key = entity::key_names(scope, std::slice::from_ref(first)).join(", ");
+            scope.at_key_with_help("split.by", message, format!("write `column: {key}`, or a column of another group"));
+        }
+        return;
+    };
     if model.split.by != SplitBy::Group {
         scope.at_key_with_help(
             "split.column",

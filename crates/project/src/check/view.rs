@@ -1,14 +1,14 @@
 use karat_core::Window;
 
-use super::columns::{Columns, Reading};
-use super::feature;
+use super::columns::Columns;
 use super::scope::Scope;
+use super::{entity, feature};
 use crate::kind::Kind;
 use crate::spec::{Aggregate, Feature, FeatureKind, FeatureView};
 use crate::yaml::{Aim, path_key};
 
 pub(super) fn check(scope: &mut Scope<'_>, view: &FeatureView) {
-    scope.reference(Kind::Entity, &view.entity, "entity", Aim::Value);
+    entity::check_names(scope, &view.entities, "");
     scope.reference(Kind::Source, &view.source, "source", Aim::Value);
     if view.features.is_empty() && scope.is_sound() {
         scope.at_key_with_help(
@@ -17,33 +17,31 @@ pub(super) fn check(scope: &mut Scope<'_>, view: &FeatureView) {
             "write a line `name: {mean: column}` for each",
         );
     }
-    check_entity_key(scope, view);
+    check_entity_keys(scope, view);
     check_time(scope, view);
     check_ttl(scope, view);
     check_horizon(scope, view);
-    let entity_key = scope.draft.entities.get(&view.entity).map(|entity| entity.key.as_str());
+    let keys = entity::key_names(scope, &view.entities);
     for (name, feature) in &view.features {
-        feature::check(scope, name, feature, entity_key);
+        feature::check(scope, name, feature, &keys);
     }
 }
 
-/// The entity's key is a column of the source, of the same type.
-fn check_entity_key(scope: &mut Scope<'_>, view: &FeatureView) {
+/// The entities' keys are columns of the source, of the same types.
+fn check_entity_keys(scope: &mut Scope<'_>, view: &FeatureView) {
     let draft = scope.draft;
     let Some(source) = draft.sources.get(&view.source) else { return };
     if !source.keep {
         let message = format!("source `{}` says `keep: false`, and features are computed from history", view.source);
         scope.at_with_help("source", message, "keep the source");
     }
-    let Some(entity) = draft.entities.get(&view.entity) else { return };
-    let data_type = Columns::of(draft, source).require(scope, &entity.key, Reading::Kept, "entity");
-    if let Some(data_type) = data_type.filter(|data_type| *data_type != entity.key_type) {
-        let message = format!(
-            "the key `{}` of entity `{}` is of type {}, and in source `{}` of type {data_type}",
-            entity.key, entity.name, entity.key_type, source.name
-        );
-        scope.at("entity", message);
-    }
+    let path = |scope: &Scope<'_>, place| entity::path_of(scope, "", place);
+    entity::check_keys(scope, &view.entities, &Columns::of(draft, source), &path, &|entity, key, found| {
+        format!(
+            "the key `{}` of entity `{}` is of type {}, and in source `{}` of type {found}",
+            key.name, entity.name, key.data_type, source.name
+        )
+    });
 }
 
 /// What counts back from as_of needs a source whose rows have a time.

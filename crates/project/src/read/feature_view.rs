@@ -1,5 +1,6 @@
 use indexmap::IndexMap;
 
+use super::entity::entities;
 use super::feature::feature;
 use super::reader::{Fields, Reader};
 use super::scalar::{name, text, window};
@@ -13,7 +14,7 @@ pub(crate) fn feature_view(reader: &mut Reader<'_>, node: &Node) -> Option<Featu
     let description = fields.optional(reader, "description", text);
     let owner = fields.optional(reader, "owner", text);
     let tags = fields.optional(reader, "tags", tags).unwrap_or_default();
-    let entity = fields.required(reader, "entity", name);
+    let entities = entities(reader, &mut fields);
     let source = fields.required(reader, "source", name);
     let ttl = fields.optional(reader, "ttl", window);
     let stale_after = fields.optional(reader, "stale_after", window);
@@ -25,7 +26,7 @@ pub(crate) fn feature_view(reader: &mut Reader<'_>, node: &Node) -> Option<Featu
         description,
         owner,
         tags,
-        entity: entity?,
+        entities: entities?,
         source: source?,
         ttl,
         stale_after,

@@ -87,12 +87,14 @@ pub(crate) struct Fields<'n> {
     known: Vec<&'static str>,
     /// Required keys that are not there. They are reported at the end: one may be there, misspelt.
     missing: Vec<&'static str>,
+    /// Keys of which one is there, the first of them missing where neither is.
+    pairs: Vec<[&'static str; 2]>,
 }
 
 impl<'n> Fields<'n> {
     pub(crate) fn open(reader: &mut Reader<'_>, node: &'n Node, what: &'static str) -> Option<Fields<'n>> {
         reader.entries(node, &format!("{what} (`key: value` lines)"))?;
-        Some(Fields { node, what, known: Vec::new(), missing: Vec::new() })
+        Some(Fields { node, what, known: Vec::new(), missing: Vec::new(), pairs: Vec::new() })
     }
 
     /// `None` where the key is absent, empty or wrong.
@@ -129,6 +131,39 @@ impl<'n> Fields<'n> {
         }
     }
 
+    /// One thing under the first key, or several under the second: one of the two is there. Where neither is, the first is
+    /// missing.
+    pub(crate) fn one_or_many<T>(
+        &mut self,
+        reader: &mut Reader<'_>,
+        keys: [&'static str; 2],
+        one: impl FnOnce(&mut Reader<'_>, &Node) -> Option<T>,
+        many: impl FnOnce(&mut Reader<'_>, &Node) -> Option<T>,
+    ) -> Option<T> {
+        let [first, second] = keys;
+        self.pairs.push(keys);
+        if !self.has(second) {
+            let one = self.required(reader, first, one);
+            self.known.push(second);
+            return one;
+        }
+        self.known.push(first);
+        if self.has(first) {
+            self.not_both(reader, keys);
+        }
+        self.required(reader, second, many)
+    }
+
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.node.entry(key).is_some()
+    }
+
+    pub(crate) fn not_both(&self, reader: &mut Reader<'_>, [first, second]: [&'static str; 2]) {
+        if let Some(entry) = self.node.entry(second) {
+            reader.problem(entry.key_span, format!("{} has `{first}` or `{second}`, not both", self.what));
+        }
+    }
+
     /// Says that `key` has a meaning here, which somebody else reads.
     pub(crate) fn allow(&mut self, key: &'static str) {
         self.known.push(key);
@@ -153,15 +188,19 @@ impl<'n> Fields<'n> {
             meant.extend(near);
             reader.problem_with_help(entry.key_span, format!("unknown key `{}`", shorten(&entry.key)), help);
         }
-        for key in self.missing.iter().filter(|key| !meant.contains(key)) {
+        let is_meant = |key: &&&str| {
+            let other = self.pairs.iter().find(|[first, _]| first == *key).map(|[_, second]| *second);
+            meant.contains(*key) || other.is_some_and(|other| meant.contains(&other))
+        };
+        for key in self.missing.iter().filter(|key| !is_meant(key)) {
             reader.problem(self.node.span, format!("missing key `{key}`: {} needs it", self.what));
         }
     }
 }
 
-/// The known key, not yet written, that an unknown one most likely is.
+/// The known key, not yet written, that an unknown one most likely is: of several as likely the first.
 fn key_meant(unknown: &str, absent: &[&'static str]) -> Option<&'static str> {
-    meant_by(unknown).filter(|meant| absent.contains(meant)).or_else(|| nearest(unknown, absent.iter().copied()))
+    meant_by(unknown).filter(|meant| absent.contains(meant)).or_else(|| nearest(unknown, absent.iter().rev().copied()))
 }
 
 /// Our word for a key as other tools call it.

@@ -1,5 +1,6 @@
 use std::num::NonZeroU32;
 
+use super::entity::{entities, names};
 use super::reader::{Fields, Reader};
 use super::scalar::{at_least_one, name, number, sql, text, window};
 use crate::spec::{EventLabel, Keep, KeepEnd, Label, Spine};
@@ -8,13 +9,13 @@ use crate::yaml::{Node, Scalar, Shape};
 pub(crate) fn spine(reader: &mut Reader<'_>, node: &Node) -> Option<Spine> {
     let mut fields = Fields::open(reader, node, "a spine")?;
     let source = fields.required(reader, "source", name);
-    let entity = fields.required(reader, "entity", name);
+    let entities = entities(reader, &mut fields);
     let as_of = fields.optional(reader, "as_of", text);
     let label = fields.required(reader, "label", label);
     let label_time = fields.optional(reader, "label_time", text);
     let keep = fields.optional(reader, "keep", keep);
     fields.close(reader);
-    Some(Spine { source: source?, entity: entity?, as_of, label: label?, label_time, keep })
+    Some(Spine { source: source?, entities: entities?, as_of, label: label?, label_time, keep })
 }
 
 fn label(reader: &mut Reader<'_>, node: &Node) -> Option<Label> {
@@ -32,6 +33,11 @@ fn label(reader: &mut Reader<'_>, node: &Node) -> Option<Label> {
 fn event_label(reader: &mut Reader<'_>, node: &Node) -> Option<EventLabel> {
     let mut fields = Fields::open(reader, node, "a label of later events")?;
     let source = fields.required(reader, "source", name);
+    let one = fields.optional(reader, "entity", |reader, node| name(reader, node).map(|name| vec![name]));
+    let entities = fields.optional(reader, "entities", names);
+    if fields.has("entity") && fields.has("entities") {
+        fields.not_both(reader, ["entity", "entities"]);
+    }
     let filter = fields.optional(reader, "where", sql);
     let count = fields.optional(reader, "count", sql);
     let sum = fields.optional(reader, "sum", sql);
@@ -40,7 +46,17 @@ fn event_label(reader: &mut Reader<'_>, node: &Node) -> Option<EventLabel> {
     let observe = fields.required(reader, "observe", window);
     let collect = fields.required(reader, "collect", window);
     fields.close(reader);
-    Some(EventLabel { source: source?, filter, count, sum, max, at_least, observe: observe?, collect: collect? })
+    Some(EventLabel {
+        source: source?,
+        entities: entities.or(one).unwrap_or_default(),
+        filter,
+        count,
+        sum,
+        max,
+        at_least,
+        observe: observe?,
+        collect: collect?,
+    })
 }
 
 fn keep(reader: &mut Reader<'_>, node: &Node) -> Option<Keep> {

@@ -18,8 +18,10 @@ pub struct FeatureView {
     pub owner: Option<String>,
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub tags: IndexMap<String, String>,
-    /// The entity; its key column is a column of the source.
-    pub entity: Name,
+    /// The entity, whose key columns are columns of the source; `entities`, where the features describe several together.
+    #[serde(rename = "entity", alias = "entities", with = "karat_core::one_or_many")]
+    #[schemars(with = "Name")]
+    pub entities: Vec<Name>,
     pub source: Name,
     /// How old an event may be at as_of to count in any of the features, as if each had this `window`; one with a window of
     /// its own keeps that. Default: events of any age count.

@@ -11,7 +11,11 @@ use super::feature_view::{Aggregate, Feature, FeatureKind, Rows};
 #[serde(deny_unknown_fields)]
 pub struct Spine {
     pub source: Name,
-    pub entity: Name,
+    /// Whom a row is about; `entities`, where it is about several. Views of each of them, or of some together, are joined
+    /// by their own key columns, which are columns of the source.
+    #[serde(rename = "entity", alias = "entities", with = "karat_core::one_or_many")]
+    #[schemars(with = "Name")]
+    pub entities: Vec<Name>,
     /// A date or timestamp column of the source. Left out where the source has no `event_time`: its rows have no time,
     /// and features are read as of the newest commits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,6 +45,16 @@ pub enum Label {
 pub struct EventLabel {
     /// Where the events are.
     pub source: Name,
+    /// Whose events they are, some of the spine's entities. Default: all of them together.
+    #[serde(
+        default,
+        rename = "entity",
+        alias = "entities",
+        skip_serializing_if = "Vec::is_empty",
+        with = "karat_core::one_or_many"
+    )]
+    #[schemars(with = "Name")]
+    pub entities: Vec<Name>,
     /// A boolean SQL expression over the source's columns: the events that count.
     #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
     pub filter: Option<String>,
@@ -73,6 +87,13 @@ pub enum Keep {
 pub enum KeepEnd {
     First,
     Last,
+}
+
+impl Spine {
+    /// Whose later events make the label.
+    pub fn label_entities<'s>(&'s self, label: &'s EventLabel) -> &'s [Name] {
+        if label.entities.is_empty() { &self.entities } else { &label.entities }
+    }
 }
 
 impl Label {

@@ -28,9 +28,9 @@ pub struct FeatureView {
     owner: Option<String>,
     #[schema(value_type = Object)]
     tags: IndexMap<String, String>,
-    entity: String,
-    /// The column that is the entity's key.
-    key: String,
+    entities: Vec<String>,
+    /// The columns that are their key.
+    keys: Vec<String>,
     source: String,
     /// The definition's digest.
     definition: String,
@@ -235,8 +235,8 @@ impl From<ViewEntry> for FeatureView {
             description: entry.description,
             owner: entry.owner,
             tags: entry.tags,
-            entity: entry.entity.to_string(),
-            key: entry.key,
+            entities: entry.entities.iter().map(ToString::to_string).collect(),
+            keys: entry.keys,
             source: entry.source.to_string(),
             definition: entry.definition.to_string(),
             ttl: entry.ttl.map(|window| window.to_string()),

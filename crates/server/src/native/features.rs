@@ -4,6 +4,7 @@ use axum::extract::{Path, Query, State};
 use indexmap::IndexMap;
 use karat_serving::ViewAnswer;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::AppState;
@@ -41,7 +42,7 @@ pub struct Features {
 /// The features of one key of a view, as known at an instant.
 #[utoipa::path(
     get, path = "/v1/features/{view}/{key}", tag = "features",
-    params(("view" = String, Path, description = "The feature view's name"), ("key" = String, Path, description = "The entity's key"), AsOf),
+    params(("view" = String, Path, description = "The feature view's name"), ("key" = String, Path, description = "The entity's key; of several columns each by its name: `client_id=5,employer_id=7`"), AsOf),
     responses(
         (status = OK, body = Features),
         (status = BAD_REQUEST, description = "An unknown parameter", body = Problem, content_type = "application/problem+json"),
@@ -74,7 +75,7 @@ impl From<ViewAnswer> for Features {
         let outputs = answer.view.read.view.outputs().iter().map(|column| column.name.clone());
         Features {
             view: answer.view.name.to_string(),
-            key: answer.key.to_json(),
+            key: json!(answer.key()),
             as_of: answer.as_of.to_string(),
             features: outputs.zip(answer.row.values.iter().map(karat_core::Value::to_json)).collect(),
             no_history: answer.row.no_history,

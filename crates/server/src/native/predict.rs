@@ -25,7 +25,7 @@ const READ_IN_PLACE: usize = 16 << 10;
 #[schema(example = json!({"key": 5008806, "as_of": "2021-10-01T00:00:00Z"}))]
 #[expect(dead_code, reason = "documents the body; it is read as a tree, so that every wrong field is named")]
 pub struct PredictRequest {
-    /// The key of one entity: its value, or an object of the key column.
+    /// The key of one entity: its value, or an object of the key columns, which is the form of a key of several.
     #[schema(value_type = Option<Value>)]
     key: Option<serde_json::Value>,
     /// Several keys.

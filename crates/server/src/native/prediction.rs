@@ -1,6 +1,6 @@
 //! A decision as it leaves: borrowed from what was decided, written once.
 
-use karat_core::{AsJson, Digest, Instant, Name, PredictionId, Value};
+use karat_core::{AsJson, Digest, Instant, KeyView, Name, PredictionId, Value};
 use karat_serving::{DecisionView, ReasonText, ReasonValue, ReasonView};
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
@@ -14,7 +14,7 @@ pub struct Prediction<'d> {
     model: Model<'d>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Value>)]
-    key: Option<AsJson<'d>>,
+    key: Option<KeyView<'d>>,
     #[schema(value_type = String, format = DateTime)]
     as_of: Instant,
     /// The model's inputs by name.
@@ -87,7 +87,7 @@ impl<'d> From<DecisionView<'d>> for Prediction<'d> {
         Prediction {
             prediction_id: decision.prediction_id(),
             model: Model { name: model.name.model.as_str(), version: model.version(), digest: model.model.digest() },
-            key: decision.key().map(AsJson),
+            key: decision.key(),
             as_of: decision.as_of(),
             features: Features(decision),
             no_history: decision.no_history().collect(),

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use futures::future::BoxFuture;
-use karat_core::{Column, DataType, Digest, ErrorKind, FixedClock, OnlineStore};
+use karat_core::{Digest, ErrorKind, FixedClock, OnlineStore};
 use karat_features::CompiledView;
 use karat_jobs::push::Pushes;
 use karat_jobs::refresh::Refreshes;
@@ -42,7 +42,6 @@ impl App {
         let digest = definition.digest();
         let view = ServedView {
             name: name("payment_history"),
-            key: Column::new("client_id", DataType::Int),
             read: ReadView::new(CompiledView::compile(definition).unwrap(), digest),
         };
         let app = App { inner, deployment: Arc::new(deployment), pushes: Arc::default(), view: Arc::new(view) };
@@ -156,8 +155,8 @@ pub fn entry() -> ViewEntry {
         description: None,
         owner: Some("risk".to_owned()),
         tags: [("level".to_owned(), "gold".to_owned())].into_iter().collect(),
-        entity: name("client"),
-        key: "client_id".to_owned(),
+        entities: vec![name("client")],
+        keys: vec!["client_id".to_owned()],
         source: name("payments"),
         definition: Digest::of("payment_history"),
         ttl: None,

@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use karat_core::{Digest, OnlineError, OnlineStore, StateEntries, StateNote, WithEach};
+use karat_core::{Digest, OnlineError, OnlineStore, StateEntries, StateNote, StateOf, WithEach};
 
 /// Where it says it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,10 +50,10 @@ impl OnlineStore for Gated {
         self.inner.read(definition, key, with)
     }
 
-    fn read_each(&self, definitions: &[Digest], key: &[u8], with: WithEach<'_>) -> Result<(), OnlineError> {
+    fn read_each(&self, asked: &[StateOf<'_>], with: WithEach<'_>) -> Result<(), OnlineError> {
         self.reads.fetch_add(1, Ordering::SeqCst);
         drop(self.may_read.1.wait_while(self.may_read.0.lock().unwrap(), |may| !*may).unwrap());
-        self.inner.read_each(definitions, key, with)
+        self.inner.read_each(asked, with)
     }
 
     fn put(&self, definition: &Digest, note: &StateNote, entries: StateEntries<'_>) -> Result<(), OnlineError> {

@@ -12,7 +12,7 @@ use karat_history::log::RecordEncoder;
 use serde::{Serialize, Serializer};
 
 use super::packed::{Cell, split, unpack};
-use super::reader::{check, reasons};
+use super::reader::{check, key, reasons};
 use super::schema::RecordSchema;
 use super::{LoggedValue, PredictionRecord, RecordReader};
 
@@ -160,8 +160,8 @@ impl Columns {
             label: schema.label(packed.score),
             threshold: schema.threshold,
         });
-        self.keys.append_option(packed.key.map(|key| plain(&key.value().to_json())));
         let values: Vec<Value> = packed.values.iter().copied().map(Cell::value).collect();
+        self.keys.append_option(key(schema, &packed, &values).as_ref().map(plain));
         let names = schema.inputs.iter().map(|input| &input.name);
         json(&mut self.features, &mut self.text, &Pairs(names.zip(values.iter().map(AsJson))));
         let reasons: Vec<_> = reasons(schema, &packed, &values).collect();

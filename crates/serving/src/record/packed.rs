@@ -25,13 +25,14 @@ pub(super) struct Packed<'r> {
     /// Microseconds since 1970, as all times here.
     pub at: i64,
     pub as_of: i64,
+    /// Where the schema has no key columns of its own.
     #[serde(borrow)]
     pub key: Option<Cell<'r>>,
     /// Whether the caller sent the features.
     pub sent: bool,
     /// By view of the schema, where views were read: the commit seen, and whether it held no visible event of the key.
     pub views: Vec<(u64, bool)>,
-    /// By input of the schema.
+    /// By input of the schema, then by its key columns: nulls, where no key was sent.
     #[serde(borrow)]
     pub values: Vec<Cell<'r>>,
     pub score: f64,
@@ -98,6 +99,14 @@ impl<'r> Packed<'r> {
             contribution: because.contribution,
             text: reason.text().to_string().into(),
         });
+        let keys = view.model().pinned.keys.len();
+        let several = keys > 1;
+        let none = || std::iter::repeat_n(&Value::Null, keys);
+        let more = match (several, &decision.key) {
+            (false, _) => Vec::new(),
+            (true, Some(key)) => key.iter().collect(),
+            (true, None) => none().collect(),
+        };
         let qa_failures = match decision.qa_failures.as_slice() {
             [] => Cow::Borrowed(""),
             failures => serde_json::to_string(failures).expect("failed checks serialise to JSON").into(),
@@ -106,10 +115,10 @@ impl<'r> Packed<'r> {
             id: decision.id,
             at: decided.at.micros(),
             as_of: decided.as_of.micros(),
-            key: decision.key.as_ref().map(Cell::of),
+            key: decision.key.as_deref().filter(|_| !several).and_then(<[Value]>::first).map(Cell::of),
             sent: decision.sent,
             views: decision.views.clone(),
-            values: decision.values.iter().map(Cell::of).collect(),
+            values: decision.values.iter().chain(more).map(Cell::of).collect(),
             score: decision.score,
             explained: decision.explained,
             reasons: reasons.collect(),

@@ -64,7 +64,7 @@ fn contains(payload: &[u8], part: &[u8]) -> bool {
 pub(super) fn check(schema: &RecordSchema, packed: &Packed<'_>) -> Result<(), String> {
     let views = packed.views.is_empty() || packed.views.len() == schema.views.len();
     let reasons = packed.reasons.iter().all(|reason| reason.source < schema.reasons.len());
-    if !views || !reasons || packed.values.len() != schema.inputs.len() {
+    if !views || !reasons || packed.values.len() != schema.inputs.len() + schema.keys.len() {
         return Err(format!("prediction {} does not fit the schema it names", packed.id));
     }
     Ok(())
@@ -79,6 +79,7 @@ fn expand(schema: &RecordSchema, packed: Packed<'_>) -> Result<PredictionRecord,
         *newest = (*newest).max(*commit);
     }
     let values: Vec<Value> = packed.values.iter().copied().map(Cell::value).collect();
+    let key = key(schema, &packed, &values);
     let inputs = || schema.inputs.iter().zip(&values);
     let logged =
         |(input, value): (&SchemaInput, &Value)| (input.name.clone(), LoggedValue::new(value, input.data_type));
@@ -98,7 +99,7 @@ fn expand(schema: &RecordSchema, packed: Packed<'_>) -> Result<PredictionRecord,
         model_digest: schema.model_digest.clone(),
         karat: schema.karat.clone(),
         as_of: Instant::from_micros(packed.as_of),
-        key: packed.key.map(|key| key.value().to_json()),
+        key,
         sent: packed.sent,
         commits,
         view_commits: views().map(|(view, (commit, _))| (view.name.clone(), *commit)).collect(),
@@ -114,6 +115,16 @@ fn expand(schema: &RecordSchema, packed: Packed<'_>) -> Result<PredictionRecord,
         explained: Some(packed.explained),
         qa_failures,
     })
+}
+
+/// The key of a checked record.
+pub(super) fn key(schema: &RecordSchema, packed: &Packed<'_>, values: &[Value]) -> Option<serde_json::Value> {
+    if schema.keys.is_empty() {
+        return packed.key.map(|key| key.value().to_json());
+    }
+    let values = &values[schema.inputs.len()..];
+    let named = schema.keys.iter().zip(values).map(|(name, value)| (name.clone(), value.to_json()));
+    (!values.iter().all(Value::is_null)).then(|| named.collect())
 }
 
 /// The reasons of a checked record.

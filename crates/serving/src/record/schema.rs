@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{InputOrigin, ServingModel};
 
-/// The newest format written; older ones are still read.
-const FORMAT_VERSION: u32 = 1;
+/// The newest format written; older ones are still read. Format 2 has several key columns; what has one is written as
+/// format 1, which older Karats read.
+const FORMAT_VERSION: u32 = 2;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct RecordSchema {
@@ -31,6 +32,9 @@ pub(super) struct RecordSchema {
     pub labels: [String; 2],
     pub views: Vec<SchemaView>,
     pub inputs: Vec<SchemaInput>,
+    /// The key columns where there are several; a key of one column needs no name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
     pub reasons: Vec<SchemaReason>,
 }
 
@@ -79,8 +83,12 @@ impl RecordSchema {
             group: source.is_group,
             inputs: source.inputs.clone(),
         };
+        let keys = match model.pinned.keys.as_slice() {
+            [_] => Vec::new(),
+            several => several.iter().map(|key| key.name.clone()).collect(),
+        };
         RecordSchema {
-            format_version: FORMAT_VERSION,
+            format_version: if keys.is_empty() { 1 } else { FORMAT_VERSION },
             endpoint: endpoint.clone(),
             release: model.name.release,
             release_digest: model.name.release_digest.clone(),
@@ -92,6 +100,7 @@ impl RecordSchema {
             labels: model.labels().clone(),
             views: model.pinned.views.iter().map(view).collect(),
             inputs: model.pinned.inputs.iter().map(input).collect(),
+            keys,
             reasons: model.reason_sources().iter().map(reason).collect(),
         }
     }

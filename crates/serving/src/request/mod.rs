@@ -1,8 +1,9 @@
 //! What a caller may send. JSON comes in as a tree, so that a wrong field is named whatever else is wrong.
 
 mod json;
+mod key;
 
-use karat_core::{Column, DataType, Instant, Value, nearest};
+use karat_core::{DataType, Instant, Value, nearest};
 
 use crate::reasons::Which;
 use crate::{Input, InputOrigin, Pinned, ServingError};
@@ -26,16 +27,16 @@ pub struct Body {
 /// What one decision is about.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Subject {
-    /// Features come from the online store.
-    Key(Value),
+    /// Features come from the online store: a value for each of the model's key columns.
+    Key(Vec<Value>),
     /// Every input was sent, in the order of the signature.
-    Row { key: Option<Value>, values: Vec<Value> },
+    Row { key: Option<Vec<Value>>, values: Vec<Value> },
 }
 
 const EXAMPLE: &str = "{\"key\": 5008806}";
 
 impl Body {
-    /// `{"key": 1}`, `{"keys": [1, 2]}` or `{"rows": [{…}]}`; with `as_of`, `reasons`, and with `fields` where the model
+    /// `{"key": 1}` (`{"key": {"client_id": 1, "employer_id": 2}}` of several columns), `{"keys": [1, 2]}` or `{"rows": [{…}]}`; with `as_of`, `reasons`, and with `fields` where the model
     /// declares request-time fields. At most `most` keys or rows.
     pub fn parse(bytes: &[u8], pinned: &Pinned, most: u32) -> Result<Body, ServingError> {
         let json: Json<'_> = read(bytes)?;
@@ -52,11 +53,11 @@ impl Body {
         let fields = || request_fields(body.get("fields"), pinned);
         let (subjects, fields, single) = match (body.get("key"), body.get("keys"), body.get("rows")) {
             (Some(key), None, None) => {
-                (vec![Subject::Key(key_value(key, &pinned.key, &|| "key".to_owned())?)], fields()?, true)
+                (vec![Subject::Key(key::read(key, &pinned.keys, &|| "key".to_owned())?)], fields()?, true)
             }
             (None, Some(keys), None) => {
                 let keys = list(keys, "keys", most)?.iter().enumerate();
-                let keys = keys.map(|(i, key)| key_value(key, &pinned.key, &|| format!("keys[{i}]")));
+                let keys = keys.map(|(i, key)| key::read(key, &pinned.keys, &|| format!("keys[{i}]")));
                 (keys.map(|key| key.map(Subject::Key)).collect::<Result<_, _>>()?, fields()?, false)
             }
             (None, None, Some(rows)) => {
@@ -143,29 +144,6 @@ fn reasons(json: &Json<'_>) -> Result<Which, ServingError> {
     known.map(|(_, which)| *which).ok_or_else(|| field("reasons", "`reasons` is \"all\", \"adverse\" or \"none\""))
 }
 
-/// A key as itself, or as `{"client_id": 5008806}`.
-fn key_value(json: &Json<'_>, key: &Column, path: &dyn Fn() -> String) -> Result<Value, ServingError> {
-    if let Json::Object(columns) = json {
-        let path = path();
-        if let Some(unknown) = columns.names().find(|name| **name != key.name) {
-            return Err(unknown_field(&path, unknown, [key.name.as_str()]));
-        }
-        let inner = columns.get(&key.name).unwrap_or(&Json::Null);
-        let path = format!("{path}.{}", key.name);
-        return match inner {
-            Json::Object(_) => Err(field(&path, format!("`{path}`: an object is not {}", article(key.data_type)))),
-            inner => key_value(inner, key, &|| path.clone()),
-        };
-    }
-    match typed(json, key.data_type, path)? {
-        Value::Null => {
-            let path = path();
-            Err(field(&path, format!("`{path}` is null: a key has a value")))
-        }
-        value => Ok(value),
-    }
-}
-
 fn article(data_type: DataType) -> String {
     if data_type == DataType::Int { "an int".to_owned() } else { format!("a {data_type}") }
 }
@@ -213,14 +191,13 @@ fn full_row(json: &Json<'_>, pinned: &Pinned, path: &str) -> Result<Subject, Ser
         return Err(field(path, format!("`{path}` is an object of the model's inputs by name")));
     };
     let is_input = |name: &str| pinned.inputs.iter().any(|input| input.name == name);
-    if let Some(unknown) = row.names().find(|name| !is_input(name) && **name != pinned.key.name) {
-        let known = pinned.inputs.iter().map(|input| input.name.as_str()).chain([pinned.key.name.as_str()]);
+    let is_key = |name: &str| pinned.keys.iter().any(|key| key.name == name);
+    if let Some(unknown) = row.names().find(|name| !is_input(name) && !is_key(name)) {
+        let keys = pinned.keys.iter().map(|key| key.name.as_str());
+        let known = pinned.inputs.iter().map(|input| input.name.as_str()).chain(keys);
         return Err(unknown_field(path, unknown, known));
     }
-    let key = match row.get(&pinned.key.name) {
-        Some(json) => Some(key_value(json, &pinned.key, &|| format!("{path}.{}", pinned.key.name))?),
-        None => None,
-    };
+    let key = key::of_row(row, &pinned.keys, path)?;
     let values = pinned.inputs.iter().map(|input| {
         let path = || format!("{path}.{}", input.name);
         match row.get(&input.name) {
@@ -235,10 +212,10 @@ fn full_row(json: &Json<'_>, pinned: &Pinned, path: &str) -> Result<Subject, Ser
 }
 
 impl Subject {
-    pub fn key(&self) -> Option<&Value> {
+    pub fn key(&self) -> Option<&[Value]> {
         match self {
             Subject::Key(key) => Some(key),
-            Subject::Row { key, .. } => key.as_ref(),
+            Subject::Row { key, .. } => key.as_deref(),
         }
     }
 

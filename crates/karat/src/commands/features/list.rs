@@ -2,6 +2,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use karat_core::profile::Summary;
+use karat_jobs::catalog::listed;
 use karat_jobs::{Workspace, catalogue};
 use karat_report::catalogue::{FeatureEntry, Flag, Use, ViewEntry};
 use karat_report::words::number;
@@ -33,7 +34,13 @@ fn human(entry: &ViewEntry) -> String {
 /// `payment_history of client from loans, owner risk (definition 6b7f31c0)`
 pub fn title(entry: &ViewEntry) -> String {
     let owner = entry.owner.as_ref().map(|owner| format!(", owner {owner}")).unwrap_or_default();
-    format!("{} of {} from {}{owner} (definition {})", entry.view, entry.entity, entry.source, entry.definition.short())
+    format!(
+        "{} of {} from {}{owner} (definition {})",
+        entry.view,
+        listed(&entry.entities),
+        entry.source,
+        entry.definition.short()
+    )
 }
 
 /// What the online store has.

@@ -15,12 +15,43 @@ pub const FEATURES: [&str; 7] = ["n", "total", "halves", "mean", "share", "newes
 pub struct Event {
     pub id: i64,
     pub client: i64,
+    /// Its town and its name; without a name there is no employer.
+    pub employer: (&'static str, Option<&'static str>),
     pub at: i64,
     pub known: i64,
     /// A multiple of a quarter, so that plain sums are exact.
     pub amount: Option<f64>,
     pub late: Option<bool>,
     pub removed: bool,
+}
+
+/// Whose features are asked for: a client's, or those of a client with an employer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Whose {
+    pub client: i64,
+    pub employer: Option<(&'static str, &'static str)>,
+}
+
+const EMPLOYERS: [(&str, &str); 3] = [("Brno", "a, \"b\""), ("Brno", "c"), ("Praha", "c")];
+
+impl Whose {
+    pub fn all() -> impl Iterator<Item = Whose> + Clone {
+        let employers = std::iter::once(None).chain(EMPLOYERS.into_iter().map(Some));
+        employers.flat_map(|employer| (1..=CLIENTS).map(move |client| Whose { client, employer }))
+    }
+
+    /// The view that has the features, and the key as people write it.
+    pub fn view_and_key(self) -> (&'static str, String) {
+        match self.employer {
+            None => ("history", self.client.to_string()),
+            Some((town, firm)) => ("jointly", format!("firm={},client={},town={town}", Json::from(firm), self.client)),
+        }
+    }
+
+    fn is_of(self, event: &Event) -> bool {
+        let employer = event.employer.1.map(|firm| (event.employer.0, firm));
+        event.client == self.client && self.employer.is_none_or(|wanted| employer == Some(wanted))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +83,10 @@ pub fn events(rng: &mut Rng, kind: Kind, ids: i64) -> Vec<Event> {
             events.push(Event {
                 id,
                 client: rng.i64(1..=CLIENTS),
+                employer: {
+                    let (town, firm) = EMPLOYERS[rng.usize(..EMPLOYERS.len())];
+                    (town, (rng.u8(..) > 40).then_some(firm))
+                },
                 at: day(rng.i64(0..40)),
                 known,
                 amount: (rng.u8(..) > 30).then(|| rng.i64(-400..400) as f64 / 4.0),
@@ -78,13 +113,14 @@ pub fn instants(rng: &mut Rng) -> Vec<Instant> {
 impl Event {
     pub fn to_json(&self) -> Json {
         let time = |micros| Instant::from_micros(micros).to_string();
-        json!({"id": self.id, "client": self.client, "at": time(self.at), "known": time(self.known),
+        let (town, firm) = self.employer;
+        json!({"id": self.id, "client": self.client, "town": town, "firm": firm, "at": time(self.at), "known": time(self.known),
             "amount": self.amount, "late": self.late, "removed": self.removed})
     }
 }
 
-/// The features of a client as of an instant, in the order of [`FEATURES`]: the design's words, written down plainly.
-pub fn features(events: &[Event], client: i64, as_of: Instant) -> Vec<Value> {
+/// Somebody's features as of an instant, in the order of [`FEATURES`]: the design's words, written down plainly.
+pub fn features(events: &[Event], whose: Whose, as_of: Instant) -> Vec<Value> {
     let as_of = as_of.micros();
     let mut winners: BTreeMap<i64, &Event> = BTreeMap::new();
     for event in events {
@@ -94,8 +130,7 @@ pub fn features(events: &[Event], client: i64, as_of: Instant) -> Vec<Value> {
             winners.insert(event.id, event);
         }
     }
-    let mut rows: Vec<&Event> =
-        winners.into_values().filter(|event| !event.removed && event.client == client).collect();
+    let mut rows: Vec<&Event> = winners.into_values().filter(|event| !event.removed && whose.is_of(event)).collect();
     rows.sort_by_key(|event| (event.at, event.id));
     let amounts: Vec<f64> = rows.iter().filter_map(|event| event.amount).collect();
     let lates: Vec<bool> = rows.iter().filter_map(|event| event.late).collect();

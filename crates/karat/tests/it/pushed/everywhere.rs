@@ -13,7 +13,7 @@ use karat_project::Project;
 use karat_test_support::redis_server::RedisServer;
 use serde_json::Value as Json;
 
-use super::events::{CLIENTS, Event, FEATURES, Kind, events, features, instants};
+use super::events::{Event, FEATURES, Kind, Whose, events, features, instants};
 use super::{CHANGES, EVENTS, PUSHED, lines, project, project_with};
 use crate::small::put;
 
@@ -39,27 +39,30 @@ pub async fn deployed(workspace: &Workspace) -> Deployed {
     deploy::run(workspace, deploy::open_log(workspace).unwrap()).await.unwrap()
 }
 
-/// What the online store answers for every client and instant.
+/// Everybody at every instant.
+fn asked(instants: &[Instant]) -> impl Iterator<Item = (Whose, Instant)> {
+    instants.iter().flat_map(|as_of| Whose::all().map(|whose| (whose, *as_of)))
+}
+
+/// What the online store answers for everybody and every instant.
 pub fn online(deployed: &Deployed, instants: &[Instant]) -> Vec<Vec<Value>> {
-    let asked = instants.iter().flat_map(|as_of| (1..=CLIENTS).map(move |client| (client, as_of)));
-    asked
-        .map(|(client, as_of)| {
-            let answer = deployed.deployment.features("history", &client.to_string(), Some(&as_of.to_string()));
-            answer.unwrap_or_else(|error| panic!("client {client} as of {as_of}: {error}")).row.values
+    asked(instants)
+        .map(|(whose, as_of)| {
+            let (view, key) = whose.view_and_key();
+            let answer = deployed.deployment.features(view, &key, Some(&as_of.to_string()));
+            answer.unwrap_or_else(|error| panic!("{whose:?} as of {as_of}: {error}")).row.values
         })
         .collect()
 }
 
 pub fn expected(events: &[Event], instants: &[Instant]) -> Vec<Vec<Value>> {
-    let asked = instants.iter().flat_map(|as_of| (1..=CLIENTS).map(move |client| (client, as_of)));
-    asked.map(|(client, as_of)| features(events, client, *as_of)).collect()
+    asked(instants).map(|(whose, as_of)| features(events, whose, as_of)).collect()
 }
 
 pub fn assert_same(found: &[Vec<Value>], expected: &[Vec<Value>], instants: &[Instant], what: &str) {
-    for (place, (found, expected)) in found.iter().zip(expected).enumerate() {
-        let (as_of, client) = (instants[place / CLIENTS as usize], place as i64 % CLIENTS + 1);
+    for ((whose, as_of), (found, expected)) in asked(instants).zip(found.iter().zip(expected)) {
         for (feature, (found, expected)) in FEATURES.iter().zip(found.iter().zip(expected)) {
-            assert_eq!(found, expected, "{what}: {feature} of client {client} as of {as_of}");
+            assert_eq!(found, expected, "{what}: {feature} of {whose:?} as of {as_of}");
         }
     }
 }

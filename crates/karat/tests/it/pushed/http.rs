@@ -9,7 +9,7 @@ use crate::support::{Server, json, karat};
 const PUSH: &str = "/v1/features/push";
 
 fn row(id: i64, client: i64, amount: f64) -> Json {
-    value!({"id": id, "client": client, "at": "2022-01-05T10:00:00Z", "known": "2022-01-06T00:00:00Z", "amount": amount,
+    value!({"id": id, "client": client, "town": null, "firm": null, "at": "2022-01-05T10:00:00Z", "known": "2022-01-06T00:00:00Z", "amount": amount,
         "late": false, "removed": false})
 }
 

@@ -30,19 +30,22 @@ fn project_with(delivery: &str, from: &str, view: &str) -> TempDir {
     let folder = project.path();
     put(folder, "karat.yaml", "name: pushed\n");
     put(folder, "entities/client.yaml", "kind: Entity\nname: client\nkey: client\ntype: int\n");
+    put(folder, "entities/employer.yaml", "kind: Entity\nname: employer\nkeys: [town, firm]\ntype: text\n");
     let source = format!(
-        "kind: Source\nname: payments\n{from}{delivery}columns: {{id: int, client: int, at: timestamp, known: timestamp, \
-         amount: float, late: bool, removed: bool}}\nprepare:\n  half: amount / 2\nevent_time: at\nknown_time: known\n\
+        "kind: Source\nname: payments\n{from}{delivery}columns: {{id: int, client: int, town: text, firm: text, at: \
+         timestamp, known: timestamp, amount: float, late: bool, removed: bool}}\nprepare:\n  half: amount / 2\nevent_time: at\nknown_time: known\n\
          contract:\n  - {{check: range, column: amount, max: 1000000, action: fail}}\n  - {{check: range, column: amount, \
          min: -1000000, action: quarantine}}\n  - {{check: row_count, min: 100000, action: warn}}\n"
     );
     put(folder, "sources/payments.yaml", &source);
-    let view = format!(
-        "kind: FeatureView\nname: history\nentity: client\nsource: payments\n{view}features:\n  n: {{count: rows}}\n  total: \
-         {{sum: amount}}\n  halves: {{sum: half}}\n  mean: {{mean: amount}}\n  share: {{share: late}}\n  newest: {{last: \
-         amount}}\n  recent: {{count: rows, window: 10 days}}\n"
-    );
-    put(folder, "features/history.yaml", &view);
+    for (name, of) in [("history", "entity: client"), ("jointly", "entities: [employer, client]")] {
+        let view = format!(
+            "kind: FeatureView\nname: {name}\n{of}\nsource: payments\n{view}features:\n  n: {{count: rows}}\n  total: {{sum: \
+             amount}}\n  halves: {{sum: half}}\n  mean: {{mean: amount}}\n  share: {{share: late}}\n  newest: {{last: amount}}\n  \
+             recent: {{count: rows, window: 10 days}}\n"
+        );
+        put(folder, &format!("features/{name}.yaml"), &view);
+    }
     project
 }
 

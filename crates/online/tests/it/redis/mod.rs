@@ -3,7 +3,7 @@
 mod failures;
 mod writers;
 
-use karat_core::{Digest, OnlineStore};
+use karat_core::{Digest, OnlineStore, StateOf};
 use karat_online::{RedisOptions, RedisStore};
 use karat_test_support::redis_server::RedisServer;
 
@@ -68,7 +68,9 @@ fn all_views_of_a_key_are_one_round_trip() {
     server.command(&["CONFIG", "RESETSTAT"]);
     for n in 0..100_u32 {
         let mut seen = 0;
-        store.read_each(&definitions, &n.to_be_bytes(), &mut |_, _, _| seen += 1).unwrap();
+        let key = n.to_be_bytes();
+        let asked: Vec<StateOf<'_>> = definitions.iter().map(|definition| StateOf { definition, key: &key }).collect();
+        store.read_each(&asked, &mut |_, _, _| seen += 1).unwrap();
         assert_eq!(seen, 5);
     }
     assert_eq!(calls(&server, "evalsha"), 100);
