@@ -1,9 +1,11 @@
 """Features as of each event, over 10 million events of 2 million clients, Parquet to Parquet: Karat beside DuckDB,
-Polars and pandas.
+Polars, PySpark and pandas.
 
-For every event: how many events its client had strictly before it, and the mean of their amounts. Each system runs as a
-process of its own; processes take turns, so that a noisy minute hits all of them. Figures: CPU seconds (user + system) and
-peak resident memory of the process, as wait4 reports them; the median of the runs and their spread.
+`--question history`: for every event how many events its client had strictly before it, and the mean of their amounts.
+`--question windows`: number, sum, mean and greatest of the amounts in the 30, 90 and 365 days before: 12 features.
+
+Each system runs as a process of its own; processes take turns, so that a noisy minute hits all of them. Figures: CPU seconds
+(user + system) and peak resident memory of the process, as wait4 reports them; the median of the runs and their spread.
 
 The answers are compared with each other before any figure is printed.
 """
@@ -17,48 +19,9 @@ import subprocess
 import sys
 import time
 
+from questions import QUESTIONS
+
 HERE = pathlib.Path(__file__).resolve().parent
-
-DUCKDB = """
-import duckdb, sys
-duckdb.sql('''
-COPY (
-  SELECT client, "at", count(*) OVER earlier AS nb_before, avg(amount) OVER earlier AS avg_before, late
-  FROM read_parquet('events.parquet')
-  WINDOW earlier AS (PARTITION BY client ORDER BY "at"
-    RANGE BETWEEN UNBOUNDED PRECEDING AND INTERVAL 1 MICROSECOND PRECEDING)
-) TO 'out-duckdb.parquet' (FORMAT parquet)
-''')
-"""
-
-# Times of one client are all different (see `generate`), so frames of rows say the same; they are the cheaper way to ask.
-DUCKDB_ROWS = DUCKDB.replace(
-    "RANGE BETWEEN UNBOUNDED PRECEDING AND INTERVAL 1 MICROSECOND PRECEDING",
-    "ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING",
-).replace("out-duckdb", "out-duckdb-rows")
-
-POLARS = """
-import polars as pl
-events = pl.scan_parquet("events.parquet").sort("client", "at")
-before = events.with_columns(
-    nb_before=pl.int_range(pl.len()).over("client"),
-    total=pl.col("amount").cum_sum().over("client") - pl.col("amount"),
-)
-before.select(
-    "client", "at", "nb_before",
-    pl.when(pl.col("nb_before") > 0).then(pl.col("total") / pl.col("nb_before")).alias("avg_before"),
-    "late",
-).sink_parquet("out-polars.parquet")
-"""
-
-PANDAS = """
-import pandas as pd
-events = pd.read_parquet("events.parquet").sort_values(["client", "at"])
-of_client = events.groupby("client", sort=False)
-events["nb_before"] = of_client.cumcount()
-events["avg_before"] = (of_client["amount"].cumsum() - events["amount"]) / events["nb_before"].where(events["nb_before"] > 0)
-events[["client", "at", "nb_before", "avg_before", "late"]].to_parquet("out-pandas.parquet", index=False)
-"""
 
 
 def generate(path, events, clients):
@@ -93,8 +56,8 @@ def measure(command, cwd):
     return usage.ru_utime + usage.ru_stime, time.monotonic() - started, usage.ru_maxrss / 1024
 
 
-def compare(work, outputs):
-    """Every output holds the same rows: counts equal, means to 1e-9 (only Karat's are exactly rounded)."""
+def compare(work, question, outputs):
+    """Every output holds the same rows: counts equal, means and sums to 1e-9 (only Karat's are exactly rounded)."""
     import numpy as np
     import pyarrow.parquet as pq
 
@@ -102,27 +65,32 @@ def compare(work, outputs):
         table = pq.read_table(work / name)
         table = table.rename_columns(["at" if column == "as_of" else column for column in table.column_names])
         table = table.sort_by([("client", "ascending"), ("at", "ascending")])
-        return [np.asarray(table[column].to_numpy(zero_copy_only=False), dtype=kind) for column, kind in
-                (("client", "i8"), ("nb_before", "i8"), ("avg_before", "f8"))]
+        # Sums and counts of nothing are 0 here and null there.
+        numbers = lambda column: np.nan_to_num(np.asarray(table[column].to_numpy(zero_copy_only=False), dtype="f8"))
+        return {column: numbers(column) for column in ["client", *question.exact, *question.close]}
 
     reference = columns(outputs[0])
     for name in outputs[1:]:
         other = columns(name)
-        for column, mine, theirs in zip(("client", "nb_before"), reference, other):
-            if not np.array_equal(mine, theirs):
+        for column in ["client", *question.exact]:
+            if not np.array_equal(reference[column], other[column]):
                 sys.exit(f"{name} differs from {outputs[0]} in {column}")
-        if not np.allclose(reference[2], other[2], rtol=1e-9, atol=1e-9, equal_nan=True):
-            sys.exit(f"{name} differs from {outputs[0]} in avg_before")
+        for column in question.close:
+            if not np.allclose(reference[column], other[column], rtol=1e-9, atol=1e-7):
+                sys.exit(f"{name} differs from {outputs[0]} in {column}")
 
 
 def main():
-    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--karat", type=pathlib.Path, required=True, help="the binary (release profile)")
     arguments.add_argument("--work", type=pathlib.Path, required=True, help="a folder for data and outputs")
+    arguments.add_argument("--question", choices=QUESTIONS, default="history")
     arguments.add_argument("--events", type=int, default=10_000_000)
     arguments.add_argument("--clients", type=int, default=2_000_000)
     arguments.add_argument("--runs", type=int, default=5)
+    arguments.add_argument("--without", action="append", default=[], help="a system to leave out, by the beginning of its name")
     options = arguments.parse_args()
+    question = QUESTIONS[options.question]
     work, karat = options.work.resolve(), options.karat.resolve()
     work.mkdir(parents=True, exist_ok=True)
     shutil.copytree(HERE / "project", work, dirs_exist_ok=True)
@@ -134,23 +102,22 @@ def main():
         shutil.rmtree(work / ".karat", ignore_errors=True)
         return measure([karat, "sources", "ingest", "events"], work)
 
+    left_out = lambda name: any(name.lower().startswith(start.lower()) for start in options.without)
+    peers = {name: script for name, script in question.scripts.items() if not left_out(name)}
     systems = {
         "Karat: training set from history": lambda: measure(
-            [karat, "features", "training-set", "late", "--output", "out-karat.parquet"], work),
-        "DuckDB (frame by time)": lambda: measure([sys.executable, "-c", DUCKDB], work),
-        "DuckDB (frame by rows)": lambda: measure([sys.executable, "-c", DUCKDB_ROWS], work),
-        "Polars": lambda: measure([sys.executable, "-c", POLARS], work),
-        "pandas": lambda: measure([sys.executable, "-c", PANDAS], work),
+            [karat, "features", "training-set", question.model, "--output", "out-karat.parquet"], work),
+        **{name: (lambda script=script: measure([sys.executable, "-c", script], work)) for name, (script, _) in peers.items()},
     }
     figures = {"Karat: ingest into history, once": [ingest()], **{name: [] for name in systems}}
     for run in range(options.runs):
         for name, system in systems.items():
             figures[name].append(system())
             print(f"run {run + 1} of {options.runs}: {name} {figures[name][-1][0]:.2f} CPU-s", file=sys.stderr, flush=True)
-    compare(work, ["out-karat.parquet", "out-duckdb.parquet", "out-duckdb-rows.parquet", "out-polars.parquet", "out-pandas.parquet"])
+    compare(work, question, ["out-karat.parquet", *(output for _, output in peers.values())])
 
     karat_cpu = statistics.median(cpu for cpu, _, _ in figures["Karat: training set from history"])
-    print(f"\n{options.events:,} events, {options.clients:,} clients, {os.cpu_count()} cores; all outputs agree\n")
+    print(f"\n{options.question}: {options.events:,} events, {options.clients:,} clients, {os.cpu_count()} cores; all outputs agree\n")
     print(f"| system | CPU s, median (min to max) of {options.runs} | x Karat | wall s | peak memory |")
     print("|---|---|---|---|---|")
     for name, runs in figures.items():

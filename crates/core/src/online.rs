@@ -15,6 +15,9 @@ pub type StateNote = Vec<u8>;
 /// One batch of state, in any order of keys.
 pub type StateEntries<'a> = &'a mut dyn Iterator<Item = (Vec<u8>, Vec<u8>)>;
 
+/// What tells the note once all entries were taken, or why they were not all.
+pub type TellNote<'a> = &'a mut dyn FnMut() -> Result<StateNote, OnlineError>;
+
 /// What is called with a definition's note and the state of a key, if it has one; both are borrowed for the call.
 pub type WithNoted<'a> = &'a mut dyn FnMut(&[u8], Option<&[u8]>);
 
@@ -78,16 +81,17 @@ pub trait OnlineStore: Send + Sync + std::fmt::Debug {
 
     /// Empties the definition's state and fills it again; readers see the old state until this returns.
     fn replace(&self, definition: &Digest, note: &StateNote, entries: StateEntries<'_>) -> Result<(), OnlineError> {
-        self.replace_with(definition, entries, &mut || note.clone())
+        self.replace_with(definition, entries, &mut || Ok(note.clone()))
     }
 
-    /// As [`OnlineStore::replace`] with the note that is told once all entries were taken. Nobody else writes from before
+    /// As [`OnlineStore::replace`] with the note that is told once all entries were taken; an error in its place leaves
+    /// everything as it was. Nobody else writes from before
     /// the first entry is asked for until this returns; of entries with one key the last counts.
     fn replace_with(
         &self,
         definition: &Digest,
         entries: StateEntries<'_>,
-        note: &mut dyn FnMut() -> StateNote,
+        note: TellNote<'_>,
     ) -> Result<(), OnlineError>;
 
     fn note(&self, definition: &Digest) -> Result<Option<StateNote>, OnlineError>;

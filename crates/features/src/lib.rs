@@ -15,6 +15,7 @@ mod fold;
 mod key;
 mod offline;
 mod online;
+mod parts;
 mod view;
 
 pub use definition::{Definition, DefinitionError, Identity, NamedFeature, SourceDefinition};
@@ -24,6 +25,7 @@ pub use expression::{Expression, ExpressionError, SEMANTICS, function_names};
 pub use key::{KeyError, decode_key, encode_key};
 pub use offline::{AsOfPass, Spine, in_spine_order};
 pub use online::{FeatureRow, NulledFeature, ReadAt, StateBuilder, States};
+pub use parts::KeyParts;
 pub use view::{CompiledView, Retention};
 
 /// The boolean column of an offline pass that flags keys without visible events.

@@ -29,6 +29,7 @@ pub mod refresh;
 mod released;
 pub mod replay;
 pub mod reproduce;
+mod spill;
 mod statistics;
 pub mod tags;
 pub mod test;

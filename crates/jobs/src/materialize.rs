@@ -1,13 +1,15 @@
 //! Views' online state, built from history.
 
+mod collect;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Instant as Stopwatch;
 
 use anyhow::{Context, Result, bail};
 use futures::StreamExt;
-use karat_core::{Digest, Name};
-use karat_features::{CompiledView, StateBuilder, States};
+use karat_core::{Digest, ErrorKind, Name, OnlineError};
+use karat_features::CompiledView;
 use karat_history::Snapshot;
 use karat_registry::ModelVersion;
 use karat_serving::{Pinned, StateNote};
@@ -17,6 +19,7 @@ use tokio::runtime::Handle;
 use crate::push::{Follower, LiveView, Tools, caught_up};
 use crate::statistics::{self, Subject};
 use crate::{Catalog, NotFound, Unit, Workspace, artifact, reading};
+use collect::{Collected, Collecting};
 
 /// One view's state, as it stands now.
 #[derive(Debug, Clone, Serialize)]
@@ -198,23 +201,23 @@ async fn one(
         }
     }
     let stage = workspace.observer.begin(&format!("materializing {name}"), snapshot.rows(), Unit::Rows);
-    let mut builder = StateBuilder::new(view, view.retention(horizon)?);
+    let mut collecting = Collecting::new(workspace, view, horizon, snapshot.rows())?;
     let mut batches = snapshot.stream(view.source_columns(), &view.hidden_columns(), None);
     let mut records = 0;
     while let Some(batch) = batches.next().await {
         let batch = batch?;
         records += batch.num_rows() as u64;
         stage.advance(batch.num_rows() as u64);
-        builder.push(&batch)?;
+        collecting.push(&batch)?;
     }
     drop(stage);
     let note = tokio::task::block_in_place(|| {
-        let states = builder.finish();
+        let states = collecting.finish()?;
         let note = StateNote {
             commit: snapshot.commit,
             at: workspace.clock.now(),
             horizon,
-            keys: states.len() as u64,
+            keys: 0,
             records,
             newest: states.newest_event(),
         };
@@ -248,11 +251,12 @@ fn fill(
     view: &CompiledView,
     digest: &Digest,
     snapshot: &Snapshot,
-    states: &States<'_>,
+    states: &Collected<'_>,
     note: StateNote,
 ) -> Result<StateNote> {
     let online = workspace.online()?;
     let known = RefCell::new(note);
+    let broken = RefCell::new(None);
     let later = || {
         let mut note = known.borrow_mut();
         let mut found = BTreeMap::new();
@@ -274,8 +278,15 @@ fn fill(
         }
         found
     };
-    let mut entries = states.iter().chain(std::iter::once_with(later).flatten());
-    online.replace_with(digest, &mut entries, &mut || known.borrow().to_bytes())?;
+    let of_snapshot = states.iter(&broken).inspect(|_| known.borrow_mut().keys += 1);
+    let mut entries = of_snapshot.chain(std::iter::once_with(later).flatten());
+    let replaced = online.replace_with(digest, &mut entries, &mut || match &*broken.borrow() {
+        None => Ok(known.borrow().to_bytes()),
+        Some(error) => Err(OnlineError { kind: ErrorKind::Internal, message: format!("{error:#}") }),
+    });
     drop(entries);
-    Ok(known.into_inner())
+    match broken.into_inner() {
+        Some(error) => Err(error),
+        None => Ok(replaced.map(|()| known.into_inner())?),
+    }
 }

@@ -42,9 +42,7 @@ pub struct Workspace {
 
 /// Beside `karat.yaml`, unless it says otherwise.
 pub(crate) const STATE: &str = ".karat";
-
-/// What queries and staged rows hold in memory before they go to disk.
-const ENGINE_MEMORY: usize = 2 << 30;
+const TEMPORARY: &str = "tmp";
 
 impl Workspace {
     pub async fn open(project: Project, around: Surroundings) -> Result<Workspace> {
@@ -56,7 +54,8 @@ impl Workspace {
             None => state.clone(),
         };
         let metadata = Metadata::open(&format!("sqlite://{}", metadata_file(&project)?.display())).await?;
-        let engine = Engine::new(EngineOptions { memory_bytes: ENGINE_MEMORY, temp_dir: data.join("tmp") })?;
+        let memory_bytes = usize::try_from(project.config().engine.memory.0)?;
+        let engine = Engine::new(EngineOptions { memory_bytes, temp_dir: data.join(TEMPORARY) })?;
         Ok(Workspace {
             history: History::open(data.join("history"), metadata.clone())?,
             artifacts: Artifacts::open(data.join("artifacts"))?,
@@ -120,6 +119,13 @@ impl Workspace {
     /// The folder of everything this project keeps.
     pub(crate) fn state(&self) -> &Path {
         &self.state
+    }
+
+    /// The folder of what does not fit in memory for a while.
+    pub(crate) fn temporary(&self) -> Result<PathBuf> {
+        let folder = self.state.join(TEMPORARY);
+        std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        Ok(folder)
     }
 
     /// The folder of a source's quarantined rows.

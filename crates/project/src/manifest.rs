@@ -109,6 +109,7 @@ impl Project {
             name: project.name,
             description: project.description,
             stores: Default::default(),
+            engine: Default::default(),
             server: Default::default(),
         };
         let empty = Value::Object(Map::new());

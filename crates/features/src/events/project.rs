@@ -112,7 +112,7 @@ pub(crate) fn keep_events(view: &CompiledView, batch: &RecordBatch) -> Result<Re
     arrow::compute::filter_record_batch(batch, &whole).map_err(|error| FeatureError::Batch(error.to_string()))
 }
 
-fn key_columns(view: &CompiledView, batch: &RecordBatch) -> Result<Vec<ArrayRef>, FeatureError> {
+pub(crate) fn key_columns(view: &CompiledView, batch: &RecordBatch) -> Result<Vec<ArrayRef>, FeatureError> {
     view.key_columns().iter().map(|column| typed(batch, column)).collect()
 }
 

@@ -1,18 +1,20 @@
 //! Histories read once for all that is computed from them.
 
 use anyhow::Result;
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, Int64Array, RecordBatch, UInt32Array};
+use arrow::compute::{interleave, take};
 use arrow::datatypes::Int64Type;
 use futures::StreamExt;
 use karat_core::{Column, Instant, Name, Schema, hidden};
 use karat_features::{AsOfPass, CompiledView, Spine};
 use karat_history::Snapshot;
 
+use crate::spill::{self, Spilled, Spilling};
 use crate::{Unit, Workspace, reading};
 
 /// A view that has taken its history in, and answers for any spine.
 pub(super) struct Pushed<'v> {
-    pub pass: AsOfPass<'v>,
+    pass: Taken<'v>,
     pub commit: u64,
     pub reach: Reach,
 }
@@ -69,10 +71,9 @@ impl<'v> Reading<'v> {
         let Reading { snapshot, views } = self;
         let stage = workspace.observer.begin(&format!("features of {}", snapshot.source), snapshot.rows(), Unit::Rows);
         let (columns, hidden) = needed(&views);
-        let events = usize::try_from(snapshot.rows())?;
         let mut reach = Reach { happened: None, known: None, at: snapshot.at };
-        let mut passes: Vec<AsOfPass<'v>> = views.iter().map(|(_, view)| AsOfPass::new(view)).collect();
-        passes.iter_mut().for_each(|pass| pass.reserve(events));
+        let pass = |(_, view): &(usize, &'v CompiledView)| Taking::new(workspace, view, &snapshot, views.len());
+        let mut passes = views.iter().map(pass).collect::<Result<Vec<_>>>()?;
         let mut batches = snapshot.stream(&columns, &hidden, None);
         while let Some(batch) = batches.next().await {
             let batch = batch?;
@@ -84,8 +85,96 @@ impl<'v> Reading<'v> {
         }
         let commit = snapshot.commit;
         let places = views.iter().map(|(place, _)| *place);
-        Ok(places.zip(passes.into_iter().map(|pass| Pushed { pass, commit, reach })).collect())
+        let pushed = passes.into_iter().map(|pass| Ok(Pushed { pass: pass.finish()?, commit, reach }));
+        Ok(places.zip(pushed.collect::<Result<Vec<_>>>()?).collect())
     }
+}
+
+/// A view that takes its history in: into memory, or onto disk where it is too much for that.
+enum Taking<'v> {
+    Held(AsOfPass<'v>),
+    Spilling(Spilling<'v>),
+}
+
+enum Taken<'v> {
+    Held(AsOfPass<'v>),
+    Spilled(Spilled<'v>),
+}
+
+impl<'v> Taking<'v> {
+    /// As one of so many views that take the history in together.
+    fn new(workspace: &Workspace, view: &'v CompiledView, snapshot: &Snapshot, together: usize) -> Result<Taking<'v>> {
+        let parts = spill::parts(workspace, view, snapshot.rows().saturating_mul(together as u64));
+        if parts > 1 {
+            return Ok(Taking::Spilling(Spilling::new(workspace, view, parts)?));
+        }
+        let mut pass = AsOfPass::new(view);
+        pass.reserve(usize::try_from(snapshot.rows())?);
+        Ok(Taking::Held(pass))
+    }
+
+    fn push(&mut self, history: &RecordBatch) -> Result<()> {
+        match self {
+            Taking::Held(pass) => Ok(pass.push(history)?),
+            Taking::Spilling(spilling) => spilling.push(history),
+        }
+    }
+
+    fn finish(self) -> Result<Taken<'v>> {
+        match self {
+            Taking::Held(pass) => Ok(Taken::Held(pass)),
+            Taking::Spilling(spilling) => Ok(Taken::Spilled(spilling.finish()?)),
+        }
+    }
+}
+
+impl Taken<'_> {
+    fn run(self, spine: &Spine, up_to: u64) -> Result<RecordBatch> {
+        match self {
+            Taken::Held(pass) => Ok(pass.run(spine, Some(up_to))?),
+            Taken::Spilled(spilled) => part_by_part(&spilled, spine, up_to),
+        }
+    }
+}
+
+/// What a pass over all events at once would find.
+fn part_by_part(spilled: &Spilled<'_>, spine: &Spine, up_to: u64) -> Result<RecordBatch> {
+    let mut found: Vec<RecordBatch> = Vec::new();
+    // Of each row of the spine: which of these has it, and where.
+    let mut places = vec![(0, 0); spine.as_of.len()];
+    for (part, rows) in spilled.keys.spread(&spine.keys).into_iter().enumerate() {
+        // A spine without rows has its columns all the same.
+        if rows.is_empty() && (part > 0 || !places.is_empty()) {
+            continue;
+        }
+        let mut pass = AsOfPass::new(spilled.view);
+        pass.reserve(spilled.events(part));
+        for events in spilled.read(part)? {
+            pass.push(&events?)?;
+        }
+        for (place, row) in rows.iter().enumerate() {
+            places[*row as usize] = (found.len(), place);
+        }
+        found.push(pass.run(&of_rows(spine, rows)?, Some(up_to))?);
+    }
+    let schema = found[0].schema();
+    let column = |index: usize| {
+        let parts: Vec<&dyn Array> = found.iter().map(|part| part.column(index).as_ref()).collect();
+        interleave(&parts, &places)
+    };
+    let columns = (0..schema.fields().len()).map(column).collect::<Result<Vec<_>, _>>()?;
+    Ok(RecordBatch::try_new(schema, columns)?)
+}
+
+fn of_rows(spine: &Spine, rows: Vec<u32>) -> Result<Spine> {
+    let rows = UInt32Array::from(rows);
+    let times = |times: &Int64Array| anyhow::Ok(take(times, &rows, None)?.as_primitive::<Int64Type>().clone());
+    Ok(Spine {
+        keys: spine.keys.iter().map(|key| take(key, &rows, None)).collect::<Result<_, _>>()?,
+        as_of: times(&spine.as_of)?,
+        known_at: spine.known_at.as_ref().map(times).transpose()?,
+        since: spine.since.as_ref().map(times).transpose()?,
+    })
 }
 
 /// The columns that any of the views needs.
@@ -112,7 +201,7 @@ impl Reach {
 
 impl Pushed<'_> {
     pub fn run(self, spine: &Spine) -> Result<RecordBatch> {
-        Ok(tokio::task::block_in_place(|| self.pass.run(spine, Some(self.commit)))?)
+        tokio::task::block_in_place(|| self.pass.run(spine, self.commit))
     }
 }
 
@@ -137,8 +226,7 @@ pub(crate) async fn as_of_pass_over(
 ) -> Result<(RecordBatch, u64)> {
     let source = &view.definition().source.name;
     let stage = workspace.observer.begin(&format!("features of {source}"), snapshot.rows(), Unit::Rows);
-    let mut pass = AsOfPass::new(view);
-    pass.reserve(usize::try_from(snapshot.rows())?);
+    let mut pass = Taking::new(workspace, view, &snapshot, 1)?;
     let mut batches = snapshot.stream(view.source_columns(), &view.hidden_columns(), None);
     while let Some(batch) = batches.next().await {
         let batch = batch?;
@@ -146,5 +234,6 @@ pub(crate) async fn as_of_pass_over(
         pass.push(&batch)?;
     }
     let commit = snapshot.commit;
-    Ok((tokio::task::block_in_place(|| pass.run(spine, Some(commit)))?, commit))
+    let found = tokio::task::block_in_place(|| pass.finish()?.run(spine, commit))?;
+    Ok((found, commit))
 }

@@ -29,6 +29,7 @@ mod settled;
 mod small;
 mod soak;
 mod sources;
+mod spilled;
 mod spreads;
 mod support;
 mod tagged;

@@ -20,7 +20,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, WithoutTls};
-use karat_core::{Digest, OnlineError, OnlineStore, StateEntries, StateNote, StateOf, WithEach};
+use karat_core::{Digest, OnlineError, OnlineStore, StateEntries, StateNote, StateOf, TellNote, WithEach};
 
 use crate::check_key;
 use layout::FORMAT_VERSION;
@@ -171,7 +171,7 @@ impl OnlineStore for LmdbStore {
         &self,
         definition: &Digest,
         entries: StateEntries<'_>,
-        note: &mut dyn FnMut() -> StateNote,
+        note: TellNote<'_>,
     ) -> Result<(), OnlineError> {
         self.replace_states(definition, entries, note)
     }

@@ -3,7 +3,7 @@
 use std::ops::Bound;
 
 use heed::{MdbError, PutFlags, RoTxn, RwTxn};
-use karat_core::{Digest, OnlineError, StateEntries, StateNote};
+use karat_core::{Digest, OnlineError, StateEntries, StateNote, TellNote};
 
 use super::layout::{Generation, NEXT_GENERATION_KEY, Record, StateKey, own_key};
 use super::{LmdbStore, errors};
@@ -79,7 +79,7 @@ impl LmdbStore {
         &self,
         definition: &Digest,
         entries: StateEntries<'_>,
-        note: &mut dyn FnMut() -> StateNote,
+        note: TellNote<'_>,
     ) -> Result<(), OnlineError> {
         let _turn = self.turn()?;
         self.tidy()?;
@@ -92,7 +92,7 @@ impl LmdbStore {
             }
             keys += self.fill_overlay(generation, None, &chunk)?;
         }
-        let note = note();
+        let note = note()?;
         self.change(|txn| {
             let unused = self.record(txn, definition)?.map(|old| old.base);
             let record = Record { base: generation, overlay: None, keys, note: &note };

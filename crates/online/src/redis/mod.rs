@@ -29,7 +29,7 @@ mod write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use karat_core::{Digest, OnlineError, OnlineStore, StateEntries, StateNote, StateOf, WithEach};
+use karat_core::{Digest, OnlineError, OnlineStore, StateEntries, StateNote, StateOf, TellNote, WithEach};
 
 use crate::check_key;
 use link::Server;
@@ -123,7 +123,7 @@ impl OnlineStore for RedisStore {
         &self,
         definition: &Digest,
         entries: StateEntries<'_>,
-        note: &mut dyn FnMut() -> StateNote,
+        note: TellNote<'_>,
     ) -> Result<(), OnlineError> {
         self.replace_states(definition, entries, note)
     }

@@ -2,7 +2,7 @@
 //! points at, and appears by one change of the record.
 
 use ::redis::{Cmd, Value};
-use karat_core::{Digest, OnlineError, StateEntries, StateNote};
+use karat_core::{Digest, OnlineError, StateEntries, StateNote, TellNote};
 
 use super::link::{Link, Server};
 use super::scripts::Script;
@@ -98,7 +98,7 @@ impl RedisStore {
         &self,
         definition: &Digest,
         entries: StateEntries<'_>,
-        note: &mut dyn FnMut() -> StateNote,
+        note: TellNote<'_>,
     ) -> Result<(), OnlineError> {
         let mut turn = Turn::take(&self.server)?;
         loop {
@@ -108,7 +108,7 @@ impl RedisStore {
             }
             turn.fill(None, &chunk)?;
         }
-        turn.point(definition, &note(), Place::Instead)
+        turn.point(definition, &note()?, Place::Instead)
     }
 
     pub(super) fn forget(&self, definition: &Digest) -> Result<(), OnlineError> {

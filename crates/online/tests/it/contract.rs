@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use karat_core::{Digest, ErrorKind, OnlineStore, StateOf};
+use karat_core::{Digest, ErrorKind, OnlineError, OnlineStore, StateOf};
 
 type States = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -238,11 +238,18 @@ fn a_replace_tells_its_note_last(store: &dyn OnlineStore) {
     put(store, &definition, b"old", &states([(b"a", b"1")]));
     let taken = std::cell::Cell::new(0_u8);
     let mut entries = (0..150_u8).map(|n| (vec![n % 100], vec![n; 40])).inspect(|_| taken.set(taken.get() + 1));
-    let mut note = || vec![taken.get()];
+    let mut note = || Ok(vec![taken.get()]);
     ok(store.replace_with(&definition, &mut entries, &mut note));
     // Of entries with one key the last counts.
     let expected: States = (50..150_u8).map(|n| (vec![n % 100], vec![n; 40])).collect();
     assert_holds(store, &definition, &[150], &expected);
+    // Entries that were not all there replace nothing.
+    let mut some = (0..70_u8).map(|n| (vec![n], vec![0; 40]));
+    let broken = || OnlineError { kind: ErrorKind::Internal, message: "a file cannot be read".to_owned() };
+    let error = store.replace_with(&definition, &mut some, &mut || Err(broken())).unwrap_err();
+    assert_eq!((error.kind, error.message), (ErrorKind::Internal, broken().message));
+    assert_holds(store, &definition, &[150], &expected);
+    put(store, &definition, &[151], &states([(b"a", b"2")]));
 }
 
 fn a_replace_leaves_nothing_of_before(store: &dyn OnlineStore) {

@@ -1,6 +1,6 @@
 use super::reader::{Fields, Reader};
 use super::scalar::{at_least_one, length, name, size, text, whole};
-use crate::spec::{Config, Server, Stores};
+use crate::spec::{ByteSize, Config, Engine, Server, Stores};
 use crate::yaml::Node;
 
 pub(crate) fn config(reader: &mut Reader<'_>, node: &Node) -> Option<Config> {
@@ -8,9 +8,10 @@ pub(crate) fn config(reader: &mut Reader<'_>, node: &Node) -> Option<Config> {
     let name = fields.required(reader, "name", name);
     let description = fields.optional(reader, "description", text);
     let stores = fields.optional(reader, "stores", stores).unwrap_or_default();
+    let engine = fields.optional(reader, "engine", engine).unwrap_or_default();
     let server = fields.optional(reader, "server", server).unwrap_or_default();
     fields.close(reader);
-    Some(Config { name: name?, description, stores, server })
+    Some(Config { name: name?, description, stores, engine, server })
 }
 
 fn stores(reader: &mut Reader<'_>, node: &Node) -> Option<Stores> {
@@ -41,6 +42,25 @@ fn online(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
             None
         }
     }
+}
+
+/// Less is too little to sort anything in.
+const LEAST_MEMORY: ByteSize = ByteSize(16 << 20);
+
+fn engine(reader: &mut Reader<'_>, node: &Node) -> Option<Engine> {
+    let mut fields = Fields::open(reader, node, "`engine`")?;
+    let memory = fields.optional(reader, "memory", |reader, node| {
+        let memory = size(reader, node)?;
+        if memory < LEAST_MEMORY {
+            reader.problem(
+                node.span,
+                format!("`memory` is {memory}, and less than {LEAST_MEMORY} is too little to work in"),
+            );
+        }
+        Some(memory)
+    });
+    fields.close(reader);
+    Some(Engine { memory: memory.unwrap_or(Engine::default().memory) })
 }
 
 fn server(reader: &mut Reader<'_>, node: &Node) -> Option<Server> {

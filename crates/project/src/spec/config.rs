@@ -14,6 +14,8 @@ pub struct Config {
     #[serde(default)]
     pub stores: Stores,
     #[serde(default)]
+    pub engine: Engine,
+    #[serde(default)]
     pub server: Server,
 }
 
@@ -30,6 +32,20 @@ pub struct Stores {
     /// `lmdb://PATH`, or `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE][?prefix=NAME]`, `rediss://` for TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub online: Option<String>,
+}
+
+/// What computes over histories.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Engine {
+    /// What queries, contracts and features hold in memory, about, before they go to disk.
+    pub memory: ByteSize,
+}
+
+impl Default for Engine {
+    fn default() -> Engine {
+        Engine { memory: ByteSize(2 << 30) }
+    }
 }
 
 /// Where `karat serve` listens, and what it takes from whom.

@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use karat_core::{Digest, OnlineError, OnlineStore, StateEntries, StateNote, StateOf, WithEach};
+use karat_core::{Digest, OnlineError, OnlineStore, StateEntries, StateNote, StateOf, TellNote, WithEach};
 
 /// Where it says it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl OnlineStore for Gated {
         &self,
         definition: &Digest,
         entries: StateEntries<'_>,
-        note: &mut dyn FnMut() -> StateNote,
+        note: TellNote<'_>,
     ) -> Result<(), OnlineError> {
         self.inner.replace_with(definition, entries, note)
     }

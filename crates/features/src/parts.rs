@@ -1,0 +1,69 @@
+//! Histories in parts, by their keys: what is too much to be held at once is gone through part by part.
+
+use std::hash::BuildHasher;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
+use arrow::datatypes::Int64Type;
+use hashbrown::DefaultHashBuilder;
+use karat_core::{Instant, hidden};
+
+use crate::error::FeatureError;
+use crate::events::{Keys, Words, keep_events, key_bytes, key_columns};
+use crate::view::CompiledView;
+
+/// Which part a key is in: the same for as long as this lives.
+#[derive(Debug)]
+pub struct KeyParts {
+    parts: usize,
+    words: bool,
+    hasher: DefaultHashBuilder,
+}
+
+impl KeyParts {
+    pub fn new(view: &CompiledView, parts: usize) -> KeyParts {
+        let words = Keys::are_words(view.key_columns());
+        KeyParts { parts: parts.max(1), words, hasher: DefaultHashBuilder::default() }
+    }
+
+    /// The rows whose keys are in each part, ascending. Keys with a null are in none; their rows are with the first.
+    pub fn spread(&self, keys: &[ArrayRef]) -> Vec<Vec<u32>> {
+        let mut spread: Vec<Vec<u32>> = vec![Vec::new(); self.parts];
+        let words = self.words.then(|| Words::of(&keys[0]));
+        for row in 0..keys.first().map_or(0, |key| key.len()) {
+            let hash = match &words {
+                Some(words) => words.get(row).map(|word| self.hasher.hash_one(word)),
+                None => key_bytes(keys, row).map(|key| self.hasher.hash_one(&key)),
+            };
+            spread[hash.map_or(0, |hash| (hash % self.parts as u64) as usize)].push(row as u32);
+        }
+        spread
+    }
+}
+
+impl CompiledView {
+    /// The events of a batch of history, part by part.
+    pub fn in_parts(&self, parts: &KeyParts, history: &RecordBatch) -> Result<Vec<RecordBatch>, FeatureError> {
+        let events = keep_events(self, history)?;
+        let rows = parts.spread(&key_columns(self, &events)?);
+        let taken = rows.into_iter().map(|rows| take_record_batch(&events, &UInt32Array::from(rows)));
+        taken.collect::<Result<_, _>>().map_err(|error| FeatureError::Batch(error.to_string()))
+    }
+
+    /// When the newest event of a batch of history happened; nothing of a source without times.
+    pub fn newest_event(&self, history: &RecordBatch) -> Result<Option<Instant>, FeatureError> {
+        if !self.plan.timed {
+            return Ok(None);
+        }
+        let events = keep_events(self, history)?;
+        let times = events.column_by_name(hidden::EVENT_TIME).map(|times| times.as_primitive::<Int64Type>());
+        Ok(times.and_then(arrow::compute::max).map(Instant::from_micros))
+    }
+
+    /// About how many bytes an event takes while it is held: a word for each of its key, times and columns.
+    pub fn event_bytes(&self) -> usize {
+        let plan = &self.plan;
+        let words = 3 + plan.arguments.len() + plan.identity.len() + usize::from(plan.sequence.is_some());
+        words * size_of::<u64>()
+    }
+}
