@@ -15,39 +15,20 @@ import argparse
 import json
 import os
 import shutil
-import signal
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+sys.path.insert(0, str(HERE.parent))
+
+from measure import Server, free_port, run, say, spread, wrk
+
 CACHE = Path(os.environ.get("KARAT_CACHE", Path.home() / ".cache" / "karat"))
-TICKS = os.sysconf("SC_CLK_TCK")
 PREDICT = "/v1/endpoints/credit-risk/predict"
-
-
-def say(text: str) -> None:
-    print(f"bench: {text}", file=sys.stderr, flush=True)
-
-
-def run(*command, **options) -> str:
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
-    return done.stdout
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 def project(karat: Path, folder: Path) -> None:
@@ -70,74 +51,6 @@ def project(karat: Path, folder: Path) -> None:
     ):
         say("karat " + " ".join(command))
         run(karat, *command, cwd=folder)
-
-
-class Server:
-    """A process that answers, watched from outside."""
-
-    def __init__(self, name: str, command: list, ready: str, cwd: Path, port: int):
-        self.name, self.port = name, port
-        begun = time.perf_counter()
-        self.process = subprocess.Popen(
-            [str(part) for part in command], cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            env={**os.environ, "KARAT_LOG": "error"},
-        )
-        while True:
-            if self.process.poll() is not None:
-                sys.exit(f"{name} ended by itself")
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}{ready}", timeout=5)
-                break
-            except urllib.error.HTTPError as error:
-                if error.code in (404, 405):
-                    break
-            except OSError:
-                pass
-            if time.perf_counter() - begun > 120:
-                sys.exit(f"{name} is not ready after two minutes")
-            time.sleep(0.0005)
-        self.start_up = time.perf_counter() - begun
-
-    def cpu(self) -> float:
-        """Seconds of user and system time so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
-
-    def resident(self) -> float:
-        """MB"""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1000
-
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-
-
-def wrk(server: Server, path: str, bodies: Path, reasons: str, connections: int, seconds: int) -> dict:
-    """Requests as fast as they are answered, and what they cost the server."""
-    script = HERE / "post.lua"
-    url = f"http://127.0.0.1:{server.port}{path}"
-    before = server.cpu()
-    shown = run("wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", script, url, "--", bodies, reasons)
-    used = server.cpu() - before
-    figures = json.loads(shown[shown.index("JSON ") + 5 :].splitlines()[0])
-    if figures["wrong"]:
-        say(f"{server.name}: {figures['wrong']} answers were not 200")
-    return {
-        "cpu_us": used * 1e6 / max(figures["requests"], 1),
-        "rate": figures["requests"] / figures["seconds"],
-        "p50_us": figures["p50_us"],
-        "p99_us": figures["p99_us"],
-    }
-
-
-def spread(values: list) -> str:
-    middle = statistics.median(values)
-    digits = 0 if middle >= 100 else 1
-    return f"{middle:,.{digits}f} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"
 
 
 def main() -> None:
@@ -194,7 +107,7 @@ def measure(given, karat: Path, floor: Path, open_loop: Path, work: Path) -> Non
             note("start-up, exec to ready, ms", who, server.start_up * 1e3)
             for connections in (1, 32):
                 for reasons in ("none", "all") if who != "floor" else ("none",):
-                    measured = wrk(server, path, bodies, reasons, connections, given.seconds)
+                    measured = wrk(server, path, bodies, connections, given.seconds, f', "reasons": "{reasons}"')
                     label = f"{connections} connection{'s' if connections > 1 else ''}, {'no reasons' if reasons == 'none' else 'four reasons'}"
                     note(f"CPU us a request, {label}", who, measured["cpu_us"])
                     note(f"p50 us, {label}", who, measured["p50_us"])

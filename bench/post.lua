@@ -1,11 +1,12 @@
--- wrk posts the bodies of a file in a scattered order: wrk -s post.lua URL -- BODIES REASONS
+-- wrk posts the bodies of a file in a scattered order: wrk -s post.lua URL -- BODIES [ALSO]
+-- ALSO goes into each body, before its closing brace.
 local bodies = {}
 local place = 0
 local headers = { ["content-type"] = "application/json" }
 
 function init(args)
   for line in io.lines(args[1]) do
-    bodies[#bodies + 1] = line:sub(1, -2) .. ', "reasons": "' .. args[2] .. '"}'
+    bodies[#bodies + 1] = line:sub(1, -2) .. (args[2] or "") .. "}"
   end
   math.randomseed(7)
   place = math.random(#bodies)

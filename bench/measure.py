@@ -1,0 +1,112 @@
+"""What the benches of servers share: a process watched from outside, load, and figures with their spread."""
+
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def say(text: str) -> None:
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def run(*command, **options) -> str:
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+class Server:
+    """A process that answers, watched from outside."""
+
+    def __init__(self, name: str, command: list, ready: str, cwd: Path, port: int):
+        self.name, self.port = name, port
+        begun = time.perf_counter()
+        self.process = subprocess.Popen(
+            [str(part) for part in command], cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env={**os.environ, "KARAT_LOG": "error"},
+        )
+        while True:
+            if self.process.poll() is not None:
+                sys.exit(f"{name} ended by itself")
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}{ready}", timeout=5)
+                break
+            except urllib.error.HTTPError as error:
+                if error.code in (404, 405):
+                    break
+            except OSError:
+                pass
+            if time.perf_counter() - begun > 120:
+                sys.exit(f"{name} is not ready after two minutes")
+            time.sleep(0.0005)
+        self.start_up = time.perf_counter() - begun
+
+    def processes(self) -> list:
+        """It and its workers."""
+        family = [self.process.pid]
+        for pid in family:
+            for task in Path(f"/proc/{pid}/task").glob("*/children"):
+                family.extend(int(child) for child in task.read_text().split())
+        return family
+
+    def cpu(self) -> float:
+        """Seconds of user and system time so far."""
+        used = 0
+        for pid in self.processes():
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            used += int(fields[11]) + int(fields[12])
+        return used / TICKS
+
+    def resident(self) -> float:
+        """MB"""
+        lines = (line for pid in self.processes() for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        return sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1000
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+
+def wrk(server: Server, path: str, bodies: Path, connections: int, seconds: int, also: str = "") -> dict:
+    """Requests as fast as they are answered, and what they cost the server. `also` goes into each body, at its end."""
+    script = HERE / "post.lua"
+    url = f"http://127.0.0.1:{server.port}{path}"
+    before = server.cpu()
+    shown = run("wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", script, url, "--", bodies, also)
+    used = server.cpu() - before
+    figures = json.loads(shown[shown.index("JSON ") + 5 :].splitlines()[0])
+    if figures["wrong"]:
+        say(f"{server.name}: {figures['wrong']} answers were not 200")
+    return {
+        "cpu_us": used * 1e6 / max(figures["requests"], 1),
+        "rate": figures["requests"] / figures["seconds"],
+        "p50_us": figures["p50_us"],
+        "p99_us": figures["p99_us"],
+    }
+
+
+def spread(values: list) -> str:
+    middle = statistics.median(values)
+    digits = 0 if middle >= 100 else 1
+    return f"{middle:,.{digits}f} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"
