@@ -8,7 +8,6 @@ use anyhow::{Context, Result, bail};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use karat_core::Name;
-use karat_project::spec::Origin;
 use karat_query::{
     ContractReport, DeliveryCounts, FileNote, Identity, Occasion, Pushing, Redefined, Staged, Table, Tables, Taking,
     deliver, stage,
@@ -57,7 +56,7 @@ pub async fn check(workspace: &Workspace, names: &[String]) -> Result<Vec<Checke
     let catalog = workspace.catalog()?;
     let mut checked = Vec::new();
     for planned in chosen(&catalog, names)? {
-        if planned.plan.source().origin() == Origin::Pushed {
+        if planned.plan.source().origin().is_row_by_row() {
             continue;
         }
         let begun = Stopwatch::now();
@@ -120,9 +119,13 @@ pub async fn run(workspace: &Workspace, names: &[String], histories: Histories) 
         if begin_pushed(workspace, planned).await? {
             let name = &planned.plan.source().name;
             if !names.is_empty() {
-                bail!(Usage(format!(
-                    "source {name} has no files: its rows are pushed, to a server or by `karat features push {name} FILE`"
-                )));
+                let come = match planned.plan.source().lookup {
+                    Some(_) => {
+                        format!("its rows are a service's answers: `karat features lookup {name}` asks for them")
+                    }
+                    None => format!("its rows are pushed, to a server or by `karat features push {name} FILE`"),
+                };
+                bail!(Usage(format!("source {name} has no files: {come}")));
             }
         } else if planned.plan.source().keep {
             ingested.push(ingest_one(workspace, &catalog, planned, redefined).await?);
@@ -175,10 +178,10 @@ pub(crate) async fn take_in(workspace: &Workspace, catalog: &Catalog, planned: &
 /// Whether a source has nothing but what is pushed to it: then nothing is ingested, and its history begins without rows.
 async fn begin_pushed(workspace: &Workspace, planned: &PlannedSource) -> Result<bool> {
     let source = planned.plan.source();
-    if source.origin() != Origin::Pushed {
+    if !source.origin().is_row_by_row() {
         return Ok(false);
     }
-    if let (Some(push), None) = (source.push, workspace.history.snapshot(&source.name, None).await?) {
+    if let (Some(push), None) = (source.takes_rows(), workspace.history.snapshot(&source.name, None).await?) {
         Pushing::open(&planned.plan, &planned.rows, &workspace.history, push.survives).await?;
     }
     Ok(true)

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use anyhow::Result;
 use karat_core::{ErrorKind, Name};
-use karat_project::spec::Origin;
 use karat_serving::Deployment;
 use tokio::sync::{mpsc, oneshot};
 
@@ -138,7 +137,7 @@ impl Refresher {
         let mut paused = Vec::new();
         for planned in catalog.sources.values() {
             let source = planned.plan.source();
-            let is_read = source.keep && source.origin() != Origin::Pushed;
+            let is_read = source.keep && !source.origin().is_row_by_row();
             if is_read && sources.contains(&source.name) && !freshness::is_current(workspace, catalog, planned).await? {
                 paused.extend(self.pushes.pause(&source.name).await);
                 ingest::take_in(workspace, catalog, planned).await?;

@@ -25,7 +25,7 @@ pub use plan::{Identity, Shape, SourcePlan};
 pub use profile::{NoLabel, Profiling, TrainingLabel, ValueSummary, profile};
 pub use progress::{NoProgress, Progress};
 pub use push::{Group, Pushed, Pushing, Taken};
-pub use read::FileNote;
+pub use read::{FileNote, value_at};
 pub use rows::RowsDefinition;
 pub use sql::{LeftOut, LeftOutBy, plan_sql};
 pub use stage::{ContractReport, Example, Occasion, Quarantine, RowFault, RuleReport, Staged, stage};

@@ -252,7 +252,7 @@ fn identity(source: &Source, schema: &Schema) -> Result<Identity> {
                 require(source, schema, event_id, "event_id")?;
                 Ok(Identity::Columns(vec![event_id.clone()]))
             }
-            None if source.keep && !matches!(source.origin(), Origin::Path(_) | Origin::Pushed) => {
+            None if source.keep && !matches!(source.origin(), Origin::Path(_) | Origin::Lookup(_) | Origin::Pushed) => {
                 let problem = "rows of a query have no identity of their own: name `keys`, or an `event_id`";
                 Err(QueryError::source(&source.name, "delivery", problem))
             }

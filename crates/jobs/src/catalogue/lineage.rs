@@ -185,6 +185,7 @@ fn origins(source: &Source) -> Vec<(String, Option<String>)> {
             let program = command.run.first().cloned().unwrap_or_default();
             vec![(format!("{program} …"), Some(format!("command of {}", source.name)))]
         }
+        Origin::Lookup(lookup) => vec![(lookup.url.clone(), Some(format!("look-ups of {}", source.name)))],
         Origin::Sql(_) | Origin::Pushed => Vec::new(),
     };
     if source.push.is_some() {

@@ -22,6 +22,7 @@ pub fn html(workspace: &Workspace, profiled: &Profiled) -> Result<String> {
             None => "a PostgreSQL query".to_owned(),
         },
         Origin::Command(command) => format!("the output of {}", command.run.join(" ")),
+        Origin::Lookup(lookup) => format!("look-ups at {}", lookup.url),
         Origin::Pushed => "pushes".to_owned(),
     };
     let page = Page {

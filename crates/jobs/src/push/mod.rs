@@ -50,7 +50,7 @@ pub struct Pushes {
 /// What a release has besides.
 #[derive(Default)]
 struct Known {
-    /// The sources that take no pushes.
+    /// The sources that take no pushes from outside.
     others: Vec<Name>,
     /// By view: how values written to it are rows of its source, or why they are not.
     views: BTreeMap<Name, Result<Values, String>>,
@@ -142,7 +142,7 @@ pub(crate) struct Planned {
 impl Planned {
     /// `None` for a source that takes no pushes.
     pub fn of(planned: &PlannedSource) -> Option<Planned> {
-        let push = planned.plan.source().push?;
+        let push = planned.plan.source().takes_rows()?;
         Some(Planned { plan: planned.plan.clone(), definition: planned.rows.clone(), push })
     }
 
@@ -219,7 +219,8 @@ impl Pushes {
                 }
                 told.push((queues[&name].sender.clone(), Followed { planned, views }));
             }
-            let others = catalog.sources.keys().filter(|name| !queues.contains_key(*name)).cloned().collect();
+            let taken = catalog.sources.values().map(|planned| planned.plan.source());
+            let others = taken.filter(|source| source.push.is_none()).map(|source| source.name.clone()).collect();
             let written = |view: &PlannedView| Values::of(view, &catalog.sources[&view.spec.source]);
             let views = catalog.views.iter().map(|(name, view)| (name.clone(), written(view))).collect();
             *self.known() = Known { others, views };
@@ -234,12 +235,23 @@ impl Pushes {
         Ok(())
     }
 
+    /// Takes the rows of a client's request; of a source that says `push`.
+    pub async fn push(&self, source: &str, rows: Vec<Json>, bytes: usize) -> Result<Taken, PushError> {
+        let closed = self.known().others.iter().find(|name| name.as_str() == source).cloned();
+        match closed {
+            Some(name) => Err(PushError::NotPushed(name)),
+            None => self.take(source, rows, bytes).await,
+        }
+    }
+
     /// Takes the rows of one request, which were about so many bytes, or none of them. When it answers they are in history,
     /// and in the online state of every view served over their source.
-    pub async fn push(&self, source: &str, rows: Vec<Json>, bytes: usize) -> Result<Taken, PushError> {
+    pub(crate) async fn take(&self, source: &str, rows: Vec<Json>, bytes: usize) -> Result<Taken, PushError> {
         let (waiting, answered) = {
             let queues = self.queues();
-            let Some((name, queue)) = queues.get_key_value(source) else { return Err(self.unknown(source, &queues)) };
+            let Some((name, queue)) = queues.get_key_value(source) else {
+                return Err(unknown(source, queues.keys(), |name, hint| PushError::NoSource { name, hint }));
+            };
             let before = queue.waiting.fetch_add(bytes, Ordering::Relaxed);
             let waiting = Waiting { bytes, all: queue.waiting.clone() };
             if before > 0 && before + bytes > QUEUE_BYTES {
@@ -317,13 +329,6 @@ impl Pushes {
         }
     }
 
-    fn unknown(&self, source: &str, queues: &BTreeMap<Name, Queue>) -> PushError {
-        if let Some(name) = self.known().others.iter().find(|name| name.as_str() == source) {
-            return PushError::NotPushed(name.clone());
-        }
-        unknown(source, queues.keys(), |name, hint| PushError::NoSource { name, hint })
-    }
-
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
@@ -384,7 +389,7 @@ impl Queue {
 
 /// The views whose state follows a source: those of the release, and those that versions which answer were trained with,
 /// as long as the source's rows are made as these were.
-fn views(planned: &Planned, catalog: &Catalog, served: &[(Name, Pinned)]) -> Result<Vec<Arc<LiveView>>> {
+pub(crate) fn views(planned: &Planned, catalog: &Catalog, served: &[(Name, Pinned)]) -> Result<Vec<Arc<LiveView>>> {
     let mut views: BTreeMap<Digest, LiveView> = BTreeMap::new();
     let name = &planned.source().name;
     for (view, of) in catalog.views.iter().filter(|(_, view)| view.spec.source == *name) {

@@ -4,7 +4,7 @@ use karat_core::{DataType, Name};
 use super::scope::{Scope, keys_in};
 use crate::draft::Draft;
 use crate::kind::{Kind, ResourceRef};
-use crate::spec::{Format, Origin, Source};
+use crate::spec::{Format, Lookup, Origin, Source};
 use crate::suggest::{did_you_mean, ticked};
 use crate::yaml::path_key;
 
@@ -34,6 +34,9 @@ impl<'a> Columns<'a> {
             types.insert(name, source.columns.get(name).map(|spec| spec.data_type()));
         }
         let declared = !types.is_empty();
+        if source.lookup.is_some() {
+            types.insert(Lookup::FAILURE, Some(DataType::Text));
+        }
         for name in keys_in(node, "prepare") {
             types.insert(name, None);
         }
@@ -143,13 +146,14 @@ pub(super) fn check_origin(scope: &mut Scope<'_>, source: &Source) {
         ("postgres", source.postgres.is_some()),
         ("command", source.command.is_some()),
         ("sql", source.sql.is_some()),
+        ("lookup", source.lookup.is_some()),
     ];
     let given: Vec<&str> = given.into_iter().filter(|(_, given)| *given).map(|(key, _)| key).collect();
     match given.as_slice() {
         [] => {
             if scope.is_sound() && source.push.is_none() {
-                let message = "a source needs `path` (files), `postgres`, `command`, `sql` (a query over other sources) or \
-                               `push: true`";
+                let message = "a source needs `path` (files), `postgres`, `command`, `sql` (a query over other sources), \
+                               `lookup` (an outside service) or `push: true`";
                 scope.at_key("name", message);
             }
             return;
@@ -169,6 +173,7 @@ pub(super) fn check_origin(scope: &mut Scope<'_>, source: &Source) {
         }
         Origin::Postgres(_) => (&["csv", "format", "compression", "member"], "a database has its own"),
         Origin::Command(_) => (&["compression", "member"], "what a command prints is read as it comes"),
+        Origin::Lookup(_) => (&["csv", "format", "compression", "member"], "a service answers with JSON objects"),
         Origin::Pushed => (&["csv", "format", "compression", "member"], "rows are pushed as JSON objects"),
     };
     for key in foreign {

@@ -10,6 +10,7 @@ mod endpoint;
 mod entity;
 mod estimator;
 mod feature;
+mod lookup;
 mod model;
 mod model_features;
 mod scope;
@@ -31,6 +32,7 @@ pub(crate) fn check(draft: &Draft) -> Vec<Problem> {
         let mut scope = Scope::new(draft, &mut problems, Kind::Source, &source.name);
         source::check(&mut scope, source);
         source_time::check(&mut scope, source);
+        lookup::check(&mut scope, source);
         contract::check(&mut scope, source);
     }
     cycles::check(draft, &mut problems);

@@ -157,21 +157,27 @@ fn check_delivery(scope: &mut Scope<'_>, source: &Source) {
     }
 }
 
+/// What rows that come one by one ask of their source.
 fn check_push(scope: &mut Scope<'_>, source: &Source) {
-    if source.push.is_none() {
+    let key = if source.lookup.is_some() { "lookup" } else { "push" };
+    if source.takes_rows().is_none() {
         return;
     }
     if source.sql.is_some() {
-        scope.at_key("push", "a source with `sql` is evaluated over other sources: push the rows to those");
+        scope.at_key(key, "a source with `sql` is evaluated over other sources: push the rows to those");
         return;
     }
     if !source.keep {
-        scope.at_key("push", "what is pushed is kept in history, and this source keeps none (`keep: false`)");
+        let what = if source.lookup.is_some() { "what a service answers" } else { "what is pushed" };
+        scope.at_key(key, format!("{what} is kept in history, and this source keeps none (`keep: false`)"));
     }
     if source.delivery() == Delivery::Full && scope.is_sound() {
+        let what = if source.lookup.is_some() { "was answered before" } else { "is pushed" };
         scope.at_key_with_help(
-            "push",
-            "under `delivery: full` each delivery is all there is, so that the next would take back what is pushed",
+            key,
+            format!(
+                "under `delivery: full` each delivery is all there is, so that the next would take back what {what}"
+            ),
             "say `delivery: changes` where rows revise by `keys`, or `delivery: append` where each row is an event",
         );
     }
@@ -179,7 +185,7 @@ fn check_push(scope: &mut Scope<'_>, source: &Source) {
         if matches!(rule.check, Check::Relation { .. }) {
             scope.at(
                 &format!("contract[{index}].check"),
-                "a `relation` looks into another source's rows, which is not done for rows that are pushed",
+                "a `relation` looks into another source's rows, which is not done for rows that come one by one",
             );
         }
     }
@@ -195,6 +201,9 @@ fn check_watch(scope: &mut Scope<'_>, source: &Source) {
     }
     match source.origin() {
         Origin::Sql(_) => scope.at_key("watch", "a source with `sql` follows the sources it reads: watch those"),
+        Origin::Lookup(_) => {
+            scope.at_key("watch", "a service is asked when its answers are wanted: nothing is watched")
+        }
         Origin::Pushed => {
             scope.at_key("watch", "rows that are pushed are taken in at once, and nothing else brings any")
         }

@@ -2,7 +2,7 @@ use karat_core::Window;
 
 use super::columns::Columns;
 use super::scope::Scope;
-use super::{entity, feature};
+use super::{entity, feature, lookup};
 use crate::kind::Kind;
 use crate::spec::{Aggregate, Feature, FeatureKind, FeatureView};
 use crate::yaml::{Aim, path_key};
@@ -42,6 +42,8 @@ fn check_entity_keys(scope: &mut Scope<'_>, view: &FeatureView) {
             key.name, entity.name, key.data_type, source.name
         )
     });
+    let keys = entity::key_names(scope, &view.entities);
+    lookup::check_view(scope, &view.entities, &keys, source);
 }
 
 /// What counts back from as_of needs a source whose rows have a time.

@@ -10,6 +10,7 @@ mod feature_check;
 mod feature_service;
 mod feature_view;
 mod feature_windows;
+mod lookup;
 mod model;
 mod origin;
 mod reader;

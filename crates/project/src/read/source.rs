@@ -1,12 +1,14 @@
 use indexmap::IndexMap;
+use karat_core::DataType;
 
 use super::contract::rule;
 use super::csv::{csv, time_format};
 use super::endpoint::survives;
+use super::lookup::lookup;
 use super::origin::{command, paths, postgres};
 use super::reader::{Fields, Reader};
 use super::scalar::{boolean, choice, columns, data_type, name, sql, text, variable_text, window, zone};
-use crate::spec::{ColumnSpec, Compression, Delivery, Format, Push, Source};
+use crate::spec::{ColumnSpec, Compression, Delivery, Format, Lookup, Push, Source};
 use crate::yaml::{Node, Scalar, Shape};
 
 pub(crate) fn source(reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
@@ -23,9 +25,13 @@ pub(crate) fn source(reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
     let postgres = fields.optional(reader, "postgres", postgres);
     let command = fields.optional(reader, "command", command);
     let query = fields.optional(reader, "sql", sql);
+    let lookup = fields.optional(reader, "lookup", lookup);
     let push = fields.optional(reader, "push", push).flatten();
     let watch = fields.optional(reader, "watch", window);
-    let column_specs = fields.optional(reader, "columns", column_specs).unwrap_or_default();
+    let mut column_specs = fields.optional(reader, "columns", column_specs).unwrap_or_default();
+    if lookup.is_some() && !column_specs.is_empty() {
+        add_failure_column(reader, node, &mut column_specs);
+    }
     let prepare = fields.optional(reader, "prepare", prepare).unwrap_or_default();
     let drop = fields.optional(reader, "drop", columns).unwrap_or_default();
     let keys = fields.optional(reader, "keys", columns).unwrap_or_default();
@@ -53,6 +59,7 @@ pub(crate) fn source(reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
         postgres,
         command,
         sql: query,
+        lookup,
         push,
         watch,
         columns: column_specs,
@@ -71,6 +78,16 @@ pub(crate) fn source(reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
         time_zone,
         contract: contract.unwrap_or_default(),
     })
+}
+
+/// The column that tells a row that stands in for an answer from one that is.
+fn add_failure_column(reader: &mut Reader<'_>, node: &Node, columns: &mut IndexMap<String, ColumnSpec>) {
+    let written = node.entry("columns").and_then(|columns| columns.value.entry(Lookup::FAILURE));
+    if let Some(entry) = written {
+        let message = format!("every look-up has a text column `{}`, which Karat fills", Lookup::FAILURE);
+        reader.problem_with_help(entry.key_span, message, "leave it out here, or give yours another name");
+    }
+    columns.insert(Lookup::FAILURE.to_owned(), ColumnSpec::Type(DataType::Text));
 }
 
 fn format(reader: &mut Reader<'_>, node: &Node) -> Option<Format> {

@@ -11,6 +11,7 @@ mod entity;
 mod feature_check;
 mod feature_service;
 mod feature_view;
+mod lookup;
 pub(crate) mod model;
 mod ordered;
 mod origin;
@@ -29,6 +30,7 @@ pub use entity::{Entity, key_columns};
 pub use feature_check::{FeatureCheck, OnFailure};
 pub use feature_service::FeatureService;
 pub use feature_view::{Aggregate, Feature, FeatureKind, FeatureView, Fraction, Rows};
+pub use lookup::{Breaker, Lookup, Method, OnLookupFailure};
 pub use model::{
     Approval, Direction, Estimator, FeatureList, Goal, LightGbm, Model, ModelFeatures, Reason, Split, SplitBy,
     SplitPart, Task, Threshold,

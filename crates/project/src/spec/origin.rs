@@ -2,7 +2,7 @@ use karat_core::Window;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Paths, Survives};
+use super::{Lookup, Paths, Survives};
 
 /// Where a source's rows come from.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -11,6 +11,8 @@ pub enum Origin<'a> {
     Postgres(&'a Postgres),
     Command(&'a Command),
     Sql(&'a str),
+    /// A service that is asked about one key at a time.
+    Lookup(&'a Lookup),
     /// Nowhere: they are pushed, and nothing else.
     Pushed,
 }
@@ -18,7 +20,12 @@ pub enum Origin<'a> {
 impl Origin<'_> {
     /// Whether rows come as bytes of a format, not from a query of ours.
     pub fn is_read(&self) -> bool {
-        !matches!(self, Origin::Sql(_) | Origin::Pushed)
+        !matches!(self, Origin::Sql(_)) && !self.is_row_by_row()
+    }
+
+    /// Whether rows come one by one only, so that there is nothing to ingest.
+    pub fn is_row_by_row(&self) -> bool {
+        matches!(self, Origin::Lookup(_) | Origin::Pushed)
     }
 }
 

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::origin::PushForm;
-use super::{Command, Csv, Origin, Paths, Postgres, Push, Rule};
+use super::{Command, Csv, Lookup, Origin, Paths, Postgres, Push, Rule};
 
 /// Where rows come from, what they mean in time, and what must hold of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -17,7 +17,7 @@ pub struct Source {
     pub owner: Option<String>,
 
     /// A file or a glob, or a list of them: relative to the project folder, or `s3://`, `gs://`, `az://` and a bucket.
-    /// One of `path`, `postgres`, `command` and `sql` is given; with `push` none need be.
+    /// One of `path`, `postgres`, `command`, `sql` and `lookup` is given; with `push` none need be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<Paths>,
     /// Of zip archives: the file in them, or a glob of several. Default: the only one there is.
@@ -38,6 +38,9 @@ pub struct Source {
     /// A query over other sources' current rows. What an inner join leaves out is counted and reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sql: Option<String>,
+    /// An outside service: its answers, a key each, are the rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lookup: Option<Lookup>,
     /// Rows are pushed one by one (`POST /v1/features/push`), under `delivery: append` or `changes`; files may bring more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<PushForm>")]
@@ -104,13 +107,19 @@ fn yes() -> bool {
 impl Source {
     /// Validation has made sure that there is exactly one, or none and rows are pushed.
     pub fn origin(&self) -> Origin<'_> {
-        match (&self.path, &self.postgres, &self.command, &self.sql) {
+        match (&self.path, &self.postgres, &self.command, &self.sql, &self.lookup) {
             (Some(paths), ..) => Origin::Path(paths),
             (_, Some(postgres), ..) => Origin::Postgres(postgres),
-            (.., Some(command), _) => Origin::Command(command),
-            (.., Some(sql)) => Origin::Sql(sql),
-            (None, None, None, None) => Origin::Pushed,
+            (_, _, Some(command), ..) => Origin::Command(command),
+            (_, _, _, Some(sql), _) => Origin::Sql(sql),
+            (.., Some(lookup)) => Origin::Lookup(lookup),
+            (None, None, None, None, None) => Origin::Pushed,
         }
+    }
+
+    /// How rows are taken one by one, where they are: pushed by clients, or answers of a service.
+    pub fn takes_rows(&self) -> Option<Push> {
+        self.push.or_else(|| self.lookup.as_ref().map(|lookup| Push { survives: lookup.survives }))
     }
 
     /// As declared, else told by the file's name, or by that of the member of an archive; `None` where neither tells

@@ -78,7 +78,7 @@ pub(crate) fn find(root: &Path, source: &Source, columns: &[WantedColumn]) -> Re
             let run = Run { words, folder: root.to_owned(), timeout, stderr };
             Ok(vec![stream(Location::Command(run), label, source.format.unwrap_or(Format::Csv))])
         }
-        Origin::Sql(_) | Origin::Pushed => Ok(Vec::new()),
+        Origin::Sql(_) | Origin::Lookup(_) | Origin::Pushed => Ok(Vec::new()),
     }
 }
 

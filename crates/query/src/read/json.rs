@@ -202,6 +202,12 @@ impl Cells {
     }
 }
 
+/// The value of a column in an object, by the column's name there; `None` where the object has none.
+pub fn value_at<'j>(object: &'j Json, file_name: &str) -> Option<&'j Json> {
+    let path: Vec<String> = file_name.split('.').map(str::to_owned).collect();
+    find(object, file_name, &path)
+}
+
 /// A key may hold points itself: the whole name goes before the path.
 fn find<'j>(row: &'j Json, name: &str, path: &[String]) -> Option<&'j Json> {
     if let Some(whole) = row.get(name) {

@@ -31,6 +31,7 @@ use crate::{Progress, Result};
 pub(crate) use conform::conform;
 pub(crate) use files::{FoundFile, find};
 pub(crate) use json::ObjectRows;
+pub use json::value_at;
 pub(crate) use numbers::Numbers;
 pub(crate) use parquet::{columns_of, failures, printed, raw_row};
 pub(crate) use postgres::dialect as postgres_dialect;

@@ -40,6 +40,7 @@ pub async fn run(context: &Context, workspace: &Workspace) -> Result<ExitCode> {
                     None => "PostgreSQL query".to_owned(),
                 },
                 Origin::Command(command) => command.run.join(" "),
+                Origin::Lookup(lookup) => format!("look-ups at {}", lookup.url),
                 Origin::Pushed => "pushes".to_owned(),
                 Origin::Sql(_) => {
                     let read: Vec<String> =
