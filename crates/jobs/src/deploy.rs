@@ -15,6 +15,7 @@ use karat_serving::{Deployment, FeatureRef, PredictionEncoder, ReadView, Served,
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
+use crate::lookup::LookedUpSources;
 use crate::push::Pushes;
 use crate::refresh::{Asked, Refresher, Refreshes};
 use crate::{Catalog, Workspace, materialize, released};
@@ -31,6 +32,7 @@ pub struct Deployed {
     pub pushes: Arc<Pushes>,
     /// What is brought up to date.
     pub refreshes: Arc<Refreshes>,
+    lookups: Arc<LookedUpSources>,
     /// Until somebody follows.
     asked: Option<UnboundedReceiver<Asked>>,
     log: Arc<Log>,
@@ -73,9 +75,11 @@ pub async fn run(workspace: &Workspace, log: Log) -> Result<Deployed> {
     let generation = workspace.registry.generation().await?;
     let deployment = Deployment::new(workspace.online()?, workspace.clock.clone());
     let (refreshes, asked) = Refreshes::channel();
+    let pushes: Arc<Pushes> = Arc::default();
     let mut deployed = Deployed {
         deployment: Arc::new(deployment),
-        pushes: Arc::default(),
+        lookups: Arc::new(LookedUpSources::new(pushes.clone(), workspace.clock.clone())),
+        pushes,
         refreshes,
         asked: Some(asked),
         log: Arc::new(log),
@@ -182,6 +186,8 @@ impl Deployed {
         for (name, service) in project.services() {
             served.services.insert(name.clone(), listed(service, &served));
         }
+        // An endpoint asks which sources are looked up when it takes up its version.
+        self.lookups.take_up(workspace, &catalog).await?;
         self.take_up(workspace, &project, &release, served, state).await?;
         self.follow_pushes(workspace, &catalog).await
     }

@@ -17,6 +17,7 @@ pub mod features_why;
 mod freshness;
 pub mod ingest;
 pub mod init;
+pub mod lookup;
 pub mod materialize;
 mod observer;
 pub mod pages;

@@ -375,6 +375,18 @@ pub enum FeaturesCommand {
         /// JSON lines, an object for each row; `-` reads them from the standard input
         file: PathBuf,
     },
+    /// Ask a source's service about keys that have no fresh answer, while no server does
+    #[command(group = clap::ArgGroup::new("whom").required(true))]
+    Lookup {
+        /// The source's name
+        source: String,
+        /// A file with a key a line, or a JSON object of its columns; `-` reads the standard input
+        #[arg(long, group = "whom", value_name = "FILE")]
+        keys: Option<PathBuf>,
+        /// The keys of this model's spine
+        #[arg(long, group = "whom", value_name = "MODEL")]
+        of: Option<String>,
+    },
     /// Fill the online store from history
     Materialize {
         /// Views by name [default: all]

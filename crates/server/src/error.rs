@@ -101,6 +101,10 @@ impl From<ServingError> for Problem {
                 let words = format!("endpoint {endpoint} has no version to answer with: the server's log says why");
                 return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", words);
             }
+            ServingError::LookupFailed { .. } => {
+                let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail);
+                return Problem { retry_after: Some(RETRY_SECONDS), ..problem };
+            }
             ServingError::Busy { retry_after, .. } => {
                 let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "busy", detail);
                 return Problem { retry_after: Some(retry_after.as_secs().max(1)), ..problem };

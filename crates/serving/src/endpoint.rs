@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant as Stopwatch};
 
 use arc_swap::{ArcSwapOption, Guard};
-use karat_core::{Clock, Instant, OnlineStore, PredictionId, Value};
+use karat_core::{Clock, Instant, Name, OnlineStore, PredictionId, Value};
 use karat_features::FeatureRow;
 use karat_history::log::{Durability, Log, Records};
 use karat_project::spec;
@@ -12,6 +12,7 @@ use metrics::Counter;
 
 use crate::decision::{Decided, Decision};
 use crate::gate::{Gate, Turn, Until};
+use crate::lookup::{self, Answers, Lookups};
 use crate::quality::{self, QaFailure, Refused};
 use crate::reasons::{Explained, because};
 use crate::record::{self, SchemaId};
@@ -26,6 +27,7 @@ const FIRST_GUESS_NANOS: u64 = 50_000;
 pub struct EndpointParts {
     pub spec: spec::Endpoint,
     pub online: Arc<dyn OnlineStore>,
+    pub lookups: Arc<dyn Lookups>,
     pub log: Arc<Log>,
     pub clock: Arc<dyn Clock>,
 }
@@ -46,6 +48,8 @@ pub struct Endpoint {
 #[derive(Debug)]
 pub(crate) struct Serving {
     pub(crate) model: Arc<ServingModel>,
+    /// The sources it looks up.
+    lookups: Vec<Name>,
     /// Of the records of its decisions.
     schema: SchemaId,
     /// By label; made when first counted, as the process's recorder may come after the endpoint.
@@ -58,6 +62,7 @@ pub struct Asked {
     serving: Arc<Serving>,
     body: Body,
     now: Instant,
+    answers: Answers,
 }
 
 /// Values of one subject's inputs, and what is known about where they came from.
@@ -100,8 +105,9 @@ impl Endpoint {
     /// for the disk: what the log's records will refer to is kept first.
     pub fn serve(&self, model: Arc<ServingModel>) -> Result<(), ServingError> {
         let schema = SchemaId::keep(&self.parts.log, &self.parts.spec.name, &model)?;
+        let lookups = lookup::sources(&model.pinned, self.parts.lookups.as_ref());
         self.failure.store(None);
-        self.serving.store(Some(Arc::new(Serving { model, schema, predictions: OnceLock::new() })));
+        self.serving.store(Some(Arc::new(Serving { model, lookups, schema, predictions: OnceLock::new() })));
         Ok(())
     }
 
@@ -144,7 +150,23 @@ impl Endpoint {
     pub fn read(&self, body: &[u8]) -> Result<Asked, ServingError> {
         let serving = self.serving()?;
         let body = Body::parse(body, &serving.model.pinned, self.parts.spec.limits.subjects)?;
-        Ok(Asked { serving, body, now: self.parts.clock.now() })
+        Ok(Asked { serving, body, now: self.parts.clock.now(), answers: Answers::default() })
+    }
+
+    /// Asks the services that the version's features come from about every key, unless what they said is fresh; what they
+    /// say is in the online state when this resolves, and the decision is as of after it. Dropped before, they are asked all
+    /// the same.
+    pub async fn look_up(&self, mut asked: Asked, until: &Until) -> Result<Asked, ServingError> {
+        let Serving { model, lookups, .. } = asked.serving.as_ref();
+        if lookups.is_empty() {
+            return Ok(asked);
+        }
+        asked.answers = lookup::all(&self.parts.lookups, lookups, &model.pinned, &asked.body, until).await?;
+        if let Some(newest) = asked.answers.newest {
+            // Events count from the microsecond after them.
+            asked.now = self.parts.clock.now().max(newest.saturating_add_micros(1));
+        }
+        Ok(asked)
     }
 
     /// How long [`Endpoint::decide`] will take, going by those before.
@@ -162,7 +184,7 @@ impl Endpoint {
     /// Decides on every subject of a request, all with one version and one as_of. An error on one subject answers none;
     /// none is in the log yet.
     pub fn decide(&self, asked: Asked, until: &Until) -> Result<Decided, ServingError> {
-        let Asked { serving, body, now } = asked;
+        let Asked { serving, body, now, answers } = asked;
         let model = &serving.model;
         let as_of = body.as_of.unwrap_or(now);
         let count = body.subjects.len();
@@ -178,7 +200,9 @@ impl Endpoint {
                 return Err(ServingError::TooMany { decided: decisions.len(), asked: count, deadline });
             }
             let inputs = self.inputs(model, subject, &body.fields, as_of)?;
-            let inputs = self.settled(model, inputs, place, as_of)?;
+            let (inputs, mut qa_failures) = self.settled(model, inputs, place, as_of)?;
+            qa_failures.extend(answers.told(place, &model.pinned, &inputs.values));
+            let inputs = (inputs, qa_failures);
             decisions.push(self.decide_one(model, inputs, body.reasons)?);
         }
         self.note_time(begun.elapsed(), count);
@@ -213,7 +237,7 @@ impl Endpoint {
         Ok(decided)
     }
 
-    /// The whole answer to a body, on the calling thread, whatever the limits.
+    /// The whole answer to a body, on the calling thread, whatever the limits; no service is asked.
     pub fn predict(&self, body: &[u8]) -> Result<Decided, ServingError> {
         self.settle(self.read(body)?, &Until::done(), "")
     }

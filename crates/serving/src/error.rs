@@ -31,6 +31,9 @@ pub enum ServingError {
         "model {model} has no version under the alias `{alias}` yet: approve one with `karat models approve {model} --as {alias} --why \"...\"`"
     )]
     NoVersion { model: String, alias: String },
+    /// A service gave no answer, and nothing stands in for it.
+    #[error("{lookup} could not be looked up for {subject}, and nothing is decided without it: {problem}")]
+    LookupFailed { lookup: String, subject: String, problem: String },
     #[error("the online store has no state for view {view}: run `karat features materialize`")]
     NotMaterialized { view: String },
     #[error("endpoint {endpoint} has no version to answer with, as it could not be loaded: {problem}")]
@@ -74,7 +77,9 @@ impl ServingError {
             | ServingError::MissingKey { .. }
             | ServingError::TooMany { .. } => ErrorKind::Invalid,
             ServingError::CheckFailed { .. } => ErrorKind::Refused,
-            ServingError::Busy { .. } | ServingError::Abandoned { .. } => ErrorKind::Unavailable,
+            ServingError::Busy { .. } | ServingError::Abandoned { .. } | ServingError::LookupFailed { .. } => {
+                ErrorKind::Unavailable
+            }
             ServingError::NotFound { .. } | ServingError::UnknownKey { .. } => ErrorKind::NotFound,
             ServingError::NoVersion { .. } | ServingError::NotLoaded { .. } | ServingError::NotMaterialized { .. } => {
                 ErrorKind::Unavailable

@@ -65,6 +65,10 @@ impl Until {
         Waiting(self.abandoned.clone())
     }
 
+    pub(crate) fn deadline(&self) -> std::time::Instant {
+        self.deadline
+    }
+
     pub(crate) fn is_abandoned(&self) -> bool {
         self.abandoned.load(Ordering::Relaxed)
     }

@@ -130,6 +130,13 @@ impl Pinned {
         keys.iter().map(|key| self.keys.iter().position(|known| known == key)).collect()
     }
 
+    /// Of a whole key, the columns and values that views over a source are read by; `None` where there is no such view.
+    pub(crate) fn of_source<'k>(&'k self, source: &Name, key: &'k [Value]) -> Option<Vec<(&'k str, &'k Value)>> {
+        let view = self.views.iter().find(|view| view.definition.source.name == *source)?;
+        let places = self.places(&view.definition.keys)?;
+        Some(places.into_iter().map(|place| (self.keys[place].name.as_str(), &key[place])).collect())
+    }
+
     /// Whom a decision is about, for messages: `client 5008806`, `client_id=5,employer_id=7`.
     pub fn subject(&self, key: &[Value]) -> String {
         let shown = KeyView::new(&self.keys, key);

@@ -12,8 +12,8 @@ use karat_model::{Model, ModelParts};
 use karat_online::{LmdbOptions, LmdbStore};
 use karat_project::spec::{self, Entity, FeatureCheck, FeatureView, OnFailure, UnknownKey};
 use karat_serving::{
-    Decided, Endpoint, EndpointParts, Input, InputOrigin, Pinned, PinnedView, PredictionEncoder, PredictionRecord,
-    ReasonGroup, RecordReader, ServingModel, StateNote, VersionName,
+    Decided, Endpoint, EndpointParts, Input, InputOrigin, NoLookups, Pinned, PinnedView, PredictionEncoder,
+    PredictionRecord, ReasonGroup, RecordReader, ServingModel, StateNote, VersionName,
 };
 
 pub const NOW: &str = "2021-10-01T00:00:00Z";
@@ -121,7 +121,7 @@ impl App {
 }
 
 fn parts(spec: spec::Endpoint, online: Arc<dyn OnlineStore>, log: Arc<Log>) -> EndpointParts {
-    EndpointParts { spec, online, log, clock: Arc::new(FixedClock(at(NOW))) }
+    EndpointParts { spec, online, lookups: Arc::new(NoLookups), log, clock: Arc::new(FixedClock(at(NOW))) }
 }
 
 /// Endpoint `risk`, as its file has it when it says nothing.

@@ -89,6 +89,7 @@ impl Deployed {
         let parts = EndpointParts {
             spec: spec.clone(),
             online: workspace.online()?,
+            lookups: self.lookups.clone(),
             log: self.log.clone(),
             clock: workspace.clock.clone(),
         };

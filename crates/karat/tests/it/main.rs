@@ -17,6 +17,7 @@ mod init_cases;
 mod journey;
 mod labels;
 mod learning;
+mod lookups;
 mod mistakes;
 mod own_files;
 mod pages;

@@ -72,11 +72,12 @@ pub struct Server {
 
 impl Server {
     pub fn start(folder: &Path) -> Server {
-        let mut child = command(folder, &["serve", "--port", "0"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the binary was built for this test");
+        Server::of(command(folder, &["serve", "--port", "0"]).stderr(Stdio::null()))
+    }
+
+    /// A command that serves.
+    pub fn of(command: &mut Command) -> Server {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary was built for this test");
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.strip_prefix("listening on http://").and_then(|rest| rest.split(' ').next());
@@ -86,6 +87,16 @@ impl Server {
 
     /// Status and JSON of one exchange.
     pub fn request(&self, method: &str, path: &str, body: &str) -> (u16, Json) {
+        let (status, body) = self.exchange(method, path, body);
+        (status, serde_json::from_str(&body).unwrap_or(Json::Null))
+    }
+
+    /// A page as it stands.
+    pub fn text(&self, path: &str) -> String {
+        self.exchange("GET", path, "").1
+    }
+
+    fn exchange(&self, method: &str, path: &str, body: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         write!(
             stream,
@@ -99,7 +110,7 @@ impl Server {
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, serde_json::from_str(body).unwrap_or(Json::Null))
+        (status, body.to_owned())
     }
 
     /// As a crash does.

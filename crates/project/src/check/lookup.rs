@@ -60,7 +60,8 @@ pub(super) fn check_view(scope: &mut Scope<'_>, entities: &[Name], keys: &[Strin
         [entity] if keys.len() == 1 => format!("entity `{entity}` has the key"),
         _ => "the view's key is".to_owned(),
     };
-    let message = format!("source `{}` asks its service by {}, and {of} {}", source.name, names(&asked_by), names(keys));
+    let message =
+        format!("source `{}` asks its service by {}, and {of} {}", source.name, names(&asked_by), names(keys));
     scope.at(&entity::path_of(scope, "", 0), message);
 }
 

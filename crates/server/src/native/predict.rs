@@ -7,6 +7,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use karat_serving::{Asked, Decided, Endpoint, ServingError, Turn};
+use tokio::runtime::Handle;
 use utoipa::ToSchema;
 
 use crate::error::Problem;
@@ -63,7 +64,7 @@ pub struct PredictRequest {
         (status = UNPROCESSABLE_ENTITY, description = "A wrong field, named", body = Problem, content_type = "application/problem+json"),
         (status = TOO_MANY_REQUESTS, description = "More requests than the endpoint takes on; `retry-after` says when to try again", body = Problem, content_type = "application/problem+json"),
         (status = INTERNAL_SERVER_ERROR, description = "Damaged state, or a defect: the server's log says what", body = Problem, content_type = "application/problem+json"),
-        (status = SERVICE_UNAVAILABLE, description = "No version is approved, nothing is materialized yet, or decisions cannot be recorded: then nothing was decided, and `retry-after` says when to try again", body = Problem, content_type = "application/problem+json")
+        (status = SERVICE_UNAVAILABLE, description = "No version is approved, nothing is materialized yet, a look-up failed that nothing stands in for, or decisions cannot be recorded: then nothing was decided, and `retry-after` says when to try again", body = Problem, content_type = "application/problem+json")
     )
 )]
 pub async fn predict(
@@ -78,9 +79,11 @@ pub async fn predict(
     let body = body::json(&head.headers, body, state.body).await?;
     let turn = endpoint.enter().await?;
     if body.len() > READ_IN_PLACE {
-        return elsewhere(endpoint, turn, id, move |endpoint| endpoint.read(&body)).await;
+        let (runtime, until) = (Handle::current(), turn.until().clone());
+        let asked = move |endpoint: &Endpoint| runtime.block_on(endpoint.look_up(endpoint.read(&body)?, &until));
+        return elsewhere(endpoint, turn, id, asked).await;
     }
-    let asked = endpoint.read(&body)?;
+    let asked = endpoint.look_up(endpoint.read(&body)?, turn.until()).await?;
     if endpoint.waits(&asked) || endpoint.usual_time(&asked) > IN_PLACE {
         return elsewhere(endpoint, turn, id, move |_| Ok(asked)).await;
     }

@@ -44,7 +44,7 @@ const EXPRESSION_CRATES: [&str; 7] = [
 ];
 
 /// External crates that only these crates of ours may name, and why.
-const OWNED: [(&[&str], &[&str], &str); 6] = [
+const OWNED: [(&[&str], &[&str], &str); 7] = [
     (&["lightgbm3-sys"], &["karat-training"], "LightGBM's library is for training; scoring is ours (ADR 0004)"),
     (&["axum", "axum-core", "axum-extra", "utoipa-axum"], &["karat-server"], "only the server answers HTTP"),
     (
@@ -54,6 +54,7 @@ const OWNED: [(&[&str], &[&str], &str); 6] = [
     ),
     (&["heed"], &["karat-online"], "LMDB is one back end of online state (ADR 0006)"),
     (&["redis"], &["karat-online"], "Redis is the other (ADR 0016)"),
+    (&["reqwest"], &["karat-outbound"], "what goes out over HTTP goes through one place (ADR 0021)"),
     (&["object_store"], &["karat-history", "karat-query"], "files and object stores are reached through history"),
 ];
 

@@ -2,6 +2,7 @@
 
 mod get;
 mod list;
+mod lookup;
 mod materialize;
 mod push;
 mod show;
@@ -43,6 +44,9 @@ pub async fn run(context: &Context, command: FeaturesCommand) -> Result<ExitCode
             let features = features_get::run(&workspace, &view, &key, as_of, known_at).await?;
             context.output.print(&features, |features| get::human(features, &workspace))?;
             Ok(ExitCode::SUCCESS)
+        }
+        FeaturesCommand::Lookup { source, keys, of } => {
+            lookup::run(context, &workspace, &source, keys.as_deref(), of.as_deref()).await
         }
         FeaturesCommand::Push { source, file } => push::run(context, &workspace, &source, &file).await,
         FeaturesCommand::Why { view, key, feature, limit, .. } => {

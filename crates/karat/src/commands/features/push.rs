@@ -11,13 +11,18 @@ use crate::commands::Context;
 use crate::output::{count, thousands};
 
 pub async fn run(context: &Context, workspace: &Workspace, source: &str, file: &Path) -> Result<ExitCode> {
-    let mut lines: Box<dyn BufRead + Send> = match file.to_str() {
-        Some("-") => Box::new(BufReader::new(io::stdin())),
-        _ => Box::new(BufReader::new(File::open(file).with_context(|| format!("{} cannot be read", file.display()))?)),
-    };
+    let mut lines = lines_of(file)?;
     let once = push_file(workspace, source, lines.as_mut()).await?;
     context.output.print(&once, human)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The lines of a file; `-` means the standard input.
+pub(super) fn lines_of(file: &Path) -> Result<Box<dyn BufRead + Send>> {
+    Ok(match file.to_str() {
+        Some("-") => Box::new(BufReader::new(io::stdin())),
+        _ => Box::new(BufReader::new(File::open(file).with_context(|| format!("{} cannot be read", file.display()))?)),
+    })
 }
 
 fn human(once: &Once) -> String {
