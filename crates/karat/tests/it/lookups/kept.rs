@@ -144,7 +144,9 @@ fn others_may_push_only_where_the_source_says_so() {
     assert!(refused.stderr.contains("source bureau takes no pushes"), "{}", refused.stderr);
     let server = project.serve();
     let body = value!({"source": "bureau", "rows": []}).to_string();
-    assert_eq!(server.request("POST", "/v1/features/push", &body).0, 403);
+    let (status, problem) = server.request("POST", "/v1/features/push", &body);
+    assert_eq!(status, 422, "{problem}");
+    assert!(problem["detail"].as_str().unwrap().starts_with("source bureau takes no pushes"), "{problem}");
     assert_eq!(decide(&server, 1).0, 503, "no version is approved");
     assert_eq!(project.service.calls(), 0);
 }
