@@ -83,7 +83,7 @@ pub async fn ask(workspace: &Workspace, source: &str, keys: Keys<'_>) -> Result<
     let pushing = opening.await?;
     let now = workspace.clock.now();
     let fresh = Fresh::load(&workspace.history, &rows, now).await?;
-    let asked: Vec<&Vec<Value>> = all.iter().filter(|key| fresh.get(&encode_key(key), now).is_none()).collect();
+    let asked: Vec<&Vec<Value>> = all.iter().filter(|key| fresh.get(&encode_key(key.iter()), now).is_none()).collect();
     let mut once = Once {
         source: rows.name().clone(),
         keys: all.len() as u64,
