@@ -6,22 +6,27 @@
 mod error;
 mod experiments;
 pub mod gates;
+mod logged_models;
 mod models;
 mod releases;
 mod runs;
+pub mod search;
 
 use futures::future::BoxFuture;
 use karat_core::Instant;
 use karat_metadata::Metadata;
 
 pub use error::RegistryError;
-pub use experiments::{Experiment, Lifecycle};
+pub use experiments::{Experiment, ExperimentSearch, Lifecycle, NewExperiment, View};
+pub use logged_models::{LoggedModel, LoggedModelSearch, LoggedModelStatus, ModelMetric, NewLoggedModel};
 pub use models::{
     AliasAction, AliasChange, AliasMove, Approval, ApprovalRule, CHAMPION, Decision, DecisionKind, ModelVersion,
     NewVersion, Reference, Registered, RegisteredModel, Source, Standing, VERSION_TAG, VersionStatus,
 };
 pub use releases::{Change, Release, ReleaseDraft, What, difference};
-pub use runs::{DatasetInput, Metric, Run, RunDraft, RunFilter, RunStatus};
+pub use runs::{
+    Batch, DatasetInput, Metric, NewRun, Run, RunDraft, RunFilter, RunModel, RunSearch, RunStatus, RunUpdate,
+};
 
 /// The generation ([`Metadata::generation`]) that moves with every release, approval and alias: what a server polls.
 pub const GENERATION: &str = "registry";

@@ -54,6 +54,7 @@ pub async fn start(
         schema: serde_json::to_string(&columns(set))?,
         profile: json!({"rows": set.data.features.num_rows(), "entities": set.entities}).to_string(),
         context: "training".to_owned(),
+        tags: BTreeMap::new(),
     }];
     for (source, commit) in &set.commits {
         let commits = workspace.history.commits(source).await?;
@@ -66,6 +67,7 @@ pub async fn start(
             schema: String::new(),
             profile: json!({"commit": commit}).to_string(),
             context: "source".to_owned(),
+            tags: BTreeMap::new(),
         });
     }
     workspace.registry.log_inputs(&run_id, &inputs).await?;

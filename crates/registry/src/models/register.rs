@@ -34,7 +34,7 @@ impl Registry {
                 None => (insert(&mut tx, new, actor, now).await?, Registered::New),
             };
             let tags = BTreeMap::from([(VERSION_TAG.to_owned(), format!("{}/{number}", new.model))]);
-            runs::write_tags(&mut tx, &new.run_id, &tags).await?;
+            runs::write_tags(&mut tx, new.run_id.as_str(), &tags).await?;
             let version = list::version(&mut tx, &new.model, number).await?;
             tx.commit().await?;
             Ok((version, registered))

@@ -6,7 +6,7 @@ use karat_core::RunId;
 use karat_metadata::{Connection, MetadataError, Row, stored};
 use sqlx::{QueryBuilder, Row as _, Sqlite};
 
-use super::{DatasetInput, Run, RunFilter, RunStatus, log};
+use super::{DatasetInput, Run, RunFilter, RunModel, RunStatus, log};
 use crate::{Answer, Lifecycle, Registry, RegistryError};
 
 /// Runs whose details are fetched together.
@@ -40,7 +40,7 @@ impl Registry {
                     )));
                 }
             };
-            by_id(&mut reader, &run_id).await?.ok_or_else(|| super::start::no_run(&run_id))
+            by_id(&mut reader, run_id.as_str()).await?.ok_or_else(|| super::start::no_run(&run_id))
         })
     }
 
@@ -62,13 +62,12 @@ impl Registry {
     }
 }
 
-pub(super) async fn by_id(connection: &mut Connection, run_id: &RunId) -> Result<Option<Run>, RegistryError> {
-    let rows =
-        sqlx::query("SELECT * FROM runs WHERE run_id = $1").bind(run_id.as_str()).fetch_all(&mut *connection).await?;
+pub(super) async fn by_id(connection: &mut Connection, run_id: &str) -> Result<Option<Run>, RegistryError> {
+    let rows = sqlx::query("SELECT * FROM runs WHERE run_id = $1").bind(run_id).fetch_all(&mut *connection).await?;
     Ok(with_details(connection, &rows).await?.pop())
 }
 
-async fn with_details(connection: &mut Connection, rows: &[Row]) -> Result<Vec<Run>, RegistryError> {
+pub(super) async fn with_details(connection: &mut Connection, rows: &[Row]) -> Result<Vec<Run>, RegistryError> {
     let mut runs = rows.iter().map(run_of).collect::<Result<Vec<Run>, RegistryError>>()?;
     for runs in runs.chunks_mut(CHUNK) {
         let places: BTreeMap<String, usize> =
@@ -82,9 +81,17 @@ async fn with_details(connection: &mut Connection, rows: &[Row]) -> Result<Vec<R
         for (place, row) in details(connection, &places, "SELECT * FROM run_tags WHERE", "key").await? {
             runs[place].tags.insert(row.try_get("key")?, row.try_get("value")?);
         }
-        let inputs = "SELECT i.run_id, i.context, d.* FROM run_inputs i JOIN datasets d ON d.id = i.dataset_id WHERE";
+        let inputs =
+            "SELECT i.run_id, i.context, i.tags, d.* FROM run_inputs i JOIN datasets d ON d.id = i.dataset_id WHERE";
         for (place, row) in details(connection, &places, inputs, "d.id").await? {
             runs[place].inputs.push(input_of(&row)?);
+        }
+        for (place, row) in details(connection, &places, "SELECT * FROM run_models WHERE", "model_id").await? {
+            let model = RunModel { model_id: row.try_get("model_id")?, step: row.try_get("step")? };
+            match stored::text(&row, "direction")?.as_str() {
+                "input" => runs[place].model_inputs.push(model),
+                _ => runs[place].model_outputs.push(model),
+            }
         }
     }
     Ok(runs)
@@ -124,6 +131,8 @@ fn run_of(row: &Row) -> Result<Run, RegistryError> {
         params: BTreeMap::new(),
         tags: BTreeMap::new(),
         inputs: Vec::new(),
+        model_inputs: Vec::new(),
+        model_outputs: Vec::new(),
     })
 }
 
@@ -136,6 +145,7 @@ fn input_of(row: &Row) -> Result<DatasetInput, RegistryError> {
         schema: stored::text(row, "schema")?,
         profile: stored::text(row, "profile")?,
         context: stored::text(row, "context")?,
+        tags: serde_json::from_value(stored::json(row, "tags")?).unwrap_or_default(),
     })
 }
 

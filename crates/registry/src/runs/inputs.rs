@@ -1,7 +1,8 @@
 use karat_core::RunId;
+use karat_metadata::WriteTx;
 
 use super::{DatasetInput, log};
-use crate::{Answer, Registry};
+use crate::{Answer, Registry, RegistryError};
 
 impl Registry {
     /// Records which data the run read. A data set of the same name and digest is kept once per experiment.
@@ -10,20 +11,7 @@ impl Registry {
             let mut tx = self.metadata.begin().await?;
             log::require(&mut tx, run_id).await?;
             for input in inputs {
-                sqlx::query(
-                    "INSERT INTO datasets (id, experiment_id, name, digest, source_type, source, schema, profile) \
-                     SELECT (SELECT COALESCE(MAX(id), 0) + 1 FROM datasets), experiment_id, $2, $3, $4, $5, $6, $7 \
-                     FROM runs WHERE run_id = $1 ON CONFLICT (experiment_id, name, digest) DO NOTHING",
-                )
-                .bind(run_id.as_str())
-                .bind(&input.name)
-                .bind(&input.digest)
-                .bind(&input.source_type)
-                .bind(&input.source)
-                .bind(&input.schema)
-                .bind(&input.profile)
-                .execute(&mut *tx)
-                .await?;
+                write_dataset(&mut tx, run_id.as_str(), input).await?;
                 sqlx::query(
                     "INSERT INTO run_inputs (run_id, dataset_id, context) \
                      SELECT r.run_id, d.id, $4 FROM runs r JOIN datasets d ON d.experiment_id = r.experiment_id \
@@ -40,4 +28,23 @@ impl Registry {
             Ok(tx.commit().await?)
         })
     }
+}
+
+/// Keeps what a data set is; one of the same name and digest is kept once per experiment.
+pub(super) async fn write_dataset(tx: &mut WriteTx, run_id: &str, input: &DatasetInput) -> Result<(), RegistryError> {
+    sqlx::query(
+        "INSERT INTO datasets (id, experiment_id, name, digest, source_type, source, schema, profile) \
+         SELECT (SELECT COALESCE(MAX(id), 0) + 1 FROM datasets), experiment_id, $2, $3, $4, $5, $6, $7 \
+         FROM runs WHERE run_id = $1 ON CONFLICT (experiment_id, name, digest) DO NOTHING",
+    )
+    .bind(run_id)
+    .bind(&input.name)
+    .bind(&input.digest)
+    .bind(&input.source_type)
+    .bind(&input.source)
+    .bind(&input.schema)
+    .bind(&input.profile)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }

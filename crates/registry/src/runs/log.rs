@@ -19,37 +19,7 @@ impl Registry {
         Box::pin(async move {
             let mut tx = self.metadata.begin().await?;
             require(&mut tx, run_id).await?;
-            for chunk in metrics.chunks(CHUNK) {
-                let mut insert = QueryBuilder::<Sqlite>::new(
-                    "INSERT INTO metrics (run_id, key, value, is_nan, timestamp_ms, step) ",
-                );
-                insert.push_values(chunk, |mut row, metric| {
-                    row.push_bind(run_id.as_str())
-                        .push_bind(&metric.key)
-                        .push_bind(number(metric))
-                        .push_bind(metric.value.is_nan())
-                        .push_bind(metric.timestamp_ms)
-                        .push_bind(metric.step);
-                });
-                insert.push(" ON CONFLICT DO NOTHING").build().execute(&mut *tx).await?;
-            }
-            for metric in latest(metrics).into_values() {
-                sqlx::query(
-                    "INSERT INTO latest_metrics (run_id, key, value, is_nan, timestamp_ms, step) \
-                     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (run_id, key) DO UPDATE SET \
-                     value = excluded.value, is_nan = excluded.is_nan, timestamp_ms = excluded.timestamp_ms, \
-                     step = excluded.step WHERE (excluded.step, excluded.timestamp_ms, excluded.value) \
-                     >= (latest_metrics.step, latest_metrics.timestamp_ms, latest_metrics.value)",
-                )
-                .bind(run_id.as_str())
-                .bind(&metric.key)
-                .bind(number(metric))
-                .bind(metric.value.is_nan())
-                .bind(metric.timestamp_ms)
-                .bind(metric.step)
-                .execute(&mut *tx)
-                .await?;
-            }
+            write_metrics(&mut tx, run_id.as_str(), metrics).await?;
             Ok(tx.commit().await?)
         })
     }
@@ -85,7 +55,7 @@ impl Registry {
         Box::pin(async move {
             let mut tx = self.metadata.begin().await?;
             require(&mut tx, run_id).await?;
-            write_tags(&mut tx, run_id, tags).await?;
+            write_tags(&mut tx, run_id.as_str(), tags).await?;
             Ok(tx.commit().await?)
         })
     }
@@ -106,6 +76,41 @@ impl Registry {
     }
 }
 
+/// Appends to the history of the metrics and moves their latest values.
+pub(super) async fn write_metrics(tx: &mut WriteTx, run_id: &str, metrics: &[Metric]) -> Result<(), RegistryError> {
+    for chunk in metrics.chunks(CHUNK) {
+        let mut insert =
+            QueryBuilder::<Sqlite>::new("INSERT INTO metrics (run_id, key, value, is_nan, timestamp_ms, step) ");
+        insert.push_values(chunk, |mut row, metric| {
+            row.push_bind(run_id)
+                .push_bind(&metric.key)
+                .push_bind(number(metric))
+                .push_bind(metric.value.is_nan())
+                .push_bind(metric.timestamp_ms)
+                .push_bind(metric.step);
+        });
+        insert.push(" ON CONFLICT DO NOTHING").build().execute(&mut **tx).await?;
+    }
+    for metric in latest(metrics).into_values() {
+        sqlx::query(
+            "INSERT INTO latest_metrics (run_id, key, value, is_nan, timestamp_ms, step) \
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (run_id, key) DO UPDATE SET \
+             value = excluded.value, is_nan = excluded.is_nan, timestamp_ms = excluded.timestamp_ms, \
+             step = excluded.step WHERE (excluded.step, excluded.timestamp_ms, excluded.value) \
+             > (latest_metrics.step, latest_metrics.timestamp_ms, latest_metrics.value)",
+        )
+        .bind(run_id)
+        .bind(&metric.key)
+        .bind(number(metric))
+        .bind(metric.value.is_nan())
+        .bind(metric.timestamp_ms)
+        .bind(metric.step)
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(())
+}
+
 pub(crate) async fn require(tx: &mut WriteTx, run_id: &RunId) -> Result<(), RegistryError> {
     let found: Option<i64> = sqlx::query_scalar("SELECT experiment_id FROM runs WHERE run_id = $1")
         .bind(run_id.as_str())
@@ -116,7 +121,7 @@ pub(crate) async fn require(tx: &mut WriteTx, run_id: &RunId) -> Result<(), Regi
 
 pub(crate) async fn write_tags(
     tx: &mut WriteTx,
-    run_id: &RunId,
+    run_id: &str,
     tags: &BTreeMap<String, String>,
 ) -> Result<(), RegistryError> {
     for (key, value) in tags {
@@ -124,7 +129,7 @@ pub(crate) async fn write_tags(
             "INSERT INTO run_tags (run_id, key, value) VALUES ($1, $2, $3) \
              ON CONFLICT (run_id, key) DO UPDATE SET value = excluded.value",
         )
-        .bind(run_id.as_str())
+        .bind(run_id)
         .bind(key)
         .bind(value)
         .execute(&mut **tx)
@@ -133,7 +138,7 @@ pub(crate) async fn write_tags(
     Ok(())
 }
 
-pub(super) fn metric_of(row: &Row) -> Result<Metric, RegistryError> {
+pub(crate) fn metric_of(row: &Row) -> Result<Metric, RegistryError> {
     let is_nan: bool = row.try_get("is_nan")?;
     let value: f64 = row.try_get("value")?;
     Ok(Metric {
@@ -148,14 +153,14 @@ fn number(metric: &Metric) -> f64 {
     if metric.value.is_nan() { 0.0 } else { metric.value }
 }
 
-/// Of each key the point with the greatest (step, time, value); of equal ones the later in the batch.
+/// Of each key the point with the greatest (step, time, value); of equal ones the first in the batch.
 fn latest(metrics: &[Metric]) -> BTreeMap<&str, &Metric> {
     let order = |metric: &Metric| (metric.step, metric.timestamp_ms);
     let mut latest: BTreeMap<&str, &Metric> = BTreeMap::new();
     for metric in metrics {
         let held = latest.entry(&metric.key).or_insert(metric);
         let later = order(metric).cmp(&order(held)).then(number(metric).total_cmp(&number(held)));
-        if later.is_ge() {
+        if later.is_gt() {
             *held = metric;
         }
     }

@@ -1,9 +1,13 @@
 //! A run is one training, with everything it was given and everything it measured.
 
+mod batch;
 mod finish;
 mod get;
+mod history;
 mod inputs;
 mod log;
+mod manage;
+mod search;
 mod start;
 
 use std::collections::BTreeMap;
@@ -13,7 +17,11 @@ use karat_core::{Instant, RunId};
 use serde::{Serialize, Serializer};
 
 use crate::Lifecycle;
-pub(crate) use log::{require, write_tags};
+
+pub use batch::Batch;
+pub(crate) use log::{metric_of, require, write_tags};
+pub use manage::{NewRun, RunUpdate};
+pub use search::RunSearch;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Run {
@@ -31,6 +39,17 @@ pub struct Run {
     pub params: BTreeMap<String, String>,
     pub tags: BTreeMap<String, String>,
     pub inputs: Vec<DatasetInput>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub model_inputs: Vec<RunModel>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub model_outputs: Vec<RunModel>,
+}
+
+/// A logged model that a run read or made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RunModel {
+    pub model_id: String,
+    pub step: i64,
 }
 
 impl Run {
@@ -73,6 +92,9 @@ pub struct DatasetInput {
     pub profile: String,
     /// What it was for: `training`, `validation`, `test`…
     pub context: String,
+    /// What else was said of it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
 }
 
 /// Which runs to list; `None` does not narrow.

@@ -31,8 +31,8 @@ impl Registry {
             if inserted.rows_affected() == 0 {
                 return Err(RegistryError::Conflict(format!("run {} was started already", draft.run_id)));
             }
-            super::log::write_tags(&mut tx, &draft.run_id, &draft.tags).await?;
-            let run = get::by_id(&mut tx, &draft.run_id).await?;
+            super::log::write_tags(&mut tx, draft.run_id.as_str(), &draft.tags).await?;
+            let run = get::by_id(&mut tx, draft.run_id.as_str()).await?;
             tx.commit().await?;
             run.ok_or_else(|| no_run(&draft.run_id))
         })

@@ -1,9 +1,12 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests; clippy sees only what is marked #[test]")]
 
+mod language;
+mod logged;
 mod models;
 mod releases;
 mod rules;
 mod runs;
+mod tracked;
 
 use std::collections::BTreeMap;
 

@@ -22,6 +22,7 @@ fn dataset(context: &str) -> DatasetInput {
         schema: "{}".into(),
         profile: "{\"rows\": 777715}".into(),
         context: context.into(),
+        tags: BTreeMap::new(),
     }
 }
 

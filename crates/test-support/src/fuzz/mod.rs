@@ -30,7 +30,7 @@ pub struct Target {
     pub inputs: u32,
 }
 
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     Target { name: "project", run: project::files, seeds: project::seeds, words: project::WORDS, inputs: 600 },
     Target {
         name: "release",
@@ -48,6 +48,13 @@ pub const TARGETS: [Target; 12] = [
         inputs: 1500,
     },
     Target { name: "gate", run: texts::gate, seeds: texts::gate_seeds, words: texts::GATE_WORDS, inputs: 30_000 },
+    Target {
+        name: "filter",
+        run: texts::filter,
+        seeds: texts::filter_seeds,
+        words: texts::FILTER_WORDS,
+        inputs: 20_000,
+    },
     Target { name: "tables", run: texts::tables, seeds: texts::table_seeds, words: texts::TABLE_WORDS, inputs: 20_000 },
     Target { name: "window", run: texts::window, seeds: texts::window_seeds, words: texts::TIME_WORDS, inputs: 30_000 },
     Target { name: "name", run: texts::name, seeds: texts::name_seeds, words: texts::NAME_WORDS, inputs: 20_000 },

@@ -2,6 +2,7 @@
 
 use karat_core::{DataType, Instant, Name, Value, Window, Zone};
 use karat_project::sql_tables;
+use karat_registry::search::{EXPERIMENTS, RUNS, Value as Searched, parse_filter, parse_order};
 use karat_registry::{Reference, gates::Gate};
 
 use super::choice;
@@ -22,6 +23,66 @@ pub(super) fn gate(data: &[u8]) {
     match text.parse::<Gate>() {
         Ok(gate) => assert_eq!(gate.to_string().parse(), Ok(gate), "a gate prints back to itself"),
         Err(error) => assert!((1..=text.chars().count() + 1).contains(&error.at), "{error}"),
+    }
+}
+
+pub(super) const FILTER_WORDS: &[&str] = &[
+    "metrics.",
+    "params.",
+    "tags.",
+    "attributes.",
+    "dataset.",
+    "`",
+    "\"",
+    "'",
+    "''",
+    "\\'",
+    " AND ",
+    " IN ",
+    "NOT ",
+    " IS NULL",
+    "LIKE",
+    "ILIKE",
+    ">=",
+    "!=",
+    "<>",
+    "(",
+    ")",
+    ",",
+    "-1.5e-3",
+    ".5",
+    "name",
+    "run_id",
+    "é",
+    " DESC",
+];
+
+pub(super) fn filter_seeds() -> Vec<Vec<u8>> {
+    seeds(&[
+        "metrics.`a b` >= -1.5e-3 AND params.\"x.y\" LIKE 'a%' AND tag.mlflow.user != \"it's\"",
+        "run_id IN ('a', 'b') AND datasets.context NOT IN (\"a\") AND created < 5 AND tags.t IS NOT NULL",
+        "name ILIKE 'x%' AND experiment_id = '1' AND creation_time > 5",
+        "metrics.a DESC",
+    ])
+}
+
+/// Filters and orders of MLflow's clients.
+pub(super) fn filter(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    for subject in [&RUNS, &EXPERIMENTS] {
+        match parse_filter(text, subject) {
+            Ok(comparisons) => {
+                for comparison in comparisons {
+                    if let Searched::Text(value) = &comparison.value {
+                        assert!(text.contains(value.as_str()), "{value} stands in {text}");
+                    }
+                }
+            }
+            Err(error) => assert!((1..=text.chars().count() + 1).contains(&error.at), "{error}"),
+        }
+        if let Err(error) = parse_order(&[text], subject) {
+            assert!((1..=text.chars().count() + 1).contains(&error.at), "{error}");
+        }
     }
 }
 

@@ -23,7 +23,7 @@ macro_rules! targets {
     };
 }
 
-targets!(project, release, csv, expression, gate, tables, window, name, model, request, log, state);
+targets!(project, release, csv, expression, gate, filter, tables, window, name, model, request, log, state);
 
 #[test]
 fn every_target_is_run_here_and_by_cargo_fuzz() {

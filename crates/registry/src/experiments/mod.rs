@@ -1,3 +1,8 @@
+//! An experiment is what runs belong to.
+
+mod manage;
+mod search;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -5,6 +10,10 @@ use karat_core::Instant;
 use karat_metadata::{Connection, Row, stored};
 use serde::Serialize;
 use sqlx::Row as _;
+
+pub use manage::NewExperiment;
+pub(crate) use manage::require_active;
+pub use search::{ExperimentSearch, View};
 
 use crate::{Answer, Registry, RegistryError, millis};
 

@@ -1,0 +1,268 @@
+//! From comparisons and orders to SQL. Names of tables and columns are ours; everything a client wrote is bound.
+
+use karat_metadata::Row;
+use serde_json::Value as Json;
+use sqlx::{QueryBuilder, Row as _, Sqlite};
+
+use super::subject::{AttributeKind, Subject};
+use super::{Comparator, Comparison, Entity, OrderBy, Value};
+use crate::RegistryError;
+
+type Query = QueryBuilder<Sqlite>;
+
+/// Narrows a query over the subject's table, alias `r`, that has its WHERE already.
+pub(crate) fn push_filter(query: &mut Query, subject: &'static Subject, comparisons: &[Comparison]) {
+    for comparison in comparisons {
+        query.push(" AND ");
+        match comparison.entity {
+            Entity::Attribute => push_attribute(query, subject, comparison),
+            Entity::Dataset => push_dataset(query, comparison),
+            _ => push_detail(query, subject, comparison),
+        }
+    }
+}
+
+fn push_attribute(query: &mut Query, subject: &'static Subject, comparison: &Comparison) {
+    let attribute = subject.attribute(&comparison.key).expect("the parser knows attributes");
+    query.push(attribute.column);
+    match (&comparison.value, attribute.kind) {
+        (Value::Text(id), AttributeKind::NumberedId) => {
+            query.push(format_args!(" {} ", comparison.comparator.as_str()));
+            query.push_bind(id.parse::<i64>().unwrap_or(i64::MIN));
+        }
+        (Value::List(ids), AttributeKind::NumberedId) => {
+            query.push(format_args!(" {} (", comparison.comparator.as_str()));
+            let mut items = query.separated(", ");
+            for id in ids {
+                items.push_bind(id.parse::<i64>().unwrap_or(i64::MIN));
+            }
+            query.push(")");
+        }
+        _ => push_compared(query, comparison),
+    }
+}
+
+fn push_detail(query: &mut Query, subject: &'static Subject, comparison: &Comparison) {
+    let detail = subject.detail(comparison.entity).expect("the parser knows what has details");
+    let (table, owner, id) = (detail.table, detail.owner, subject.id);
+    match comparison.comparator {
+        // What may be rare begins at its own index; everything else looks at each candidate.
+        Comparator::Equal => query.push(format_args!("{id} IN (SELECT d.{owner} FROM {table} d WHERE d.key = ")),
+        Comparator::IsNull => {
+            query.push(format_args!("NOT EXISTS (SELECT 1 FROM {table} d WHERE d.{owner} = {id} AND d.key = "))
+        }
+        _ => query.push(format_args!("EXISTS (SELECT 1 FROM {table} d WHERE d.{owner} = {id} AND d.key = ")),
+    };
+    query.push_bind(comparison.key.clone());
+    match comparison.comparator {
+        Comparator::IsNull | Comparator::IsNotNull => {}
+        // NaN, kept as 0, is unequal to everything and nothing else.
+        Comparator::NotEqual if comparison.entity == Entity::Metric => {
+            query.push(" AND (d.is_nan OR d.value");
+            push_compared(query, comparison);
+            query.push(")");
+        }
+        _ => {
+            if comparison.entity == Entity::Metric {
+                query.push(" AND NOT d.is_nan");
+            }
+            query.push(" AND d.value");
+            push_compared(query, comparison);
+        }
+    }
+    query.push(")");
+}
+
+fn push_dataset(query: &mut Query, comparison: &Comparison) {
+    query.push("r.run_id IN (SELECT i.run_id FROM datasets d JOIN run_inputs i ON i.dataset_id = d.id WHERE ");
+    query.push(match comparison.key.as_str() {
+        "name" => "d.name",
+        "digest" => "d.digest",
+        // An input without one has no context to compare.
+        _ => "i.context != '' AND i.context",
+    });
+    push_compared(query, comparison);
+    query.push(")");
+}
+
+fn push_compared(query: &mut Query, comparison: &Comparison) {
+    match (&comparison.value, comparison.comparator) {
+        // SQLite's own LIKE takes either case.
+        (Value::Text(pattern), Comparator::Like) => {
+            query.push(" GLOB ").push_bind(glob(pattern));
+        }
+        (Value::Text(pattern), Comparator::ILike) => {
+            query.push(" LIKE ").push_bind(pattern.clone());
+        }
+        (Value::List(items), comparator) => {
+            query.push(format_args!(" {} (", comparator.as_str()));
+            let mut list = query.separated(", ");
+            for item in items {
+                list.push_bind(item.clone());
+            }
+            query.push(")");
+        }
+        (value, comparator) => {
+            query.push(format_args!(" {} ", comparator.as_str()));
+            match value {
+                Value::Int(number) => query.push_bind(*number),
+                Value::Float(number) => query.push_bind(*number),
+                Value::Text(text) => query.push_bind(text.clone()),
+                Value::List(_) | Value::Nothing => unreachable!("the parser gives these their own comparators"),
+            };
+        }
+    }
+}
+
+/// The pattern of a LIKE that tells cases apart.
+fn glob(like: &str) -> String {
+    let mut glob = String::with_capacity(like.len());
+    for character in like.chars() {
+        match character {
+            '%' => glob.push('*'),
+            '_' => glob.push('?'),
+            '*' | '?' | '[' => glob.extend(['[', character, ']']),
+            other => glob.push(other),
+        }
+    }
+    glob
+}
+
+/// One thing rows are ordered by: never null, so that a page can begin after it.
+#[derive(Debug, Clone)]
+pub(crate) struct Key {
+    expression: String,
+    descending: bool,
+    kind: KeyKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KeyKind {
+    Int,
+    Float,
+    Text,
+}
+
+impl Key {
+    fn int(expression: impl Into<String>, descending: bool) -> Key {
+        Key { expression: expression.into(), descending, kind: KeyKind::Int }
+    }
+
+    pub(crate) fn takes(&self, value: &Json) -> bool {
+        match self.kind {
+            KeyKind::Int => value.is_i64(),
+            KeyKind::Float => value.is_number(),
+            KeyKind::Text => value.is_string(),
+        }
+    }
+
+    /// The value of the row's column `kN`.
+    pub(crate) fn of(&self, row: &Row, number: usize) -> Result<Json, RegistryError> {
+        let column = format!("k{number}");
+        let column = column.as_str();
+        Ok(match self.kind {
+            KeyKind::Int => row.try_get::<i64, _>(column)?.into(),
+            KeyKind::Float => row.try_get::<f64, _>(column)?.into(),
+            KeyKind::Text => row.try_get::<String, _>(column)?.into(),
+        })
+    }
+
+    fn push_bound(&self, query: &mut Query, value: &Json) {
+        match self.kind {
+            KeyKind::Int => query.push_bind(value.as_i64().unwrap_or_default()),
+            KeyKind::Float => query.push_bind(value.as_f64().unwrap_or_default()),
+            KeyKind::Text => query.push_bind(value.as_str().unwrap_or_default().to_owned()),
+        };
+    }
+}
+
+/// The keys of an order, which begin the query: `SELECT r.*, … AS k0, …`, its FROM, and the tables that hold them.
+/// Values first, then NaN, then what has none, in either direction.
+pub(crate) fn push_keys(
+    query: &mut Query,
+    subject: &'static Subject,
+    from: &'static str,
+    order: &[OrderBy],
+    last: &[(&'static str, bool)],
+) -> Vec<Key> {
+    let mut keys = Vec::new();
+    for (number, clause) in order.iter().enumerate() {
+        let descending = clause.descending;
+        match clause.entity {
+            Entity::Attribute => {
+                let attribute = subject.attribute(&clause.key).expect("the parser knows attributes");
+                push_attribute_keys(&mut keys, attribute.column, attribute.kind, attribute.nullable, descending);
+            }
+            Entity::Metric => {
+                let class = format!("CASE WHEN o{number}.is_nan THEN 1 WHEN o{number}.value IS NULL THEN 2 ELSE 0 END");
+                keys.push(Key::int(class, false));
+                let expression = format!("COALESCE(o{number}.value, 0.0)");
+                keys.push(Key { expression, descending, kind: KeyKind::Float });
+            }
+            _ => {
+                keys.push(Key::int(format!("o{number}.value IS NULL"), false));
+                let expression = format!("COALESCE(o{number}.value, '')");
+                keys.push(Key { expression, descending, kind: KeyKind::Text });
+            }
+        }
+    }
+    for (name, descending) in last {
+        if !order.iter().any(|clause| clause.entity == Entity::Attribute && clause.key == *name) {
+            let attribute = subject.attribute(name).expect("an attribute of the subject");
+            push_attribute_keys(&mut keys, attribute.column, attribute.kind, attribute.nullable, *descending);
+        }
+    }
+    query.push("SELECT r.*");
+    for (number, key) in keys.iter().enumerate() {
+        query.push(format_args!(", {} AS k{number}", key.expression));
+    }
+    query.push(format_args!(" FROM {from} r"));
+    for (number, clause) in order.iter().enumerate() {
+        if let Some(detail) = subject.detail(clause.entity) {
+            let (table, owner, id) = (detail.ordered, detail.owner, subject.id);
+            query.push(format_args!(" LEFT JOIN {table} o{number} ON o{number}.{owner} = {id} AND o{number}.key = "));
+            query.push_bind(clause.key.clone());
+        }
+    }
+    keys
+}
+
+fn push_attribute_keys(keys: &mut Vec<Key>, column: &str, kind: AttributeKind, nullable: bool, descending: bool) {
+    let numeric = matches!(kind, AttributeKind::Time | AttributeKind::WholeTime | AttributeKind::NumberedId);
+    let (kind, nothing) = if numeric { (KeyKind::Int, "0") } else { (KeyKind::Text, "''") };
+    let expression = match nullable {
+        false => column.to_owned(),
+        true => {
+            keys.push(Key::int(format!("{column} IS NULL"), false));
+            format!("COALESCE({column}, {nothing})")
+        }
+    };
+    keys.push(Key { expression, descending, kind });
+}
+
+pub(crate) fn push_order(query: &mut Query, keys: &[Key]) {
+    query.push(" ORDER BY ");
+    for (number, key) in keys.iter().enumerate() {
+        let comma = if number == 0 { "" } else { ", " };
+        query.push(format_args!("{comma}{}{}", key.expression, if key.descending { " DESC" } else { "" }));
+    }
+}
+
+/// What comes after the row whose keys were `values`.
+pub(crate) fn push_condition(query: &mut Query, keys: &[Key], values: &[Json]) {
+    let Some((first, value)) = keys.first().zip(values.first()) else { return };
+    // Says nothing new, but an index can begin at it.
+    query.push(format_args!(" AND {} {} ", first.expression, if first.descending { "<=" } else { ">=" }));
+    first.push_bound(query, value);
+    query.push(" AND ");
+    for (number, (key, value)) in keys.iter().zip(values).enumerate() {
+        query.push(format_args!("({} {} ", key.expression, if key.descending { "<" } else { ">" }));
+        key.push_bound(query, value);
+        if number + 1 < keys.len() {
+            query.push(format_args!(" OR ({} = ", key.expression));
+            key.push_bound(query, value);
+            query.push(" AND ");
+        }
+    }
+    query.push(")".repeat(keys.len() * 2 - 1));
+}
