@@ -133,6 +133,11 @@ impl Workspace {
         self.state.join("quarantine").join(source)
     }
 
+    /// The folder of what MLflow's clients upload.
+    pub fn tracked_artifacts(&self) -> PathBuf {
+        self.state.join("artifacts").join("mlflow")
+    }
+
     pub fn predictions(&self) -> PathBuf {
         self.state.join("predictions")
     }

@@ -1,4 +1,4 @@
-//! Answers HTTP: the native API under `/v1`, health, metrics, the OpenAPI document and its pages.
+//! Answers HTTP: the native API under `/v1`, what Feast's and MLflow's clients ask for, health, metrics, the OpenAPI document and its pages.
 //!
 //! Invariant: no business rules; a handler extracts, calls and converts.
 
@@ -8,6 +8,7 @@ mod error;
 mod feast;
 mod health;
 mod listen;
+mod mlflow;
 mod native;
 mod observe;
 mod router;
@@ -25,6 +26,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 pub use body::BodyLimits;
 pub use catalogue::{Catalogue, CatalogueError};
 pub use listen::{ListenOptions, serve};
+pub use mlflow::Tracking;
 pub use observe::install_metrics;
 pub use router::{openapi, router};
 
@@ -39,6 +41,8 @@ pub struct Parts {
     pub catalogue: Arc<dyn Catalogue>,
     pub pushes: Arc<Pushes>,
     pub refreshes: Arc<Refreshes>,
+    /// Where experiments and runs are kept; a server without answers MLflow's clients that it has none.
+    pub tracking: Option<Tracking>,
 }
 
 #[derive(Debug)]
@@ -47,6 +51,7 @@ pub struct Shared {
     pub catalogue: Arc<dyn Catalogue>,
     pub pushes: Arc<Pushes>,
     pub refreshes: Arc<Refreshes>,
+    pub tracking: Option<Tracking>,
     pub metrics: PrometheusHandle,
     pub body: BodyLimits,
     draining: AtomicBool,
@@ -62,9 +67,9 @@ impl Deref for AppState {
 
 impl AppState {
     pub fn new(parts: Parts, metrics: PrometheusHandle, server: &Server) -> AppState {
-        let Parts { deployment, catalogue, pushes, refreshes } = parts;
+        let Parts { deployment, catalogue, pushes, refreshes, tracking } = parts;
         let (body, draining) = (BodyLimits::from(server), AtomicBool::new(false));
-        AppState(Arc::new(Shared { deployment, catalogue, pushes, refreshes, metrics, body, draining }))
+        AppState(Arc::new(Shared { deployment, catalogue, pushes, refreshes, tracking, metrics, body, draining }))
     }
 
     /// From now on no answer promises another on its connection, and `/health/ready` says no.

@@ -8,7 +8,7 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::error::Problem;
-use crate::{AppState, feast, health, native, observe};
+use crate::{AppState, feast, health, mlflow, native, observe};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -56,6 +56,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 pub fn router(state: AppState) -> Router {
     let (routes, document) = routes().split_for_parts();
     routes
+        .merge(mlflow::routes())
         .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
         .route("/", get(|| async { Redirect::temporary("/docs/") }))
         .fallback(|uri: axum::http::Uri| async move {

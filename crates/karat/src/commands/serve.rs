@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 use karat_jobs::Workspace;
 use karat_jobs::deploy::{self, Deployed};
-use karat_server::{AppState, ListenOptions, Parts};
+use karat_server::{AppState, ListenOptions, Parts, Tracking};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -69,7 +69,9 @@ pub async fn serve(
     let (pushes, refreshes) = (deployed.pushes.clone(), deployed.refreshes.clone());
     let catalogue = Arc::new(Told::of(&workspace).await?);
     let metrics = karat_server::install_metrics()?;
-    let parts = Parts { deployment: deployed.deployment.clone(), catalogue, pushes: pushes.clone(), refreshes };
+    let tracking = tracking(&workspace).await?;
+    let parts =
+        Parts { deployment: deployed.deployment.clone(), catalogue, pushes: pushes.clone(), refreshes, tracking };
     let state = AppState::new(parts, metrics, config);
     // A task of its own, which hears the signal itself: taking up a new version may take long, and meanwhile connections
     // are accepted, or no longer.
@@ -84,6 +86,14 @@ pub async fn serve(
     }
     pushes.close().await;
     Deployed::close(&log)
+}
+
+/// Experiments and runs, as MLflow's clients read and write them.
+async fn tracking(workspace: &Workspace) -> Result<Option<Tracking>> {
+    workspace.registry.ensure_default_experiment(workspace.clock.now()).await?;
+    let artifacts = workspace.tracked_artifacts();
+    std::fs::create_dir_all(&artifacts).with_context(|| format!("{} cannot be made", artifacts.display()))?;
+    Ok(Some(Tracking::new(workspace.registry.clone(), artifacts, workspace.clock.clone())))
 }
 
 /// Ctrl-C, or the signal to end.

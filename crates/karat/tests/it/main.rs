@@ -19,6 +19,7 @@ mod labels;
 mod learning;
 mod lookups;
 mod mistakes;
+mod mlflow;
 mod own_files;
 mod pages;
 mod past_beliefs;

@@ -89,6 +89,7 @@ impl App {
             catalogue: Arc::new(Shelf),
             pushes: self.pushes.clone(),
             refreshes: Refreshes::channel().0,
+            tracking: None,
         };
         AppState::new(parts, metrics(), &server)
     }

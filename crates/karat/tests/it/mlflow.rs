@@ -1,0 +1,150 @@
+//! MLflow's own client, from PyPI, against Karat's server, beside MLflow's own.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use karat_test_support::temp_dir;
+use serde_json::{Value as Json, json as value};
+
+use crate::small::put;
+use crate::support::{Server, json};
+
+/// The Python that has MLflow, as `scripts/setup tests` installs it.
+fn mlflow_python() -> Option<PathBuf> {
+    let python = std::env::var_os("KARAT_MLFLOW_PYTHON").map(PathBuf::from).filter(|python| python.is_file());
+    assert!(python.is_some() || std::env::var_os("CI").is_none(), "CI sets it up: scripts/setup tests");
+    python
+}
+
+fn project() -> tempfile::TempDir {
+    let folder = temp_dir();
+    put(folder.path(), "karat.yaml", "name: tracking\n");
+    folder
+}
+
+#[test]
+fn the_client_cannot_tell_karat_from_mlflow() {
+    let Some(python) = mlflow_python() else {
+        eprintln!("SKIPPED the_client_cannot_tell_karat_from_mlflow: no MLflow (`scripts/setup tests` installs it)");
+        return;
+    };
+    let folder = project();
+    let server = Server::start(folder.path());
+    let work = temp_dir();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mlflow_client.py");
+    let output = Command::new(python).arg(script).arg(&server.address).current_dir(work.path()).output().unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{stdout}{}", String::from_utf8_lossy(&output.stderr));
+    let said: Json = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
+    let differences = said["differences"].as_array().unwrap();
+    assert!(differences.is_empty(), "{} of {}: {:#}", differences.len(), said["compared"], said["differences"]);
+    assert!(said["compared"].as_u64().unwrap() > 380, "{said}");
+    // What clients logged is what Karat's own commands show.
+    let runs = json(folder.path(), &["runs", "list", "--experiment", "fluent"]);
+    let names: Vec<&str> = runs.as_array().unwrap().iter().map(|run| run["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["child", "parent"]);
+}
+
+#[test]
+fn mistakes_never_fail_the_server_and_what_is_not_there_says_so() {
+    let folder = project();
+    let server = Server::start(folder.path());
+    let api = "/api/2.0/mlflow";
+    let ask = |method: &str, path: &str, body: &str| server.request(method, &format!("{api}{path}"), body);
+    for body in
+        ["{", "[]", "null", "\"x\"", "{\"run_id\": 5}", "{\"run_id\": null}", "{\"run_id\": {\"a\": []}}", "\u{0}"]
+    {
+        for path in
+            ["runs/create", "runs/log-batch", "runs/search", "experiments/create", "runs/log-inputs", "runs/update"]
+        {
+            let (status, answer) = ask("POST", &format!("/{path}"), body);
+            assert!(status < 500, "{path} {body}: {status} {answer}");
+        }
+    }
+    let (status, answer) = ask("POST", "/traces/search", "{}");
+    assert_eq!((status, &answer["error_code"]), (501, &value!("NOT_IMPLEMENTED")), "{answer}");
+    assert_eq!(server.request("POST", "/api/3.0/mlflow/traces", "{}").0, 501);
+    let (status, answer) = server.request("GET", "/api/3.0/mlflow/server-info", "");
+    assert_eq!((status, &answer["multipart_uploads_enabled"]), (200, &value!(false)));
+    let (status, answer) = server.request("GET", "/ajax-api/2.0/mlflow/experiments/get?experiment_id=0", "");
+    assert_eq!((status, &answer["experiment"]["name"]), (200, &value!("Default")));
+    // As it is on the wire: no int64 as text, nothing empty.
+    let (_, answer) = ask("POST", "/runs/create", &value!({"experiment_id": "0", "start_time": 5}).to_string());
+    let run = answer["run"]["info"]["run_id"].as_str().unwrap().to_owned();
+    let bulk = format!("/ajax-api{}/metrics/get-history-bulk?run_id={run}&metric_key=m", &api[4..]);
+    assert_eq!(server.request("GET", &bulk, ""), (200, value!({"metrics": []})));
+    assert_eq!(answer["run"]["inputs"], value!({}));
+    assert_eq!(answer["run"]["info"]["start_time"], 5);
+}
+
+#[test]
+fn many_who_write_at_once_are_all_answered() {
+    let folder = project();
+    let server = Server::start(folder.path());
+    let ask = |path: &str, body: Json| server.request("POST", &format!("/api/2.0/mlflow/{path}"), &body.to_string());
+    let ask = &ask;
+    let (_, answer) = ask("runs/create", value!({"experiment_id": "0"}));
+    let run = answer["run"]["info"]["run_id"].as_str().unwrap();
+    std::thread::scope(|scope| {
+        for writer in 0..8 {
+            scope.spawn(move || {
+                for step in 0..25 {
+                    let metric = value!({"run_id": run, "key": format!("m{writer}"), "value": step, "timestamp": 1, "step": step});
+                    assert_eq!(ask("runs/log-metric", metric), (200, value!({})));
+                }
+            });
+        }
+        // Karat's own commands write to the same database meanwhile.
+        scope.spawn(|| crate::support::karat(folder.path(), &["apply"]).ok());
+    });
+    let (_, answer) = server.request("GET", &format!("/api/2.0/mlflow/runs/get?run_id={run}"), "");
+    let metrics = answer["run"]["data"]["metrics"].as_array().unwrap();
+    assert!(metrics.len() == 8 && metrics.iter().all(|metric| metric["value"] == 24.0), "{answer}");
+    // What was answered is there after a crash.
+    server.kill();
+    let server = Server::start(folder.path());
+    let (_, again) = server.request("GET", &format!("/api/2.0/mlflow/runs/get?run_id={run}"), "");
+    assert_eq!(again, answer);
+}
+
+#[test]
+fn artifacts_are_never_outside_their_folder() {
+    let folder = project();
+    let server = Server::start(folder.path());
+    let at = |path: &str| format!("/api/2.0/mlflow-artifacts/artifacts/{path}");
+    let put = |path: &str| server.request("PUT", &at(path), "{\"a\": 1}").0;
+    assert_eq!(put("1/x/artifacts/a.json"), 200);
+    assert_eq!(server.request("GET", &at("1/x/artifacts/a.json"), ""), (200, value!({"a": 1})));
+    for path in [
+        "../x",
+        "a/../../x",
+        "%2e%2e/x",
+        "a/%2e%2e/%2e%2e/x",
+        "..%2fx",
+        "..%5cx",
+        "%2Fetc/passwd",
+        "a/%252e%252e/x",
+        "/etc/x",
+        "a//x",
+        "c:/x",
+        "a%00b",
+        ".staged-x",
+    ] {
+        for method in ["GET", "PUT", "DELETE"] {
+            let (status, _) = server.request(method, &at(path), "{}");
+            assert!((400..500).contains(&status), "{method} {path}: {status}");
+        }
+    }
+    for path in ["..", "a/..", "../..", "%2e%2e"] {
+        let (status, answer) = server.request("GET", &format!("/api/2.0/mlflow-artifacts/artifacts?path={path}"), "");
+        assert_eq!(status, 400, "{path}: {answer}");
+    }
+    let kept: Vec<_> = std::fs::read_dir(folder.path().join(".karat/artifacts/mlflow")).unwrap().collect();
+    assert_eq!(kept.len(), 1);
+    assert_eq!(put("1/x/artifacts"), 400, "a folder is no file");
+    assert_eq!(put("1/x/artifacts/a.json/b"), 400, "a file is no folder");
+    assert_eq!(server.request("GET", &at("1/x/artifacts"), "").0, 400);
+    assert_eq!(server.request("DELETE", &at("1/x"), "{}").0, 200);
+    assert_eq!(server.request("GET", &at("1/x/artifacts/a.json"), "").0, 404);
+    assert_eq!(server.request("DELETE", &at("1/x"), "{}").0, 404);
+}

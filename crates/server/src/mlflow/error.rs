@@ -1,0 +1,113 @@
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use karat_core::ErrorKind;
+use karat_registry::RegistryError;
+use serde_json::json;
+
+use crate::error::Problem;
+use crate::observe::Failed;
+
+/// An error as MLflow's clients read it.
+#[derive(Debug)]
+pub struct MlflowError {
+    code: Code,
+    message: String,
+    /// What the message hides.
+    hidden: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    InvalidParameterValue,
+    ResourceAlreadyExists,
+    ResourceDoesNotExist,
+    RequestLimitExceeded,
+    NotImplemented,
+    TemporarilyUnavailable,
+    InternalError,
+}
+
+impl Code {
+    fn as_str(self) -> &'static str {
+        match self {
+            Code::InvalidParameterValue => "INVALID_PARAMETER_VALUE",
+            Code::ResourceAlreadyExists => "RESOURCE_ALREADY_EXISTS",
+            Code::ResourceDoesNotExist => "RESOURCE_DOES_NOT_EXIST",
+            Code::RequestLimitExceeded => "REQUEST_LIMIT_EXCEEDED",
+            Code::NotImplemented => "NOT_IMPLEMENTED",
+            Code::TemporarilyUnavailable => "TEMPORARILY_UNAVAILABLE",
+            Code::InternalError => "INTERNAL_ERROR",
+        }
+    }
+
+    fn status(self) -> StatusCode {
+        match self {
+            Code::InvalidParameterValue | Code::ResourceAlreadyExists => StatusCode::BAD_REQUEST,
+            Code::ResourceDoesNotExist => StatusCode::NOT_FOUND,
+            Code::RequestLimitExceeded => StatusCode::TOO_MANY_REQUESTS,
+            Code::NotImplemented => StatusCode::NOT_IMPLEMENTED,
+            Code::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Code::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+impl MlflowError {
+    pub fn new(code: Code, message: impl Into<String>) -> MlflowError {
+        MlflowError { code, message: message.into(), hidden: None }
+    }
+
+    pub fn invalid(message: impl Into<String>) -> MlflowError {
+        MlflowError::new(Code::InvalidParameterValue, message)
+    }
+
+    pub fn internal(hidden: impl Into<String>) -> MlflowError {
+        let message = "something went wrong here; the server's log says what";
+        MlflowError { hidden: Some(hidden.into()), ..MlflowError::new(Code::InternalError, message) }
+    }
+
+    fn unavailable(hidden: impl Into<String>) -> MlflowError {
+        let message = "experiments and runs cannot be read or written right now: try again";
+        MlflowError { hidden: Some(hidden.into()), ..MlflowError::new(Code::TemporarilyUnavailable, message) }
+    }
+}
+
+impl From<RegistryError> for MlflowError {
+    fn from(error: RegistryError) -> MlflowError {
+        match &error {
+            // MLflow answers some of these with 500, which its clients send again and again.
+            RegistryError::Invalid(message) | RegistryError::Refused(message) => MlflowError::invalid(message),
+            RegistryError::NotFound(message) => MlflowError::new(Code::ResourceDoesNotExist, message),
+            RegistryError::Conflict(message) => MlflowError::new(Code::ResourceAlreadyExists, message),
+            RegistryError::Metadata(failed) => match failed.kind() {
+                ErrorKind::Unavailable | ErrorKind::Conflict => MlflowError::unavailable(error.to_string()),
+                _ => MlflowError::internal(error.to_string()),
+            },
+        }
+    }
+}
+
+/// Of a body that did not come as it should.
+impl From<Problem> for MlflowError {
+    fn from(problem: Problem) -> MlflowError {
+        let code = match problem.status {
+            408 | 503 => Code::TemporarilyUnavailable,
+            429 => Code::RequestLimitExceeded,
+            500.. => return MlflowError::internal(problem.detail),
+            _ => Code::InvalidParameterValue,
+        };
+        MlflowError::new(code, problem.detail)
+    }
+}
+
+impl IntoResponse for MlflowError {
+    fn into_response(self) -> Response {
+        let body = json!({"error_code": self.code.as_str(), "message": self.message});
+        let mut response = (self.code.status(), Json(body)).into_response();
+        if let Some(hidden) = self.hidden {
+            response.extensions_mut().insert(Failed(hidden));
+        }
+        response
+    }
+}

@@ -1,0 +1,162 @@
+//! MLflow's tracking server (3.17), for its clients: the same paths, JSON, limits, codes and messages.
+//!
+//! These routes are MLflow's to describe, so the OpenAPI document leaves them out. What differs from MLflow is listed in
+//! `docs/tracking.md`.
+
+mod artifacts;
+mod error;
+mod experiments;
+mod fields;
+mod logged_models;
+mod metrics;
+mod names;
+mod paths;
+mod runs;
+mod tracking;
+mod validate;
+mod wire;
+
+use std::future::Future;
+
+use axum::body::Body;
+use axum::extract::{RawPathParams, Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, on};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use crate::{AppState, body};
+use error::{Code, MlflowError};
+use fields::Fields;
+pub use tracking::Tracking;
+
+type Answer = Result<Value, MlflowError>;
+
+pub fn routes() -> Router<AppState> {
+    Router::new()
+        .nest("/api/2.0/mlflow", tracking_routes())
+        .nest("/ajax-api/2.0/mlflow", tracking_routes().merge(pictures()))
+        .nest("/api/2.0/mlflow-artifacts", artifacts::routes())
+        .nest("/ajax-api/2.0/mlflow-artifacts", artifacts::routes())
+        .nest("/api/3.0/mlflow", Router::new().route("/server-info", get(server_info)).fallback(not_implemented))
+        .nest("/ajax-api/3.0/mlflow", Router::new().route("/server-info", get(server_info)).fallback(not_implemented))
+}
+
+fn tracking_routes() -> Router<AppState> {
+    use Method as M;
+    Router::new()
+        .route("/experiments/create", call(M::POST, experiments::create))
+        .route("/experiments/get", call(M::GET, experiments::get))
+        .route("/experiments/get-by-name", call(M::GET, experiments::get_by_name))
+        .route("/experiments/search", call(M::GET, experiments::search).merge(call(M::POST, experiments::search)))
+        .route("/experiments/update", call(M::POST, experiments::update))
+        .route("/experiments/delete", call(M::POST, experiments::delete))
+        .route("/experiments/restore", call(M::POST, experiments::restore))
+        .route("/experiments/set-experiment-tag", call(M::POST, experiments::set_tag))
+        .route("/experiments/delete-experiment-tag", call(M::POST, experiments::delete_tag))
+        .route("/runs/create", call(M::POST, runs::create))
+        .route("/runs/get", call(M::GET, runs::get))
+        .route("/runs/search", call(M::POST, runs::search))
+        .route("/runs/update", call(M::POST, runs::update))
+        .route("/runs/delete", call(M::POST, runs::delete))
+        .route("/runs/restore", call(M::POST, runs::restore))
+        .route("/runs/log-metric", call(M::POST, metrics::log))
+        .route("/runs/log-parameter", call(M::POST, runs::log_param))
+        .route("/runs/log-batch", call(M::POST, runs::log_batch))
+        .route("/runs/set-tag", call(M::POST, runs::set_tag))
+        .route("/runs/delete-tag", call(M::POST, runs::delete_tag))
+        .route("/runs/log-inputs", call(M::POST, runs::log_inputs))
+        .route("/runs/outputs", call(M::POST, runs::log_outputs))
+        .route("/runs/log-model", call(M::POST, runs::log_model))
+        .route("/metrics/get-history", call(M::GET, metrics::history))
+        .route("/metrics/get-history-bulk-interval", call(M::GET, metrics::sampled))
+        .route("/artifacts/list", call(M::GET, artifacts::of_run))
+        .route("/logged-models", call(M::POST, logged_models::create))
+        .route("/logged-models/search", call(M::POST, logged_models::search))
+        .route(
+            "/logged-models/{model_id}",
+            call(M::GET, logged_models::get)
+                .merge(call(M::PATCH, logged_models::finalize))
+                .merge(call(M::DELETE, logged_models::delete)),
+        )
+        .route("/logged-models/{model_id}/tags", call(M::PATCH, logged_models::set_tags))
+        .route("/logged-models/{model_id}/tags/{tag_key}", call(M::DELETE, logged_models::delete_tag))
+        .route("/logged-models/{model_id}/params", call(M::POST, logged_models::log_params))
+        .route("/logged-models/{model_id}/artifacts/directories", call(M::GET, artifacts::of_model))
+        .fallback(not_implemented)
+}
+
+/// What MLflow's pages ask for besides.
+fn pictures() -> Router<AppState> {
+    Router::new().route("/metrics/get-history-bulk", call(Method::GET, metrics::of_runs))
+}
+
+/// A call of MLflow's: its fields from the body or the query, and from the path. It runs on the process's own threads, so
+/// that a long search holds up no decision.
+fn call<F>(method: Method, handler: fn(Tracking, Fields) -> F) -> MethodRouter<AppState>
+where
+    F: Future<Output = Answer> + Send + 'static,
+{
+    let filter = axum::routing::MethodFilter::try_from(method).expect("one of HTTP's own methods");
+    on(filter, move |State(state): State<AppState>, path: RawPathParams, request: Request| async move {
+        let path: Vec<(String, String)> = path.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        let answer = async {
+            let tracking = state.tracking()?;
+            let mut fields = read(&state, request).await?;
+            fields.extend(path);
+            let running = tracking.spawn(handler(tracking.clone(), fields));
+            running.await.map_err(|failed| MlflowError::internal(failed.to_string()))?
+        };
+        match answer.await {
+            Ok(answer) => Json(answer).into_response(),
+            Err(error) => error.into_response(),
+        }
+    })
+}
+
+async fn read(state: &AppState, request: Request) -> Result<Fields, MlflowError> {
+    let (head, body) = request.into_parts();
+    if head.method == Method::GET && head.uri.query().is_some_and(|query| !query.is_empty()) {
+        return Fields::from_query(&head.uri);
+    }
+    let bytes = body::json(&head.headers, body, state.body).await?;
+    Fields::from_body(&bytes)
+}
+
+/// Of MLflow's GenAI calls and others that are not answered here.
+async fn not_implemented(request: Request) -> MlflowError {
+    let what = request.uri().path();
+    MlflowError::new(
+        Code::NotImplemented,
+        format!(
+            "{} {what}: Karat answers experiments, runs, metrics and artifacts; this it does not",
+            request.method()
+        ),
+    )
+}
+
+/// What a client may count on; everything that is no is not here.
+async fn server_info() -> Response {
+    let mut response = Json(json!({
+        "store_type": "SqlStore", "workspaces_enabled": false, "trace_archival_enabled": false,
+        "multipart_uploads_enabled": false, "multipart_downloads_enabled": false,
+        "presigned_upload_run_id_supported": false, "presigned_upload_model_id_supported": false,
+        "features_enabled": {"gateway": false},
+    }))
+    .into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
+impl AppState {
+    fn tracking(&self) -> Result<&Tracking, MlflowError> {
+        let missing = || MlflowError::new(Code::NotImplemented, "this server keeps no experiments and runs");
+        self.tracking.as_ref().ok_or_else(missing)
+    }
+}
+
+/// An answer with a body of its own kind.
+fn raw(status: StatusCode, kind: HeaderValue, body: Body) -> Response {
+    (status, [(header::CONTENT_TYPE, kind)], body).into_response()
+}

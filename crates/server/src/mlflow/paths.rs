@@ -1,0 +1,85 @@
+//! What a client calls a file, and where that is: never outside the folder of artifacts.
+
+use std::path::{Path, PathBuf};
+
+use super::error::MlflowError;
+
+/// The scheme of artifacts that lie behind the server.
+pub const PROXIED: &str = "mlflow-artifacts:";
+
+/// The file or folder of a path that was percent-decoded once. Names that a second reading would take apart (`%2e`, `\`)
+/// are refused like `..` itself.
+pub fn within(root: &Path, path: &str) -> Result<PathBuf, MlflowError> {
+    let bad = |name: &str| {
+        name.is_empty() || matches!(name, "." | "..") || name.contains(['\\', '#', '\0']) || name.starts_with(STAGED)
+    };
+    let windows = path.as_bytes().get(1) == Some(&b':');
+    let encoded = ["%2e", "%2f", "%5c", "%25", "%00"].iter().any(|code| path.to_ascii_lowercase().contains(code));
+    if windows || encoded || path.split('/').any(bad) {
+        return Err(MlflowError::invalid("Invalid path"));
+    }
+    Ok(path.split('/').fold(root.to_owned(), |folder, name| folder.join(name)))
+}
+
+/// Files that are still coming begin so.
+pub const STAGED: &str = ".staged-";
+
+/// The path of a run's folder under the root, of `mlflow-artifacts:/PATH` or `mlflow-artifacts://HOST/PATH`.
+pub fn of_uri(uri: &str) -> Option<&str> {
+    let rest = uri.strip_prefix(PROXIED)?;
+    let path = match rest.strip_prefix("//") {
+        Some(hosted) => hosted.split_once('/').map_or("", |(_, path)| path),
+        None => rest,
+    };
+    Some(path.trim_matches('/'))
+}
+
+/// Where a client may say that an experiment's artifacts lie: with us, or anywhere that is not this machine's disk, since
+/// clients reach that themselves.
+pub fn location(uri: &str) -> Result<(), MlflowError> {
+    if uri.contains(['#', '?']) || uri.split('/').any(|part| part == "..") {
+        return Err(MlflowError::invalid(format!("Invalid artifact_location: '{uri}'")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_path_leads_out() {
+        let root = Path::new("/root");
+        for bad in [
+            "..",
+            "../x",
+            "a/../../x",
+            "a/..",
+            "/etc/passwd",
+            "a//b",
+            "./a",
+            "a/./b",
+            "",
+            "a\\..\\b",
+            "..\\x",
+            "%2e%2e/x",
+            "a/%2E%2E/x",
+            "a%2fb",
+            "c:/x",
+            "a\0b",
+            "a#b",
+            "%252e",
+            ".staged-1",
+        ] {
+            assert!(within(root, bad).is_err(), "{bad}");
+        }
+        assert_eq!(within(root, "1/ab/artifacts/a b..txt").unwrap(), Path::new("/root/1/ab/artifacts/a b..txt"));
+    }
+
+    #[test]
+    fn uris_name_folders_under_the_root() {
+        assert_eq!(of_uri("mlflow-artifacts:/1/ab/artifacts"), Some("1/ab/artifacts"));
+        assert_eq!(of_uri("mlflow-artifacts://host:5000/1/ab"), Some("1/ab"));
+        assert_eq!(of_uri("artifacts/runs/credit"), None);
+    }
+}
