@@ -324,7 +324,7 @@ def searched(uri, experiment, text, order, size):
             page = client.search_runs([experiment], text, ViewType.ALL, size, order, token)
             names.append([run.info.run_name for run in page])
             token = page.token
-            if not token:
+            if not token or len(names) > 60:
                 return names
     except MlflowException as error:
         return {"error": error.error_code, "message": normal_message(str(error))}

@@ -200,7 +200,7 @@ pub(crate) fn push_keys(
                 keys.push(Key { expression, descending, kind: KeyKind::Float });
             }
             _ => {
-                keys.push(Key::int(format!("o{number}.value IS NULL"), false));
+                keys.push(Key::int(format!("(o{number}.value IS NULL)"), false));
                 let expression = format!("COALESCE(o{number}.value, '')");
                 keys.push(Key { expression, descending, kind: KeyKind::Text });
             }
@@ -233,7 +233,7 @@ fn push_attribute_keys(keys: &mut Vec<Key>, column: &str, kind: AttributeKind, n
     let expression = match nullable {
         false => column.to_owned(),
         true => {
-            keys.push(Key::int(format!("{column} IS NULL"), false));
+            keys.push(Key::int(format!("({column} IS NULL)"), false));
             format!("COALESCE({column}, {nothing})")
         }
     };

@@ -128,6 +128,8 @@ impl Fields {
         let value = self.get(name).filter(|value| *value != "").ok_or_else(|| self.missing(name))?;
         let read = match value {
             Json::Number(number) => number.as_f64(),
+            // As protobuf takes it.
+            Json::Bool(flag) => Some(f64::from(u8::from(*flag))),
             Json::String(text) => match text.as_str() {
                 "NaN" => Some(f64::NAN),
                 "Infinity" => Some(f64::INFINITY),
