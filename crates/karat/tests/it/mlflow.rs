@@ -42,7 +42,7 @@ fn the_client_cannot_tell_karat_from_mlflow() {
     // What clients logged is what Karat's own commands show.
     let runs = json(folder.path(), &["runs", "list", "--experiment", "fluent"]);
     let names: Vec<&str> = runs.as_array().unwrap().iter().map(|run| run["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["child", "parent"]);
+    assert_eq!(names, ["modelled", "child", "parent"]);
 }
 
 #[test]
