@@ -180,7 +180,7 @@ pub(crate) async fn require_active(tx: &mut WriteTx, id: i64) -> Result<Experime
     }
 }
 
-async fn write_tag(tx: &mut WriteTx, id: i64, key: &str, value: &str) -> Result<(), RegistryError> {
+pub(super) async fn write_tag(tx: &mut WriteTx, id: i64, key: &str, value: &str) -> Result<(), RegistryError> {
     sqlx::query(
         "INSERT INTO experiment_tags (experiment_id, key, value) VALUES ($1, $2, $3) \
          ON CONFLICT (experiment_id, key) DO UPDATE SET value = excluded.value",

@@ -13,6 +13,7 @@ use sqlx::Row as _;
 
 pub use manage::NewExperiment;
 pub(crate) use manage::require_active;
+pub(crate) use search::push_experiments;
 pub use search::{ExperimentSearch, View};
 
 use crate::{Answer, Registry, RegistryError, millis};
@@ -128,15 +129,7 @@ impl Registry {
                 return Err(RegistryError::NotFound(format!("there is no experiment {id}")));
             }
             for (key, value) in tags {
-                sqlx::query(
-                    "INSERT INTO experiment_tags (experiment_id, key, value) VALUES ($1, $2, $3) \
-                     ON CONFLICT (experiment_id, key) DO UPDATE SET value = excluded.value",
-                )
-                .bind(id)
-                .bind(key)
-                .bind(value)
-                .execute(&mut *tx)
-                .await?;
+                manage::write_tag(&mut tx, id, key, value).await?;
             }
             Ok(tx.commit().await?)
         })

@@ -1,7 +1,7 @@
 use sqlx::{QueryBuilder, Sqlite};
 
 use super::{Experiment, Lifecycle, experiment_of};
-use crate::search::{self, EXPERIMENTS, Page, PageToken, parse_filter, parse_order};
+use crate::search::{self, EXPERIMENTS, Page, Search, page_of_rows};
 use crate::{Answer, Registry, RegistryError};
 
 /// Which stages of life are looked at.
@@ -23,6 +23,16 @@ impl View {
     }
 }
 
+/// Rows of these experiments.
+pub(crate) fn push_experiments(query: &mut QueryBuilder<Sqlite>, experiment_ids: &[i64]) {
+    query.push("r.experiment_id IN (");
+    let mut ids = query.separated(", ");
+    for id in experiment_ids {
+        ids.push_bind(*id);
+    }
+    query.push(")");
+}
+
 /// What experiments to find, in MLflow's search language.
 #[derive(Debug, Clone, Default)]
 pub struct ExperimentSearch {
@@ -37,28 +47,26 @@ pub struct ExperimentSearch {
 impl Registry {
     pub fn search_experiments<'a>(&'a self, asked: &'a ExperimentSearch) -> Answer<'a, Page<Experiment>> {
         Box::pin(async move {
-            let filter = parse_filter(&asked.filter, &EXPERIMENTS)?;
-            let order = parse_order(&asked.order_by, &EXPERIMENTS)?;
-            let last: &[_] = match order.is_empty() {
-                true => &[("creation_time", true), ("experiment_id", false)],
-                false => &[("experiment_id", true)],
+            let search = Search {
+                subject: &EXPERIMENTS,
+                table: "experiments",
+                filter: &asked.filter,
+                order_by: &asked.order_by,
+                scope: &format!("{:?}", asked.view),
+                most: asked.most,
+                page_token: asked.page_token.as_deref(),
             };
-            let mut query = QueryBuilder::<Sqlite>::new("");
-            let keys = search::push_keys(&mut query, &EXPERIMENTS, "experiments", &order, last);
-            query.push(" WHERE TRUE");
-            asked.view.push(&mut query);
-            search::push_filter(&mut query, &EXPERIMENTS, &filter);
-            let identity = format!("{:?} {:?} {:?}", asked.filter, asked.order_by, asked.view);
-            if let Some(token) = &asked.page_token {
-                search::push_condition(&mut query, &keys, &PageToken::read(token, &identity, &keys)?);
-            }
-            search::push_order(&mut query, &keys);
-            query.push(" LIMIT ").push_bind(i64::from(asked.most) + 1);
+            let last = |ordered| -> &'static [_] {
+                if ordered { &[("experiment_id", true)] } else { &[("creation_time", true), ("experiment_id", false)] }
+            };
             let mut reader = self.metadata.read().await?;
-            let rows = query.build().fetch_all(&mut *reader).await?;
-            let (rows, next) = search::page_of(&rows, asked.most, &identity, &keys)?;
+            let (rows, next) = page_of_rows(&mut reader, &search, last, |query| {
+                query.push("TRUE");
+                asked.view.push(query);
+            })
+            .await?;
             let mut items = Vec::with_capacity(rows.len());
-            for row in rows {
+            for row in &rows {
                 items.push(experiment_of(&mut reader, row).await?);
             }
             Ok(Page { items, next })

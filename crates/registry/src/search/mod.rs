@@ -15,8 +15,8 @@ use std::fmt;
 pub use filter::parse_filter;
 pub use order::parse_order;
 pub use page::Page;
-pub(crate) use page::{PageToken, page_of};
-pub(crate) use sql::{Key, push_condition, push_filter, push_keys, push_order};
+pub(crate) use page::{Search, page_of_rows};
+use sql::Key;
 pub use subject::{EXPERIMENTS, LOGGED_MODELS, RUNS, Subject};
 
 /// One comparison of a filter.

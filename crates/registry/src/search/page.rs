@@ -1,9 +1,11 @@
 use karat_core::Digest;
-use karat_metadata::Row;
+use karat_metadata::{Connection, Row};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
+use sqlx::{QueryBuilder, Sqlite};
 
-use super::Key;
+use super::sql::{push_condition, push_filter, push_keys, push_order};
+use super::{Key, Subject, parse_filter, parse_order};
 use crate::RegistryError;
 
 /// A page of a search, and the token of the next where there is one.
@@ -15,20 +17,20 @@ pub struct Page<T> {
 
 /// Where a page begins: after the row that had these keys. It stays right while rows are added, and belongs to its search.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct PageToken {
+struct PageToken {
     search: String,
     after: Vec<Json>,
 }
 
 impl PageToken {
     /// `search`: what the search was, in whatever form.
-    pub(crate) fn after_row(search: &str, keys: &[Key], row: &Row) -> Result<PageToken, RegistryError> {
+    fn after_row(search: &str, keys: &[Key], row: &Row) -> Result<PageToken, RegistryError> {
         let after = keys.iter().enumerate().map(|(number, key)| key.of(row, number)).collect::<Result<_, _>>()?;
         Ok(PageToken { search: fingerprint(search), after })
     }
 
     /// The keys to go on after.
-    pub(crate) fn read(text: &str, search: &str, keys: &[Key]) -> Result<Vec<Json>, RegistryError> {
+    fn read(text: &str, search: &str, keys: &[Key]) -> Result<Vec<Json>, RegistryError> {
         let wrong = |why: &str| RegistryError::Invalid(format!("Invalid page token, {why}"));
         let token = unhex(text).and_then(|bytes| serde_json::from_slice::<PageToken>(&bytes).ok());
         let token =
@@ -41,7 +43,7 @@ impl PageToken {
         }
     }
 
-    pub(crate) fn write(&self) -> Result<String, RegistryError> {
+    fn write(&self) -> Result<String, RegistryError> {
         let json = serde_json::to_vec(self).map_err(|error| RegistryError::Invalid(error.to_string()))?;
         Ok(json.iter().map(|byte| format!("{byte:02x}")).collect())
     }
@@ -57,17 +59,45 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
     if digits { bytes.collect() } else { None }
 }
 
-/// Of one row more than asked for: the page, and the token of the next.
-pub(crate) fn page_of<'r>(
-    rows: &'r [Row],
-    most: u32,
-    search: &str,
-    keys: &[Key],
-) -> Result<(&'r [Row], Option<String>), RegistryError> {
-    let most = most as usize;
-    let page = &rows[..rows.len().min(most)];
-    match page.last() {
-        Some(last) if rows.len() > most => Ok((page, Some(PageToken::after_row(search, keys, last)?.write()?))),
-        _ => Ok((page, None)),
+/// A search for rows of one table, called `r` in its SQL.
+pub(crate) struct Search<'s> {
+    pub subject: &'static Subject,
+    pub table: &'static str,
+    pub filter: &'s str,
+    pub order_by: &'s [String],
+    /// What else decides which rows there are, in whatever form: a page token belongs to it.
+    pub scope: &'s str,
+    pub most: u32,
+    pub page_token: Option<&'s str>,
+}
+
+/// A page of rows and the token of the next. `last` are the attributes (and whether descending) that end an order, given
+/// whether one was asked for; `narrow` adds what follows `WHERE`.
+pub(crate) async fn page_of_rows(
+    reader: &mut Connection,
+    asked: &Search<'_>,
+    last: impl FnOnce(bool) -> &'static [(&'static str, bool)],
+    narrow: impl FnOnce(&mut QueryBuilder<Sqlite>),
+) -> Result<(Vec<Row>, Option<String>), RegistryError> {
+    let filter = parse_filter(asked.filter, asked.subject)?;
+    let order = parse_order(asked.order_by, asked.subject)?;
+    let mut query = QueryBuilder::<Sqlite>::new("");
+    let keys = push_keys(&mut query, asked.subject, asked.table, &order, last(!order.is_empty()));
+    query.push(" WHERE ");
+    narrow(&mut query);
+    push_filter(&mut query, asked.subject, &filter);
+    let search = format!("{:?} {:?} {}", asked.filter, asked.order_by, asked.scope);
+    if let Some(token) = asked.page_token {
+        push_condition(&mut query, &keys, &PageToken::read(token, &search, &keys)?);
     }
+    push_order(&mut query, &keys);
+    query.push(" LIMIT ").push_bind(i64::from(asked.most) + 1);
+    let mut rows = query.build().fetch_all(reader).await?;
+    let is_last = rows.len() <= asked.most as usize;
+    rows.truncate(asked.most as usize);
+    let next = match rows.last() {
+        Some(row) if !is_last => Some(PageToken::after_row(&search, &keys, row)?.write()?),
+        _ => None,
+    };
+    Ok((rows, next))
 }
