@@ -6,6 +6,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use karat_project::spec::{ByteSize, Server};
+use serde::de::DeserializeOwned;
 
 use crate::error::Problem;
 
@@ -26,6 +27,21 @@ impl From<&Server> for BodyLimits {
 pub async fn json(headers: &HeaderMap, body: Body, limits: BodyLimits) -> Result<Bytes, Problem> {
     check_type(headers)?;
     read(headers, body, limits).await
+}
+
+/// Longer bodies are parsed on a thread that may be kept busy.
+pub const READ_IN_PLACE: usize = 16 << 10;
+
+/// What a body says, or what is wrong with it.
+pub async fn parse<T>(body: Bytes) -> Result<serde_json::Result<T>, Problem>
+where
+    T: DeserializeOwned + Send + 'static,
+{
+    if body.len() <= READ_IN_PLACE {
+        return Ok(serde_json::from_slice(&body));
+    }
+    let parsing = tokio::task::spawn_blocking(move || serde_json::from_slice(&body));
+    parsing.await.map_err(|failed| Problem::internal(failed.to_string()))
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), Problem> {

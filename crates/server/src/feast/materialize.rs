@@ -1,4 +1,5 @@
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -9,8 +10,9 @@ use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::FeastError;
+use super::read;
+use crate::AppState;
 use crate::error::Problem;
-use crate::{AppState, body};
 
 /// What to bring up to date.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -72,10 +74,10 @@ pub struct Manner {
 )]
 pub async fn materialize(
     State(state): State<AppState>,
-    manner: Result<Query<Manner>, axum::extract::rejection::QueryRejection>,
+    manner: Result<Query<Manner>, QueryRejection>,
     request: Request,
 ) -> Result<Response, FeastError> {
-    let asked: Materialize = read(&state, request).await?;
+    let (asked, _) = read::<Materialize>(&state, request).await?;
     if !asked.disable_event_timestamp {
         let (Some(start), Some(end)) = (&asked.start_ts, &asked.end_ts) else {
             let words = "start_ts and end_ts are required when disable_event_timestamp is False";
@@ -109,18 +111,12 @@ pub async fn materialize(
 )]
 pub async fn materialize_incremental(
     State(state): State<AppState>,
-    manner: Result<Query<Manner>, axum::extract::rejection::QueryRejection>,
+    manner: Result<Query<Manner>, QueryRejection>,
     request: Request,
 ) -> Result<Response, FeastError> {
-    let asked: MaterializeIncremental = read(&state, request).await?;
+    let (asked, _) = read::<MaterializeIncremental>(&state, request).await?;
     time("end_ts", &asked.end_ts)?;
     refresh(&state, asked.feature_views, manner).await
-}
-
-async fn read<T: serde::de::DeserializeOwned>(state: &AppState, request: Request) -> Result<T, FeastError> {
-    let (head, body) = request.into_parts();
-    let body = body::json(&head.headers, body, state.body).await?;
-    serde_json::from_slice(&body).map_err(|error| FeastError::invalid(format!("the request's body: {error}")))
 }
 
 /// In UTC where no offset says otherwise.
@@ -132,7 +128,7 @@ fn time(field: &str, text: &str) -> Result<Instant, FeastError> {
 async fn refresh(
     state: &AppState,
     names: Option<Vec<String>>,
-    manner: Result<Query<Manner>, axum::extract::rejection::QueryRejection>,
+    manner: Result<Query<Manner>, QueryRejection>,
 ) -> Result<Response, FeastError> {
     let Query(manner) = manner.map_err(|rejected| Problem::malformed(rejected.body_text()))?;
     let views = views(state, names)?;

@@ -8,10 +8,24 @@ pub mod materialize;
 pub mod online;
 pub mod push;
 
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use serde::de::DeserializeOwned;
 
-use crate::{AppState, health as karat};
+use crate::{AppState, body, health as karat};
+use error::FeastError;
+
+/// What a request asks, and how many bytes it took to say.
+async fn read<T>(state: &AppState, request: Request) -> Result<(T, usize), FeastError>
+where
+    T: DeserializeOwned + Send + 'static,
+{
+    let (head, body) = request.into_parts();
+    let body = body::json(&head.headers, body, state.body).await?;
+    let bytes = body.len();
+    let asked = body::parse(body).await?;
+    asked.map(|asked| (asked, bytes)).map_err(|error| FeastError::invalid(format!("the request's body: {error}")))
+}
 
 /// Whether this server is ready, in a status alone.
 #[utoipa::path(

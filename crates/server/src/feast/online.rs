@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use utoipa::ToSchema;
 
 use super::error::FeastError;
-use crate::{AppState, body};
+use super::read;
+use crate::AppState;
 
 /// So many reads of a local store take about as long as handing them to another thread.
 const READS_IN_PLACE: usize = 50;
@@ -78,10 +79,7 @@ pub struct OnlineColumn {
     )
 )]
 pub async fn get_online_features(State(state): State<AppState>, request: Request) -> Result<Response, FeastError> {
-    let (head, body) = request.into_parts();
-    let body = body::json(&head.headers, body, state.body).await?;
-    let asked: GetOnlineFeatures =
-        serde_json::from_slice(&body).map_err(|error| FeastError::invalid(format!("the request's body: {error}")))?;
+    let (asked, _) = read::<GetOnlineFeatures>(&state, request).await?;
     let wanted = match &asked.feature_service {
         Some(service) => state.deployment.service(service)?,
         None => asked.features.iter().map(|text| feature_ref(text)).collect::<Result<Vec<_>, _>>()?,
@@ -90,16 +88,16 @@ pub async fn get_online_features(State(state): State<AppState>, request: Request
     let deployment = state.deployment.clone();
     let rows = asked.entities.values().map(Vec::len).max().unwrap_or_default();
     let long = deployment.features_wait() || rows.saturating_mul(wanted.len()) > READS_IN_PLACE;
-    let read = move || {
+    let answer = move || {
         let vectors = deployment.vectors(&wanted, &asked.entities)?;
         Ok::<_, FeastError>(write(&vectors, names))
     };
     let written = match long {
         true => {
-            let read = tokio::task::spawn_blocking(read).await;
+            let read = tokio::task::spawn_blocking(answer).await;
             read.map_err(|failed| FeastError::Problem(crate::error::Problem::internal(failed.to_string())))??
         }
-        false => read()?,
+        false => answer()?,
     };
     let json = HeaderValue::from_static("application/json");
     Ok((StatusCode::OK, [(header::CONTENT_TYPE, json)], written).into_response())

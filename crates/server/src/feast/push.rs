@@ -7,9 +7,10 @@ use utoipa::ToSchema;
 
 use super::error::FeastError;
 use super::frame::Frame;
+use super::read;
+use crate::AppState;
 use crate::error::Problem;
-use crate::native::push::{READ_IN_PLACE, record};
-use crate::{AppState, body};
+use crate::native::push::record;
 
 /// Rows of a source that takes pushes, column by column.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -108,21 +109,6 @@ pub async fn write_to_online_store(
     let taken = state.pushes.write(values, rows, bytes).await;
     record(source.as_str(), count, &taken);
     Ok(taken.map(|_| axum::Json(()))?)
-}
-
-async fn read<T>(state: &AppState, request: Request) -> Result<(T, usize), FeastError>
-where
-    T: serde::de::DeserializeOwned + Send + 'static,
-{
-    let (head, body) = request.into_parts();
-    let body = body::json(&head.headers, body, state.body).await?;
-    let bytes = body.len();
-    let parse = move || serde_json::from_slice::<T>(&body);
-    let asked = match bytes {
-        ..=READ_IN_PLACE => parse(),
-        _ => tokio::task::spawn_blocking(parse).await.map_err(|failed| Problem::internal(failed.to_string()))?,
-    };
-    asked.map(|asked| (asked, bytes)).map_err(|error| FeastError::invalid(format!("the request's body: {error}")))
 }
 
 impl From<PushError> for FeastError {

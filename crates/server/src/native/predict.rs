@@ -18,8 +18,6 @@ use crate::{AppState, body};
 /// What takes longer leaves the thread it came in on, which has other connections to answer. Going to another thread and back
 /// costs about 100 us of two processors: for less than several times that it would only keep everybody waiting longer.
 const IN_PLACE: Duration = Duration::from_micros(400);
-/// Longer bodies are not even read there.
-const READ_IN_PLACE: usize = 16 << 10;
 
 /// Who is asked about: exactly one of `key`, `keys` and `rows`.
 #[derive(Debug, ToSchema)]
@@ -78,7 +76,8 @@ pub async fn predict(
     let (head, body) = request.into_parts();
     let body = body::json(&head.headers, body, state.body).await?;
     let turn = endpoint.enter().await?;
-    if body.len() > READ_IN_PLACE {
+    // Longer bodies are not even read there.
+    if body.len() > body::READ_IN_PLACE {
         let (runtime, until) = (Handle::current(), turn.until().clone());
         let asked = move |endpoint: &Endpoint| runtime.block_on(endpoint.look_up(endpoint.read(&body)?, &until));
         return elsewhere(endpoint, turn, id, asked).await;

@@ -8,9 +8,6 @@ use utoipa::ToSchema;
 use crate::error::{Problem, WrongRow};
 use crate::{AppState, body};
 
-/// Longer bodies are read on a thread that may be kept busy.
-pub(crate) const READ_IN_PLACE: usize = 16 << 10;
-
 /// Rows of one source.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -61,11 +58,7 @@ pub async fn push(State(state): State<AppState>, request: Request) -> Result<Jso
     let (head, body) = request.into_parts();
     let body = body::json(&head.headers, body, state.body).await?;
     let bytes = body.len();
-    let read = move || serde_json::from_slice::<PushRequest>(&body);
-    let asked = match bytes {
-        ..=READ_IN_PLACE => read(),
-        _ => tokio::task::spawn_blocking(read).await.map_err(|failed| Problem::internal(failed.to_string()))?,
-    };
+    let asked = body::parse(body).await?;
     let PushRequest { source, rows } = asked.map_err(|error| Problem::malformed(format!("the body: {error}")))?;
     let (name, count) = (source.clone(), rows.len() as u64);
     let taken = state.pushes.push(&source, rows, bytes).await;
