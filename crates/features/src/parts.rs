@@ -9,7 +9,7 @@ use hashbrown::DefaultHashBuilder;
 use karat_core::{Instant, hidden};
 
 use crate::error::FeatureError;
-use crate::events::{Keys, Words, keep_events, key_bytes, key_columns};
+use crate::events::{Keys, keep_events, key_columns, spread};
 use crate::view::CompiledView;
 
 /// Which part a key is in: the same for as long as this lives.
@@ -28,16 +28,11 @@ impl KeyParts {
 
     /// The rows whose keys are in each part, ascending. Keys with a null are in none; their rows are with the first.
     pub fn spread(&self, keys: &[ArrayRef]) -> Vec<Vec<u32>> {
-        let mut spread: Vec<Vec<u32>> = vec![Vec::new(); self.parts];
-        let words = self.words.then(|| Words::of(&keys[0]));
-        for row in 0..keys.first().map_or(0, |key| key.len()) {
-            let hash = match &words {
-                Some(words) => words.get(row).map(|word| self.hasher.hash_one(word)),
-                None => key_bytes(keys, row).map(|key| self.hasher.hash_one(&key)),
-            };
-            spread[hash.map_or(0, |hash| (hash % self.parts as u64) as usize)].push(row as u32);
-        }
-        spread
+        let rows = keys.first().map_or(0, |key| key.len());
+        let part = |hash: u64| (hash % self.parts as u64) as usize;
+        let of_word = |word: i64| part(self.hasher.hash_one(word));
+        let of_bytes = |key: &[u8]| part(self.hasher.hash_one(key));
+        spread((keys, rows), self.parts, self.words, of_word, of_bytes)
     }
 }
 

@@ -7,7 +7,7 @@ use arrow::array::ArrayRef;
 use indexmap::IndexMap;
 use karat_core::{Column, DataType, Digest, Name, Schema, Value, key};
 use karat_features::{CompiledView, Definition, DefinitionError, Identity, SourceDefinition};
-use karat_project::spec::{Entity, FeatureView, Model, ModelFeatures, OnFailure, Source, key_columns};
+use karat_project::spec::{Entity, FeatureService, FeatureView, Model, ModelFeatures, OnFailure, Source, key_columns};
 use karat_project::{Kind, Problem, Problems, Project, ResourceRef};
 use karat_query::{QueryError, RowsDefinition, SourcePlan};
 
@@ -106,6 +106,22 @@ impl Catalog {
 }
 
 impl Catalog {
+    /// The features of a service, in its order, by view.
+    pub fn features_of(&self, service: &FeatureService) -> Vec<(Name, Vec<String>)> {
+        let all = |view: &Name| {
+            let outputs = self.views.get(view).map(|planned| planned.view.outputs()).unwrap_or_default();
+            outputs.iter().map(|output| output.name.clone()).collect()
+        };
+        let mut features = Vec::new();
+        for chosen in &service.features {
+            match chosen {
+                ModelFeatures::All(view) => features.push((view.clone(), all(view))),
+                ModelFeatures::Some(list) => features.extend(list.0.clone()),
+            }
+        }
+        features
+    }
+
     fn has_all_views_of(&self, model: &Model) -> bool {
         model.features.iter().all(|taken| match taken {
             ModelFeatures::All(view) => self.views.contains_key(view),

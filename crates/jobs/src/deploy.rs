@@ -10,7 +10,6 @@ use anyhow::Result;
 use karat_core::Name;
 use karat_history::HistoryError;
 use karat_history::log::{Log, LogOptions};
-use karat_project::spec::{FeatureService, ModelFeatures};
 use karat_serving::{Deployment, FeatureRef, PredictionEncoder, ReadView, Served, ServedView, ServingModel};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
@@ -184,7 +183,11 @@ impl Deployed {
             served.views.insert(name.clone(), Arc::new(view));
         }
         for (name, service) in project.services() {
-            served.services.insert(name.clone(), listed(service, &served));
+            let of_views = catalog.features_of(service).into_iter();
+            let listed = of_views.flat_map(|(view, features)| {
+                features.into_iter().map(move |feature| FeatureRef { view: view.clone(), feature })
+            });
+            served.services.insert(name.clone(), listed.collect());
         }
         // An endpoint asks which sources are looked up when it takes up its version.
         self.lookups.take_up(workspace, &catalog).await?;
@@ -201,25 +204,6 @@ impl Deployed {
         let pinned: Vec<_> = models.map(|(name, model)| (name.clone(), model.pinned.clone())).collect();
         self.pushes.take_up(workspace, catalog, &pinned).await
     }
-}
-
-/// The features of a service, in its order.
-fn listed(service: &FeatureService, served: &Served) -> Vec<FeatureRef> {
-    let all = |view: &Name| {
-        let outputs = served.views.get(view).map(|view| view.read.view.outputs()).unwrap_or_default();
-        outputs.iter().map(|output| output.name.clone()).collect::<Vec<_>>()
-    };
-    let mut listed = Vec::new();
-    for chosen in &service.features {
-        let of_views: Vec<(Name, Vec<String>)> = match chosen {
-            ModelFeatures::All(view) => vec![(view.clone(), all(view))],
-            ModelFeatures::Some(list) => list.0.clone().into_iter().collect(),
-        };
-        for (view, features) in of_views {
-            listed.extend(features.into_iter().map(|feature| FeatureRef { view: view.clone(), feature }));
-        }
-    }
-    listed
 }
 
 /// Builds anew, one after the other, the state that versions answer from while it is old.

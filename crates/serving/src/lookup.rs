@@ -91,14 +91,12 @@ pub(crate) async fn all(
     for (place, subject) in body.subjects.iter().enumerate() {
         if let Subject::Key(key) = subject {
             for source in sources {
+                let Some(columns) = pinned.of_source(source, key) else { continue };
                 // Part of a key that is said to be none has no history, and nothing to ask about.
-                if pinned
-                    .of_source(source, key)
-                    .is_none_or(|of_source| of_source.iter().any(|(_, value)| value.is_null()))
-                {
-                    continue;
+                if columns.iter().all(|(_, value)| !value.is_null()) {
+                    let subject = (place, key.as_slice());
+                    looking.push(Box::pin(one(lookups.as_ref(), source, pinned, subject, columns, until)));
                 }
-                looking.push(Box::pin(one(lookups.as_ref(), source, pinned, (place, key), until)));
             }
         }
     }
@@ -120,9 +118,9 @@ async fn one<'a>(
     source: &'a Name,
     pinned: &Pinned,
     (place, key): (usize, &[Value]),
+    columns: Vec<(&str, &Value)>,
     until: &Until,
 ) -> Found<'a> {
-    let columns = pinned.of_source(source, key).unwrap_or_default();
     match lookups.look_up(source, &columns, until.deadline()).await {
         Ok(looked_up) => Ok((place, source, looked_up)),
         Err(problem) => {

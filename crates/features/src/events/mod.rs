@@ -12,5 +12,5 @@ pub(crate) use cells::{Cells, compare, value};
 pub(crate) use interner::Texts;
 pub(crate) use key_events::{EventOrder, KeyEvents};
 pub(crate) use project::{Projected, keep_events, key_columns, nulled_cells};
-pub(crate) use table::{EventTable, Groups, Keys, NO_KEY, Words, key_bytes};
-pub(crate) use tables::EventTables;
+pub(crate) use table::{EventTable, Groups, Keys, NO_KEY};
+pub(crate) use tables::{EventTables, spread};

@@ -252,13 +252,13 @@ fn each_run(column: &ArrayRef, rows: &[u32], mut look_up: impl FnMut(i64) -> u32
 }
 
 /// A column of words, and where it is null.
-pub(crate) struct Words<'a> {
+pub(super) struct Words<'a> {
     words: Cow<'a, [i64]>,
     nulls: Option<&'a NullBuffer>,
 }
 
 impl<'a> Words<'a> {
-    pub(crate) fn of(column: &'a ArrayRef) -> Words<'a> {
+    pub(super) fn of(column: &'a ArrayRef) -> Words<'a> {
         let words = match DataType::of_arrow(column.data_type()) {
             Some(DataType::Date) => {
                 column.as_primitive::<Date32Type>().values().iter().map(|day| i64::from(*day)).collect()
@@ -270,7 +270,7 @@ impl<'a> Words<'a> {
     }
 
     #[inline]
-    pub(crate) fn get(&self, row: usize) -> Option<i64> {
+    pub(super) fn get(&self, row: usize) -> Option<i64> {
         match self.nulls {
             Some(nulls) if nulls.is_null(row) => None,
             _ => Some(self.words[row]),
@@ -278,7 +278,7 @@ impl<'a> Words<'a> {
     }
 }
 
-pub(crate) fn key_bytes(columns: &[ArrayRef], row: usize) -> Option<Vec<u8>> {
+pub(super) fn key_bytes(columns: &[ArrayRef], row: usize) -> Option<Vec<u8>> {
     if columns.iter().any(|column| column.is_null(row)) {
         return None;
     }

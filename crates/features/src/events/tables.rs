@@ -55,22 +55,33 @@ impl EventTables {
 
     /// The rows whose keys are in each table, ascending. Keys with a null are in none; their rows are with the first.
     pub(crate) fn spread(&self, keys: &[ArrayRef], rows: usize) -> Vec<Vec<u32>> {
-        let mut spread: Vec<Vec<u32>> = std::iter::repeat_with(Vec::new).take(TABLES).collect();
-        spread.iter_mut().for_each(|table| table.reserve(rows / TABLES + rows / (4 * TABLES)));
-        if self.words {
-            let words = Words::of(&keys[0]);
-            for row in 0..rows {
-                let hash = words.get(row).map_or(0, |word| (word as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-                spread[(hash >> 58) as usize].push(row as u32);
-            }
-        } else {
-            for row in 0..rows {
-                let hash = key_bytes(keys, row).map_or(0, |key| self.hasher.hash_one(&key));
-                spread[(hash >> 58) as usize].push(row as u32);
-            }
-        }
-        spread
+        let of_word = |word: i64| ((word as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize;
+        let of_bytes = |key: &[u8]| (self.hasher.hash_one(key) >> 58) as usize;
+        spread((keys, rows), TABLES, self.words, of_word, of_bytes)
     }
+}
+
+/// The rows whose keys are in each of so many places, ascending; those of a key with a null are in the first.
+pub(crate) fn spread(
+    (keys, rows): (&[ArrayRef], usize),
+    places: usize,
+    words: bool,
+    of_word: impl Fn(i64) -> usize,
+    of_bytes: impl Fn(&[u8]) -> usize,
+) -> Vec<Vec<u32>> {
+    let mut spread: Vec<Vec<u32>> = std::iter::repeat_with(Vec::new).take(places).collect();
+    spread.iter_mut().for_each(|place| place.reserve(rows / places + rows / (4 * places)));
+    if words {
+        let words = Words::of(&keys[0]);
+        for row in 0..rows {
+            spread[words.get(row).map_or(0, &of_word)].push(row as u32);
+        }
+    } else {
+        for row in 0..rows {
+            spread[key_bytes(keys, row).map_or(0, |key| of_bytes(&key))].push(row as u32);
+        }
+    }
+    spread
 }
 
 const _: () = assert!(TABLES == 1 << (64 - 58));

@@ -162,15 +162,7 @@ impl Graph {
 }
 
 fn id(kind: NodeKind, name: &str) -> String {
-    let kind = match kind {
-        NodeKind::Origin => "origin",
-        NodeKind::Source => "source",
-        NodeKind::View => "view",
-        NodeKind::Model => "model",
-        NodeKind::Service => "service",
-        NodeKind::Endpoint => "endpoint",
-    };
-    format!("{kind}:{name}")
+    format!("{}:{name}", kind.as_str())
 }
 
 /// Where rows come from, with what it is. No address of a database: it may hold a password.

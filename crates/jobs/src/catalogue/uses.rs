@@ -7,7 +7,6 @@ use anyhow::{Context, Result};
 use karat_core::{Digest, Name};
 use karat_model::FEATURES_FILE;
 use karat_project::Project;
-use karat_project::spec::ModelFeatures;
 use karat_registry::{ModelVersion, VersionStatus};
 use karat_report::catalogue::Use;
 use karat_serving::{InputOrigin, Pinned};
@@ -104,22 +103,11 @@ fn endpoints(project: &Project, model: &Name, aliases: &[String]) -> Vec<Name> {
 pub(super) type Services = BTreeMap<Name, BTreeMap<Name, Vec<String>>>;
 
 pub(super) fn services(project: &Project, catalog: &Catalog) -> Services {
-    let all = |view: &Name| {
-        let outputs = catalog.views.get(view).map(|planned| planned.view.outputs()).unwrap_or_default();
-        outputs.iter().map(|output| output.name.clone()).collect::<Vec<_>>()
-    };
     let mut services = Services::new();
     for (name, service) in project.services() {
         let views = services.entry(name.clone()).or_default();
-        for chosen in &service.features {
-            match chosen {
-                ModelFeatures::All(view) => views.entry(view.clone()).or_default().extend(all(view)),
-                ModelFeatures::Some(list) => {
-                    list.0
-                        .iter()
-                        .for_each(|(view, some)| views.entry(view.clone()).or_default().extend_from_slice(some));
-                }
-            }
+        for (view, features) in catalog.features_of(service) {
+            views.entry(view).or_default().extend(features);
         }
     }
     services

@@ -18,7 +18,7 @@ use serde_json::Value as Json;
 
 use super::fresh::Fresh;
 use super::rows::Rows;
-use crate::push::{Follower, LiveView, Planned, Tools, views};
+use crate::push::{LiveView, Planned, Tools, take, views};
 use crate::{NotFound, Unit, Usage, Workspace};
 
 /// Answers kept together.
@@ -155,17 +155,7 @@ impl<'a> Keeping<'a> {
             }
         }
         if !requests.is_empty() {
-            let at = self.tools.clock.now();
-            let group = self.pushing.take(&self.tools.engine, &requests, at, &self.tools.quarantine).await?;
-            tokio::task::block_in_place(|| {
-                let follower = Follower {
-                    tools: &self.tools,
-                    source: self.pushing.source(),
-                    commit: group.commit,
-                    records: &group.records,
-                };
-                self.views.iter().try_for_each(|view| follower.bring_up(view))
-            })?;
+            let group = take(&self.tools, &mut self.pushing, &self.views, &requests).await?;
             self.once.commit = group.commit;
             for (key, pushed) in keys.into_iter().zip(group.answers) {
                 match pushed {

@@ -2,6 +2,7 @@
 //! they are known up to.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
@@ -10,9 +11,27 @@ use futures::TryStreamExt;
 use karat_core::{Instant, Name, OnlineError, Value};
 use karat_features::{CompiledView, FeatureError, StateBuilder, encode_key};
 use karat_history::{History, Snapshot};
+use karat_query::{Group, Pushing};
 use karat_serving::StateNote;
+use serde_json::Value as Json;
 
 use super::{Horizon, LiveView, Tools};
+
+/// Takes a group of requests into history, and brings the state of these views up to it.
+pub(crate) async fn take(
+    tools: &Tools,
+    pushing: &mut Pushing,
+    views: &[Arc<LiveView>],
+    requests: &[Vec<Json>],
+) -> Result<Group> {
+    let at = tools.clock.now();
+    let group = pushing.take(&tools.engine, requests, at, &tools.quarantine).await?;
+    tokio::task::block_in_place(|| {
+        let follower = Follower { tools, source: pushing.source(), commit: group.commit, records: &group.records };
+        views.iter().try_for_each(|view| follower.bring_up(view))
+    })?;
+    Ok(group)
+}
 
 /// Brings states up to a number of their source.
 pub(crate) struct Follower<'a> {

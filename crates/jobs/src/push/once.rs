@@ -10,7 +10,6 @@ use karat_query::{Pushed, Pushing, RowFault};
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use super::follow::Follower;
 use super::{LiveView, Planned, PushError, Tools, views};
 use crate::{NotFound, Workspace};
 
@@ -60,7 +59,7 @@ pub async fn file(workspace: &Workspace, source: &str, lines: &mut (dyn BufRead 
             break;
         }
         let count = rows.len() as u64;
-        take(&tools, &mut pushing, &views, rows, before, &mut once).await?;
+        take_rows(&tools, &mut pushing, &views, rows, before, &mut once).await?;
         before += count;
     }
     pushing.turn_over().await?.run().await?;
@@ -83,7 +82,7 @@ fn read(lines: &mut (dyn BufRead + Send), before: u64) -> Result<Vec<Json>> {
     Ok(rows)
 }
 
-async fn take(
+async fn take_rows(
     tools: &Tools,
     pushing: &mut Pushing,
     views: &[Arc<LiveView>],
@@ -91,13 +90,8 @@ async fn take(
     before: u64,
     once: &mut Once,
 ) -> Result<()> {
-    let at = tools.clock.now();
-    let group = pushing.take(&tools.engine, &[rows], at, &tools.quarantine).await?;
+    let group = super::take(tools, pushing, views, &[rows]).await?;
     let in_file = |fault: RowFault| RowFault { row: fault.row + before, ..fault };
-    tokio::task::block_in_place(|| {
-        let follower = Follower { tools, source: pushing.source(), commit: group.commit, records: &group.records };
-        views.iter().try_for_each(|view| follower.bring_up(view))
-    })?;
     for pushed in group.answers {
         match pushed {
             Pushed::Taken(taken) => {

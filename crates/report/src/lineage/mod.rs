@@ -42,6 +42,20 @@ pub enum NodeKind {
     Endpoint,
 }
 
+impl NodeKind {
+    /// As JSON has it, and ids and classes begin.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            NodeKind::Origin => "origin",
+            NodeKind::Source => "source",
+            NodeKind::View => "view",
+            NodeKind::Model => "model",
+            NodeKind::Service => "service",
+            NodeKind::Endpoint => "endpoint",
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Edge {
     pub from: String,

@@ -95,17 +95,6 @@ fn plural(kind: NodeKind) -> &'static str {
     }
 }
 
-fn class(kind: NodeKind) -> &'static str {
-    match kind {
-        NodeKind::Origin => "origin",
-        NodeKind::Source => "source",
-        NodeKind::View => "view",
-        NodeKind::Model => "model",
-        NodeKind::Service => "service",
-        NodeKind::Endpoint => "endpoint",
-    }
-}
-
 fn height(node: &Node) -> f64 {
     let lines = node.notes.len() + node.flags.len();
     2.0 * PAD + 10.0 + lines as f64 * LINE + if lines > 0 { 5.0 } else { 0.0 }
@@ -120,7 +109,7 @@ fn draw(node: &Node, spot: &Spot, body: &mut String) {
     let odd = if node.flags.is_empty() { "" } else { " odd" };
     let tip: Vec<&str> =
         std::iter::once(node.name.as_str()).chain(node.notes.iter().chain(&node.flags).map(String::as_str)).collect();
-    let (class, tip) = (class(node.kind), escaped(&tip.join(" · ")));
+    let (class, tip) = (node.kind.as_str(), escaped(&tip.join(" · ")));
     let (left, top, width, height) = (at(x), at(y), at(WIDTH), at(spot.height));
     push(
         body,
