@@ -29,7 +29,7 @@ pub use number_text::thousands;
 pub use online::{OnlineError, OnlineStore, StateEntries, StateNote, StateOf, TellNote, WithEach, WithNoted};
 pub use time::{Instant, TimeError, Window, Zone};
 pub use time_format::{TimeFormat, TimeFormatError};
-pub use types::{Column, DataType, Schema};
+pub use types::{Column, DataType, Schema, ValueType};
 pub use value::{AsJson, Value, ValueError};
 
 /// The product's version, as logged with every prediction and run.

@@ -41,11 +41,29 @@ pub struct FeatureStatistics {
     pub name: String,
     #[serde(rename = "type")]
     pub data_type: DataType,
+    #[serde(default, skip_serializing_if = "FigureOf::is_values")]
+    pub of: FigureOf,
     /// A row of it is a key.
     pub summary: Summary,
     /// By equal width, or value by value where there are few; as far off as the summary's quantiles are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub histogram: Vec<Bin>,
+}
+
+/// What was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FigureOf {
+    #[default]
+    Values,
+    /// How many values each list has; the type is that of lengths.
+    Lengths,
+}
+
+impl FigureOf {
+    fn is_values(&self) -> bool {
+        *self == FigureOf::Values
+    }
 }
 
 impl ViewStatistics {

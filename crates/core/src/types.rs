@@ -85,6 +85,40 @@ impl fmt::Display for DataType {
     }
 }
 
+/// What a value is: a single one, or a list of single ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ValueType {
+    One(DataType),
+    /// Of elements of this type, any of which may be null; the list itself never is.
+    List(DataType),
+}
+
+impl ValueType {
+    /// `None` for a list.
+    pub fn one(self) -> Option<DataType> {
+        match self {
+            ValueType::One(data_type) => Some(data_type),
+            ValueType::List(_) => None,
+        }
+    }
+
+    pub fn arrow(self) -> ArrowType {
+        match self {
+            ValueType::One(data_type) => data_type.arrow(),
+            ValueType::List(element) => ArrowType::List(Arc::new(Field::new_list_field(element.arrow(), true))),
+        }
+    }
+}
+
+impl fmt::Display for ValueType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ValueType::One(data_type) => data_type.fmt(f),
+            ValueType::List(element) => write!(f, "list of {element}"),
+        }
+    }
+}
+
 /// A named, typed, nullable column.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Column {

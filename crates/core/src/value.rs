@@ -22,6 +22,8 @@ pub enum Value {
     /// Days since 1970-01-01.
     Date(i32),
     Timestamp(Instant),
+    /// A list feature's value: single ones in the order of their events, nulls among them.
+    List(Arc<[Value]>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,10 +49,10 @@ impl Value {
         matches!(self, Value::Null)
     }
 
-    /// `None` for null, which has every type.
+    /// `None` for null, which has every type, and for a list, which has none of these.
     pub fn data_type(&self) -> Option<DataType> {
         Some(match self {
-            Value::Null => return None,
+            Value::Null | Value::List(_) => return None,
             Value::Bool(_) => DataType::Bool,
             Value::Int(_) => DataType::Int,
             Value::Float(_) => DataType::Float,
@@ -60,10 +62,14 @@ impl Value {
         })
     }
 
-    /// The cell of a column in one of [`DataType`]'s Arrow forms. Panics on any other form.
+    /// The cell of a column in one of [`crate::ValueType`]'s Arrow forms. Panics on any other form.
     pub fn from_array(array: &dyn Array, row: usize) -> Value {
         if array.is_null(row) {
             return Value::Null;
+        }
+        if let Some(lists) = array.as_list_opt::<i32>() {
+            let elements = lists.value(row);
+            return Value::List((0..elements.len()).map(|place| Value::from_array(&elements, place)).collect());
         }
         match DataType::of_arrow(array.data_type()) {
             Some(DataType::Bool) => Value::Bool(array.as_boolean().value(row)),
@@ -152,6 +158,7 @@ impl Value {
             Value::Float(f) => Json::from(*f),
             Value::Text(t) => Json::from(t.as_ref()),
             Value::Date(_) | Value::Timestamp(_) => Json::from(self.to_string()),
+            Value::List(values) => values.iter().map(Value::to_json).collect(),
         }
     }
 
@@ -185,6 +192,7 @@ impl Value {
             Value::Text(_) => 4,
             Value::Date(_) => 5,
             Value::Timestamp(_) => 6,
+            Value::List(_) => 7,
         }
     }
 }
@@ -198,6 +206,7 @@ impl Ord for Value {
             (Value::Text(a), Value::Text(b)) => a.cmp(b),
             (Value::Date(a), Value::Date(b)) => a.cmp(b),
             (Value::Timestamp(a), Value::Timestamp(b)) => a.cmp(b),
+            (Value::List(a), Value::List(b)) => a.cmp(b),
             _ => self.rank().cmp(&other.rank()),
         }
     }
@@ -228,6 +237,7 @@ impl std::hash::Hash for Value {
             Value::Text(t) => t.hash(state),
             Value::Date(d) => d.hash(state),
             Value::Timestamp(t) => t.hash(state),
+            Value::List(values) => values.hash(state),
         }
     }
 }
@@ -242,6 +252,13 @@ impl fmt::Display for Value {
             Value::Text(t) => f.write_str(t),
             Value::Date(days) => f.write_str(&crate::time::format_date(*days)),
             Value::Timestamp(t) => t.fmt(f),
+            Value::List(values) => {
+                f.write_str("[")?;
+                for (place, value) in values.iter().enumerate() {
+                    write!(f, "{}{value}", if place > 0 { ", " } else { "" })?;
+                }
+                f.write_str("]")
+            }
         }
     }
 }
@@ -261,6 +278,7 @@ impl serde::Serialize for AsJson<'_> {
             Value::Float(f) => serializer.serialize_str(if *f > 0.0 { "Infinity" } else { "-Infinity" }),
             Value::Text(t) => serializer.serialize_str(t),
             Value::Date(_) | Value::Timestamp(_) => serializer.collect_str(self.0),
+            Value::List(values) => serializer.collect_seq(values.iter().map(AsJson)),
         }
     }
 }
@@ -298,6 +316,22 @@ mod tests {
         assert_eq!(Value::from_array(&array, 0), date);
         assert_eq!(Value::from_array(&array, 1), Value::Null);
         assert_eq!(date.to_string(), "3021-09-18");
+    }
+
+    #[test]
+    fn lists_have_one_form_in_arrow_and_one_in_json() {
+        use arrow::array::ListArray;
+        use arrow::datatypes::Float64Type;
+        let lists = [Some(vec![Some(0.5), None, Some(f64::NAN)]), Some(vec![])];
+        let array = ListArray::from_iter_primitive::<Float64Type, _, _>(lists);
+        assert_eq!(*array.data_type(), crate::ValueType::List(DataType::Float).arrow());
+        let value = Value::from_array(&array, 0);
+        assert_eq!(value, Value::List([Value::Float(0.5), Value::Null, Value::Float(f64::NAN)].into()));
+        assert_eq!(value.to_json(), serde_json::json!([0.5, null, "NaN"]));
+        assert_eq!(serde_json::to_value(AsJson(&value)).unwrap(), value.to_json());
+        assert_eq!(value.to_string(), "[0.5, null, NaN]");
+        assert_eq!(Value::from_array(&array, 1).to_json(), serde_json::json!([]));
+        assert!(Value::from_array(&array, 1) < value);
     }
 
     #[test]

@@ -8,8 +8,8 @@ use arrow::datatypes::Schema;
 use karat_core::{Instant, Value};
 
 use crate::error::FeatureError;
-use crate::events::{EventTable, KeyEvents, Projected, keep_events, value};
-use crate::fold::{Fold, Read, WindowStarts, best_records, select};
+use crate::events::{EventTable, KeyEvents, Projected, keep_events};
+use crate::fold::{Fold, Read, Seen, WindowStarts, best_records, select};
 use crate::online::ReadAt;
 use crate::view::{CompiledView, FeaturePlan, Input, Plan, SlotKind};
 
@@ -113,7 +113,8 @@ impl<'v> Explainer<'v> {
         let mut windows = WindowStarts::new(plan);
         let mut slots = Vec::with_capacity(plan.slots.len());
         fold.read(&events, &self.table.texts, at.as_of.micros(), &mut windows, &mut slots);
-        let values = self.view.values(&slots, &self.table.texts, at.as_of)?;
+        let seen = Seen { plan, fold: &fold, events: &events, texts: &self.table.texts, slots: &slots };
+        let values = self.view.values(seen, at.as_of)?;
 
         let mut starts = Vec::new();
         windows.at(plan, at.as_of.micros(), &mut starts);
@@ -129,7 +130,7 @@ impl<'v> Explainer<'v> {
         }
         let part = |(of, slot): (PartOf, usize)| Part {
             of,
-            value: value(plan.slots[slot].data_type, slots[slot].cell, &self.table.texts),
+            value: seen.value(slot),
             window_start: plan.frames[plan.slots[slot].frame].window.map(|window| Instant::from_micros(starts[window])),
         };
         Ok(Explanation {
@@ -237,6 +238,8 @@ fn part_standings(events: &KeyEvents, plan: &Plan, slot: usize, visible: &[u32],
     let the_one = match slot.kind {
         SlotKind::First => within.first().copied(),
         SlotKind::Last => within.last().copied(),
+        // Nulls are among its values.
+        SlotKind::List => return standings,
         SlotKind::TimeSince => within.iter().rev().copied().find(|row| is_true(row)),
         _ => {
             let nulls = within.iter().filter(|row| slot.argument.is_some() && cell(**row).is_none());

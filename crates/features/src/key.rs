@@ -47,6 +47,7 @@ pub fn encode_key<'v>(values: impl IntoIterator<Item = &'v Value>) -> Vec<u8> {
                 key.push(DATE);
                 key.extend((*days as u32 ^ 1 << 31).to_be_bytes());
             }
+            Value::List(_) => unreachable!("no key column holds lists"),
             Value::Timestamp(instant) => push(&mut key, TIMESTAMP, instant.micros() as u64 ^ SIGN),
         }
     }

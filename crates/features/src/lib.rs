@@ -26,7 +26,7 @@ pub use key::{KeyError, decode_key, encode_key};
 pub use offline::{AsOfPass, Spine, in_spine_order};
 pub use online::{FeatureRow, NulledFeature, ReadAt, StateBuilder, States};
 pub use parts::KeyParts;
-pub use view::{CompiledView, Retention};
+pub use view::{CompiledView, Output, Retention};
 
 /// The boolean column of an offline pass that flags keys without visible events.
 pub const NO_HISTORY: &str = "no_history";

@@ -199,7 +199,8 @@ fn check_substitutes(spec: &FeatureView, view: &CompiledView) -> Result<(), Vec<
     for output in view.outputs() {
         for (index, check) in spec.features[&output.name].checks.iter().enumerate() {
             let OnFailure::Substitute(value) = check.on_failure() else { continue };
-            if let Err(error) = Value::from_json(value, output.data_type) {
+            let Some(data_type) = output.value_type.one() else { continue };
+            if let Err(error) = Value::from_json(value, data_type) {
                 let path = format!("features.{}.checks[{index}].on_failure.substitute", output.name);
                 wrong.push((path, format!("in place of feature `{}`: {error}", output.name)));
             }

@@ -1,6 +1,6 @@
 //! From a model's file and the compiled views to what a version of it pins.
 
-use karat_core::{DataType, nearest};
+use karat_core::{DataType, ValueType, nearest};
 use karat_project::Project;
 use karat_project::spec::{Model, ModelFeatures, key_columns};
 use karat_serving::{Input, InputOrigin, Pinned, PinnedView, ReasonGroup};
@@ -95,11 +95,16 @@ pub fn pin(catalog: &Catalog, project: &Project, model: &Model) -> Result<Pinned
                 if chosen.is_some_and(|chosen| !chosen.contains(&column.name)) {
                     continue;
                 }
-                if column.data_type.is_time() {
+                let ValueType::One(data_type) = column.value_type else {
                     let problem = format!(
-                        "feature `{}` is a {}: turn it into a number with an expression",
-                        column.name, column.data_type
+                        "feature `{}` is a {}, and a model takes single values: name the features it takes, without it",
+                        column.name, column.value_type
                     );
+                    return Err((at, problem));
+                };
+                if data_type.is_time() {
+                    let problem =
+                        format!("feature `{}` is a {data_type}: turn it into a number with an expression", column.name);
                     return Err((at, problem));
                 }
                 let feature = &planned.spec.features[&column.name];
@@ -107,7 +112,7 @@ pub fn pin(catalog: &Catalog, project: &Project, model: &Model) -> Result<Pinned
                 let words = reason.and_then(|reason| reason.words.clone()).or_else(|| feature.words.clone());
                 inputs.push(Input {
                     name: column.name.clone(),
-                    data_type: column.data_type,
+                    data_type,
                     origin: InputOrigin::View { view: views.len(), output },
                     words: words.unwrap_or_else(|| column.name.replace('_', " ")),
                     code: reason.and_then(|reason| reason.code.clone()),

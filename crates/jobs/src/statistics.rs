@@ -5,8 +5,8 @@ use anyhow::{Context, Result};
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::Int64Type;
 use futures::StreamExt;
-use karat_core::statistics::{FORMAT_VERSION, FeatureStatistics, ViewStatistics};
-use karat_core::{Digest, ErrorKind, Instant, Name, OnlineStore, Schema, Value, Window, hidden};
+use karat_core::statistics::{FORMAT_VERSION, FeatureStatistics, FigureOf, ViewStatistics};
+use karat_core::{DataType, Digest, ErrorKind, Instant, Name, OnlineStore, Schema, Value, ValueType, Window, hidden};
 use karat_features::{CompiledView, FeatureError, FeatureRow, ReadAt};
 use karat_metadata::statistics::{self as stored, Statistics};
 use karat_query::ValueSummary;
@@ -97,7 +97,7 @@ impl<'v> Taking<'v> {
         Taking {
             read: ReadAt { as_of, known_at: at.max(as_of), up_to: None },
             waiting: outputs.iter().map(|_| Vec::with_capacity(ROWS)).collect(),
-            summaries: outputs.iter().map(|output| ValueSummary::new(output.data_type)).collect(),
+            summaries: outputs.iter().map(|output| ValueSummary::new(figures(output.value_type).1)).collect(),
             taken: ViewStatistics {
                 format_version: FORMAT_VERSION,
                 view: of.name.clone(),
@@ -137,11 +137,10 @@ impl<'v> Taking<'v> {
         }
         self.look();
         let outputs = self.of.view.outputs().iter().zip(&self.summaries);
-        let features = outputs.map(|(output, values)| FeatureStatistics {
-            name: output.name.clone(),
-            data_type: output.data_type,
-            summary: values.summary(),
-            histogram: values.histogram(),
+        let features = outputs.map(|(output, values)| {
+            let (of, data_type) = figures(output.value_type);
+            let (summary, histogram) = (values.summary(), values.histogram());
+            FeatureStatistics { name: output.name.clone(), data_type, of, summary, histogram }
         });
         Ok(Some(ViewStatistics { features: features.collect(), ..self.taken }))
     }
@@ -159,7 +158,7 @@ impl<'v> Taking<'v> {
         if let (Some(stale), Some(before), Some(newest)) = (&mut self.taken.stale, self.stale_before, newest_event) {
             *stale += u64::from(newest < before);
         }
-        self.waiting.iter_mut().zip(values).for_each(|(column, value)| column.push(value));
+        self.waiting.iter_mut().zip(values).for_each(|(column, value)| column.push(figure(value)));
         if self.waiting.first().is_some_and(|column| column.len() >= ROWS) {
             self.look();
         }
@@ -169,8 +168,23 @@ impl<'v> Taking<'v> {
     fn look(&mut self) {
         let outputs = self.of.view.outputs().iter();
         for ((output, column), values) in outputs.zip(&mut self.waiting).zip(&mut self.summaries) {
-            values.add(&Value::to_array(column, output.data_type));
+            values.add(&Value::to_array(column, figures(output.value_type).1));
             column.clear();
         }
+    }
+}
+
+/// What is looked at of such values, and its type.
+fn figures(value_type: ValueType) -> (FigureOf, DataType) {
+    match value_type {
+        ValueType::One(data_type) => (FigureOf::Values, data_type),
+        ValueType::List(_) => (FigureOf::Lengths, DataType::Int),
+    }
+}
+
+fn figure(value: Value) -> Value {
+    match value {
+        Value::List(values) => Value::Int(values.len() as i64),
+        value => value,
     }
 }

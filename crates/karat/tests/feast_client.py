@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
-from feast.types import Bool, Float64, Int64, String, UnixTimestamp
+from feast.types import Array, Bool, Float64, Int64, String, UnixTimestamp
 
 address = sys.argv[1]
 Path("events.parquet").touch()
@@ -42,10 +42,20 @@ spending = view(
     nonsense=Int64,
 )
 kinds = view("kinds", kinds=Int64)
+recent = view(
+    "recent",
+    amounts=Array(Float64),
+    numbers=Array(Int64),
+    kinds=Array(String),
+    frauds=Array(Bool),
+    times=Array(UnixTimestamp),
+    days=Array(UnixTimestamp),
+    holes=Array(Float64),
+)
 jobs = view("jobs", entities=(client, employer), nb_there=Int64, last_there=Float64)
 absent = view("absent", nb=Int64)
 screening = FeatureService(name="screening", features=[kinds, spending[["nb", "last_kind"]]])
-store.apply([client, employer, spending, kinds, jobs, absent, screening])
+store.apply([client, employer, spending, kinds, recent, jobs, absent, screening])
 
 
 def read(features, clients, **options) -> dict:
@@ -66,6 +76,7 @@ def read_of_two() -> dict:
     return store.get_online_features(features=features, entity_rows=rows).to_dict()
 
 
+lists = ["amounts", "numbers", "kinds", "frauds", "times", "days"]
 wanted = ["nb", "mean_amount", "last_amount", "last_kind", "last_fraud", "last_day", "last_at"]
 print(
     json.dumps(
@@ -73,6 +84,8 @@ print(
             "by_reference": read([f"spending:{name}" for name in wanted], [1, 2, 77]),
             "by_service": read(store.get_feature_service("screening"), [2], full_feature_names=True),
             "of_two_entities": read_of_two(),
+            "lists": read([f"recent:{name}" for name in lists], [1, 2, 77]),
+            "list_with_null": failure(["recent:holes"]),
             "unknown_view": failure(["absent:nb"]),
             "unknown_feature": failure(["spending:nonsense"]),
         }

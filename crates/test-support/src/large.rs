@@ -38,7 +38,9 @@ pub fn app() -> Large {
         stale_after: None,
         online_horizon: None,
     };
-    let outputs = CompiledView::compile(definition).unwrap().outputs().to_vec();
+    let view_outputs = CompiledView::compile(definition).unwrap().outputs().to_vec();
+    let outputs = view_outputs.into_iter().map(|output| Column::new(output.name, output.value_type.one().unwrap()));
+    let outputs: Vec<Column> = outputs.collect();
     let inputs = outputs.iter().enumerate().map(|(output, column)| karat_serving::Input {
         name: column.name.clone(),
         data_type: column.data_type,

@@ -51,7 +51,7 @@ pub(crate) enum Accumulator {
         yes: u64,
         count: u64,
     },
-    /// Nothing: the value is read off the stretch's ends.
+    /// Nothing: the value is read off the stretch itself.
     Ends,
 }
 
@@ -77,7 +77,7 @@ impl Accumulator {
             SlotKind::Distinct => Accumulator::Distinct(HashMap::new()),
             SlotKind::ApproxDistinct => Accumulator::Sketch(Sketch::default()),
             SlotKind::Share => Accumulator::Share { yes: 0, count: 0 },
-            SlotKind::First | SlotKind::Last | SlotKind::TimeSince => Accumulator::Ends,
+            SlotKind::First | SlotKind::Last | SlotKind::TimeSince | SlotKind::List => Accumulator::Ends,
         }
     }
 

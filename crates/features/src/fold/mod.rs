@@ -1,5 +1,6 @@
 //! From the visible events of one key to the values of its slots. The only code that does so, offline and online.
 
+mod seen;
 mod visible;
 mod windows;
 
@@ -8,12 +9,13 @@ use karat_core::DataType;
 use crate::accumulate::{Accumulator, Meaning};
 use crate::events::{KeyEvents, Texts};
 use crate::view::{Plan, Slot, SlotKind};
+pub(crate) use seen::Seen;
 pub(crate) use visible::{Read, best_records, select};
 pub(crate) use windows::WindowStarts;
 
 pub(crate) const NO_ROW: u32 = u32::MAX;
 
-/// The value of a slot, and the event it is a cell of, where it is one.
+/// The value of a slot (of a list its length), and the event it is a cell of, where it is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Folded {
     pub(crate) cell: Option<i64>,
@@ -130,6 +132,13 @@ impl<'p> Fold<'p> {
         kept
     }
 
+    /// The events that a slot was last read over, in their order.
+    pub(crate) fn listed(&self, slot: usize) -> &[u32] {
+        let frame = self.plan.slots[slot].frame;
+        let (from, to) = self.ranges[frame];
+        &self.lists[self.plan.frames[frame].list].rows[from as usize..to as usize]
+    }
+
     /// Takes the next visible event.
     #[inline]
     pub(crate) fn take(&mut self, events: &KeyEvents, row: u32) {
@@ -179,6 +188,8 @@ impl<'p> Fold<'p> {
             let meaning = Meaning { kind: slot.kind, of: of(plan, slot), texts };
             out.push(match slot.kind {
                 SlotKind::First | SlotKind::Last => end_of(slot, &list.rows[from as usize..to as usize], events),
+                // What is in it is not copied: see [`Fold::listed`].
+                SlotKind::List => Folded { cell: Some(i64::from(to - from)), row: NO_ROW },
                 SlotKind::TimeSince => since(slot, &list.rows[from as usize..to as usize], events, as_of),
                 _ => {
                     running.move_to(from, to, &list.rows, events, slot, meaning);

@@ -3,7 +3,7 @@
 use super::run::Found;
 use crate::events::{EventTable, KeyEvents};
 use crate::fold::{Fold, Folded, Read, WindowStarts, select};
-use crate::view::CompiledView;
+use crate::view::{CompiledView, SlotKind};
 
 pub(super) struct KeyPass<'v> {
     view: &'v CompiledView,
@@ -17,10 +17,15 @@ pub(super) struct KeyPass<'v> {
     visible: Vec<u32>,
     ends: Vec<u32>,
     out: Vec<Folded>,
+    /// Slots that are lists, and of what.
+    lists: Vec<(usize, usize)>,
 }
 
 impl<'v> KeyPass<'v> {
     pub(super) fn new(view: &'v CompiledView, table: &'v EventTable, found: Found) -> KeyPass<'v> {
+        let slots = view.plan.slots.iter().enumerate();
+        let lists = slots.filter(|(_, slot)| slot.kind == SlotKind::List);
+        let lists = lists.filter_map(|(index, slot)| Some((index, slot.argument?))).collect();
         KeyPass {
             view,
             table,
@@ -33,6 +38,7 @@ impl<'v> KeyPass<'v> {
             visible: Vec::new(),
             ends: Vec::new(),
             out: Vec::new(),
+            lists,
         }
     }
 
@@ -108,6 +114,11 @@ impl<'v> KeyPass<'v> {
         self.fold.read(&self.events, &self.table.texts, read.as_of, &mut self.windows, &mut self.out);
         for (cells, folded) in self.found.slots.iter_mut().zip(&self.out) {
             cells.push(folded.cell);
+        }
+        for (slot, argument) in &self.lists {
+            let cells = &self.events.arguments[*argument];
+            let elements = &mut self.found.elements[*slot];
+            self.fold.listed(*slot).iter().for_each(|row| elements.push(cells.get(*row as usize)));
         }
         self.found.no_history.push(self.fold.taken() == 0);
     }

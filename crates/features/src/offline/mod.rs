@@ -4,6 +4,7 @@
 //! alike, and goes through the tables side by side: in each, events and rows are grouped by key (a counting sort), the
 //! few events of a key are sorted, its readers too, and the fold slides from one to the next.
 
+mod columns;
 mod expressions;
 mod key_pass;
 mod readers;

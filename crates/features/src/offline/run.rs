@@ -1,14 +1,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{
-    Array, ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray,
-};
-use arrow::buffer::{BooleanBuffer, NullBuffer};
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
 use arrow::datatypes::{Field, Schema as ArrowSchema};
-use karat_core::DataType;
+use karat_core::{DataType, ValueType};
 
+use super::columns::column;
 use super::key_pass::KeyPass;
 use super::readers::Readers;
 use super::{AsOfPass, Spine, expressions};
@@ -17,27 +14,35 @@ use crate::error::FeatureError;
 use crate::events::{Cells, EventTable, NO_KEY, Texts};
 use crate::view::CompiledView;
 
-/// What the pass over one table found: by slot a column of cells, and whether each row had a history.
+/// What the pass over one table found, and whether each row had a history.
 pub(super) struct Found {
+    /// By slot a column of cells: values; of a list their lengths.
     pub(super) slots: Vec<Cells>,
+    /// By slot, of a list all elements, one list's after the other's; nothing else of the rest.
+    pub(super) elements: Vec<Cells>,
     pub(super) no_history: Vec<bool>,
 }
 
 impl Found {
-    pub(super) fn new(types: &[DataType], rows: usize) -> Found {
+    pub(super) fn new(types: &[ValueType], rows: usize) -> Found {
+        let cells = |value_type: &ValueType| value_type.one().unwrap_or(DataType::Int);
+        let elements = |value_type: &ValueType| match value_type {
+            ValueType::One(data_type) | ValueType::List(data_type) => Cells::new(*data_type),
+        };
         Found {
-            slots: types.iter().map(|data_type| Cells::with_capacity(*data_type, rows)).collect(),
+            slots: types.iter().map(|value_type| Cells::with_capacity(cells(value_type), rows)).collect(),
+            elements: types.iter().map(elements).collect(),
             no_history: Vec::with_capacity(rows),
         }
     }
 }
 
 /// One table's share of the answer.
-struct Share {
-    texts: Texts,
+pub(super) struct Share {
+    pub(super) texts: Texts,
     /// Of the spine, in the order of what was found.
-    rows: Vec<u32>,
-    found: Found,
+    pub(super) rows: Vec<u32>,
+    pub(super) found: Found,
 }
 
 pub(super) fn run(pass: AsOfPass<'_>, spine: &Spine, up_to: Option<u64>) -> Result<RecordBatch, FeatureError> {
@@ -45,10 +50,10 @@ pub(super) fn run(pass: AsOfPass<'_>, spine: &Spine, up_to: Option<u64>) -> Resu
     let rows = spine.as_of.len();
     check(view, spine)?;
     let up_to = up_to.map_or(i64::MAX, |commit| i64::try_from(commit).unwrap_or(i64::MAX));
-    let types: Vec<DataType> = view.plan.slots.iter().map(|slot| slot.data_type).collect();
+    let types: Vec<ValueType> = view.plan.slots.iter().map(|slot| slot.value_type()).collect();
     let mut shares = shares(pass, spine, up_to, &types);
-    let slots: Vec<ArrayRef> =
-        types.iter().enumerate().map(|(slot, data_type)| column(&mut shares, slot, *data_type, rows)).collect();
+    let slots = types.iter().enumerate().map(|(slot, value_type)| column(&mut shares, slot, *value_type, rows));
+    let slots: Vec<ArrayRef> = slots.collect::<Result<_, _>>()?;
     let mut no_history = vec![false; rows];
     for share in &shares {
         for (row, none) in share.rows.iter().zip(&share.found.no_history) {
@@ -59,7 +64,7 @@ pub(super) fn run(pass: AsOfPass<'_>, spine: &Spine, up_to: Option<u64>) -> Resu
 
     let mut columns = expressions::outputs(view, &slots, &spine.as_of)?;
     let mut fields: Vec<Field> =
-        view.outputs.iter().map(|column| Field::new(&column.name, column.data_type.arrow(), true)).collect();
+        view.outputs.iter().map(|output| Field::new(&output.name, output.value_type.arrow(), true)).collect();
     columns.push(Arc::new(BooleanArray::from(no_history)));
     fields.push(Field::new(NO_HISTORY, arrow::datatypes::DataType::Boolean, false));
     RecordBatch::try_new(Arc::new(ArrowSchema::new(fields)), columns)
@@ -67,7 +72,7 @@ pub(super) fn run(pass: AsOfPass<'_>, spine: &Spine, up_to: Option<u64>) -> Resu
 }
 
 /// Every table that the spine has rows for, each worked on by whoever is free.
-fn shares(pass: AsOfPass<'_>, spine: &Spine, up_to: i64, types: &[DataType]) -> Vec<Share> {
+fn shares(pass: AsOfPass<'_>, spine: &Spine, up_to: i64, types: &[ValueType]) -> Vec<Share> {
     let AsOfPass { view, tables, threads } = pass;
     let spread = tables.spread(&spine.keys, spine.as_of.len());
     let tables: Vec<Mutex<Option<EventTable>>> =
@@ -100,7 +105,7 @@ fn one(
     spine: &Spine,
     rows: &[u32],
     up_to: i64,
-    types: &[DataType],
+    types: &[ValueType],
 ) -> (Vec<u32>, Found) {
     let (keys, events) = table.grouped();
     let codes = keys.find(&spine.keys, rows);
@@ -142,58 +147,4 @@ fn check(view: &CompiledView, spine: &Spine) -> Result<(), FeatureError> {
         return Err(FeatureError::Batch("the spine's columns differ in length".to_owned()));
     }
     Ok(())
-}
-
-/// One column in the spine's order, out of the shares' cells, which are given up.
-fn column(shares: &mut [Share], slot: usize, data_type: DataType, rows: usize) -> ArrayRef {
-    let cells = shares.iter_mut().map(|share| {
-        (&share.texts, &share.rows, std::mem::replace(&mut share.found.slots[slot], Cells::new(data_type)))
-    });
-    if data_type == DataType::Text {
-        let mut texts: Vec<Option<&str>> = vec![None; rows];
-        for (found, rows, cells) in cells {
-            for (index, row) in rows.iter().enumerate() {
-                texts[*row as usize] = cells.get(index).map(|code| found.text(code as u32));
-            }
-        }
-        return Arc::new(StringArray::from(texts));
-    }
-    let mut words = vec![0i64; rows];
-    let mut missing: Vec<u32> = Vec::new();
-    for (_, rows, cells) in cells {
-        for (index, row) in rows.iter().enumerate() {
-            match cells.get(index) {
-                Some(word) => words[*row as usize] = word,
-                None => missing.push(*row),
-            }
-        }
-    }
-    let nulls = nulls(&missing, rows);
-    match data_type {
-        DataType::Bool => {
-            let flags = BooleanBuffer::collect_bool(rows, |row| words[row] == 1);
-            Arc::new(BooleanArray::new(flags, nulls))
-        }
-        DataType::Float => {
-            let floats: Vec<f64> = words.into_iter().map(|word| f64::from_bits(word as u64)).collect();
-            Arc::new(Float64Array::new(floats.into(), nulls))
-        }
-        DataType::Date => {
-            let days: Vec<i32> = words.into_iter().map(|days| days as i32).collect();
-            Arc::new(Date32Array::new(days.into(), nulls))
-        }
-        DataType::Timestamp => {
-            Arc::new(TimestampMicrosecondArray::new(words.into(), nulls).with_data_type(data_type.arrow()))
-        }
-        DataType::Int | DataType::Text => Arc::new(Int64Array::new(words.into(), nulls)),
-    }
-}
-
-fn nulls(missing: &[u32], rows: usize) -> Option<NullBuffer> {
-    if missing.is_empty() {
-        return None;
-    }
-    let mut valid = vec![true; rows];
-    missing.iter().for_each(|row| valid[*row as usize] = false);
-    Some(NullBuffer::from(valid))
 }

@@ -5,9 +5,9 @@ use karat_core::{DataType, Instant, Value};
 
 use super::layout::{self, State};
 use crate::error::FeatureError;
-use crate::events::{KeyEvents, Texts, nulled_cells, value};
-use crate::fold::{Fold, Folded, NO_ROW, Read, WindowStarts, select};
-use crate::view::{CompiledView, FeaturePlan, Input, Plan, SlotKind};
+use crate::events::{KeyEvents, Texts, nulled_cells};
+use crate::fold::{Fold, Read, Seen, WindowStarts, select};
+use crate::view::{CompiledView, FeaturePlan, Input};
 
 /// Who reads: what had happened and was known then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,22 +101,22 @@ impl CompiledView {
         let mut slots = Vec::with_capacity(plan.slots.len());
         fold.read(events, texts, at.as_of.micros(), &mut WindowStarts::new(plan), &mut slots);
         let newest = (plan.timed && fold.taken() > 0).then(|| events.event_time[fold.last() as usize]);
+        let seen = Seen { plan, fold: &fold, events, texts, slots: &slots };
         Ok(FeatureRow {
-            values: self.values(&slots, texts, at.as_of)?,
+            values: self.values(seen, at.as_of)?,
             no_history: fold.taken() == 0,
-            nulled: nulled(plan, events, texts, &slots),
+            nulled: nulled(seen),
             newest_event: newest.map(Instant::from_micros),
         })
     }
 
-    pub(crate) fn values(&self, slots: &[Folded], texts: &Texts, as_of: Instant) -> Result<Vec<Value>, FeatureError> {
+    pub(crate) fn values(&self, seen: Seen<'_>, as_of: Instant) -> Result<Vec<Value>, FeatureError> {
         let plan = &self.plan;
-        let slot_value = |slot: usize| value(plan.slots[slot].data_type, slots[slot].cell, texts);
         let mut values: Vec<Value> = plan
             .features
             .iter()
             .map(|feature| match feature {
-                FeaturePlan::Slot(slot) => slot_value(*slot),
+                FeaturePlan::Slot(slot) => seen.value(*slot),
                 FeaturePlan::Expression { .. } => Value::Null,
             })
             .collect();
@@ -130,9 +130,11 @@ impl CompiledView {
                 arguments.push(known.unwrap_or_else(|| {
                     let column = match input {
                         Input::AsOf => Value::to_array(&[Value::Timestamp(as_of)], DataType::Timestamp),
-                        Input::Slot(slot) => Value::to_array(&[slot_value(*slot)], plan.slots[*slot].data_type),
+                        Input::Slot(slot) => Value::to_array(&[seen.value(*slot)], plan.slots[*slot].data_type),
                         Input::Feature(other) => {
-                            Value::to_array(std::slice::from_ref(&values[*other]), self.outputs[*other].data_type)
+                            let data_type = self.outputs[*other].value_type.one();
+                            let data_type = data_type.expect("a view whose expression reads a list does not compile");
+                            Value::to_array(std::slice::from_ref(&values[*other]), data_type)
                         }
                     };
                     columns.push((*input, column.clone()));
@@ -161,25 +163,19 @@ impl ReadAt {
 }
 
 /// What `set_null` took from the cells that values rest on: by feature, and by the features computed from those.
-fn nulled(plan: &Plan, events: &KeyEvents, texts: &Texts, slots: &[Folded]) -> Vec<NulledFeature> {
-    let Some(notes) = &events.nulled else { return Vec::new() };
-    let note = |slot: usize| match slots[slot].row {
-        NO_ROW => None,
-        row => notes.get(row as usize),
-    };
-    if (0..slots.len()).all(|slot| note(slot).is_none()) {
+fn nulled(seen: Seen<'_>) -> Vec<NulledFeature> {
+    let plan = seen.plan;
+    let Some(notes) = &seen.events.nulled else { return Vec::new() };
+    let notes_of = |slot: usize| seen.shown(slot).iter().filter_map(move |row| notes.get(*row as usize));
+    if (0..plan.slots.len()).all(|slot| notes_of(slot).next().is_none()) {
         return Vec::new();
     }
     let of_slot = |slot: usize, feature: usize| -> Vec<NulledFeature> {
         let described = &plan.slots[slot];
-        let (Some(code), Some(argument), SlotKind::First | SlotKind::Last) =
-            (note(slot), described.argument, described.kind)
-        else {
-            return Vec::new();
-        };
+        let (true, Some(argument)) = (described.kind.shows_cells(), described.argument) else { return Vec::new() };
         let columns = plan.arguments[argument].expression.columns();
-        nulled_cells(texts.text(code as u32))
-            .into_iter()
+        notes_of(slot)
+            .flat_map(|code| nulled_cells(seen.texts.text(code as u32)))
             .filter(|cell| columns.contains(&cell.column))
             .map(|cell| NulledFeature { feature, column: cell.column, value: cell.value, check: cell.check })
             .collect()

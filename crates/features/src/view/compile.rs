@@ -1,10 +1,10 @@
-use karat_core::{Column, DataType, Schema, hidden};
+use karat_core::{Column, DataType, Schema, ValueType, hidden};
 use karat_project::spec::FeatureKind;
 
 use super::arguments::Arguments;
 use super::expressions::{AS_OF, Expressions, Planned};
 use super::slots::Slots;
-use super::{CompiledView, FeaturePlan, Plan, SlotKind};
+use super::{CompiledView, FeaturePlan, Output, Plan};
 use crate::definition::{Definition, DefinitionError, Identity};
 use crate::expression::SEMANTICS;
 
@@ -36,7 +36,7 @@ impl CompiledView {
                         &mut arguments,
                     );
                     match slot {
-                        Ok(slot) => Planned::Ready(FeaturePlan::Slot(slot), slots.slots[slot].data_type),
+                        Ok(slot) => Planned::Ready(FeaturePlan::Slot(slot), slots.slots[slot].value_type()),
                         Err(problem) => {
                             problems.push(problem);
                             Planned::Wrong
@@ -62,16 +62,15 @@ impl CompiledView {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let (features, types): (Vec<FeaturePlan>, Vec<DataType>) = plans
+        let (features, types): (Vec<FeaturePlan>, Vec<ValueType>) = plans
             .into_iter()
             .map(|plan| match plan {
-                Planned::Ready(plan, data_type) => (plan, data_type),
+                Planned::Ready(plan, value_type) => (plan, value_type),
                 Planned::Waiting | Planned::Wrong => unreachable!("a feature without a plan has a problem"),
             })
             .unzip();
-        let outputs =
-            definition.features.iter().zip(types).map(|(feature, data_type)| Column::new(&feature.name, data_type));
-        let outputs: Vec<Column> = outputs.collect();
+        let outputs = definition.features.iter().zip(types);
+        let outputs = outputs.map(|(feature, value_type)| Output { name: feature.name.clone(), value_type }).collect();
         let alone = |problem: DefinitionError| vec![problem];
         let sequence = source.sequence.as_deref().map(|name| column(&definition, "sequence", name)).transpose();
         let mut plan = Plan {
@@ -146,11 +145,10 @@ fn identity(definition: &Definition) -> Result<Vec<Column>, DefinitionError> {
     }
 }
 
-/// The columns of values that are one cell of one event: of `first` and `last`, and of expressions.
+/// The columns of values that are cells of events: of `first`, `last` and `list`, and of expressions.
 fn reported_columns(plan: &Plan) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    let first_or_last = plan.slots.iter().filter(|slot| matches!(slot.kind, SlotKind::First | SlotKind::Last));
-    for argument in first_or_last.filter_map(|slot| slot.argument) {
+    for argument in plan.slots.iter().filter(|slot| slot.kind.shows_cells()).filter_map(|slot| slot.argument) {
         names.extend(plan.arguments[argument].expression.columns().iter().cloned());
     }
     names.sort_unstable();

@@ -1,6 +1,6 @@
 //! Expression features: what their names mean, and in which order they are computed.
 
-use karat_core::{Column, DataType, Schema};
+use karat_core::{Column, DataType, Schema, ValueType};
 
 use super::arguments::Arguments;
 use super::slots::Slots;
@@ -15,7 +15,7 @@ pub(super) const AS_OF: &str = "as_of";
 pub(super) enum Planned {
     /// An expression that was not compiled yet.
     Waiting,
-    Ready(FeaturePlan, DataType),
+    Ready(FeaturePlan, ValueType),
     /// It does not compile, or reads one that does not: the problem is told.
     Wrong,
 }
@@ -37,24 +37,27 @@ pub(super) struct Expressions<'a, 'b> {
 
 impl Expressions<'_, '_> {
     /// The feature's type; `None` where it does not compile.
-    pub(super) fn compile(&mut self, output: usize) -> Option<DataType> {
+    pub(super) fn compile(&mut self, output: usize) -> Option<ValueType> {
         match &self.plans[output] {
-            Planned::Ready(_, data_type) => return Some(*data_type),
+            Planned::Ready(_, value_type) => return Some(*value_type),
             Planned::Wrong => return None,
             Planned::Waiting => {}
         }
         let depth = self.path.len();
         let compiled = self.plan(output);
         self.path.truncate(depth);
-        let (planned, data_type) = match compiled {
-            Ok((plan, data_type)) => (Planned::Ready(plan, data_type), Some(data_type)),
+        let (planned, value_type) = match compiled {
+            Ok((plan, data_type)) => {
+                let value_type = ValueType::One(data_type);
+                (Planned::Ready(plan, value_type), Some(value_type))
+            }
             Err(problem) => {
                 self.problems.extend(problem);
                 (Planned::Wrong, None)
             }
         };
         self.plans[output] = planned;
-        data_type
+        value_type
     }
 
     fn plan(&mut self, output: usize) -> Result<(FeaturePlan, DataType), Problem> {
@@ -100,8 +103,16 @@ impl Expressions<'_, '_> {
         }
         let other = self.definition.features.iter().position(|feature| feature.name == name);
         if let Some(other) = other.filter(|other| *other != output) {
-            let data_type = self.compile(other).ok_or(None)?;
-            return Ok(Some((Input::Feature(other), data_type)));
+            return match self.compile(other).ok_or(None)? {
+                ValueType::One(data_type) => Ok(Some((Input::Feature(other), data_type))),
+                ValueType::List(_) => {
+                    let reason = format!(
+                        "`{name}` is a list, and expressions are of single values: read an aggregate over the same events, such \
+                         as `{{mean: column, last: 5}}`"
+                    );
+                    Err(Some(DefinitionError::feature(self.feature_name(output), "expression", reason)))
+                }
+            };
         }
         let Some(column) = self.definition.source.columns.column(name) else { return Ok(None) };
         let quoted = format!("\"{}\"", name.replace('"', "\"\""));

@@ -6,7 +6,7 @@ mod expressions;
 mod retention;
 mod slots;
 
-use karat_core::{Column, DataType, Digest, Schema, Window, Zone, hidden};
+use karat_core::{Column, DataType, Digest, Schema, ValueType, Window, Zone, hidden};
 use karat_project::spec::Fraction;
 
 pub use retention::Retention;
@@ -19,9 +19,16 @@ use crate::expression::Expression;
 pub struct CompiledView {
     pub(crate) definition: Definition,
     pub(crate) digest: Digest,
-    pub(crate) outputs: Vec<Column>,
+    pub(crate) outputs: Vec<Output>,
     pub(crate) source_columns: Schema,
     pub(crate) plan: Plan,
+}
+
+/// A feature as the view computes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    pub name: String,
+    pub value_type: ValueType,
 }
 
 impl CompiledView {
@@ -34,7 +41,7 @@ impl CompiledView {
     }
 
     /// The features, in the order of the view.
-    pub fn outputs(&self) -> &[Column] {
+    pub fn outputs(&self) -> &[Output] {
         &self.outputs
     }
 
@@ -112,6 +119,7 @@ pub(crate) struct Slot {
     /// `None` for whole rows.
     pub(crate) argument: Option<usize>,
     pub(crate) frame: usize,
+    /// Of a list, that of its elements.
     pub(crate) data_type: DataType,
 }
 
@@ -131,16 +139,30 @@ pub(crate) enum SlotKind {
     First,
     Last,
     TimeSince,
+    /// The cells of all its frame's events.
+    List,
 }
 
 impl SlotKind {
     /// Whether the value depends on which events stand first or last, not only on what they add up to.
     pub(crate) fn is_positional(self) -> bool {
-        matches!(self, SlotKind::First | SlotKind::Last | SlotKind::TimeSince)
+        matches!(self, SlotKind::First | SlotKind::Last | SlotKind::TimeSince | SlotKind::List)
+    }
+
+    /// Whether the value is a cell of an event as it stands, or several.
+    pub(crate) fn shows_cells(self) -> bool {
+        matches!(self, SlotKind::First | SlotKind::Last | SlotKind::List)
     }
 }
 
 impl Slot {
+    pub(crate) fn value_type(&self) -> ValueType {
+        match self.kind {
+            SlotKind::List => ValueType::List(self.data_type),
+            _ => ValueType::One(self.data_type),
+        }
+    }
+
     /// Whether a checkpoint holds what this slot accumulated.
     pub(crate) fn is_checkpointed(&self, plan: &Plan) -> bool {
         !self.kind.is_positional() && plan.frames[self.frame].is_all_time()

@@ -109,6 +109,7 @@ fn kind(aggregate: Aggregate) -> SlotKind {
         Aggregate::ApproxDistinct => SlotKind::ApproxDistinct,
         Aggregate::Share => SlotKind::Share,
         Aggregate::TimeSince => SlotKind::TimeSince,
+        Aggregate::List => SlotKind::List,
     }
 }
 
@@ -130,6 +131,7 @@ fn part(aggregate: Aggregate) -> &'static str {
         Aggregate::ApproxDistinct => "approx_distinct",
         Aggregate::Share => "share",
         Aggregate::TimeSince => "time_since",
+        Aggregate::List => "list",
     }
 }
 

@@ -77,6 +77,7 @@ fn read(case: &Case, view: &CompiledView, states: &States, reader: Reader) -> Re
 fn bits(values: &[Value]) -> Vec<String> {
     let one = |value: &Value| match value {
         Value::Float(float) => format!("float {:016x} {float}", float.to_bits()),
+        Value::List(values) => format!("{:?}", bits(values)),
         other => format!("{other:?}"),
     };
     values.iter().map(one).collect()

@@ -1,6 +1,6 @@
 //! What a definition pins, and how views say what is wrong with them.
 
-use karat_core::{DataType, Digest, Window};
+use karat_core::{DataType, Digest, ValueType, Window};
 use karat_features::{CompiledView, Definition, DefinitionError, Identity, SourceDefinition};
 use karat_project::spec::FeatureView;
 use serde_json::json;
@@ -262,8 +262,38 @@ fn a_name_is_the_other_feature_before_the_column_and_within_itself_the_column() 
         ("cities".to_owned(), json!({"expression": "city + 1"})),
     ]);
     let compiled = CompiledView::compile(define(&view, source(&rules()))).unwrap();
-    let types: Vec<DataType> = compiled.outputs().iter().map(|output| output.data_type).collect();
-    assert_eq!(types, [DataType::Int; 4]);
+    let types: Vec<ValueType> = compiled.outputs().iter().map(|output| output.value_type).collect();
+    assert_eq!(types, [ValueType::One(DataType::Int); 4]);
+}
+
+#[test]
+fn a_list_is_of_so_many_events_and_nothing_else_reads_it() {
+    let feature =
+        |json| serde_json::from_value::<karat_project::spec::Feature>(json).map_err(|error| error.to_string());
+    assert_eq!(
+        feature(json!({"list": "amount"})).unwrap_err(),
+        "`list` needs `last: n`: how many of the last events it is of, such as `last: 5`"
+    );
+    assert_eq!(
+        feature(json!({"list": "amount", "last": 1001})).unwrap_err(),
+        "a `list` is of at most 1000 events, and `last` says 1001"
+    );
+    let written = json!({"list": "amount", "last": 1000, "where": "late"});
+    assert_eq!(json!(feature(written.clone()).unwrap()), written);
+
+    let recent = ("recent".to_owned(), json!({"list": "city", "last": 3}));
+    let compiled = CompiledView::compile(define(&view_of([recent.clone()]), source(&rules()))).unwrap();
+    assert_eq!(compiled.outputs()[0].value_type, ValueType::List(DataType::Text));
+    for sql in ["recent", "upper(recent)", "coalesce(recent, city)"] {
+        let view = view_of([recent.clone(), ("read".to_owned(), json!({"expression": sql}))]);
+        let error = Definition::new(&view, &[client()], source(&rules())).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "feature `read`: `recent` is a list, and expressions are of single values: read an aggregate over the same \
+             events, such as `{mean: column, last: 5}`",
+            "{sql}"
+        );
+    }
 }
 
 #[test]

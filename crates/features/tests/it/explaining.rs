@@ -46,6 +46,7 @@ fn records<'c>(case: &'c Case, rows: &RecordBatch) -> Vec<&'c Record> {
 fn bits(value: &Value) -> String {
     match value {
         Value::Float(float) => format!("{:016x}", float.to_bits()),
+        Value::List(values) => format!("{:?}", values.iter().map(bits).collect::<Vec<_>>()),
         other => format!("{other:?}"),
     }
 }

@@ -346,6 +346,13 @@ fn aggregates(timed: bool) -> impl Strategy<Value = Vec<Aggregate>> {
         ("distinct", "amount"),
         ("share", "late"),
         ("share", "n > 1"),
+        ("list", "amount"),
+        ("list", "n"),
+        ("list", "city"),
+        ("list", "late"),
+        ("list", "day"),
+        ("list", "happened"),
+        ("list", "n > 1"),
         ("time_since", "rows"),
         ("time_since", "late"),
     ]);
@@ -363,13 +370,17 @@ fn aggregates(timed: bool) -> impl Strategy<Value = Vec<Aggregate>> {
         ]),
     );
     let lasts = prop::option::weighted(0.3, 1..5usize);
-    let one = (kinds, conditions, windows, lasts).prop_map(move |((word, of), condition, window, last)| Aggregate {
-        word: if !timed && word == "time_since" { "count" } else { word },
-        of: if of == "n + 1" { "n" } else { of },
-        condition,
-        window: window.filter(|_| timed),
-        last: last.filter(|_| word != "last"),
-    });
+    let listed = prop_oneof![4 => 1..5usize, 1 => Just(1_000)];
+    let one =
+        (kinds, conditions, windows, lasts, listed).prop_map(move |((word, of), condition, window, last, listed)| {
+            Aggregate {
+                word: if !timed && word == "time_since" { "count" } else { word },
+                of: if of == "n + 1" { "n" } else { of },
+                condition,
+                window: window.filter(|_| timed),
+                last: if word == "list" { Some(listed) } else { last.filter(|_| word != "last") },
+            }
+        });
     prop::collection::vec(one, 1..8)
 }
 

@@ -84,6 +84,33 @@ fn nulled_cells_show_in_every_value_that_rests_on_them() {
 }
 
 #[test]
+fn lists_tell_of_every_cell_in_them_that_was_nulled_and_are_never_null() {
+    let view = view_of([
+        ("days".to_owned(), json!({"list": "day", "last": 2})),
+        ("none".to_owned(), json!({"list": "city", "last": 9, "where": "n > 100"})),
+    ]);
+    let view = CompiledView::compile(Definition::new(&view, &[client()], source(&rules())).unwrap()).unwrap();
+    let mut records: Vec<Record> = (1..=4).map(|id| record(id, 10 * id)).collect();
+    let note = |value: &str| format!(r#"[{{"column":"day","value":"{value}","check":"range"}}]"#);
+    let notes = ["a", "b", "c", "d"].map(note);
+    for row in [0, 1, 3] {
+        records[row].day = None;
+    }
+    let notes = [Some(notes[0].as_str()), Some(notes[1].as_str()), None, Some(notes[3].as_str())];
+    let state = state(&view, &records, &notes, Retention::All);
+    let row = view.read(&state, at(50)).unwrap();
+    let list = |values: &[Value]| Value::List(values.into());
+    assert_eq!(row.values, [list(&[Value::Date(0), Value::Null]), list(&[])]);
+    assert_eq!(nulled(&row), [(0, "day", "d", "range")]);
+    let row = view.read(&state, at(30)).unwrap();
+    assert_eq!(row.values[0], list(&[Value::Null, Value::Null]));
+    assert_eq!(nulled(&row), [(0, "day", "a", "range"), (0, "day", "b", "range")]);
+    let empty = view.read_empty(at(30)).unwrap();
+    assert!(empty.no_history);
+    assert_eq!(empty.values, [list(&[]), list(&[])]);
+}
+
+#[test]
 fn a_key_without_events_has_counts_of_nothing() {
     let view = compiled();
     let row = view.read_empty(at(30)).unwrap();

@@ -116,6 +116,7 @@ pub fn aggregate(aggregate: &Aggregate, rows: &[&Record], rules: &Rules, as_of: 
         "count" => Value::Int(some.len() as i64),
         "first" => all.first().cloned().unwrap_or(Value::Null),
         "last" => all.last().cloned().unwrap_or(Value::Null),
+        "list" => Value::List(all.into()),
         "distinct" => {
             let different: HashSet<String> = some
                 .iter()

@@ -13,8 +13,15 @@ pub(super) fn raise(entry: &mut ViewEntry, spec: &FeatureView, zone: &Zone, now:
         let read: Vec<&String> =
             spec.features.iter().filter(|(other, _)| *other != name).map(|(other, _)| other).collect();
         if feature.used_by.is_empty() && feature.services.is_empty() && !is_read(spec, name, &read) {
-            let message = "no model takes it, neither its newest version nor one with an alias nor its file, and no feature \
-                           service has it: add it to a model's `features`, or take it out of the view";
+            let message = match spec.features[name].is_list() {
+                true => {
+                    "no feature service has it, and no model takes a list: add it to a service, or take it out of the view"
+                }
+                false => {
+                    "no model takes it, neither its newest version nor one with an alias nor its file, and no feature \
+                     service has it: add it to a model's `features`, or take it out of the view"
+                }
+            };
             feature.flags.push(Flag { flag: "unused", message: message.to_owned() });
         }
         let summary = feature.statistics.as_ref().map(|statistics| &statistics.summary);

@@ -148,11 +148,11 @@ fn features(
     statistics: Option<&ViewStatistics>,
 ) -> IndexMap<String, FeatureEntry> {
     let outputs = planned.view.outputs().iter();
-    let entry = |output: &karat_core::Column| {
+    let entry = |output: &karat_features::Output| {
         let feature = &planned.spec.features[&output.name];
         let statistics = statistics.and_then(|taken| taken.feature(&output.name)).cloned();
         FeatureEntry {
-            data_type: output.data_type.to_string(),
+            data_type: output.value_type.to_string(),
             definition: feature.how(),
             words: feature.words.clone(),
             description: feature.description.clone(),

@@ -15,6 +15,9 @@ pub(super) fn fits(expected: &Expected, got: &Json) -> bool {
 }
 
 fn same(expected: &Json, got: &Json) -> bool {
+    if let (Some(expected), Some(got)) = (expected.as_array(), got.as_array()) {
+        return expected.len() == got.len() && expected.iter().zip(got).all(|(expected, got)| same(expected, got));
+    }
     match (expected.as_i64().zip(got.as_i64()), expected.as_f64().zip(got.as_f64())) {
         (Some((expected, got)), _) => expected == got,
         (None, Some((expected, got))) => (expected - got).abs() <= CLOSE * expected.abs().max(1.0),

@@ -42,8 +42,8 @@ pub(crate) fn define(
     let mut definition = checked.map_err(|problems| problems.into_iter().map(placed).collect::<Vec<_>>())?;
     definition.source.upstream = source.rows.narrowed(definition.source.columns.names());
     let compiled = CompiledView::compile(definition.clone()).map_err(|problem| vec![placed(problem)])?;
-    let output = compiled.outputs()[0].data_type;
-    if !matches!(output, DataType::Int | DataType::Float) {
+    let output = compiled.outputs()[0].value_type;
+    if !output.one().is_some_and(DataType::is_numeric) {
         let at = label.aggregates().next().map_or_else(String::new, |(key, ..)| format!(".{key}"));
         let problem = format!("`at_least` compares numbers, and this is a {output}");
         return Err(vec![(format!("spine.label{at}"), problem)]);

@@ -36,6 +36,13 @@ const FILES: &[(&str, &str)] = &[
         "kind: FeatureView\nname: kinds\nentity: client\nsource: events\nfeatures:\n  \
          nb: {count: rows, where: kind = 'card'}\n  kinds: {distinct: kind}\n",
     ),
+    (
+        "features/recent.yaml",
+        "kind: FeatureView\nname: recent\nentity: client\nsource: events\nfeatures:\n  \
+         amounts: {list: amount, last: 5, where: amount IS NOT NULL}\n  numbers: {list: client_id + 10, last: 1}\n  \
+         kinds: {list: kind, last: 5}\n  frauds: {list: fraud, last: 5}\n  times: {list: at, last: 5}\n  \
+         days: {list: day, last: 5, where: day IS NOT NULL}\n  holes: {list: amount, last: 5}\n",
+    ),
     ("entities/employer.yaml", "kind: Entity\nname: employer\nkey: employer_id\ntype: text\n"),
     (
         "features/jobs.yaml",
@@ -119,6 +126,22 @@ fn the_sdk_reads_every_type_and_gets_its_own_exceptions() {
             "last_there": [10.5, null, 7.25, null],
         })
     );
+    // What an Array feature reads; an empty list, of which its SDK could not tell the type, is no value.
+    assert_eq!(
+        said["lists"],
+        value!({
+            "client_id": [1, 2, 77],
+            "amounts": [[10.5], [7.25], null],
+            "numbers": [[11], [12], null],
+            "kinds": [["card", "cash"], ["card"], null],
+            "frauds": [[false, true], [false], null],
+            "times": [[1_704_448_800, 1_704_540_600], [1_706_745_600], null],
+            "days": [[1_704_412_800, 1_704_499_200], null, null],
+        })
+    );
+    let holes = said["list_with_null"]["message"].as_str().unwrap();
+    assert!(holes.contains("`recent:holes` is a list with null in it"), "{said}");
+    assert!(holes.contains("add `where: COLUMN IS NOT NULL` to the feature"), "{said}");
     for (what, class) in [("unknown_view", "FeatureViewNotFoundException"), ("unknown_feature", "RuntimeError")] {
         assert_eq!(said[what]["class"], class, "{said}");
     }
@@ -162,6 +185,13 @@ fn answers_over_http_are_feasts_and_say_what_the_command_says() {
     assert_eq!(status, 200, "{answer}");
     let names = ["client_id", "kinds", "nb", "last_kind"];
     assert_eq!(answer["metadata"]["feature_names"], value!(names));
+
+    // The list with null in it, where null has a place.
+    let (status, shown) = server.request("GET", "/v1/features/recent/1", "");
+    assert_eq!((status, &shown["features"]["holes"]), (200, &value!([10.5, null])), "{shown}");
+    assert_eq!(shown["features"]["times"], value!(["2024-01-05T10:00:00Z", "2024-01-06T11:30:00.250Z"]));
+    let (status, shown) = server.request("GET", "/v1/features/recent/77", "");
+    assert_eq!((status, &shown["features"]["holes"]), (200, &value!([])), "{shown}");
 
     let known = |class: &str, message: &str| {
         Json::from(value!({"module": "feast.errors", "class": class, "message": message}).to_string())

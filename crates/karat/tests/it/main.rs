@@ -18,6 +18,7 @@ mod journey;
 mod labels;
 mod learning;
 mod lookups;
+mod lists;
 mod mistakes;
 mod mlflow;
 mod own_files;

@@ -16,6 +16,14 @@ pub(super) fn check(scope: &mut Scope<'_>, name: &str, feature: &Feature, keys: 
     if matches!(feature.rows.window, Some(Window::Fixed(0) | Window::Months(0))) {
         scope.at(&format!("{path}.window"), "a window of no length holds no event");
     }
+    if feature.is_list() && !feature.checks.is_empty() {
+        scope.at_key_with_help(
+            &format!("{path}.checks"),
+            format!("`{name}` is a list, and a check looks at a single value"),
+            "check a feature of its own, such as `{last: column}` or `{max: column, last: 5}`",
+        );
+        return;
+    }
     for (index, check) in feature.checks.iter().enumerate() {
         let path = format!("{path}.checks[{index}]");
         match check {

@@ -130,6 +130,28 @@ pub(super) fn check_feature(scope: &mut Scope<'_>, view: &Name, feature: &str, p
     scope.at_with_help(path, format!("view `{view}` has no feature `{feature}`"), help);
 }
 
+/// Reports a feature whose value is a list.
+fn check_list(scope: &mut Scope<'_>, view: &Name, name: &str, path: &str) {
+    let draft = scope.draft;
+    let Some(view) = draft.views.get(view) else { return };
+    if !view.features.get(name).is_some_and(Feature::is_list) {
+        return;
+    }
+    let others = view.features.iter().filter(|(_, feature)| !feature.is_list());
+    let others: Vec<&str> = others.map(|(name, _)| name.as_str()).collect();
+    let help = format!(
+        "name the features it takes (`{}: [{}]`), and tell it of the same events by aggregates, such as \
+         `{{mean: column, last: 5}}`",
+        view.name,
+        others.join(", ")
+    );
+    scope.at_key_with_help(
+        path,
+        format!("`{name}` of view `{}` is a list, and a model takes single values", view.name),
+        help,
+    );
+}
+
 /// The model's inputs by name, with where each comes from.
 struct Inputs {
     names: HashMap<String, String>,
@@ -172,6 +194,9 @@ impl Inputs {
                 ),
                 "count ids (`distinct`, `count`), never show them to a model",
             );
+        }
+        if let Some(view) = view {
+            check_list(scope, view, name, path);
         }
         if let Some(first) = self.names.insert(name.to_owned(), from.clone()) {
             let message = match first == from {

@@ -1,12 +1,12 @@
 use super::feature_check::feature_check;
 use super::reader::{Fields, Reader};
 use super::scalar::{number, sql, text, whole, window};
-use crate::spec::raw_feature::{KINDS, Q_ALONE, Q_MISSING, Q_RANGE};
+use crate::spec::raw_feature::{KINDS, Q_ALONE, Q_MISSING, Q_RANGE, list_problem};
 use crate::spec::{Aggregate, Feature, FeatureKind, Fraction, Rows};
 use crate::suggest::ticked;
 use crate::yaml::{Node, Scalar, Shape};
 
-const AGGREGATES: [(&str, Aggregate); 13] = [
+const AGGREGATES: [(&str, Aggregate); 14] = [
     ("count", Aggregate::Count),
     ("sum", Aggregate::Sum),
     ("mean", Aggregate::Mean),
@@ -20,6 +20,7 @@ const AGGREGATES: [(&str, Aggregate); 13] = [
     ("approx_distinct", Aggregate::ApproxDistinct),
     ("share", Aggregate::Share),
     ("time_since", Aggregate::TimeSince),
+    ("list", Aggregate::List),
 ];
 
 /// `last` names a column (an aggregate) or counts events (a limit).
@@ -79,7 +80,19 @@ pub(crate) fn feature(reader: &mut Reader<'_>, node: &Node) -> Option<Feature> {
         reader.problem(span, "`where`, `window` and `last` narrow an aggregate's events; an expression has none");
         return None;
     }
-    Some(Feature { kind, rows, words, description, checks: checks.unwrap_or_default() })
+    let feature = Feature { kind, rows, words, description, checks: checks.unwrap_or_default() };
+    match list_problem(feature.rows.last).filter(|_| feature.is_list()) {
+        None => Some(feature),
+        // Why there is no limit has been said, where one is written.
+        Some(problem) => {
+            let limit = node.entry("last");
+            if limit.is_none() || feature.rows.last.is_some() {
+                let span = limit.map(|entry| entry.value.span).or(node.entry("list").map(|entry| entry.key_span));
+                reader.problem(span.unwrap_or(node.span), problem);
+            }
+            None
+        }
+    }
 }
 
 fn aggregated(aggregate: Aggregate, of: String) -> FeatureKind {

@@ -213,6 +213,7 @@ fn meant_by(key: &str) -> Option<&'static str> {
         "count_distinct" | "nunique" | "n_unique" => "distinct",
         "approx_count_distinct" | "approx_distinct_count" | "hll" => "approx_distinct",
         "rate" | "fraction" => "share",
+        "collect" | "collect_list" | "array" | "array_agg" | "last_k" | "last_n" => "list",
         "filter" => "where",
         "expr" | "formula" => "expression",
         "query" => "sql",

@@ -72,6 +72,8 @@ fn value(reader: &mut Reader<'_>, node: &Node) -> Option<Json> {
 fn expected(reader: &mut Reader<'_>, node: &Node) -> Option<Expected> {
     match &node.shape {
         Shape::Map(_) => bounds(reader, node).map(Expected::Bounds),
+        // Of a list feature.
+        Shape::List(_) => reader.list(node, "a list of values", value).map(|values| Expected::Value(values.into())),
         _ => value(reader, node).map(Expected::Value),
     }
 }

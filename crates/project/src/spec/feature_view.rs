@@ -92,6 +92,8 @@ pub enum Aggregate {
     Share,
     /// `float`, in days of 24 hours: from the latest event to as_of.
     TimeSince,
+    /// A list: the values of the last n events in their order, null included. [`Rows::last`] says how many.
+    List,
 }
 
 /// How far from the least (0) to the greatest (1).
@@ -115,6 +117,11 @@ impl Fraction {
 }
 
 impl Feature {
+    /// Whether its value is a list, which no model and no expression takes.
+    pub fn is_list(&self) -> bool {
+        matches!(self.kind, FeatureKind::Aggregate { aggregate: Aggregate::List, .. })
+    }
+
     /// What computes it, as files write it, without what only describes it.
     pub fn how(&self) -> serde_json::Value {
         let mut json = serde_json::to_value(self).expect("features serialise to JSON");
@@ -134,7 +141,7 @@ pub struct Rows {
     /// `[as_of - window, as_of)`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
-    /// The last n events that pass `where`, nulls included.
+    /// The last n events that pass `where`, nulls included. A list has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<u32>,
 }
@@ -161,7 +168,8 @@ impl JsonSchema for Feature {
 }
 
 impl Aggregate {
-    /// The type of the feature, given the type of what it aggregates (`None` for whole rows); `None` where it cannot.
+    /// The type of the feature (of a list, of its elements), given the type of what it aggregates (`None` for whole rows);
+    /// `None` where it cannot.
     pub fn output(self, of: Option<DataType>) -> Option<DataType> {
         match (self, of) {
             (Aggregate::Count | Aggregate::Distinct, _) => Some(DataType::Int),
@@ -172,7 +180,9 @@ impl Aggregate {
                 Aggregate::Mean | Aggregate::Variance | Aggregate::Stddev | Aggregate::Quantile(_),
                 Some(DataType::Int | DataType::Float),
             ) => Some(DataType::Float),
-            (Aggregate::Min | Aggregate::Max | Aggregate::First | Aggregate::Last, Some(of)) => Some(of),
+            (Aggregate::Min | Aggregate::Max | Aggregate::First | Aggregate::Last | Aggregate::List, Some(of)) => {
+                Some(of)
+            }
             (Aggregate::Share, Some(DataType::Bool)) => Some(DataType::Float),
             (Aggregate::TimeSince, None | Some(DataType::Bool)) => Some(DataType::Float),
             _ => None,

@@ -53,6 +53,9 @@ pub(crate) struct RawFeature {
     /// `rows`, or a boolean expression that the event satisfies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     time_since: Option<String>,
+    /// A column or an expression: its values at the last events, in their order, nulls included. `last: n` says how many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    list: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expression: Option<String>,
     #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
@@ -76,10 +79,23 @@ enum Last {
 }
 
 pub(crate) const KINDS: &str = "count, sum, mean, stddev, variance, min, max, median, quantile, first, last, distinct, \
-     approx_distinct, share, time_since or expression";
+     approx_distinct, share, time_since, list or expression";
 pub(crate) const Q_MISSING: &str = "`quantile` needs `q`, such as `q: 0.9`";
 pub(crate) const Q_ALONE: &str = "`q` says which `quantile`, and this feature has none";
 pub(crate) const Q_RANGE: &str = "a number from 0 to 1";
+/// Elements of a list.
+const MOST_LISTED: u32 = 1_000;
+
+/// What is wrong with how many events a list is of.
+pub(crate) fn list_problem(last: Option<u32>) -> Option<String> {
+    match last {
+        None => Some("`list` needs `last: n`: how many of the last events it is of, such as `last: 5`".to_owned()),
+        Some(last) if last > MOST_LISTED => {
+            Some(format!("a `list` is of at most {MOST_LISTED} events, and `last` says {last}"))
+        }
+        Some(_) => None,
+    }
+}
 
 impl TryFrom<RawFeature> for Feature {
     type Error = String;
@@ -115,6 +131,7 @@ impl TryFrom<RawFeature> for Feature {
             (Aggregate::ApproxDistinct, raw.approx_distinct),
             (Aggregate::Share, raw.share),
             (Aggregate::TimeSince, raw.time_since),
+            (Aggregate::List, raw.list),
         ];
         let mut given: Vec<FeatureKind> = aggregates
             .into_iter()
@@ -134,7 +151,11 @@ impl TryFrom<RawFeature> for Feature {
         if matches!(kind, FeatureKind::Expression { .. }) && rows != Rows::default() {
             return Err("`where`, `window` and `last` narrow an aggregate's events; an expression has none".to_owned());
         }
-        Ok(Feature { kind, rows, words: raw.words, description: raw.description, checks: raw.checks })
+        let feature = Feature { kind, rows, words: raw.words, description: raw.description, checks: raw.checks };
+        match list_problem(feature.rows.last).filter(|_| feature.is_list()) {
+            Some(problem) => Err(problem),
+            None => Ok(feature),
+        }
     }
 }
 
@@ -168,6 +189,7 @@ impl From<Feature> for RawFeature {
                     Aggregate::ApproxDistinct => raw.approx_distinct = Some(of),
                     Aggregate::Share => raw.share = Some(of),
                     Aggregate::TimeSince => raw.time_since = Some(of),
+                    Aggregate::List => raw.list = Some(of),
                 }
             }
         }

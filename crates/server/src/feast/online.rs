@@ -61,7 +61,8 @@ pub struct OnlineColumn {
 /// Features of several keys, as Feast's feature server answers.
 ///
 /// A key without visible events is `NOT_FOUND`; its values are then those of an empty history: counts 0, everything else
-/// null. Timestamps and dates are whole seconds since 1970, as Feast has them.
+/// null. Timestamps and dates are whole seconds since 1970, as Feast has them. An empty list is null, and a list with null in
+/// it is refused: Feast's clients can read neither.
 #[utoipa::path(
     post, path = "/get-online-features", tag = "feast",
     request_body = GetOnlineFeatures,
@@ -90,6 +91,7 @@ pub async fn get_online_features(State(state): State<AppState>, request: Request
     let long = deployment.features_wait() || rows.saturating_mul(wanted.len()) > READS_IN_PLACE;
     let answer = move || {
         let vectors = deployment.vectors(&wanted, &asked.entities)?;
+        check_lists(&vectors)?;
         Ok::<_, FeastError>(write(&vectors, names))
     };
     let written = match long {
@@ -133,6 +135,31 @@ fn names(wanted: &[FeatureRef], full: bool) -> Result<Vec<String>, FeastError> {
             ),
         }),
     }
+}
+
+/// Feast's lists have no place for null and no JSON for what is no finite number: its SDK fails on both, or reads zeros.
+fn check_lists(vectors: &Vectors) -> Result<(), FeastError> {
+    for FeatureVector { wanted, values, .. } in &vectors.features {
+        let elements = values.iter().filter_map(|value| match value {
+            Value::List(elements) => Some(elements.iter()),
+            _ => None,
+        });
+        for element in elements.flatten() {
+            let (what, remedy) = match element {
+                Value::Null => ("null", "add `where: COLUMN IS NOT NULL` to the feature"),
+                Value::Float(float) if !float.is_finite() => {
+                    ("a number that is not finite", "keep such numbers out with the feature's `where`")
+                }
+                _ => continue,
+            };
+            let FeatureRef { view, feature } = wanted;
+            return Err(FeastError::invalid(format!(
+                "`{view}:{feature}` is a list with {what} in it, which Feast's lists cannot hold: {remedy}, or read \
+                 `GET /v1/features/{view}/KEY`"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn write(vectors: &Vectors, names: Vec<String>) -> Vec<u8> {
@@ -185,7 +212,8 @@ struct Column<'v> {
     event_timestamps: Vec<Time>,
 }
 
-/// Times are whole seconds since 1970, which is what Feast keeps of them.
+/// Times are whole seconds since 1970, which is what Feast keeps of them. An empty list is null: its SDK cannot tell what
+/// such a list is of, and fails.
 struct Cell<'v>(&'v Value);
 
 impl Serialize for Cell<'_> {
@@ -193,6 +221,8 @@ impl Serialize for Cell<'_> {
         match self.0 {
             Value::Timestamp(instant) => serializer.serialize_i64(instant.micros().div_euclid(1_000_000)),
             Value::Date(days) => serializer.serialize_i64(i64::from(*days) * 86_400),
+            Value::List(values) if values.is_empty() => serializer.serialize_unit(),
+            Value::List(values) => serializer.collect_seq(values.iter().map(Cell)),
             value => AsJson(value).serialize(serializer),
         }
     }

@@ -6,6 +6,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use indexmap::IndexMap;
+use karat_core::statistics::FigureOf;
 use karat_report::catalogue::{FeatureEntry, Flag, Use, ViewEntry};
 use karat_report::lineage::{Edge, Node};
 use serde::Serialize;
@@ -97,6 +98,10 @@ pub struct FeatureFigures {
     #[schema(format = DateTime)]
     as_of: Option<String>,
     keys: u64,
+    /// `lengths` of a list feature: how many values each key's list has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    of: Option<FigureOf>,
     nulls: u64,
     /// From 0 to 1.
     null_share: f64,
@@ -262,6 +267,7 @@ impl Feature {
         let statistics = entry.statistics.map(|taken| FeatureFigures {
             as_of: as_of.map(str::to_owned),
             keys: taken.summary.rows,
+            of: Some(taken.of).filter(|of| *of == FigureOf::Lengths),
             nulls: taken.summary.nulls,
             null_share: taken.summary.null_share(),
             distinct: taken.summary.distinct,

@@ -2,6 +2,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use karat_core::profile::Summary;
+use karat_core::statistics::FigureOf;
 use karat_jobs::catalog::listed;
 use karat_jobs::{Workspace, catalogue};
 use karat_report::catalogue::{FeatureEntry, Flag, Use, ViewEntry};
@@ -62,6 +63,9 @@ pub fn state(entry: &ViewEntry) -> String {
 pub fn told(feature: &FeatureEntry) -> (String, String) {
     let Some(statistics) = &feature.statistics else { return ("".to_owned(), "".to_owned()) };
     let summary = &statistics.summary;
+    if statistics.of == FigureOf::Lengths {
+        return ("".to_owned(), format!("lists of {}", values(summary)));
+    }
     (percent(summary.null_share()), values(summary))
 }
 

@@ -3,6 +3,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use karat_core::nearest;
 use karat_core::profile::{Bin, Summary};
+use karat_core::statistics::FigureOf;
 use karat_jobs::{NotFound, Workspace, catalogue};
 use karat_report::catalogue::{FeatureEntry, ViewEntry};
 use karat_report::words::number;
@@ -82,6 +83,9 @@ fn one(entry: &ViewEntry, name: &str, feature: &FeatureEntry) -> String {
     let used = users(feature);
     facts.push(["used by".to_owned(), if used.is_empty() { "no model".to_owned() } else { used }]);
     if let Some(statistics) = &feature.statistics {
+        if statistics.of == FigureOf::Lengths {
+            facts.push(["figures".to_owned(), "how many values each key's list has".to_owned()]);
+        }
         facts.extend(figures(&statistics.summary));
     }
     lines.push(indent(&table(["", ""], &[], facts)));

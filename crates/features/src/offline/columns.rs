@@ -1,0 +1,117 @@
+//! From what the shares of a pass found to columns in the spine's order.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, ListArray, StringArray, TimestampMicrosecondArray,
+};
+use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer};
+use arrow::datatypes::Field;
+use karat_core::{DataType, ValueType};
+
+use super::run::Share;
+use crate::error::FeatureError;
+use crate::events::{Cells, Texts};
+
+/// One column in the spine's order, out of the shares' cells, which are given up.
+pub(super) fn column(
+    shares: &mut [Share],
+    slot: usize,
+    value_type: ValueType,
+    rows: usize,
+) -> Result<ArrayRef, FeatureError> {
+    match value_type {
+        ValueType::One(data_type) => {
+            let found = shares.iter_mut().map(|share| Found {
+                texts: &share.texts,
+                cells: std::mem::replace(&mut share.found.slots[slot], Cells::new(data_type)),
+                places: Cow::Borrowed(&share.rows),
+            });
+            Ok(placed(found, data_type, rows))
+        }
+        ValueType::List(element) => lists(shares, slot, element, rows),
+    }
+}
+
+/// The elements of the first row's list, then those of the second's, and where each begins.
+fn lists(shares: &mut [Share], slot: usize, element: DataType, rows: usize) -> Result<ArrayRef, FeatureError> {
+    let mut lengths = vec![0usize; rows];
+    for share in shares.iter() {
+        for (index, row) in share.rows.iter().enumerate() {
+            lengths[*row as usize] = share.found.slots[slot].get(index).unwrap_or_default() as usize;
+        }
+    }
+    let total: usize = lengths.iter().sum();
+    if total > i32::MAX as usize {
+        return Err(FeatureError::TooMuch("more than 2 billion values in the lists of a feature"));
+    }
+    let offsets = OffsetBuffer::<i32>::from_lengths(lengths);
+    let found = shares.iter_mut().map(|share| {
+        let places = share.rows.iter().flat_map(|row| offsets[*row as usize] as u32..offsets[*row as usize + 1] as u32);
+        Found {
+            texts: &share.texts,
+            cells: std::mem::replace(&mut share.found.elements[slot], Cells::new(element)),
+            places: Cow::Owned(places.collect()),
+        }
+    });
+    let elements = placed(found, element, total);
+    Ok(Arc::new(ListArray::new(Arc::new(Field::new_list_field(element.arrow(), true)), offsets, elements, None)))
+}
+
+/// Cells, and where each of them stands in the whole.
+struct Found<'s> {
+    texts: &'s Texts,
+    cells: Cells,
+    places: Cow<'s, [u32]>,
+}
+
+fn placed<'s>(all: impl Iterator<Item = Found<'s>>, data_type: DataType, len: usize) -> ArrayRef {
+    if data_type == DataType::Text {
+        let mut placed: Vec<Option<&str>> = vec![None; len];
+        for Found { texts, cells, places } in all {
+            for (index, place) in places.iter().enumerate() {
+                placed[*place as usize] = cells.get(index).map(|code| texts.text(code as u32));
+            }
+        }
+        return Arc::new(StringArray::from(placed));
+    }
+    let mut words = vec![0i64; len];
+    let mut missing: Vec<u32> = Vec::new();
+    for Found { cells, places, .. } in all {
+        for (index, place) in places.iter().enumerate() {
+            match cells.get(index) {
+                Some(word) => words[*place as usize] = word,
+                None => missing.push(*place),
+            }
+        }
+    }
+    let nulls = nulls(&missing, len);
+    match data_type {
+        DataType::Bool => {
+            let flags = BooleanBuffer::collect_bool(len, |place| words[place] == 1);
+            Arc::new(BooleanArray::new(flags, nulls))
+        }
+        DataType::Float => {
+            let floats: Vec<f64> = words.into_iter().map(|word| f64::from_bits(word as u64)).collect();
+            Arc::new(Float64Array::new(floats.into(), nulls))
+        }
+        DataType::Date => {
+            let days: Vec<i32> = words.into_iter().map(|days| days as i32).collect();
+            Arc::new(Date32Array::new(days.into(), nulls))
+        }
+        DataType::Timestamp => {
+            Arc::new(TimestampMicrosecondArray::new(words.into(), nulls).with_data_type(data_type.arrow()))
+        }
+        DataType::Int | DataType::Text => Arc::new(Int64Array::new(words.into(), nulls)),
+    }
+}
+
+fn nulls(missing: &[u32], len: usize) -> Option<NullBuffer> {
+    if missing.is_empty() {
+        return None;
+    }
+    let mut valid = vec![true; len];
+    missing.iter().for_each(|place| valid[*place as usize] = false);
+    Some(NullBuffer::from(valid))
+}

@@ -1,0 +1,101 @@
+//! List features on the small project: the last values of each key, in commands, online and over HTTP, and in no model.
+
+use serde_json::json as value;
+
+use crate::small::{self, CLIENTS};
+use crate::support::{Server, json, karat};
+
+const VIEW: &str = "kind: FeatureView
+name: recent
+entity: client
+source: loans
+online_horizon: 9 months
+features:
+  amounts: {list: amount, last: 3}
+  regions: {list: region, last: 12, where: late, window: 6 months}
+  late_months: {list: month, last: 1000, where: late}
+  mean_of_3: {mean: amount, last: 3}
+";
+
+#[test]
+fn lists_are_the_last_values_everywhere_and_online_as_in_history() {
+    let project = small::project();
+    let folder = project.path();
+    small::put(folder, "features/recent.yaml", VIEW);
+    let built = json(folder, &["features", "materialize"]);
+    assert!(
+        built.as_array().unwrap().iter().any(|view| view["view"] == "recent" && view["keys"] == CLIENTS),
+        "{built}"
+    );
+    let verified = json(folder, &["features", "verify", "recent", "--pairs", "2000"]);
+    assert_eq!(verified[0]["different"], 0, "{verified}");
+    assert!(verified[0]["values"].as_u64().unwrap() > 5 * CLIENTS, "{verified}");
+
+    // The file itself is the oracle.
+    let text = std::fs::read_to_string(folder.join("data/payments.csv")).unwrap();
+    let of_client = text.lines().filter(|line| line.starts_with("7,"));
+    let mut rows: Vec<(&str, f64, bool)> = of_client
+        .map(|line| {
+            let cells: Vec<&str> = line.split(',').collect();
+            (cells[1], cells[2].parse().unwrap(), cells[3] == "1")
+        })
+        .collect();
+    rows.sort_by_key(|row| row.0);
+    let amounts: Vec<f64> = rows[rows.len() - 3..].iter().map(|row| row.1).collect();
+    let late: Vec<&str> = rows.iter().filter(|row| row.2).map(|row| row.0).collect();
+    assert!(!late.is_empty());
+    let found = json(folder, &["features", "get", "recent", "7"]);
+    assert_eq!(found["features"]["amounts"], value!(amounts));
+    assert_eq!(found["features"]["late_months"], value!(late));
+    assert_eq!(found["features"]["regions"], value!([]), "nothing is of the last six months");
+    let nobody = json(folder, &["features", "get", "recent", "999"]);
+    assert_eq!(nobody["no_history"], true);
+    assert_eq!(nobody["features"], value!({"amounts": [], "regions": [], "late_months": [], "mean_of_3": null}));
+
+    let why = json(folder, &["features", "why", "recent", "7", "amounts"]);
+    assert_eq!((&why["value"], &why["counted"]), (&value!(amounts), &value!(3)));
+    assert_eq!(why["left_out"], value!({"last": rows.len() - 3}));
+
+    let shown = json(folder, &["features", "show", "recent"]);
+    assert_eq!(shown["features"]["amounts"]["type"], "list of float");
+    let figures = &shown["features"]["late_months"]["statistics"];
+    assert_eq!(
+        (&figures["of"], &figures["type"], &figures["summary"]["nulls"]),
+        (&value!("lengths"), &value!("int"), &value!(0))
+    );
+    assert_eq!(shown["features"]["mean_of_3"]["statistics"].get("of"), None);
+    let told = karat(folder, &["features", "show", "recent", "amounts"]).ok().stdout;
+    assert!(told.contains("how many values each key's list has"), "{told}");
+    let listed = karat(folder, &["features", "list"]).ok().stdout;
+    assert!(listed.contains("list of date") && listed.contains("lists of 3"), "{listed}");
+
+    let server = Server::start(folder);
+    let (status, online) = server.request("GET", "/v1/features/recent/7", "");
+    assert_eq!((status, &online["features"]["amounts"]), (200, &value!(amounts)), "{online}");
+    let (status, catalogue) = server.request("GET", "/v1/features/recent", "");
+    assert_eq!(
+        (status, &catalogue["features"]["amounts"]["statistics"]["of"]),
+        (200, &value!("lengths")),
+        "{catalogue}"
+    );
+}
+
+#[test]
+fn tests_of_a_project_say_what_a_list_is_expected_to_be() {
+    let project = small::project();
+    let folder = project.path();
+    small::put(folder, "features/recent.yaml", VIEW);
+    let expecting = |amounts: &str| {
+        format!(
+            "kind: Test\nname: lists\ngiven:\n  people: [{{client_id: 1, region: north, joined: 2020-01-01}}]\n  payments:\n    \
+             - {{client_id: 1, month: 2022-01-01, amount: 10, late: 1}}\n    - {{client_id: 1, month: 2022-02-01, amount: \
+             7.25, late: 0}}\nexpect:\n  - features: recent\n    key: 1\n    as_of: 2022-06-01T00:00:00Z\n    values: \
+             {{amounts: {amounts}, regions: [north], late_months: [2022-01-01]}}\n"
+        )
+    };
+    small::put(folder, "tests/lists.yaml", &expecting("[10, 7.25]"));
+    karat(folder, &["test"]).ok();
+    small::put(folder, "tests/lists.yaml", &expecting("[7.25, 10]"));
+    let failed = karat(folder, &["test"]).ends_with(1);
+    assert!(failed.stdout.contains("[10.0,7.25]"), "{}", failed.stdout);
+}
