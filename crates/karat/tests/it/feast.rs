@@ -189,7 +189,7 @@ fn answers_over_http_are_feasts_and_say_what_the_command_says() {
     // The list with null in it, where null has a place.
     let (status, shown) = server.request("GET", "/v1/features/recent/1", "");
     assert_eq!((status, &shown["features"]["holes"]), (200, &value!([10.5, null])), "{shown}");
-    assert_eq!(shown["features"]["times"], value!(["2024-01-05T10:00:00Z", "2024-01-06T11:30:00.250Z"]));
+    assert_eq!(shown["features"]["times"], value!(["2024-01-05T10:00:00Z", "2024-01-06T11:30:00.25Z"]));
     let (status, shown) = server.request("GET", "/v1/features/recent/77", "");
     assert_eq!((status, &shown["features"]["holes"]), (200, &value!([])), "{shown}");
 

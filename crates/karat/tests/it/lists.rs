@@ -33,7 +33,7 @@ fn lists_are_the_last_values_everywhere_and_online_as_in_history() {
 
     // The file itself is the oracle.
     let text = std::fs::read_to_string(folder.join("data/payments.csv")).unwrap();
-    let of_client = text.lines().filter(|line| line.starts_with("7,"));
+    let of_client = text.lines().filter(|line| line.starts_with("8,"));
     let mut rows: Vec<(&str, f64, bool)> = of_client
         .map(|line| {
             let cells: Vec<&str> = line.split(',').collect();
@@ -44,7 +44,7 @@ fn lists_are_the_last_values_everywhere_and_online_as_in_history() {
     let amounts: Vec<f64> = rows[rows.len() - 3..].iter().map(|row| row.1).collect();
     let late: Vec<&str> = rows.iter().filter(|row| row.2).map(|row| row.0).collect();
     assert!(!late.is_empty());
-    let found = json(folder, &["features", "get", "recent", "7"]);
+    let found = json(folder, &["features", "get", "recent", "8"]);
     assert_eq!(found["features"]["amounts"], value!(amounts));
     assert_eq!(found["features"]["late_months"], value!(late));
     assert_eq!(found["features"]["regions"], value!([]), "nothing is of the last six months");
@@ -52,7 +52,7 @@ fn lists_are_the_last_values_everywhere_and_online_as_in_history() {
     assert_eq!(nobody["no_history"], true);
     assert_eq!(nobody["features"], value!({"amounts": [], "regions": [], "late_months": [], "mean_of_3": null}));
 
-    let why = json(folder, &["features", "why", "recent", "7", "amounts"]);
+    let why = json(folder, &["features", "why", "recent", "8", "amounts"]);
     assert_eq!((&why["value"], &why["counted"]), (&value!(amounts), &value!(3)));
     assert_eq!(why["left_out"], value!({"last": rows.len() - 3}));
 
@@ -70,7 +70,7 @@ fn lists_are_the_last_values_everywhere_and_online_as_in_history() {
     assert!(listed.contains("list of date") && listed.contains("lists of 3"), "{listed}");
 
     let server = Server::start(folder);
-    let (status, online) = server.request("GET", "/v1/features/recent/7", "");
+    let (status, online) = server.request("GET", "/v1/features/recent/8", "");
     assert_eq!((status, &online["features"]["amounts"]), (200, &value!(amounts)), "{online}");
     let (status, catalogue) = server.request("GET", "/v1/features/recent", "");
     assert_eq!(

@@ -21,7 +21,9 @@ fn project(folder: &Path, config: &str) {
          amount: float, late: bool}\ndelivery: append\nevent_id: id\nevent_time: at\n",
     );
     let features = "nb: {count: rows}\n  mean: {mean: amount}\n  spread: {stddev: amount}\n  newest: {last: amount}\n  \
-                    recent: {sum: amount, window: 30 days}\n  share: {share: late, last: 5}\n";
+                    recent: {sum: amount, window: 30 days}\n  share: {share: late, last: 5}\n  \
+                    amounts: {list: amount, last: 3}\n  shops: {list: shop, last: 4, where: late}\n  \
+                    delays: {list: \"nullif(late, false)\", last: 20, window: 90 days}\n";
     for (view, entity) in [("paid", "client"), ("sold", "shop")] {
         let text =
             format!("kind: FeatureView\nname: {view}\nentity: {entity}\nsource: payments\nfeatures:\n  {features}");
@@ -31,7 +33,7 @@ fn project(folder: &Path, config: &str) {
         folder,
         "models/default_risk.yaml",
         "kind: Model\nname: default_risk\ntask: binary\nspine: {source: payments, entity: client, as_of: at, label: late}\n\
-         features: [paid]\nsplit: {by: time, validation: 2 months, test: 2 months}\nestimator: {lightgbm: {rounds: 2}}\n\
+         features: [paid: [nb, mean, spread, newest, recent, share]]\nsplit: {by: time, validation: 2 months, test: 2 months}\nestimator: {lightgbm: {rounds: 2}}\n\
          approval: none\n",
     );
     let mut random = fastrand::Rng::with_seed(11);
@@ -69,6 +71,8 @@ fn computed(config: &str) -> (Json, Json, Json) {
     let shown = ["7", "19999", "123456"].map(|key| {
         json(folder, &["features", "get", "paid", key, "--as-of", "2023-11-05T10:00:00Z"])["features"].clone()
     });
+    assert_eq!(shown[0]["amounts"].as_array().unwrap().len(), 3, "{shown:?}");
+    assert_eq!((&shown[2]["amounts"], &shown[2]["shops"]), (&value!([]), &value!([])));
     let left = std::fs::read_dir(folder.join(".karat/tmp")).unwrap().count();
     assert_eq!(left, 0, "nothing is left of what went to disk");
     (set["digest"].clone(), value!(counts), value!(shown))

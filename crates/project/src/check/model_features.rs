@@ -139,12 +139,11 @@ fn check_list(scope: &mut Scope<'_>, view: &Name, name: &str, path: &str) {
     }
     let others = view.features.iter().filter(|(_, feature)| !feature.is_list());
     let others: Vec<&str> = others.map(|(name, _)| name.as_str()).collect();
-    let help = format!(
-        "name the features it takes (`{}: [{}]`), and tell it of the same events by aggregates, such as \
-         `{{mean: column, last: 5}}`",
-        view.name,
-        others.join(", ")
-    );
+    let remedy = match others.as_slice() {
+        [] => "leave the view out".to_owned(),
+        others => format!("name the features it takes (`{}: [{}]`)", view.name, others.join(", ")),
+    };
+    let help = format!("{remedy}, and tell it of the same events by aggregates, such as `{{mean: column, last: 5}}`");
     scope.at_key_with_help(
         path,
         format!("`{name}` of view `{}` is a list, and a model takes single values", view.name),

@@ -246,3 +246,37 @@ impl Serialize for Time {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vectors(lists: Vec<Vec<Value>>) -> Vectors {
+        let rows = lists.len();
+        let wanted = feature_ref("recent:amounts").unwrap();
+        let values = lists.into_iter().map(|list| Value::List(list.into())).collect();
+        let feature = FeatureVector { wanted, values, newest: vec![None; rows], found: vec![true; rows] };
+        Vectors { keys: IndexMap::new(), features: vec![feature] }
+    }
+
+    #[test]
+    fn lists_hold_what_feast_can_hold_and_empty_ones_are_null() {
+        let fine = vectors(vec![vec![Value::Float(-0.5), Value::Float(f64::MAX)], vec![]]);
+        check_lists(&fine).unwrap();
+        let written: serde_json::Value = serde_json::from_slice(&write(&fine, vec!["amounts".to_owned()])).unwrap();
+        assert_eq!(written["results"][0]["values"], serde_json::json!([[-0.5, f64::MAX], null]));
+        assert_eq!(written["results"][0]["statuses"], serde_json::json!(["PRESENT", "PRESENT"]));
+        for (odd, what) in [
+            (Value::Null, "null"),
+            (Value::Float(f64::NAN), "a number that is not finite"),
+            (Value::Float(f64::NEG_INFINITY), "a number that is not finite"),
+        ] {
+            let refused = check_lists(&vectors(vec![vec![], vec![Value::Float(1.0), odd]])).unwrap_err();
+            let FeastError::Other { status, message } = refused else { panic!("{refused:?}") };
+            assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+            let said = format!("`recent:amounts` is a list with {what} in it, which Feast's lists cannot hold: ");
+            assert!(message.starts_with(&said), "{message}");
+            assert!(message.ends_with("or read `GET /v1/features/recent/KEY`"), "{message}");
+        }
+    }
+}
