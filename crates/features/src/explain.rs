@@ -239,7 +239,7 @@ fn part_standings(events: &KeyEvents, plan: &Plan, slot: usize, visible: &[u32],
         SlotKind::First => within.first().copied(),
         SlotKind::Last => within.last().copied(),
         // Nulls are among its values.
-        SlotKind::List => return standings,
+        SlotKind::List | SlotKind::Unread => return standings,
         SlotKind::TimeSince => within.iter().rev().copied().find(|row| is_true(row)),
         _ => {
             let nulls = within.iter().filter(|row| slot.argument.is_some() && cell(**row).is_none());

@@ -177,7 +177,7 @@ pub async fn assemble_for(
         spine::rows(workspace, &catalog, model, &also, up_to(&model.spine.source)).await?;
     let mut commits = Commits::from([(model.spine.source.clone(), commit)]);
     let mut behind = Commits::new();
-    let views = pinned.compile()?;
+    let views: Vec<CompiledView> = pinned.compile()?.into_iter().map(CompiledView::without_lists).collect();
     let of_label = label_definition.clone().map(CompiledView::compile).transpose()?;
     let all: Vec<&CompiledView> = views.iter().chain(&of_label).collect();
     let mut pushed = passes::push(workspace, &all, &up_to).await?;

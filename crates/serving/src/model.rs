@@ -55,7 +55,8 @@ impl ServingModel {
             }
         }
         let reasons = ReasonSource::all(&pinned).map_err(ServingError::Inconsistent)?;
-        let views = views.into_iter().zip(&pinned.views).map(|(view, p)| ReadView::new(view, p.digest.clone()));
+        let views =
+            views.into_iter().zip(&pinned.views).map(|(view, p)| ReadView::new(view.without_lists(), p.digest.clone()));
         let views = views.collect();
         let mut keys: Vec<Vec<usize>> = Vec::new();
         let mut key_of_view = Vec::with_capacity(pinned.views.len());

@@ -77,7 +77,9 @@ impl Accumulator {
             SlotKind::Distinct => Accumulator::Distinct(HashMap::new()),
             SlotKind::ApproxDistinct => Accumulator::Sketch(Sketch::default()),
             SlotKind::Share => Accumulator::Share { yes: 0, count: 0 },
-            SlotKind::First | SlotKind::Last | SlotKind::TimeSince | SlotKind::List => Accumulator::Ends,
+            SlotKind::First | SlotKind::Last | SlotKind::TimeSince | SlotKind::List | SlotKind::Unread => {
+                Accumulator::Ends
+            }
         }
     }
 

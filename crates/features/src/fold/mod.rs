@@ -190,6 +190,7 @@ impl<'p> Fold<'p> {
                 SlotKind::First | SlotKind::Last => end_of(slot, &list.rows[from as usize..to as usize], events),
                 // What is in it is not copied: see [`Fold::listed`].
                 SlotKind::List => Folded { cell: Some(i64::from(to - from)), row: NO_ROW },
+                SlotKind::Unread => Folded { cell: None, row: NO_ROW },
                 SlotKind::TimeSince => since(slot, &list.rows[from as usize..to as usize], events, as_of),
                 _ => {
                     running.move_to(from, to, &list.rows, events, slot, meaning);

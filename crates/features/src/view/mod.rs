@@ -45,6 +45,19 @@ impl CompiledView {
         &self.outputs
     }
 
+    /// As models read it, which take no lists: those are not made, a value of theirs is null. States are those of the whole
+    /// view.
+    pub fn without_lists(mut self) -> CompiledView {
+        let lists = self.plan.slots.iter_mut().filter(|slot| slot.kind == SlotKind::List);
+        lists.for_each(|slot| slot.kind = SlotKind::Unread);
+        for output in &mut self.outputs {
+            if let ValueType::List(element) = output.value_type {
+                output.value_type = ValueType::One(element);
+            }
+        }
+        self
+    }
+
     pub fn key_columns(&self) -> &[Column] {
         &self.definition.keys
     }
@@ -141,12 +154,14 @@ pub(crate) enum SlotKind {
     TimeSince,
     /// The cells of all its frame's events.
     List,
+    /// A list that nobody reads: null. See [`CompiledView::without_lists`].
+    Unread,
 }
 
 impl SlotKind {
     /// Whether the value depends on which events stand first or last, not only on what they add up to.
     pub(crate) fn is_positional(self) -> bool {
-        matches!(self, SlotKind::First | SlotKind::Last | SlotKind::TimeSince | SlotKind::List)
+        matches!(self, SlotKind::First | SlotKind::Last | SlotKind::TimeSince | SlotKind::List | SlotKind::Unread)
     }
 
     /// Whether the value is a cell of an event as it stands, or several.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use arrow::array::{AsArray, RecordBatch};
-use karat_core::{Instant, Value};
+use karat_core::{Instant, Value, ValueType};
 use karat_features::{AsOfPass, CompiledView, FeatureError, FeatureRow, ReadAt, Retention, Spine, StateBuilder};
 use proptest::prelude::*;
 
@@ -83,6 +83,29 @@ fn bits(values: &[Value]) -> Vec<String> {
     values.iter().map(one).collect()
 }
 
+/// What models read is what everybody reads, and of lists nothing.
+fn without_lists(case: &Case, view: &CompiledView, whole: &RecordBatch, states: &States) -> Result<(), TestCaseError> {
+    let bare = view.clone().without_lists();
+    let found = offline(case, &bare, 2, 0);
+    let types: Vec<ValueType> = view.outputs().iter().map(|output| output.value_type).collect();
+    for (column, value_type) in types.iter().enumerate() {
+        match value_type {
+            ValueType::One(_) => prop_assert_eq!(found.column(column), whole.column(column)),
+            ValueType::List(_) => prop_assert_eq!(found.column(column).null_count(), case.readers.len()),
+        }
+    }
+    prop_assert_eq!(found.column(types.len()), whole.column(types.len()));
+    for reader in &case.readers {
+        let mut expected = read(case, view, states, *reader).unwrap();
+        let lists = expected.values.iter_mut().zip(&types).filter(|(_, value_type)| value_type.one().is_none());
+        lists.for_each(|(value, _)| *value = Value::Null);
+        let row = read(case, &bare, states, *reader).unwrap();
+        prop_assert_eq!(bits(&row.values), bits(&expected.values));
+        prop_assert_eq!(row.no_history, expected.no_history);
+    }
+    Ok(())
+}
+
 fn check(case: &Case) -> Result<(), TestCaseError> {
     let view = case.view();
     let names: Vec<&str> = view.outputs().iter().map(|output| output.name.as_str()).collect();
@@ -95,6 +118,7 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
         prop_assert_eq!(found.column(names.len()).as_boolean().value(row), no_history);
     }
     let (states, _) = full(case, &case.records, &view, Retention::All);
+    without_lists(case, &view, &found, &states)?;
     let updated = incremental(case, &view, Retention::All);
     for reader in &case.readers {
         let (expected, no_history) = case.expected(*reader);

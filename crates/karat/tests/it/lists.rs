@@ -99,3 +99,31 @@ fn tests_of_a_project_say_what_a_list_is_expected_to_be() {
     let failed = karat(folder, &["test"]).ends_with(1);
     assert!(failed.stdout.contains("[10.0,7.25]"), "{}", failed.stdout);
 }
+
+/// The lists beside what a model takes are nothing to it: neither its training set nor its decisions know of them.
+#[test]
+fn a_model_takes_single_values_from_a_view_with_lists() {
+    let project = small::project();
+    let folder = project.path();
+    let training_set = || json(folder, &["features", "training-set", "default_risk", "--output", "set.parquet"]);
+    let without: Vec<&str> = VIEW.lines().filter(|line| !line.contains("{list:")).collect();
+    small::put(folder, "features/recent.yaml", &without.join("\n"));
+    small::edit(folder, "models/default_risk.yaml", "[history, person]", "[history, person, recent: [mean_of_3]]");
+    let alone = training_set();
+    small::put(folder, "features/recent.yaml", VIEW);
+    let beside = training_set();
+    assert_eq!((&beside["digest"], &beside["columns"]), (&alone["digest"], &alone["columns"]));
+
+    json(folder, &["train", "default_risk"]);
+    karat(folder, &["models", "approve", "default_risk", "--as", "champion", "--why", "reviewed"]).ok();
+    let server = Server::start(folder);
+    let body = value!({"key": 7, "as_of": "2022-03-01T00:00:00Z"}).to_string();
+    let (status, answer) = server.request("POST", "/v1/endpoints/decide/predict", &body);
+    assert_eq!(status, 200, "{answer}");
+    let (_, read) = server.request("GET", "/v1/features/recent/7?as_of=2022-03-01T00:00:00Z", "");
+    assert_eq!(read["features"]["amounts"].as_array().unwrap().len(), 3, "lists are there for whoever reads the view");
+    assert_eq!(answer["features"]["mean_of_3"], read["features"]["mean_of_3"]);
+    let replayed = json(folder, &["replay", answer["prediction_id"].as_str().unwrap()]);
+    let verdicts = (&replayed["arithmetic"]["verdict"], &replayed["history"]["verdict"]);
+    assert_eq!(verdicts, (&value!("same"), &value!("same")), "{replayed}");
+}
