@@ -1,5 +1,6 @@
 //! What is odd about a view and its features, each with what to do about it.
 
+use karat_core::statistics::{FeatureStatistics, FigureOf};
 use karat_core::{Instant, Name, Zone};
 use karat_project::spec::FeatureView;
 use karat_report::catalogue::{Flag, ViewEntry};
@@ -24,12 +25,22 @@ pub(super) fn raise(entry: &mut ViewEntry, spec: &FeatureView, zone: &Zone, now:
             };
             feature.flags.push(Flag { flag: "unused", message: message.to_owned() });
         }
-        let summary = feature.statistics.as_ref().map(|statistics| &statistics.summary);
-        if summary.is_some_and(|summary| summary.rows > 0 && summary.rows == summary.nulls) {
+        let odd = feature.statistics.as_ref().and_then(nothing_in_it);
+        feature.flags.extend(odd.map(|(flag, what)| {
             let message =
-                format!("it is null for every key: `karat features why {view} KEY {name}` says what it is made of");
-            feature.flags.push(Flag { flag: "always_null", message });
-        }
+                format!("it is {what} for every key: `karat features why {view} KEY {name}` says what it is made of");
+            Flag { flag, message }
+        }));
+    }
+}
+
+/// What every key's value is, where no key has any.
+fn nothing_in_it(taken: &FeatureStatistics) -> Option<(&'static str, &'static str)> {
+    let summary = &taken.summary;
+    match taken.of {
+        _ if summary.rows == 0 => None,
+        FigureOf::Values => (summary.nulls == summary.rows).then_some(("always_null", "null")),
+        FigureOf::Lengths => (summary.max == 0).then_some(("always_empty", "an empty list")),
     }
 }
 

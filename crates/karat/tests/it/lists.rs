@@ -1,6 +1,6 @@
 //! List features on the small project: the last values of each key, in commands, online and over HTTP, and in no model.
 
-use serde_json::json as value;
+use serde_json::{Value as Json, json as value};
 
 use crate::small::{self, CLIENTS};
 use crate::support::{Server, json, karat};
@@ -15,6 +15,7 @@ features:
   regions: {list: region, last: 12, where: late, window: 6 months}
   late_months: {list: month, last: 1000, where: late}
   mean_of_3: {mean: amount, last: 3}
+  never: {list: amount, last: 2, where: amount > 5000}
 ";
 
 #[test]
@@ -50,7 +51,10 @@ fn lists_are_the_last_values_everywhere_and_online_as_in_history() {
     assert_eq!(found["features"]["regions"], value!([]), "nothing is of the last six months");
     let nobody = json(folder, &["features", "get", "recent", "999"]);
     assert_eq!(nobody["no_history"], true);
-    assert_eq!(nobody["features"], value!({"amounts": [], "regions": [], "late_months": [], "mean_of_3": null}));
+    assert_eq!(
+        nobody["features"],
+        value!({"amounts": [], "regions": [], "late_months": [], "mean_of_3": null, "never": []})
+    );
 
     let why = json(folder, &["features", "why", "recent", "8", "amounts"]);
     assert_eq!((&why["value"], &why["counted"]), (&value!(amounts), &value!(3)));
@@ -64,6 +68,14 @@ fn lists_are_the_last_values_everywhere_and_online_as_in_history() {
         (&value!("lengths"), &value!("int"), &value!(0))
     );
     assert_eq!(shown["features"]["mean_of_3"]["statistics"].get("of"), None);
+    let flags = |feature: &str| -> Vec<Json> {
+        let raised = shown["features"][feature]["flags"].as_array().cloned().unwrap_or_default();
+        raised.iter().map(|flag| flag["flag"].clone()).collect()
+    };
+    assert_eq!(
+        (flags("amounts"), flags("never")),
+        (vec![value!("unused")], vec![value!("unused"), value!("always_empty")])
+    );
     let told = karat(folder, &["features", "show", "recent", "amounts"]).ok().stdout;
     assert!(told.contains("how many values each key's list has"), "{told}");
     let listed = karat(folder, &["features", "list"]).ok().stdout;

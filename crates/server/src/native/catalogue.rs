@@ -132,7 +132,7 @@ pub struct FeatureUse {
 /// Something odd, and what to do about it.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FeatureFlag {
-    /// `unused`, `stale`, `behind`, `not_materialized`, `not_ingested`, `redefined` or `always_null`
+    /// `unused`, `stale`, `behind`, `not_materialized`, `not_ingested`, `redefined`, `always_null` or `always_empty`
     flag: String,
     message: String,
 }
