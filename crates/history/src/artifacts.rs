@@ -119,6 +119,11 @@ impl Artifacts {
         })
     }
 
+    /// The directory of them all.
+    pub fn directory(&self) -> &FilePath {
+        self.root.dir()
+    }
+
     /// Where an artifact is on the local disk, for tools that need a file.
     pub fn local_path(&self, path: &str) -> Result<PathBuf, HistoryError> {
         Ok(self.root.file(&parse(path)?))

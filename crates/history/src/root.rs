@@ -57,6 +57,10 @@ impl Root {
         path.parts().fold(self.dir.clone(), |file, part| file.join(part.as_ref()))
     }
 
+    pub fn dir(&self) -> &FilePath {
+        &self.dir
+    }
+
     /// One writer at a time under `folder`, over all processes.
     pub fn lock(&self, folder: &Path, held: Held, what: impl FnOnce() -> String) -> Result<Lock, HistoryError> {
         let folder = self.file(folder);

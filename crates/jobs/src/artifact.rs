@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
 use karat_core::{Digest, Name, RunId};
-use karat_model::{FEATURES_FILE, LINEAGE_FILE, Model};
+use karat_model::{FEATURES_FILE, LINEAGE_FILE, Model, TREES_FILE};
 use karat_registry::ModelVersion;
 use karat_serving::{Pinned, ServingModel, VersionName};
 use serde::{Deserialize, Serialize};
@@ -29,9 +29,30 @@ pub struct Lineage {
 pub fn files(model: &Model, pinned: &Pinned, lineage: &Lineage) -> BTreeMap<String, Vec<u8>> {
     let mut files = model.to_files();
     files.insert(FEATURES_FILE.to_owned(), pinned.to_file());
+    files.insert(MLMODEL_FILE.to_owned(), mlmodel(lineage).into_bytes());
     let lineage = serde_json::to_vec_pretty(lineage).expect("lineage serialises to JSON");
     files.insert(LINEAGE_FILE.to_owned(), lineage);
     files
+}
+
+/// What makes the folder one that MLflow's clients open.
+const MLMODEL_FILE: &str = "MLmodel";
+
+/// The trees alone, in LightGBM's flavour: scores are the trees' raw ones through the objective, without reason words,
+/// labels or threshold.
+fn mlmodel(lineage: &Lineage) -> String {
+    format!(
+        "artifact_path: model\n\
+         flavors:\n  \
+           lightgbm:\n    \
+             data: {TREES_FILE}\n    \
+             model_class: lightgbm.basic.Booster\n  \
+           python_function:\n    \
+             data: {TREES_FILE}\n    \
+             loader_module: mlflow.lightgbm\n\
+         run_id: {}\n",
+        lineage.run_id
+    )
 }
 
 /// A version read back from its artifact, checked against what the registry says it is.

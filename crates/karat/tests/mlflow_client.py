@@ -91,6 +91,18 @@ def seen_experiment(experiment):
             "artifacts": experiment.artifact_location, "tags": dict(sorted(experiment.tags.items()))}
 
 
+def seen_version(version):
+    return {"name": version.name, "version": int(version.version), "description": version.description or "",
+            "stage": version.current_stage, "source": version.source, "run": version.run_id, "link": version.run_link,
+            "status": version.status, "tags": dict(sorted(version.tags.items())), "aliases": sorted(version.aliases)}
+
+
+def seen_model(model):
+    latest = sorted((int(v.version), v.current_stage) for v in model.latest_versions or [])
+    return {"name": model.name, "description": model.description or "", "tags": dict(sorted(model.tags.items())),
+            "aliases": dict(sorted((alias, int(version)) for alias, version in model.aliases.items())), "latest": latest}
+
+
 def attempt(action):
     try:
         return action()
@@ -231,12 +243,217 @@ def story(uri):
                         ("tags.a = '1' AND name LIKE 'tw%'", [{"field_name": "creation_time"}]), ("metrics.rmse > 1", None)]:
         found = client.search_logged_models([modelled.info.experiment_id], filter_string=text, order_by=order)
         tell(f"models {text}", [m.name for m in found])
+    registered(client, tell, made, modelled.info.run_id)
     client.delete_logged_model(made.model_id)
     tell("model gone", attempt(lambda: client.get_logged_model(made.model_id)))
     with mlflow.start_run(run_id=parent.info.run_id):
         mlflow.set_tag("resumed", "yes")
     tell("resumed", client.get_run(parent.info.run_id).data.tags["resumed"])
+    autologged(client, tell)
     return told
+
+
+def autologged(client, tell):
+    """What autologging sees of three libraries, and artifacts of every kind."""
+    import logging
+    import matplotlib
+    import numpy
+    import pandas
+    from lightgbm import LGBMClassifier
+    from sklearn.linear_model import LogisticRegression
+    from xgboost import XGBClassifier
+
+    matplotlib.use("Agg")
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    data = numpy.random.default_rng(5).normal(size=(200, 4))
+    features = pandas.DataFrame(data, columns=["a", "b", "c", "d"])
+    label = (data[:, 0] + data[:, 1] > 0).astype(int)
+    mlflow.set_experiment("autologged")
+    for name, flavour, model in [("sklearn", mlflow.sklearn, LogisticRegression(C=0.5)),
+                                 ("lightgbm", mlflow.lightgbm, LGBMClassifier(n_estimators=5, verbose=-1, n_jobs=1)),
+                                 ("xgboost", mlflow.xgboost, XGBClassifier(n_estimators=5, n_jobs=1))]:
+        flavour.autolog(log_models=name == "lightgbm", log_datasets=True)
+        with mlflow.start_run(run_name=name) as run:
+            model.fit(features, label)
+        flavour.autolog(disable=True)
+        found = client.get_run(run.info.run_id)
+        tags = {key: value for key, value in found.data.tags.items() if key not in ("mlflow.source.git.commit", "mlflow.autologging")}
+        tell(f"autologged {name}", [dict(sorted(found.data.params.items())),
+                                    {key: round(value, 9) for key, value in sorted(found.data.metrics.items())}, sorted(tags),
+                                    sorted(file.path for file in client.list_artifacts(run.info.run_id)),
+                                    [(i.dataset.name, i.dataset.digest) for i in found.inputs.dataset_inputs],
+                                    len(found.outputs.model_outputs)])
+        if name == "lightgbm":
+            made = found.outputs.model_outputs[0].model_id
+            loaded = mlflow.lightgbm.load_model(f"models:/{made}")
+            tell("autologged model", (loaded.predict(features) == model.predict(features)).all().item())
+    mlflow.set_system_metrics_sampling_interval(0.2)
+    mlflow.set_system_metrics_samples_before_logging(1)
+    with mlflow.start_run(run_name="everything", log_system_metrics=True) as run:
+        figure, axes = matplotlib.pyplot.subplots()
+        axes.plot([1, 2])
+        mlflow.log_figure(figure, "pictures/line.png")
+        matplotlib.pyplot.close(figure)
+        mlflow.log_image(numpy.zeros((4, 4, 3), "uint8"), "black.png")
+        mlflow.log_table({"a": [1, 2], "b": ["x", "y"]}, "table.json")
+        mlflow.log_table({"a": [3], "b": ["z"]}, "table.json")
+        mlflow.log_dict({"deep": {"er": [1]}}, "dict.yaml")
+        mlflow.log_input(mlflow.data.from_pandas(features, source="s3://bucket/file.csv", name="frame"), context="training")
+        time.sleep(1)
+    table = mlflow.load_table("table.json", run_ids=[run.info.run_id])
+    tell("table", table.to_dict(orient="list"))
+    found = client.get_run(run.info.run_id)
+    tell("system metrics", "system/cpu_utilization_percentage" in found.data.metrics)
+    tell("pictures", sorted(file.path for file in client.list_artifacts(run.info.run_id, "pictures")))
+    tell("everything", sorted(file.path for file in client.list_artifacts(run.info.run_id)))
+    tell("frame", [(i.dataset.name, i.dataset.digest, i.dataset.source, i.dataset.schema) for i in found.inputs.dataset_inputs])
+
+
+def registered(client, tell, made, run_id):
+    """The registry's part of the story, with a logged model to register."""
+    tell("registered", seen_model(client.create_registered_model("scorer", tags={"team": "risk"}, description="scores")))
+    tell("registered twice", attempt(lambda: client.create_registered_model("scorer")))
+    for bad in ("", " ", "a/b", "a:b", "..", "a/../b"):
+        tell(f"no name {bad}", attempt(lambda: client.create_registered_model(bad)))
+    version = mlflow.register_model(made.model_uri, "scorer")
+    tell("of a logged model", seen_version(version))
+    tell("its versions", client.get_logged_model(made.model_id).tags["mlflow.modelVersions"])
+    tell("of a run", seen_version(mlflow.register_model(f"runs:/{run_id}/twice", "scorer", tags={"a": "1"})))
+    tell("fresh", seen_version(mlflow.register_model(made.model_uri, "brand new")))
+    stored = client.create_model_version("scorer", "s3://bucket/models/three", run_id="0" * 32, run_link="http://x",
+                                         tags={"k": "v"}, description="three")
+    tell("stored elsewhere", seen_version(stored))
+    tell("download", [client.get_model_version_download_uri("scorer", n) for n in ("1", "2", "3")])
+    for source in ("/etc/passwd", "file:///etc", "s3://b/../c", "runs:/" + "1" * 32 + "/m", "models:/m-1234",
+                   "mlflow-artifacts:/0/other", "models:/scorer/99", "models:/nothing/1", "s3://b/%2e%2e/x", "bare", "dbfs:/a/b"):
+        for claim in (None, run_id):
+            tell(f"source {source} {claim is None}",
+                 attempt(lambda: seen_version(client.create_model_version("scorer", source, run_id=claim))))
+    tell("nobody's", attempt(lambda: client.create_model_version("nobody", "s3://a/b")))
+    client.update_registered_model("scorer", "scores more")
+    client.update_model_version("scorer", "3", "the third")
+    client.set_registered_model_tag("scorer", "team", "cards")
+    client.set_registered_model_tag("scorer", "gone", "soon")
+    client.delete_registered_model_tag("scorer", "gone")
+    client.delete_registered_model_tag("scorer", "never")
+    client.set_model_version_tag("scorer", "3", "k", "w")
+    client.set_model_version_tag("scorer", "3", "gone", "soon")
+    client.delete_model_version_tag("scorer", "3", "gone")
+    tell("no version to tag", attempt(lambda: client.set_model_version_tag("scorer", "99", "k", "w")))
+    tell("described", [seen_model(client.get_registered_model("scorer")), seen_version(client.get_model_version("scorer", "3"))])
+    client.set_registered_model_alias("scorer", "champion", "1")
+    client.set_registered_model_alias("scorer", "challenger-2", "3")
+    client.set_registered_model_alias("scorer", "champion", "2")
+    for alias in ("latest", "v3", "V12", "a b", "a/b", "é"):
+        tell(f"alias {alias}", attempt(lambda: client.set_registered_model_alias("scorer", alias, "1")))
+    tell("alias of none", [attempt(lambda: client.set_registered_model_alias("scorer", "x", "99")),
+                           attempt(lambda: client.set_registered_model_alias("nobody", "x", "1")),
+                           attempt(lambda: client.get_model_version_by_alias("scorer", "nothing"))])
+    tell("by alias", [seen_version(client.get_model_version_by_alias("scorer", a)) for a in ("champion", "latest", "challenger-2")])
+    tell("loaded by alias", mlflow.pyfunc.load_model("models:/scorer@champion").predict([1.0]))
+    tell("loaded by version", mlflow.pyfunc.load_model("models:/scorer/1").predict([2.0]))
+    tell("aliased", seen_model(client.get_registered_model("scorer")))
+    client.delete_registered_model_alias("scorer", "challenger-2")
+    client.delete_registered_model_alias("scorer", "never")
+    tell("copied", seen_version(client.copy_model_version("models:/scorer@champion", "copied")))
+    tell("copied again", seen_version(client.copy_model_version("models:/scorer/3", "copied")))
+    tell("copy of a copy", seen_version(client.copy_model_version("models:/copied/1", "scorer")))
+    tell("copied from", [client.get_model_version_download_uri("copied", n) for n in ("1", "2")])
+    import warnings
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tell("staged", seen_version(client.transition_model_version_stage("scorer", "1", "staging")))
+        tell("staged", seen_version(client.transition_model_version_stage("scorer", "2", "Production")))
+        tell("archives", seen_version(client.transition_model_version_stage("scorer", "3", "PRODUCTION", archive_existing_versions=True)))
+        tell("no stage", attempt(lambda: client.transition_model_version_stage("scorer", "3", "nowhere")))
+        tell("latest", sorted(int(v.version) for v in client.get_latest_versions("scorer")))
+        tell("latest of", [sorted(int(v.version) for v in client.get_latest_versions("scorer", stages=s))
+                           for s in (["Production"], ["none", "Staging"], ["archived"])])
+        tell("loaded by stage", mlflow.pyfunc.load_model("models:/scorer/Staging").predict([3.0]))
+    tell("stages", seen_model(client.get_registered_model("scorer")))
+    client.delete_model_version("scorer", "2")
+    tell("deleted version", [attempt(lambda: client.get_model_version("scorer", "2")),
+                             attempt(lambda: client.delete_model_version("scorer", "2")),
+                             attempt(lambda: client.get_model_version_by_alias("scorer", "champion")),
+                             sorted(int(v.version) for v in client.search_model_versions("name = 'scorer'"))])
+    tell("numbers are not given again", seen_version(client.create_model_version("scorer", "s3://bucket/models/next")))
+    client.rename_registered_model("scorer", "renamed scorer")
+    tell("renamed", seen_model(client.get_registered_model("renamed scorer")))
+    tell("renamed onto another", attempt(lambda: client.rename_registered_model("renamed scorer", "copied")))
+    tell("old name", attempt(lambda: client.get_registered_model("scorer")))
+    tell("new name", sorted((seen_version(v) for v in client.search_model_versions("name = 'renamed scorer'")), key=lambda v: v["version"]))
+    client.delete_registered_model("copied")
+    tell("deleted model", [attempt(lambda: client.get_registered_model("copied")),
+                           attempt(lambda: client.delete_registered_model("copied")),
+                           attempt(lambda: client.get_model_version("copied", "1"))])
+    tell("from one again", seen_version(mlflow.register_model(made.model_uri, "copied")))
+    tell("all models", [seen_model(m) for m in client.search_registered_models()])
+
+
+def fill_models(uri, rng):
+    """Models to search among, a moment apart so that times tell them apart."""
+    client = MlflowClient(tracking_uri=uri)
+    for number_ in range(14):
+        name = f"{rng.choice(['Ab', 'ab', 'b_d', 'b%d', 'x'])}-{number_:02}"
+        client.create_registered_model(name, tags={key: rng.choice(WORDS) for key in ("color", "a b") if rng.random() < 0.6})
+        for _ in range(rng.choice([0, 1, 3, 4])):
+            time.sleep(0.003)
+            source = f"s3://bucket/{rng.choice(['one', 'Two', 't_ree'])}"
+            tags = {key: rng.choice(WORDS) for key in ("color", "x.y") if rng.random() < 0.5}
+            made = client.create_model_version(name, source, run_id=rng.choice("abc") * 32, tags=tags)
+            if rng.random() < 0.15:
+                client.delete_model_version(name, made.version)
+        time.sleep(0.003)
+
+
+def generated_for_models(rng, count):
+    """What to search, filters and orders of models and of versions."""
+    def quoted(word):
+        return f'"{word}"' if "'" in word or rng.random() < 0.3 else f"'{word}'"
+
+    def comparison(versions):
+        kind = rng.randrange(6 if versions else 4)
+        if kind == 0:
+            word = quoted(rng.choice(["Ab-0%", "ab%", "b_d-01", "B_D%", "%-1_", "x-13", "zz"]))
+            return f"{rng.choice(['name', 'attribute.name'])} {rng.choice(['=', '!=', 'LIKE', 'ILIKE'])} {word}"
+        if kind == 1:
+            return f"name {rng.choice(['IN', 'NOT IN'])} ('x-01', 'Ab-00', 'ab-05')"
+        if kind == 2:
+            key = rng.choice(["tags.color", "tag.`a b`", "tags.x.y", "tags.none"])
+            return f"{key} {rng.choice(['=', '!=', 'LIKE', 'ILIKE'])} {quoted(rng.choice(WORDS + ['r%', '%e']))}"
+        if kind == 3:
+            return rng.choice(["tags.`mlflow.prompt.is_prompt` = 'true'", "tags.`mlflow.prompt.is_prompt` != 'true'",
+                               "tags.`mlflow.prompt.is_prompt` = 'false'", "nothing = 'x'", "name = x", "name > 'x'",
+                               "tags.color > 'x'", "name = 'x-01' OR name = 'y'", "params.x = '1'", "name"])
+        if kind == 4:
+            sign = rng.choice(["=", "!=", "<", "<=", ">", ">="])
+            return f"version_number {sign} {rng.choice(['1', '2', '3', chr(39) + '2' + chr(39), '1.5'])}"
+        return rng.choice([f"run_id = '{'a' * 32}'", f"run_id IN ('{'a' * 32}', '{'b' * 32}')", "run_id LIKE 'b%'",
+                           "source_path = 's3://bucket/one'", "source_path ILIKE '%TWO'", "source_path LIKE '%t_ree'",
+                           "source_path IN ('a')", "version_number LIKE '1'", "creation_timestamp > 1"])
+
+    for _ in range(count):
+        versions = rng.random() < 0.6
+        text = " AND ".join(comparison(versions) for _ in range(rng.choice([0, 1, 1, 2])))
+        orders = [[], [], ["name"], ["name DESC"], ["last_updated_timestamp DESC"], ["last_updated_timestamp", "name DESC"]]
+        orders += ([["version_number ASC", "name"], ["creation_timestamp DESC"], ["name ASC", "version_number ASC"], ["run_id"]]
+                   if versions else [["timestamp"], ["creation_timestamp"]])
+        yield versions, text, rng.choice(orders)
+
+
+def searched_models(uri, versions, text, order, size):
+    client = MlflowClient(tracking_uri=uri)
+    search = client.search_model_versions if versions else client.search_registered_models
+    names, token = [], None
+    try:
+        while True:
+            page = search(text, max_results=size, order_by=order, page_token=token)
+            names.append([f"{one.name}/{one.version}" if versions else seen_model(one) for one in page])
+            token = page.token
+            if not token or len(names) > 60:
+                return names
+    except MlflowException as error:
+        return {"error": error.error_code}
 
 
 WORDS = ["red", "Red", "blue", "b_ue", "b%e", "it's", "gr*en", "[a]", "", "ünder"]
@@ -422,6 +639,51 @@ def raw(uri, experiment):
              ("GET", f"/artifacts/list?run_id={run}", None), ("GET", f"/artifacts/list?run_id={run}&path=../x", None),
              ("POST", "/runs/log-model", {"run_id": run, "model_json": "{"}),
              ("POST", "/runs/log-inputs", {"run_id": "f" * 32, "datasets": []})]
+    versions = "/model-versions/"
+    models = "/registered-models/"
+    calls += [("POST", models + "create", {"name": "wire", "tags": [{"key": "a", "value": "1"}], "description": ""}),
+              ("POST", models + "create", {"name": "wire"}), ("POST", models + "create", {}), ("POST", models + "create", {"name": 5}),
+              ("POST", models + "create", {"name": "x", "tags": [{"key": "k" * 251, "value": "1"}]}),
+              ("POST", models + "create", {"name": "x", "tags": [{"key": "k", "value": "1" * 100001}]}),
+              ("GET", models + "get?name=wire", None), ("GET", models + "get?name=nope", None), ("GET", models + "get", None),
+              ("PATCH", models + "update", {"name": "wire", "description": "new"}), ("PATCH", models + "update", {"name": "nope"}),
+              ("POST", models + "rename", {"name": "nope", "new_name": "x"}), ("POST", models + "rename", {"name": "wire"}),
+              ("POST", models + "rename", {"name": "wire", "new_name": "a/b"}),
+              ("DELETE", models + "delete", {"name": "nope"}), ("DELETE", models + "delete", {}),
+              ("POST", versions + "create", {"name": "wire", "source": "s3://b/a"}),
+              ("POST", versions + "create", {"name": "wire"}), ("POST", versions + "create", {"source": "s3://b/a"}),
+              ("POST", versions + "create", {"name": "nope", "source": "s3://b/a"}),
+              ("POST", versions + "create", {"name": "wire", "source": "/etc"}),
+              ("POST", versions + "create", {"name": "wire", "source": "runs:/x/y", "run_id": "z"}),
+              ("POST", versions + "create", {"name": "wire", "source": "models:/wire/1", "run_id": "z"}),
+              ("POST", versions + "create", {"name": "wire", "source": "models:/wire/1"}),
+              ("GET", versions + "get?name=wire&version=1", None), ("GET", versions + "get?name=wire&version=9", None),
+              ("GET", versions + "get?name=wire&version=x", None), ("GET", versions + "get?name=wire", None),
+              ("GET", versions + "get?name=nope&version=1", None), ("GET", versions + "get?name=wire&version=-1", None),
+              ("GET", versions + "get-download-uri?name=wire&version=2", None),
+              ("PATCH", versions + "update", {"name": "wire", "version": "1", "description": "d"}),
+              ("POST", versions + "transition-stage", {"name": "wire", "version": "1", "stage": "x"}),
+              ("POST", versions + "transition-stage", {"name": "wire", "version": "1", "stage": "production", "archive_existing_versions": False}),
+              ("POST", versions + "set-tag", {"name": "wire", "version": "1", "key": "k"}),
+              ("POST", versions + "set-tag", {"name": "wire", "version": "1"}),
+              ("POST", versions + "set-tag", {"name": "wire", "version": 1, "key": "k", "value": "v"}),
+              ("DELETE", versions + "delete-tag", {"name": "wire", "version": "1", "key": "never"}),
+              ("POST", models + "alias", {"name": "wire", "alias": "champion", "version": "1"}),
+              ("POST", models + "alias", {"name": "wire", "alias": "champion", "version": "7"}),
+              ("POST", models + "alias", {"name": "wire", "alias": "latest", "version": "1"}),
+              ("POST", models + "alias", {"name": "wire", "alias": "a" * 256, "version": "1"}),
+              ("POST", models + "alias", {"name": "wire", "version": "1"}),
+              ("GET", models + "alias?name=wire&alias=champion", None), ("GET", models + "alias?name=wire&alias=no", None),
+              ("GET", models + "alias?name=nope&alias=champion", None), ("GET", models + "get?name=wire", None),
+              ("GET", models + "get-latest-versions?name=wire", None), ("POST", models + "get-latest-versions", {"name": "wire", "stages": ["None"]}),
+              ("POST", models + "get-latest-versions", {"name": "wire", "stages": ["what"]}),
+              ("GET", models + "get-latest-versions?name=nope", None),
+              ("GET", models + "search?filter=name%3D%27wire%27", None), ("GET", models + "search?max_results=1001", None),
+              ("GET", models + "search?filter=name%3D%27none%27", None),
+              ("GET", versions + "search?filter=name%3D%27wire%27", None), ("GET", versions + "search?max_results=200001", None),
+              ("DELETE", models + "alias", {"name": "wire", "alias": "champion"}), ("DELETE", models + "alias", {"name": "wire", "alias": "champion"}),
+              ("DELETE", versions + "delete", {"name": "wire", "version": "1"}), ("DELETE", versions + "delete", {"name": "wire", "version": "1"}),
+              ("DELETE", models + "delete", {"name": "wire"}), ("GET", models + "get?name=wire", None)]
     names = Names()
     names.hide(run)
     for method, path, body in calls:
@@ -479,6 +741,12 @@ def main(karat):
                 if " AND " in text and isinstance(ours, dict) and isinstance(theirs, dict):
                     ours, theirs = ours["error"], theirs["error"]
                 compare(f"filter {text} {order} {size}", ours, theirs)
+            list(both.map(lambda uri: fill_models(uri, random.Random(3)), (karat, reference)))
+            for versions, text, order in generated_for_models(rng, 150):
+                size = rng.choice([2, 7, 100])
+                ours, theirs = both.map(lambda at: searched_models(at, versions, text, order, size), (karat, reference))
+                refused += isinstance(theirs, dict)
+                compare(f"{'versions' if versions else 'models'} {text} {order} {size}", ours, theirs)
         for (what, mine), (_, other) in zip(raw(karat, experiments[0]), raw(reference, experiments[1]), strict=True):
             compare(what, mine, other)
         for (what, mine), (_, other) in zip(sampled(karat, experiments[0]), sampled(reference, experiments[1]), strict=True):

@@ -20,8 +20,9 @@ pub use error::RegistryError;
 pub use experiments::{Experiment, ExperimentSearch, Lifecycle, NewExperiment, View};
 pub use logged_models::{LoggedModel, LoggedModelSearch, LoggedModelStatus, ModelMetric, NewLoggedModel};
 pub use models::{
-    AliasAction, AliasChange, AliasMove, Approval, ApprovalRule, CHAMPION, Decision, DecisionKind, ModelVersion,
-    NewVersion, Reference, Registered, RegisteredModel, Source, Standing, VERSION_TAG, VersionStatus,
+    AliasAction, AliasChange, AliasMove, Approval, ApprovalRule, CHAMPION, Decision, DecisionKind, ModelSearch,
+    ModelVersion, NewModel, NewVersion, Reference, Registered, RegisteredModel, Source, Stage, Standing, VERSION_TAG,
+    VersionDraft, VersionStatus,
 };
 pub use releases::{Change, Release, ReleaseDraft, What, difference};
 pub use runs::{
@@ -30,6 +31,9 @@ pub use runs::{
 
 /// The generation ([`Metadata::generation`]) that moves with every release, approval and alias: what a server polls.
 pub const GENERATION: &str = "registry";
+
+/// Where MLflow's clients find the files that Karat's own runs and models left: `{this}/runs/RUN`, `{this}/models/NAME/VERSION`.
+pub const OWN_FILES: &str = "mlflow-artifacts:/karat";
 
 /// What this crate's asynchronous functions return: boxed, so that callers do not compile them again.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, RegistryError>>;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use karat_core::{RunId, VERSION};
 use karat_project::spec;
-use karat_registry::{DatasetInput, Metric, RunDraft};
+use karat_registry::{DatasetInput, Metric, OWN_FILES, RunDraft};
 use karat_training::{Round, Trained};
 use serde_json::json;
 
@@ -32,12 +32,11 @@ pub async fn start(
     let run_id = RunId::new();
     let experiment = model.experiment.as_deref().unwrap_or(&model.name);
     let now = workspace.clock.now();
-    let experiment =
-        workspace.registry.get_or_create_experiment(experiment, &format!("artifacts/runs/{experiment}"), now).await?;
+    let experiment = workspace.registry.get_or_create_experiment(experiment, now).await?;
     let mut tags = tags(workspace.project.root(), release);
     tags.extend(tag.map(|tag| ("karat.at".to_owned(), tag.to_owned())));
     let draft = RunDraft {
-        artifact_uri: format!("{}/{run_id}", experiment.artifact_location),
+        artifact_uri: format!("{OWN_FILES}/runs/{run_id}"),
         run_id: run_id.clone(),
         experiment_id: experiment.id,
         name: format!("{}-{}", model.name, &run_id.as_str()[..8]),

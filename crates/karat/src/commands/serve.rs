@@ -93,7 +93,8 @@ async fn tracking(workspace: &Workspace) -> Result<Option<Tracking>> {
     workspace.registry.ensure_default_experiment(workspace.clock.now()).await?;
     let artifacts = workspace.tracked_artifacts();
     std::fs::create_dir_all(&artifacts).with_context(|| format!("{} cannot be made", artifacts.display()))?;
-    Ok(Some(Tracking::new(workspace.registry.clone(), artifacts, workspace.clock.clone())))
+    let own = workspace.artifacts.directory().to_owned();
+    Ok(Some(Tracking::new(workspace.registry.clone(), artifacts, own, workspace.clock.clone())))
 }
 
 /// Ctrl-C, or the signal to end.

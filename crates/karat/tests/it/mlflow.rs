@@ -6,7 +6,7 @@ use std::process::Command;
 use karat_test_support::temp_dir;
 use serde_json::{Value as Json, json as value};
 
-use crate::small::put;
+use crate::small::{self, put};
 use crate::support::{Server, json};
 
 /// The Python that has MLflow, as `scripts/setup tests` installs it.
@@ -38,11 +38,62 @@ fn the_client_cannot_tell_karat_from_mlflow() {
     let said: Json = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
     let differences = said["differences"].as_array().unwrap();
     assert!(differences.is_empty(), "{} of {}: {:#}", differences.len(), said["compared"], said["differences"]);
-    assert!(said["compared"].as_u64().unwrap() > 380, "{said}");
+    assert!(said["compared"].as_u64().unwrap() > 680, "{said}");
     // What clients logged is what Karat's own commands show.
     let runs = json(folder.path(), &["runs", "list", "--experiment", "fluent"]);
     let names: Vec<&str> = runs.as_array().unwrap().iter().map(|run| run["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["modelled", "child", "parent"]);
+}
+
+#[test]
+fn models_that_karat_trains_are_mlflows_models_and_gates_hold_on_every_route() {
+    let Some(python) = mlflow_python() else {
+        eprintln!("SKIPPED models_that_karat_trains_are_mlflows_models: no MLflow (`scripts/setup tests` installs it)");
+        return;
+    };
+    let project = small::project();
+    let folder = project.path();
+    let trained = json(folder, &["train", "default_risk"]);
+    let server = Server::start(folder);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mlflow_models.py");
+    let work = temp_dir();
+    let output = Command::new(python)
+        .arg(script)
+        .args([&server.address, "default_risk"])
+        .current_dir(work.path())
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{stdout}{}", String::from_utf8_lossy(&output.stderr));
+    let said: Json = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
+    assert_eq!(said["source"], "mlflow-artifacts:/karat/models/default_risk/1");
+    assert_eq!(said["of_run"], "default_risk/1");
+    let run_files = said["run_files"].as_array().unwrap();
+    assert!(run_files.contains(&value!("features.json")), "{run_files:?}");
+    assert!(said["trees"].as_u64().unwrap() > 1, "{said}");
+    assert!(said["features"].as_array().unwrap().contains(&value!("share_late")), "{said}");
+    assert_eq!(said["scores"], said["same"]);
+    let refused = |what: &str, with: &str| {
+        let text = said[what].as_str().unwrap();
+        assert!(text.starts_with("INVALID_PARAMETER_VALUE: ") && text.contains(with), "{what}: {text}");
+    };
+    refused("serves", "is not approved, and its model requires approval");
+    refused("renames", "cannot be renamed");
+    refused("deletes", "decisions are replayed with its versions");
+    refused("points", "Karat cannot score it");
+    assert!(said["writes"].as_str().unwrap().contains("log into a run of your own"), "{said}");
+    assert_eq!(said["foreign"], "2");
+    // One registry: what the client added is listed, by whom is in the audit log, and approval opens the way.
+    let versions = json(folder, &["models", "show", "default_risk"]);
+    assert_eq!(versions["versions"].as_array().unwrap().len(), 2, "{versions}");
+    let audit = json(folder, &["audit", "list"]);
+    let by_eve = audit.as_array().unwrap().iter().filter(|entry| entry["actor"] == "mlflow:eve").count();
+    assert_eq!(by_eve, 1, "{audit}");
+    json(folder, &["models", "approve", "default_risk/1", "--why", "figures hold"]);
+    let alias = value!({"name": "default_risk", "alias": "champion", "version": "1"}).to_string();
+    assert_eq!(server.request("POST", "/api/2.0/mlflow/registered-models/alias", &alias), (200, value!({})));
+    assert_eq!(trained["version"], 1);
+    assert_eq!(json(folder, &["audit", "verify"])["intact"], true);
 }
 
 #[test]

@@ -13,7 +13,7 @@ const PROXIED: &str = "mlflow-artifacts:";
 /// The experiment of runs that name none.
 const DEFAULT: &str = "Default";
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct NewExperiment {
     pub name: String,
     /// Behind the server where nothing is said.

@@ -61,13 +61,8 @@ impl fmt::Display for Lifecycle {
 }
 
 impl Registry {
-    /// The experiment of this name, made where there is none; `artifact_location` counts for a new one only.
-    pub fn get_or_create_experiment<'a>(
-        &'a self,
-        name: &'a str,
-        artifact_location: &'a str,
-        now: Instant,
-    ) -> Answer<'a, Experiment> {
+    /// The experiment of this name, made where there is none.
+    pub fn get_or_create_experiment<'a>(&'a self, name: &'a str, now: Instant) -> Answer<'a, Experiment> {
         Box::pin(async move {
             if name.trim().is_empty() {
                 return Err(RegistryError::Invalid("an experiment needs a name".into()));
@@ -75,21 +70,12 @@ impl Registry {
             if let Some(experiment) = by_name(&mut *self.metadata.read().await?, name).await? {
                 return Ok(experiment);
             }
-            let mut tx = self.metadata.begin().await?;
-            sqlx::query(
-                "INSERT INTO experiments \
-                 (id, name, artifact_location, lifecycle_stage, creation_time_ms, last_update_time_ms) \
-                 SELECT COALESCE(MAX(id), 0) + 1, $1, $2, 'active', $3, $3 FROM experiments WHERE TRUE \
-                 ON CONFLICT (name) DO NOTHING",
-            )
-            .bind(name)
-            .bind(artifact_location)
-            .bind(millis(now))
-            .execute(&mut *tx)
-            .await?;
-            let experiment = by_name(&mut tx, name).await?;
-            tx.commit().await?;
-            Ok(experiment.expect("just inserted, or inserted by another before us"))
+            let new = NewExperiment { name: name.to_owned(), ..NewExperiment::default() };
+            match self.create_experiment(&new, now).await {
+                // Another was quicker.
+                Ok(_) | Err(RegistryError::Conflict(_)) => self.experiment(name).await,
+                Err(error) => Err(error),
+            }
         })
     }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::moves::{holder_before, moves};
 use super::standing::may_serve;
-use super::write::{audit, require_actor, subject, touch};
+use super::write::{audit, require_actor, subject, trained_here};
 use super::{AliasAction, AliasChange, ModelVersion, list};
 use crate::{Answer, GENERATION, Registry, RegistryError};
 
@@ -38,7 +38,7 @@ impl Registry {
             };
             let version = list::version(&mut tx, change.model, before).await?;
             may_serve(&version, model.approval)?;
-            let from = model.aliases.get(change.alias.as_str()).copied();
+            let from = model.aliases.get(change.alias).copied();
             hold(&mut tx, change, before).await?;
             record(&mut tx, change, (AliasAction::Rollback, from, Some(before)), now).await?;
             let version = list::version(&mut tx, change.model, before).await?;
@@ -52,18 +52,28 @@ impl Registry {
             require_actor(change.who)?;
             let mut tx = self.metadata.begin().await?;
             let model = list::model(&mut tx, change.model).await?;
-            let Some(from) = model.aliases.get(change.alias.as_str()).copied() else {
+            let Some(from) = model.aliases.get(change.alias).copied() else {
                 return Err(RegistryError::NotFound(format!("`{}` has no alias `{}`", change.model, change.alias)));
             };
-            sqlx::query("DELETE FROM model_aliases WHERE model = $1 AND alias = $2")
-                .bind(change.model)
-                .bind(change.alias.as_str())
-                .execute(&mut *tx)
-                .await?;
-            record(&mut tx, change, (AliasAction::Delete, Some(from), None), now).await?;
+            take_away(&mut tx, change, from, now).await?;
             Ok(tx.commit().await?)
         })
     }
+}
+
+/// Ends an alias that points at version `from`.
+pub(super) async fn take_away(
+    tx: &mut WriteTx,
+    change: AliasChange<'_>,
+    from: u64,
+    now: Instant,
+) -> Result<(), RegistryError> {
+    sqlx::query("DELETE FROM model_aliases WHERE model = $1 AND alias = $2")
+        .bind(change.model)
+        .bind(change.alias)
+        .execute(&mut **tx)
+        .await?;
+    record(tx, change, (AliasAction::Delete, Some(from), None), now).await
 }
 
 pub(super) async fn set(
@@ -73,8 +83,8 @@ pub(super) async fn set(
     now: Instant,
 ) -> Result<(), RegistryError> {
     require_actor(change.who)?;
-    let reserved = change.alias.strip_prefix('v').is_some_and(|rest| rest.parse::<u64>().is_ok());
-    if reserved || change.alias.as_str() == "latest" {
+    let numbered = |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
+    if change.alias.strip_prefix(['v', 'V']).is_some_and(numbered) || change.alias.eq_ignore_ascii_case("latest") {
         return Err(RegistryError::Invalid(format!(
             "`{}` cannot be an alias: MLflow's clients read `latest` and `v1`, `v2`… as versions",
             change.alias
@@ -83,7 +93,13 @@ pub(super) async fn set(
     let model = list::model(tx, change.model).await?;
     let version = list::version(tx, change.model, number).await?;
     may_serve(&version, model.approval)?;
-    let from = model.aliases.get(change.alias.as_str()).copied();
+    if version.digest.is_none() && trained_here(tx, change.model).await? {
+        return Err(RegistryError::Refused(format!(
+            "{} comes from elsewhere and Karat cannot score it: no alias of a model that Karat trains can point at it",
+            version.label()
+        )));
+    }
+    let from = model.aliases.get(change.alias).copied();
     if from == Some(number) {
         return Ok(());
     }
@@ -97,7 +113,7 @@ async fn hold(tx: &mut WriteTx, change: AliasChange<'_>, version: u64) -> Result
          ON CONFLICT (model, alias) DO UPDATE SET version = excluded.version",
     )
     .bind(change.model)
-    .bind(change.alias.as_str())
+    .bind(change.alias)
     .bind(stored::signed(version))
     .execute(&mut **tx)
     .await?;
@@ -116,7 +132,7 @@ async fn record(
          VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM alias_moves), $1, $2, $3, $4, $5, $6, $7)",
     )
     .bind(change.model)
-    .bind(change.alias.as_str())
+    .bind(change.alias)
     .bind(action.as_str())
     .bind(to.map(stored::signed))
     .bind(now.micros())
@@ -125,7 +141,6 @@ async fn record(
     .execute(&mut **tx)
     .await?;
     let about = to.or(from).unwrap_or_default();
-    touch(tx, change.model, about, now).await?;
     let action = match action {
         AliasAction::Set => "alias.set",
         AliasAction::Rollback => "alias.rollback",

@@ -5,7 +5,8 @@ use karat_metadata::{Connection, MetadataError, Row, stored};
 use sqlx::Row as _;
 
 use super::standing::standing;
-use super::{Approval, ApprovalRule, DecisionKind, ModelVersion, NewVersion, RegisteredModel, VersionStatus};
+use super::{Approval, ApprovalRule, DecisionKind, ModelVersion, NewVersion, RegisteredModel, Stage, VersionStatus};
+use crate::Lifecycle;
 use crate::gates::GateResult;
 use crate::{Answer, Registry, RegistryError};
 
@@ -28,7 +29,7 @@ impl Registry {
         Box::pin(async move { model(&mut *self.metadata.read().await?, name).await })
     }
 
-    /// All versions of a model, the newest first.
+    /// The versions of a model that are not deleted, the newest first.
     pub fn versions<'a>(&'a self, model_name: &'a str) -> Answer<'a, Vec<ModelVersion>> {
         Box::pin(async move {
             let mut reader = self.metadata.read().await?;
@@ -37,10 +38,12 @@ impl Registry {
             for number in (1..=held.versions).rev() {
                 versions.push(version(&mut reader, model_name, number).await?);
             }
+            versions.retain(|version| version.lifecycle_stage == Lifecycle::Active);
             Ok(versions)
         })
     }
 
+    /// Deleted or not: decisions it made are replayed with it.
     pub fn version<'a>(&'a self, model_name: &'a str, number: u64) -> Answer<'a, ModelVersion> {
         Box::pin(async move { version(&mut *self.metadata.read().await?, model_name, number).await })
     }
@@ -99,40 +102,50 @@ pub(super) async fn version(
             newest => format!("`{model_name}` has no version {number}; its newest is {newest}"),
         }));
     };
+    version_of(connection, &row).await
+}
+
+/// With its approvals, aliases and tags.
+pub(super) async fn version_of(connection: &mut Connection, row: &Row) -> Result<ModelVersion, RegistryError> {
+    let (model, number) = (stored::text(row, "model")?, stored::count(row, "version")?);
     let approvals = sqlx::query("SELECT * FROM approvals WHERE model = $1 AND version = $2 ORDER BY id")
-        .bind(model_name)
+        .bind(&model)
         .bind(stored::signed(number))
         .fetch_all(&mut *connection)
         .await?;
     let aliases: Vec<String> =
         sqlx::query_scalar("SELECT alias FROM model_aliases WHERE model = $1 AND version = $2 ORDER BY alias")
-            .bind(model_name)
+            .bind(&model)
             .bind(stored::signed(number))
             .fetch_all(&mut *connection)
             .await?;
     let tags = sqlx::query("SELECT key, value FROM model_version_tags WHERE model = $1 AND version = $2")
-        .bind(model_name)
+        .bind(&model)
         .bind(stored::signed(number))
         .fetch_all(connection)
         .await?;
     let approvals = approvals.iter().map(approval_of).collect::<Result<Vec<Approval>, RegistryError>>()?;
     Ok(ModelVersion {
-        model: stored::text(&row, "model")?,
-        version: stored::count(&row, "version")?,
-        run_id: parsed(&row, "run_id", RunId::parse)?,
-        digest: parsed(&row, "digest", Digest::parse)?,
-        source: stored::text(&row, "source")?,
-        status: stored::word(&row, "status", VersionStatus::parse)?,
-        stage: stored::text(&row, "stage")?,
-        description: stored::text(&row, "description")?,
-        definitions: stored::json(&row, "definitions")?,
-        gates: gates_of(&row)?,
+        version: number,
+        run_id: parsed(row, "run_id", RunId::parse)?,
+        source_run_id: stored::text(row, "source_run_id")?,
+        run_link: stored::text(row, "run_link")?,
+        digest: parsed(row, "digest", Digest::parse)?,
+        source: stored::text(row, "source")?,
+        storage_location: stored::text(row, "storage_location")?,
+        status: stored::word(row, "status", VersionStatus::parse)?,
+        stage: stored::word(row, "stage", Stage::parse)?,
+        lifecycle_stage: stored::word(row, "lifecycle_stage", Lifecycle::parse)?,
+        description: stored::text(row, "description")?,
+        definitions: stored::json(row, "definitions")?,
+        gates: gates_of(row)?,
         standing: standing(&approvals),
         approvals,
         aliases,
         tags: tags.iter().map(|tag| (tag.get("key"), tag.get("value"))).collect(),
-        creation_time_ms: stored::int(&row, "creation_time_ms")?,
-        last_update_time_ms: stored::int(&row, "last_update_time_ms")?,
+        model,
+        creation_time_ms: stored::int(row, "creation_time_ms")?,
+        last_update_time_ms: stored::int(row, "last_update_time_ms")?,
     })
 }
 

@@ -5,11 +5,14 @@
 mod alias;
 mod approve;
 mod list;
+mod manage;
 mod moves;
 mod reference;
 mod register;
 mod resolve;
+mod search;
 mod standing;
+mod versions;
 mod write;
 
 use std::collections::BTreeMap;
@@ -19,10 +22,14 @@ use karat_core::{Digest, Instant, Name, RunId};
 use serde::Serialize;
 use serde_json::Value as Json;
 
+pub use manage::NewModel;
 pub use reference::Reference;
 pub use register::VERSION_TAG;
 pub use resolve::CHAMPION;
+pub use search::ModelSearch;
+pub use versions::VersionDraft;
 
+use crate::Lifecycle;
 use crate::gates::GateResult;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -34,7 +41,7 @@ pub struct RegisteredModel {
     pub last_update_time_ms: i64,
     pub tags: BTreeMap<String, String>,
     pub aliases: BTreeMap<String, u64>,
-    /// How many versions it has; the newest has this number, since versions are never taken away.
+    /// The number of the newest version; deleted ones keep theirs.
     pub versions: u64,
 }
 
@@ -45,13 +52,20 @@ pub struct ModelVersion {
     pub version: u64,
     /// The run that first gave it.
     pub run_id: Option<RunId>,
+    /// The run a client named, where there is none here.
+    pub source_run_id: String,
+    pub run_link: String,
     /// Of Karat's scoring files; `None` for a model from elsewhere.
     pub digest: Option<Digest>,
-    /// Where its files are.
+    /// Where its files are, or the version it is a copy of.
     pub source: String,
+    /// Where the files of a copy are.
+    pub storage_location: String,
     pub status: VersionStatus,
-    /// MLflow's word; Karat uses aliases.
-    pub stage: String,
+    /// MLflow's; Karat uses aliases.
+    pub stage: Stage,
+    /// Deleted versions are neither listed nor deployed; what they decided can still be replayed.
+    pub lifecycle_stage: Lifecycle,
     pub description: String,
     /// The definitions it was trained with, pinned.
     pub definitions: Json,
@@ -120,6 +134,15 @@ pub enum VersionStatus {
     Ready,
 }
 
+/// MLflow's stages; Karat's endpoints follow aliases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Stage {
+    None,
+    Staging,
+    Production,
+    Archived,
+}
+
 /// The latest decision about a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -160,7 +183,7 @@ pub struct Decision<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct AliasChange<'a> {
     pub model: &'a str,
-    pub alias: &'a Name,
+    pub alias: &'a str,
     pub who: &'a str,
     pub why: &'a str,
 }
@@ -186,7 +209,7 @@ pub enum AliasAction {
     Delete,
 }
 
-/// A type whose values are words of a column's check constraint.
+/// A type whose values are words of a column.
 macro_rules! words {
     ($type:ident { $($variant:ident = $word:literal),* $(,)? }) => {
         impl $type {
@@ -216,4 +239,5 @@ words!(ApprovalRule { Required = "required", NotRequired = "not_required" });
 words!(VersionStatus { PendingRegistration = "PENDING_REGISTRATION", Ready = "READY" });
 words!(DecisionKind { Approve = "approve", Reject = "reject" });
 words!(AliasAction { Set = "set", Rollback = "rollback", Delete = "delete" });
+words!(Stage { None = "None", Staging = "Staging", Production = "Production", Archived = "Archived" });
 words!(Standing { Undecided = "undecided", Approved = "approved", Rejected = "rejected" });

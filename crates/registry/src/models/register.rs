@@ -29,6 +29,7 @@ impl Registry {
             let (number, registered) = match list::by_content(&mut tx, new).await? {
                 Some(number) => {
                     refresh_gates(&mut tx, new, number, actor, now).await?;
+                    restore(&mut tx, (&new.model, number), actor, now).await?;
                     (number, Registered::Existing)
                 }
                 None => (insert(&mut tx, new, actor, now).await?, Registered::New),
@@ -117,6 +118,27 @@ async fn insert(tx: &mut WriteTx, new: &NewVersion, actor: &str, now: Instant) -
     audit(tx, ("model.register", actor, now), subject(&new.model, number), details).await?;
     generations::bump(tx, GENERATION).await?;
     Ok(number)
+}
+
+/// What was deleted and is trained again is there again.
+async fn restore(
+    tx: &mut WriteTx,
+    (model, number): (&str, u64),
+    actor: &str,
+    now: Instant,
+) -> Result<(), RegistryError> {
+    let restored = sqlx::query(
+        "UPDATE model_versions SET lifecycle_stage = 'active' \
+         WHERE model = $1 AND version = $2 AND lifecycle_stage = 'deleted'",
+    )
+    .bind(model)
+    .bind(stored::signed(number))
+    .execute(&mut **tx)
+    .await?;
+    match restored.rows_affected() {
+        0 => Ok(()),
+        _ => audit(tx, ("model.restore", actor, now), subject(model, number), json!({})).await,
+    }
 }
 
 async fn refresh_gates(

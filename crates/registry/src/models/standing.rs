@@ -1,8 +1,8 @@
 //! What may serve: the one place that decides it, pure.
 
 use super::{Approval, ApprovalRule, DecisionKind, ModelVersion, Standing, VersionStatus};
-use crate::RegistryError;
 use crate::gates::failures;
+use crate::{Lifecycle, RegistryError};
 
 /// The latest decision counts.
 pub(super) fn standing(approvals: &[Approval]) -> Standing {
@@ -34,6 +34,9 @@ pub(super) fn may_serve(version: &ModelVersion, rule: ApprovalRule) -> Result<()
 /// Whether approval can be given: nobody approves what is not there, or what its gates keep out.
 pub(super) fn may_be_approved(version: &ModelVersion) -> Result<(), RegistryError> {
     let label = version.label();
+    if version.lifecycle_stage == Lifecycle::Deleted {
+        return Err(RegistryError::Refused(format!("{label} was deleted")));
+    }
     if version.status != VersionStatus::Ready {
         return Err(RegistryError::Refused(format!(
             "{label} is not stored completely (its training was cut short): train again to finish it"

@@ -42,6 +42,12 @@ pub(super) async fn touch(tx: &mut WriteTx, model: &str, version: u64, now: Inst
     Ok(())
 }
 
+/// Whether Karat trained versions of the model: endpoints may serve it, and decisions are replayed with it.
+pub(super) async fn trained_here(tx: &mut WriteTx, model: &str) -> Result<bool, RegistryError> {
+    let query = "SELECT EXISTS (SELECT 1 FROM model_versions WHERE model = $1 AND digest IS NOT NULL)";
+    Ok(sqlx::query_scalar(query).bind(model).fetch_one(&mut **tx).await?)
+}
+
 /// Whoever changes what is deployed has a name.
 pub(super) fn require_actor(who: &str) -> Result<(), RegistryError> {
     match who.trim().is_empty() {

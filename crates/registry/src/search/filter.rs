@@ -189,6 +189,15 @@ impl<'t> Parser<'t> {
             (_, Some(AttributeKind::WholeTime)) if token.kind == Kind::Float => {
                 wrong(format!("Invalid value for numeric attribute '{key}': '{found}'"))
             }
+            (_, Some(AttributeKind::Number)) => {
+                let text = match token.kind {
+                    Kind::Integer => found.to_owned(),
+                    Kind::Text | Kind::Word => self.text_value(entity, &token)?,
+                    _ => return wrong(format!("Invalid value for numeric attribute '{key}': {found}")),
+                };
+                let number = text.trim().parse().map(Value::Int);
+                number.or_else(|_| wrong(format!("Invalid value for numeric attribute '{key}': '{text}'")))
+            }
             // A number beyond all times compares as one.
             (_, Some(AttributeKind::Time | AttributeKind::WholeTime)) => Ok(match found.parse() {
                 Ok(whole) => Value::Int(whole),

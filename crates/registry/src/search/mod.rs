@@ -17,7 +17,7 @@ pub use order::parse_order;
 pub use page::Page;
 pub(crate) use page::{Search, page_of_rows};
 use sql::Key;
-pub use subject::{EXPERIMENTS, LOGGED_MODELS, RUNS, Subject};
+pub use subject::{EXPERIMENTS, LOGGED_MODELS, MODEL_VERSIONS, REGISTERED_MODELS, RUNS, Subject};
 
 /// One comparison of a filter.
 #[derive(Debug, Clone, PartialEq)]

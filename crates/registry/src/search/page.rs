@@ -79,7 +79,8 @@ pub(crate) async fn page_of_rows(
     last: impl FnOnce(bool) -> &'static [(&'static str, bool)],
     narrow: impl FnOnce(&mut QueryBuilder<Sqlite>),
 ) -> Result<(Vec<Row>, Option<String>), RegistryError> {
-    let filter = parse_filter(asked.filter, asked.subject)?;
+    let mut filter = parse_filter(asked.filter, asked.subject)?;
+    filter.retain(|comparison| !(asked.subject.always_met)(comparison));
     let order = parse_order(asked.order_by, asked.subject)?;
     let mut query = QueryBuilder::<Sqlite>::new("");
     let keys = push_keys(&mut query, asked.subject, asked.table, &order, last(!order.is_empty()));

@@ -44,14 +44,13 @@ fn push_attribute(query: &mut Query, subject: &'static Subject, comparison: &Com
 
 fn push_detail(query: &mut Query, subject: &'static Subject, comparison: &Comparison) {
     let detail = subject.detail(comparison.entity).expect("the parser knows what has details");
-    let (table, owner, id) = (detail.table, detail.owner, subject.id);
+    let (table, id, owner) = (detail.table, listed("r", subject.id), listed("d", detail.owner));
+    let same = same("d", detail.owner, subject.id);
     match comparison.comparator {
         // What may be rare begins at its own index; everything else looks at each candidate.
-        Comparator::Equal => query.push(format_args!("{id} IN (SELECT d.{owner} FROM {table} d WHERE d.key = ")),
-        Comparator::IsNull => {
-            query.push(format_args!("NOT EXISTS (SELECT 1 FROM {table} d WHERE d.{owner} = {id} AND d.key = "))
-        }
-        _ => query.push(format_args!("EXISTS (SELECT 1 FROM {table} d WHERE d.{owner} = {id} AND d.key = ")),
+        Comparator::Equal => query.push(format_args!("({id}) IN (SELECT {owner} FROM {table} d WHERE d.key = ")),
+        Comparator::IsNull => query.push(format_args!("NOT EXISTS (SELECT 1 FROM {table} d WHERE {same} AND d.key = ")),
+        _ => query.push(format_args!("EXISTS (SELECT 1 FROM {table} d WHERE {same} AND d.key = ")),
     };
     query.push_bind(comparison.key.clone());
     match comparison.comparator {
@@ -71,6 +70,17 @@ fn push_detail(query: &mut Query, subject: &'static Subject, comparison: &Compar
         }
     }
     query.push(")");
+}
+
+/// `r.model, r.version`
+fn listed(alias: &str, columns: &[&str]) -> String {
+    columns.iter().map(|column| format!("{alias}.{column}")).collect::<Vec<_>>().join(", ")
+}
+
+/// `d.model = r.model AND d.version = r.version`
+fn same(alias: &str, owner: &[&str], id: &[&str]) -> String {
+    let each = owner.iter().zip(id).map(|(owner, id)| format!("{alias}.{owner} = r.{id}"));
+    each.collect::<Vec<_>>().join(" AND ")
 }
 
 fn push_dataset(query: &mut Query, comparison: &Comparison) {
@@ -219,8 +229,8 @@ pub(crate) fn push_keys(
     query.push(format_args!(" FROM {from} r"));
     for (number, clause) in order.iter().enumerate() {
         if let Some(detail) = subject.detail(clause.entity) {
-            let (table, owner, id) = (detail.ordered, detail.owner, subject.id);
-            query.push(format_args!(" LEFT JOIN {table} o{number} ON o{number}.{owner} = {id} AND o{number}.key = "));
+            let (table, same) = (detail.ordered, same(&format!("o{number}"), detail.owner, subject.id));
+            query.push(format_args!(" LEFT JOIN {table} o{number} ON {same} AND o{number}.key = "));
             query.push_bind(clause.key.clone());
         }
     }
@@ -228,7 +238,10 @@ pub(crate) fn push_keys(
 }
 
 fn push_attribute_keys(keys: &mut Vec<Key>, column: &str, kind: AttributeKind, nullable: bool, descending: bool) {
-    let numeric = matches!(kind, AttributeKind::Time | AttributeKind::WholeTime | AttributeKind::NumberedId);
+    let numeric = match kind {
+        AttributeKind::Time | AttributeKind::WholeTime | AttributeKind::NumberedId | AttributeKind::Number => true,
+        AttributeKind::Text | AttributeKind::Id => false,
+    };
     let (kind, nothing) = if numeric { (KeyKind::Int, "0") } else { (KeyKind::Text, "''") };
     let expression = match nullable {
         false => column.to_owned(),

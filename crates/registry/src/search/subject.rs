@@ -1,12 +1,12 @@
 //! What can be searched: which words name what, which attributes there are, and where they lie in the database.
 
-use super::{Comparator, Entity, SearchError, lex::Token};
+use super::{Comparator, Comparison, Entity, SearchError, Value, lex::Token};
 
 /// A noun that is searched.
 #[derive(Debug)]
 pub struct Subject {
-    /// The column that tells one from another, under the alias of the searched table.
-    pub(super) id: &'static str,
+    /// The columns that tell one from another, of the searched table.
+    pub(super) id: &'static [&'static str],
     pub(super) entities: &'static [(&'static str, Entity)],
     /// As MLflow lists them where a word is none.
     pub(super) known_entities: &'static str,
@@ -15,6 +15,8 @@ pub struct Subject {
     /// For whom `IS NULL` is: as MLflow says it.
     pub(super) null_words: &'static str,
     pub(super) orders_by: &'static [Entity],
+    /// Comparisons that every row meets.
+    pub(super) always_met: fn(&Comparison) -> bool,
 }
 
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub(super) struct Attribute {
     pub column: &'static str,
     pub kind: AttributeKind,
     pub nullable: bool,
+    /// Whether only filters know it, or only orders.
+    pub only: Option<For>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +44,8 @@ pub(super) enum AttributeKind {
     Time,
     /// Milliseconds; compares with whole numbers only.
     WholeTime,
+    /// Compares with whole numbers, quoted ones too.
+    Number,
 }
 
 /// A table of keys and values beside the searched one.
@@ -49,12 +55,12 @@ pub(super) struct Detail {
     pub table: &'static str,
     /// The same with one value a key, to order by.
     pub ordered: &'static str,
-    /// The column that says whose.
-    pub owner: &'static str,
+    /// The columns that say whose, as the subject's `id` tells them.
+    pub owner: &'static [&'static str],
 }
 
 pub static RUNS: Subject = Subject {
-    id: "r.run_id",
+    id: &["run_id"],
     entities: &[
         ("metric", Entity::Metric),
         ("metrics", Entity::Metric),
@@ -89,16 +95,17 @@ pub static RUNS: Subject = Subject {
         attribute("user_id", "r.user_name", AttributeKind::Text),
     ],
     details: &[
-        detail(Entity::Metric, "latest_metrics", "run_id"),
-        detail(Entity::Param, "params", "run_id"),
-        detail(Entity::Tag, "run_tags", "run_id"),
+        detail(Entity::Metric, "latest_metrics", &["run_id"]),
+        detail(Entity::Param, "params", &["run_id"]),
+        detail(Entity::Tag, "run_tags", &["run_id"]),
     ],
     null_words: "tags and params",
     orders_by: &[Entity::Attribute, Entity::Metric, Entity::Param, Entity::Tag],
+    always_met: |_| false,
 };
 
 pub static EXPERIMENTS: Subject = Subject {
-    id: "r.id",
+    id: &["id"],
     entities: &[("attribute", Entity::Attribute), ("tag", Entity::Tag), ("tags", Entity::Tag)],
     known_entities: "Valid entity types are ('attribute', 'tag', 'tags')",
     attributes: &[
@@ -107,13 +114,14 @@ pub static EXPERIMENTS: Subject = Subject {
         attribute("last_update_time", "r.last_update_time_ms", AttributeKind::WholeTime),
         attribute("name", "r.name", AttributeKind::Text),
     ],
-    details: &[detail(Entity::Tag, "experiment_tags", "experiment_id")],
+    details: &[detail(Entity::Tag, "experiment_tags", &["experiment_id"])],
     null_words: "tags",
     orders_by: &[Entity::Attribute],
+    always_met: |_| false,
 };
 
 pub static LOGGED_MODELS: Subject = Subject {
-    id: "r.model_id",
+    id: &["model_id"],
     entities: &[
         ("metrics", Entity::Metric),
         ("params", Entity::Param),
@@ -139,20 +147,83 @@ pub static LOGGED_MODELS: Subject = Subject {
         attribute("status", "r.status", AttributeKind::Id),
     ],
     details: &[
-        Detail { ordered: "logged_model_latest_metrics", ..detail(Entity::Metric, "logged_model_metrics", "model_id") },
-        detail(Entity::Param, "logged_model_params", "model_id"),
-        detail(Entity::Tag, "logged_model_tags", "model_id"),
+        Detail {
+            ordered: "logged_model_latest_metrics",
+            ..detail(Entity::Metric, "logged_model_metrics", &["model_id"])
+        },
+        detail(Entity::Param, "logged_model_params", &["model_id"]),
+        detail(Entity::Tag, "logged_model_tags", &["model_id"]),
     ],
     null_words: "tags and params",
     orders_by: &[Entity::Attribute, Entity::Metric],
+    always_met: |_| false,
 };
 
-const fn detail(entity: Entity, table: &'static str, owner: &'static str) -> Detail {
+pub static REGISTERED_MODELS: Subject = Subject {
+    id: &["name"],
+    entities: &[("attribute", Entity::Attribute), ("tag", Entity::Tag), ("tags", Entity::Tag)],
+    known_entities: "Valid entity types are ('attribute', 'tag', 'tags')",
+    attributes: &[
+        attribute("name", "r.name", AttributeKind::Id),
+        Attribute {
+            order_aliases: &["timestamp"],
+            only: Some(For::Order),
+            ..attribute("last_updated_timestamp", "r.last_update_time_ms", AttributeKind::Time)
+        },
+    ],
+    details: &[detail(Entity::Tag, "registered_model_tags", &["model"])],
+    null_words: "tags",
+    orders_by: &[Entity::Attribute],
+    always_met: is_no_prompt,
+};
+
+/// As clients see it: Karat's own lie behind the server.
+const SOURCE: &str = "CASE WHEN r.digest IS NULL THEN r.source ELSE 'mlflow-artifacts:/karat/' || r.source END";
+
+pub static MODEL_VERSIONS: Subject = Subject {
+    id: &["model", "version"],
+    entities: &[("attribute", Entity::Attribute), ("tag", Entity::Tag), ("tags", Entity::Tag)],
+    known_entities: "Valid entity types are ('attribute', 'tag', 'tags')",
+    attributes: &[
+        Attribute {
+            only: Some(For::Order),
+            ..attribute("creation_timestamp", "r.creation_time_ms", AttributeKind::Time)
+        },
+        Attribute {
+            only: Some(For::Order),
+            ..attribute("last_updated_timestamp", "r.last_update_time_ms", AttributeKind::Time)
+        },
+        attribute("name", "r.model", AttributeKind::Id),
+        Attribute {
+            only: Some(For::Filter),
+            ..attribute("run_id", "COALESCE(r.run_id, r.source_run_id)", AttributeKind::Id)
+        },
+        Attribute { only: Some(For::Filter), ..attribute("source_path", SOURCE, AttributeKind::Text) },
+        attribute("version_number", "r.version", AttributeKind::Number),
+    ],
+    details: &[detail(Entity::Tag, "model_version_tags", &["model", "version"])],
+    null_words: "tags",
+    orders_by: &[Entity::Attribute],
+    always_met: is_no_prompt,
+};
+
+/// MLflow keeps prompts among models, apart by a tag; its pages ask for what is none.
+fn is_no_prompt(comparison: &Comparison) -> bool {
+    let wanted = match comparison.comparator {
+        Comparator::Equal => "false",
+        Comparator::NotEqual => "true",
+        _ => return false,
+    };
+    let value = matches!(&comparison.value, Value::Text(text) if text.eq_ignore_ascii_case(wanted));
+    comparison.entity == Entity::Tag && comparison.key == "mlflow.prompt.is_prompt" && value
+}
+
+const fn detail(entity: Entity, table: &'static str, owner: &'static [&'static str]) -> Detail {
     Detail { entity, table, ordered: table, owner }
 }
 
 const fn attribute(name: &'static str, column: &'static str, kind: AttributeKind) -> Attribute {
-    Attribute { name, aliases: &[], order_aliases: &[], column, kind, nullable: false }
+    Attribute { name, aliases: &[], order_aliases: &[], column, kind, nullable: false, only: None }
 }
 
 /// In whose name a key is looked up: filters know more aliases than orders.
@@ -197,15 +268,15 @@ impl Subject {
                     For::Filter => attribute.aliases,
                     For::Order => attribute.order_aliases,
                 };
+                let known = || self.attributes.iter().filter(|one| one.only.is_none_or(|only| only == whose));
                 let named = |attribute: &&Attribute| attribute.name == key || aliases(attribute).contains(&key);
-                let found = self.attributes.iter().find(named);
+                let found = known().find(named);
                 let found = found.ok_or_else(|| {
                     let names = |one: &Attribute| [&[one.name], aliases(one)].concat();
-                    let mut known: Vec<String> =
-                        self.attributes.iter().flat_map(names).map(|name| format!("'{name}'")).collect();
-                    known.sort();
-                    let known = known.join(", ");
-                    wrong(format!("Invalid attribute key '{key}' specified. Valid keys are '{{{known}}}'"))
+                    let mut keys: Vec<String> = known().flat_map(names).map(|name| format!("'{name}'")).collect();
+                    keys.sort();
+                    let keys = keys.join(", ");
+                    wrong(format!("Invalid attribute key '{key}' specified. Valid keys are '{{{keys}}}'"))
                 })?;
                 Ok((entity, found.name.to_owned()))
             }
@@ -229,7 +300,7 @@ impl Subject {
             Entity::Param | Entity::Tag => NULLABLE,
             Entity::Dataset => LISTED,
             Entity::Attribute => match self.attribute(key).map(|attribute| attribute.kind) {
-                Some(AttributeKind::Time | AttributeKind::WholeTime) => NUMBERS,
+                Some(AttributeKind::Time | AttributeKind::WholeTime | AttributeKind::Number) => NUMBERS,
                 Some(AttributeKind::NumberedId) => IDS,
                 Some(AttributeKind::Id) => LISTED,
                 _ => TEXTS,

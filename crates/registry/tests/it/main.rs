@@ -1,5 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests; clippy sees only what is marked #[test]")]
 
+mod clients;
 mod language;
 mod logged;
 mod models;
@@ -41,7 +42,7 @@ impl Office {
     }
 
     async fn run(&self) -> RunId {
-        let experiment = self.registry.get_or_create_experiment("credit", "artifacts/credit", now()).await.unwrap();
+        let experiment = self.registry.get_or_create_experiment("credit", now()).await.unwrap();
         let draft = RunDraft {
             run_id: RunId::new(),
             experiment_id: experiment.id,

@@ -30,11 +30,11 @@ fn dataset(context: &str) -> DatasetInput {
 async fn experiments_are_made_once() {
     let office = Office::open().await;
     let registry = &office.registry;
-    let first = registry.get_or_create_experiment("credit", "a", now()).await.unwrap();
-    let again = registry.get_or_create_experiment("credit", "b", now()).await.unwrap();
+    let first = registry.get_or_create_experiment("credit", now()).await.unwrap();
+    let again = registry.get_or_create_experiment("credit", now()).await.unwrap();
     assert_eq!(again, first);
     assert_eq!(first.creation_time_ms, 1_633_089_600_123);
-    registry.get_or_create_experiment("other", "a", now()).await.unwrap();
+    registry.get_or_create_experiment("other", now()).await.unwrap();
     let later = Instant::from_micros(now().micros() + 1_000_000);
     registry.tag_experiment(first.id, &words(&[("team", "risk")]), later).await.unwrap();
     registry.tag_experiment(first.id, &words(&[("team", "cards"), ("x", "y")]), later).await.unwrap();
@@ -44,7 +44,7 @@ async fn experiments_are_made_once() {
     assert_eq!(registry.experiments().await.unwrap().len(), 2);
     let error = registry.experiment("credti").await.unwrap_err();
     assert_eq!(error.to_string(), "there is no experiment `credti`; did you mean `credit`?");
-    assert!(registry.get_or_create_experiment(" ", "a", now()).await.is_err());
+    assert!(registry.get_or_create_experiment(" ", now()).await.is_err());
 }
 
 #[tokio::test]
@@ -130,8 +130,8 @@ async fn a_param_is_written_once() {
 #[tokio::test]
 async fn runs_are_found_by_the_beginning_of_their_id() {
     let office = Office::open().await;
-    let experiment = office.registry.get_or_create_experiment("credit", "a", now()).await.unwrap();
-    let other = office.registry.get_or_create_experiment("other", "a", now()).await.unwrap();
+    let experiment = office.registry.get_or_create_experiment("credit", now()).await.unwrap();
+    let other = office.registry.get_or_create_experiment("other", now()).await.unwrap();
     for (hour, (digits, experiment_id)) in
         [("aa", experiment.id), ("ab", experiment.id), ("b0", other.id)].into_iter().enumerate()
     {

@@ -43,11 +43,10 @@ pub async fn of_model(tracking: Tracking, fields: Fields) -> Answer {
 async fn under(tracking: &Tracking, uri: &str, path: Option<&str>) -> Answer {
     let path = path.map(|path| path.trim_end_matches('/')).filter(|path| !path.is_empty());
     let mut answer = Map::from_iter([("root_uri".to_owned(), Json::from(uri))]);
-    // Files of Karat's own runs are not behind this server.
     if let Some(folder) = paths::of_uri(uri) {
         let within = [Some(folder), path].into_iter().flatten().collect::<Vec<_>>().join("/");
         let prefix = path.map(|path| format!("{path}/")).unwrap_or_default();
-        wire::put(&mut answer, "files", listed(paths::within(tracking.artifacts(), &within)?, prefix).await?);
+        wire::put(&mut answer, "files", listed(tracking.readable(&within)?, prefix).await?);
     }
     Ok(Json::Object(answer))
 }
@@ -57,7 +56,7 @@ async fn list(State(state): State<AppState>, request: Request) -> Result<axum::J
     let fields = Fields::from_query(request.uri())?;
     let path = fields.text("path")?.map(|path| path.trim_end_matches('/')).filter(|path| !path.is_empty());
     let folder = match path {
-        Some(path) => paths::within(tracking.artifacts(), path)?,
+        Some(path) => tracking.readable(path)?,
         None => tracking.artifacts().to_owned(),
     };
     let mut answer = Map::new();
@@ -94,7 +93,7 @@ async fn listed(folder: PathBuf, prefix: String) -> Result<Vec<Json>, MlflowErro
 }
 
 async fn download(State(state): State<AppState>, UrlPath(path): UrlPath<String>) -> Result<Response, MlflowError> {
-    let file = paths::within(state.tracking()?.artifacts(), &path)?;
+    let file = state.tracking()?.readable(&path)?;
     let opened = File::open(&file).await.map_err(|error| match absent(&error) {
         true => MlflowError::new(Code::ResourceDoesNotExist, format!("No such artifact: '{path}'")),
         false => of_disk(error),
@@ -129,7 +128,7 @@ async fn upload(
     UrlPath(path): UrlPath<String>,
     request: Request,
 ) -> Result<Response, MlflowError> {
-    let target = paths::within(state.tracking()?.artifacts(), &path)?;
+    let target = state.tracking()?.writable(&path)?;
     let folder = target.parent().map(Path::to_owned).unwrap_or_default();
     tokio::fs::create_dir_all(&folder).await.map_err(of_disk)?;
     let staged = folder.join(format!("{}{:016x}", paths::STAGED, fastrand::u64(..)));
@@ -180,7 +179,7 @@ async fn delete(
     State(state): State<AppState>,
     UrlPath(path): UrlPath<String>,
 ) -> Result<axum::Json<Json>, MlflowError> {
-    let target = paths::within(state.tracking()?.artifacts(), &path)?;
+    let target = state.tracking()?.writable(&path)?;
     let removed = match tokio::fs::symlink_metadata(&target).await {
         Ok(found) if found.is_dir() => tokio::fs::remove_dir_all(&target).await,
         Ok(_) => tokio::fs::remove_file(&target).await,

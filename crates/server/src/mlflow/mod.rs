@@ -9,9 +9,12 @@ mod experiments;
 mod fields;
 mod logged_models;
 mod metrics;
+mod model_versions;
 mod names;
 mod paths;
+mod registered_models;
 mod runs;
+mod sources;
 mod tracking;
 mod validate;
 mod wire;
@@ -20,10 +23,12 @@ use std::future::Future;
 
 use axum::body::Body;
 use axum::extract::{RawPathParams, Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, on};
 use axum::{Json, Router};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
 use crate::{AppState, body};
@@ -84,7 +89,41 @@ fn tracking_routes() -> Router<AppState> {
         .route("/logged-models/{model_id}/tags/{tag_key}", call(M::DELETE, logged_models::delete_tag))
         .route("/logged-models/{model_id}/params", call(M::POST, logged_models::log_params))
         .route("/logged-models/{model_id}/artifacts/directories", call(M::GET, artifacts::of_model))
+        .merge(registry_routes())
         .fallback(not_implemented)
+}
+
+fn registry_routes() -> Router<AppState> {
+    use Method as M;
+    use {model_versions as versions, registered_models as models};
+    Router::new()
+        .route("/registered-models/create", call(M::POST, models::create))
+        .route("/registered-models/get", call(M::GET, models::get))
+        .route("/registered-models/search", call(M::GET, models::search))
+        .route("/registered-models/update", call(M::PATCH, models::update))
+        .route("/registered-models/rename", call(M::POST, models::rename))
+        .route("/registered-models/delete", call(M::DELETE, models::delete))
+        .route(
+            "/registered-models/get-latest-versions",
+            call(M::GET, models::latest).merge(call(M::POST, models::latest)),
+        )
+        .route("/registered-models/set-tag", call(M::POST, models::set_tag))
+        .route("/registered-models/delete-tag", call(M::DELETE, models::delete_tag))
+        .route(
+            "/registered-models/alias",
+            call(M::GET, models::by_alias)
+                .merge(call(M::POST, models::set_alias))
+                .merge(call(M::DELETE, models::delete_alias)),
+        )
+        .route("/model-versions/create", call(M::POST, versions::create))
+        .route("/model-versions/get", call(M::GET, versions::get))
+        .route("/model-versions/search", call(M::GET, versions::search))
+        .route("/model-versions/update", call(M::PATCH, versions::update))
+        .route("/model-versions/transition-stage", call(M::POST, versions::move_stage))
+        .route("/model-versions/delete", call(M::DELETE, versions::delete))
+        .route("/model-versions/get-download-uri", call(M::GET, versions::download_uri))
+        .route("/model-versions/set-tag", call(M::POST, versions::set_tag))
+        .route("/model-versions/delete-tag", call(M::DELETE, versions::delete_tag))
 }
 
 /// What MLflow's pages ask for besides.
@@ -102,7 +141,7 @@ where
     on(filter, move |State(state): State<AppState>, path: RawPathParams, request: Request| async move {
         let path: Vec<(String, String)> = path.iter().map(|(name, value)| (name.into(), value.into())).collect();
         let answer = async {
-            let tracking = state.tracking()?;
+            let tracking = state.tracking()?.called_by(caller(request.headers()));
             let mut fields = read(&state, request).await?;
             fields.extend(path);
             let running = tracking.spawn(handler(tracking.clone(), fields));
@@ -113,6 +152,18 @@ where
             Err(error) => error.into_response(),
         }
     })
+}
+
+/// The user of a client's own credentials, unverified: whoever is in front of the server checks them.
+fn caller(headers: &HeaderMap) -> String {
+    let basic = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Basic "));
+    let decoded = basic.and_then(|text| String::from_utf8(BASE64.decode(text.trim()).ok()?).ok());
+    let user = decoded.as_deref().and_then(|pair| pair.split(':').next());
+    let user: String = user.unwrap_or_default().chars().filter(|c| !c.is_control()).take(100).collect();
+    match user.is_empty() {
+        true => "mlflow".to_owned(),
+        false => format!("mlflow:{user}"),
+    }
 }
 
 async fn read(state: &AppState, request: Request) -> Result<Fields, MlflowError> {
@@ -129,10 +180,7 @@ async fn not_implemented(request: Request) -> MlflowError {
     let what = request.uri().path();
     MlflowError::new(
         Code::NotImplemented,
-        format!(
-            "{} {what}: Karat answers experiments, runs, metrics and artifacts; this it does not",
-            request.method()
-        ),
+        format!("{} {what}: Karat answers experiments, runs, models and artifacts; this it does not", request.method()),
     )
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::Tracking;
 use super::error::MlflowError;
 
 /// The scheme of artifacts that lie behind the server.
@@ -19,6 +20,30 @@ pub fn within(root: &Path, path: &str) -> Result<PathBuf, MlflowError> {
         return Err(MlflowError::invalid("Invalid path"));
     }
     Ok(path.split('/').fold(root.to_owned(), |folder, name| folder.join(name)))
+}
+
+/// Below the folder of artifacts, what Karat's own runs and models left: clients read it and leave it as it is.
+const OWN: &str = "karat";
+
+impl Tracking {
+    /// The file or folder that a client reads under this path.
+    pub(super) fn readable(&self, path: &str) -> Result<PathBuf, MlflowError> {
+        match path.strip_prefix(OWN).and_then(|rest| rest.strip_prefix('/')) {
+            Some(own) => within(self.own(), own),
+            None => within(self.artifacts(), path),
+        }
+    }
+
+    /// The file that a client writes or deletes.
+    pub(super) fn writable(&self, path: &str) -> Result<PathBuf, MlflowError> {
+        match path == OWN || path.starts_with("karat/") {
+            true => Err(MlflowError::invalid(format!(
+                "Invalid path '{path}': files of runs and models that Karat trained stay as they are; log into a run of \
+                 your own"
+            ))),
+            false => within(self.artifacts(), path),
+        }
+    }
 }
 
 /// Files that are still coming begin so.

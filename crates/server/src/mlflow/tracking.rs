@@ -10,12 +10,18 @@ use tokio::task::JoinHandle;
 
 /// What MLflow's clients read and write.
 #[derive(Clone)]
-pub struct Tracking(Arc<Inner>);
+pub struct Tracking {
+    shared: Arc<Shared>,
+    /// Who calls, as far as known.
+    caller: Arc<str>,
+}
 
-struct Inner {
+struct Shared {
     registry: Registry,
     /// The folder that `mlflow-artifacts:/` stands for.
     artifacts: PathBuf,
+    /// The folder that [`karat_registry::OWN_FILES`] stands for.
+    own: PathBuf,
     clock: Arc<dyn Clock>,
     /// The process's own: threads that answer have others waiting.
     threads: Handle,
@@ -23,29 +29,44 @@ struct Inner {
 
 impl Tracking {
     /// Works on the threads of the runtime it is made in.
-    pub fn new(registry: Registry, artifacts: PathBuf, clock: Arc<dyn Clock>) -> Tracking {
-        Tracking(Arc::new(Inner { registry, artifacts, clock, threads: Handle::current() }))
+    /// `artifacts`: the folder of what clients upload; `own`: of what Karat's runs and models left, which clients read.
+    pub fn new(registry: Registry, artifacts: PathBuf, own: PathBuf, clock: Arc<dyn Clock>) -> Tracking {
+        let shared = Shared { registry, artifacts, own, clock, threads: Handle::current() };
+        Tracking { shared: Arc::new(shared), caller: "mlflow".into() }
+    }
+
+    pub(super) fn called_by(&self, caller: String) -> Tracking {
+        Tracking { shared: self.shared.clone(), caller: caller.into() }
+    }
+
+    /// Whom the audit log names.
+    pub(super) fn caller(&self) -> &str {
+        &self.caller
     }
 
     pub(super) fn registry(&self) -> &Registry {
-        &self.0.registry
+        &self.shared.registry
     }
 
     pub(super) fn artifacts(&self) -> &Path {
-        &self.0.artifacts
+        &self.shared.artifacts
+    }
+
+    pub(super) fn own(&self) -> &Path {
+        &self.shared.own
     }
 
     pub(super) fn now(&self) -> Instant {
-        self.0.clock.now()
+        self.shared.clock.now()
     }
 
     pub(super) fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
-        self.0.threads.spawn(work)
+        self.shared.threads.spawn(work)
     }
 }
 
 impl fmt::Debug for Tracking {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tracking").field("artifacts", &self.0.artifacts).finish_non_exhaustive()
+        f.debug_struct("Tracking").field("artifacts", &self.shared.artifacts).finish_non_exhaustive()
     }
 }

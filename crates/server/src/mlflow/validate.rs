@@ -1,9 +1,9 @@
 //! MLflow's rules for names and lengths, in its words.
 
-use karat_registry::Metric;
+use karat_registry::{Metric, Stage};
 use serde_json::json;
 
-use super::error::MlflowError;
+use super::error::{Code, MlflowError};
 
 pub const MOST_RUNS: i64 = 50_000;
 const LONGEST_KEY: usize = 250;
@@ -11,6 +11,9 @@ const LONGEST_PARAM: usize = 6_000;
 const LONGEST_TAG: usize = 8_000;
 const LONGEST_EXPERIMENT: usize = 500;
 const LONGEST_EXPERIMENT_TAG: usize = 20_000;
+const LONGEST_MODEL: usize = 256;
+const LONGEST_MODEL_TAG: usize = 100_000;
+const LONGEST_ALIAS: usize = 255;
 
 pub fn experiment_id(text: &str) -> Result<i64, MlflowError> {
     let wrong =
@@ -64,6 +67,67 @@ pub fn metric(metric: &Metric, path: &str) -> Result<(), MlflowError> {
     length("Metric name", LONGEST_KEY, &metric.key)
 }
 
+pub fn model_name(text: &str) -> Result<(), MlflowError> {
+    if text.trim().is_empty() {
+        return Err(MlflowError::invalid("Missing value for required parameter 'name'."));
+    }
+    if text.contains(['/', ':']) {
+        return Err(MlflowError::invalid(format!("Invalid model name '{text}'. Names cannot contain '/' or ':'.")));
+    }
+    unique(text, "name")?;
+    length("name", LONGEST_MODEL, text)
+}
+
+pub fn tag_name(key: &str) -> Result<(), MlflowError> {
+    name(key, "key")
+}
+
+pub fn model_tag(key: &str, value: &str) -> Result<(), MlflowError> {
+    tag_name(key)?;
+    length("key", LONGEST_KEY, key)?;
+    length("value", LONGEST_MODEL_TAG, value)
+}
+
+/// A version's number; there is none that is not from 1.
+pub fn version(model: &str, text: &str) -> Result<u64, MlflowError> {
+    let wrong = || MlflowError::invalid(format!("Parameter 'version' must be an integer, got '{text}'."));
+    let number: i64 = text.trim().parse().map_err(|_| wrong())?;
+    let missing = || {
+        let message = format!("Model Version (name={model}, version={number}) not found");
+        MlflowError::new(Code::ResourceDoesNotExist, message)
+    };
+    u64::try_from(number).map_err(|_| missing())
+}
+
+pub fn stage(text: &str) -> Result<Stage, MlflowError> {
+    let wrong = || {
+        MlflowError::invalid(format!(
+            "Invalid Model Version stage: {text}. Value must be one of None, Staging, Production, Archived."
+        ))
+    };
+    Stage::named(text).ok_or_else(wrong)
+}
+
+pub fn alias(text: &str) -> Result<(), MlflowError> {
+    if !text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-')) {
+        return Err(MlflowError::invalid(format!(
+            "Invalid alias name: '{text}'. Names may only contain alphanumerics, underscores (_), and dashes (-)."
+        )));
+    }
+    length("Registered model alias name", LONGEST_ALIAS, text)
+}
+
+pub fn alias_not_reserved(text: &str) -> Result<(), MlflowError> {
+    if text.eq_ignore_ascii_case("latest") {
+        return Err(MlflowError::invalid("'latest' alias name (case insensitive) is reserved."));
+    }
+    let number = text.strip_prefix(['v', 'V']).unwrap_or_default();
+    match !number.is_empty() && number.chars().all(|c| c.is_ascii_digit()) {
+        true => Err(MlflowError::invalid(format!("Version alias name '{text}' is reserved."))),
+        false => Ok(()),
+    }
+}
+
 /// Infinities are as large as numbers get, as MLflow's databases keep them.
 pub fn stored(value: f64) -> f64 {
     if value.is_nan() { value } else { value.clamp(f64::MIN, f64::MAX) }
@@ -85,25 +149,30 @@ fn shortened(text: &str, most: usize) -> String {
 }
 
 fn name(name: &str, path: &str) -> Result<(), MlflowError> {
-    let wrong = |why: String| {
-        Err(MlflowError::invalid(format!("Invalid value {} for parameter '{path}' supplied: {why}", json!(name))))
-    };
     let allowed = |c: char| c.is_alphanumeric() || matches!(c, '_' | '/' | '.' | '-' | ' ' | ':');
     if !name.chars().all(allowed) {
-        return wrong(
-            "Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colon(:) and \
-             slashes (/)."
-                .to_owned(),
-        );
+        let why = "Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colon(:) \
+                   and slashes (/).";
+        return Err(wrong(name, path, why));
     }
+    unique(name, path)
+}
+
+/// Not a path that stands for another.
+fn unique(name: &str, path: &str) -> Result<(), MlflowError> {
     let normal = normal_path(name);
     if normal != name || normal == "." || normal.starts_with("..") || normal.starts_with('/') {
-        return wrong(format!(
+        let why = format!(
             "Names may be treated as files in certain cases, and must not resolve to other names when treated as such. \
              This name would resolve to '{normal}'"
-        ));
+        );
+        return Err(wrong(name, path, &why));
     }
     Ok(())
+}
+
+fn wrong(value: &str, path: &str, why: &str) -> MlflowError {
+    MlflowError::invalid(format!("Invalid value {} for parameter '{path}' supplied: {why}", json!(value)))
 }
 
 /// As Python's `posixpath.normpath`.

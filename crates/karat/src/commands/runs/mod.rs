@@ -20,7 +20,7 @@ pub async fn run(context: &Context, command: RunsCommand) -> Result<ExitCode> {
         RunsCommand::List { experiment, limit } => list(context, &workspace, experiment.as_deref(), limit).await,
         RunsCommand::Show { run } => {
             let run = workspace.registry.run(&run).await?;
-            context.output.print(&run, show::human)?;
+            context.output.print(&run, |run| show::human(run, workspace.artifacts.directory()))?;
             Ok(ExitCode::SUCCESS)
         }
         RunsCommand::Reproduce { run, at } => {

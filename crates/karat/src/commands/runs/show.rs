@@ -1,9 +1,12 @@
+use std::path::Path;
+
 use karat_core::Value;
-use karat_registry::Run;
+use karat_registry::{OWN_FILES, Run};
 
 use crate::output::{duration, heading, indent, millis, table};
 
-pub fn human(run: &Run) -> String {
+/// `artifacts`: the folder of Karat's own.
+pub fn human(run: &Run, artifacts: &Path) -> String {
     let took = run.end_time_ms.map(|end| format!(", took {}", duration((end - run.start_time_ms) as f64 / 1000.0)));
     let title = format!(
         "run {} ({}), {} by {} at {}{}",
@@ -32,6 +35,14 @@ pub fn human(run: &Run) -> String {
     for (name, section) in sections.into_iter().filter(|(_, section)| !section.is_empty()) {
         text.push_str(&format!("\n\n{}\n{}", heading(name), indent(&section)));
     }
-    text.push_str(&format!("\n\nits files: {}\nagain: karat runs reproduce {}", run.artifact_uri, run.run_id));
+    // As clients ask for them, unless they are at hand.
+    let files = match run.artifact_uri.strip_prefix(OWN_FILES) {
+        Some(own) => artifacts.join(own.trim_start_matches('/')).display().to_string(),
+        None => run.artifact_uri.clone(),
+    };
+    text.push_str(&format!("\n\nits files: {files}"));
+    if run.artifact_uri.starts_with(OWN_FILES) {
+        text.push_str(&format!("\nagain: karat runs reproduce {}", run.run_id));
+    }
     text
 }
