@@ -15,6 +15,7 @@ mod failure;
 pub mod features_get;
 pub mod features_why;
 mod freshness;
+pub mod gc;
 pub mod ingest;
 pub mod init;
 pub mod lookup;

@@ -57,6 +57,8 @@ pub enum Format {
     Human,
     /// One JSON document
     Json,
+    /// Comma-separated values, of commands that list
+    Csv,
 }
 
 #[derive(Debug, Subcommand)]
@@ -148,9 +150,12 @@ pub enum Command {
         #[arg(long, value_name = "FILE.svg")]
         output: Option<PathBuf>,
     },
-    /// Recorded trainings
+    /// Recorded trainings, and what MLflow's clients logged
     #[command(subcommand)]
     Runs(RunsCommand),
+    /// What runs belong to
+    #[command(subcommand)]
+    Experiments(ExperimentsCommand),
     /// Registered models, their versions and approvals
     #[command(subcommand)]
     Models(ModelsCommand),
@@ -422,18 +427,50 @@ pub enum FeaturesCommand {
 #[derive(Debug, Subcommand)]
 pub enum RunsCommand {
     /// The newest runs first
+    #[command(after_help = "Examples:\n  \
+            karat runs list --experiment credit_default\n  \
+            karat runs list --filter \"metrics.auc > 0.8 AND tags.team = 'risk'\" --order-by \"metrics.auc DESC\"\n  \
+            karat runs list --format csv > runs.csv")]
     List {
         /// Only this experiment's
         #[arg(long)]
         experiment: Option<String>,
-        /// Show at most this many
-        #[arg(long, default_value_t = 20)]
-        limit: u32,
+        #[command(flatten)]
+        search: SearchArgs,
     },
     /// One run: parameters, measures, data, environment
     Show {
         /// A run id, or its beginning
         run: String,
+    },
+    /// Runs side by side: the parameters that differ, and all measures
+    Compare {
+        /// Run ids, or their beginnings
+        #[arg(required = true, num_args = 2.., value_name = "RUN")]
+        runs: Vec<String>,
+    },
+    /// Take runs out of sight; `restore` brings them back
+    Delete {
+        /// Run ids, or their beginnings
+        #[arg(required = true, value_name = "RUN")]
+        runs: Vec<String>,
+    },
+    /// Bring deleted runs back
+    Restore {
+        /// Run ids, or their beginnings
+        #[arg(required = true, value_name = "RUN")]
+        runs: Vec<String>,
+    },
+    /// Remove deleted runs, experiments and logged models for good, with their files
+    ///
+    /// Runs that a version of a model comes from stay: decisions are replayed with it.
+    Gc {
+        /// Only what was deleted so long ago, such as "30 days"
+        #[arg(long, value_name = "TIME")]
+        older_than: Option<karat_core::Window>,
+        /// Do it; without this, only say what would go
+        #[arg(long)]
+        yes: bool,
     },
     /// Train again as the run did, from the commits it read, and compare the model's digest
     Reproduce {
@@ -443,6 +480,56 @@ pub enum RunsCommand {
         #[arg(long, value_name = "TAG")]
         at: Option<String>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ExperimentsCommand {
+    /// The newest experiments first
+    List {
+        #[command(flatten)]
+        search: SearchArgs,
+    },
+    /// One experiment, and its newest runs
+    Show {
+        /// Its name, or its id
+        experiment: String,
+    },
+    /// Give an experiment another name
+    Rename {
+        /// Its name, or its id
+        experiment: String,
+        name: String,
+    },
+    /// Take an experiment and its runs out of sight; `restore` brings them back
+    Delete {
+        /// Its name, or its id
+        experiment: String,
+    },
+    /// Bring a deleted experiment back, with its runs
+    Restore {
+        /// Its name, or its id
+        experiment: String,
+    },
+}
+
+/// What to find, in MLflow's search language (docs/tracking.md).
+#[derive(Debug, Args)]
+pub struct SearchArgs {
+    /// Comparisons joined by AND, such as "metrics.auc > 0.8 AND params.depth = '6'"
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "COMPARISONS")]
+    pub filter: String,
+    /// What to order by, such as "metrics.auc DESC"; may be given several times
+    #[arg(long, value_name = "KEY")]
+    pub order_by: Vec<String>,
+    /// Only deleted ones
+    #[arg(long, conflicts_with = "all")]
+    pub deleted: bool,
+    /// Deleted ones too
+    #[arg(long)]
+    pub all: bool,
+    /// Show at most this many
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub limit: u32,
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,6 +8,7 @@ mod experiments;
 pub mod gates;
 mod logged_models;
 mod models;
+mod purge;
 mod releases;
 mod runs;
 pub mod search;
@@ -24,6 +25,7 @@ pub use models::{
     ModelVersion, NewModel, NewVersion, Reference, Registered, RegisteredModel, Source, Stage, Standing, VERSION_TAG,
     VersionDraft, VersionStatus,
 };
+pub use purge::{Kept, Purge, Purged, Removed};
 pub use releases::{Change, Release, ReleaseDraft, What, difference};
 pub use runs::{
     Batch, DatasetInput, Metric, NewRun, Run, RunDraft, RunFilter, RunModel, RunSearch, RunStatus, RunUpdate,

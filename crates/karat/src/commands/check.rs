@@ -17,7 +17,7 @@ pub fn run(context: &Context) -> Result<ExitCode> {
     match checked {
         Ok(project) => context.output.print::<[Problem]>(&[], |_| valid(&project))?,
         // The one document of a check that found something is what it found.
-        Err(error) if context.output.is_json() => match error.downcast::<Problems>() {
+        Err(error) if context.output.is_for_programs() => match error.downcast::<Problems>() {
             Ok(problems) => {
                 context.output.print(&problems, Problems::lines)?;
                 return Ok(ExitCode::from(problems.kind().exit_code()));

@@ -58,7 +58,7 @@ fn ask_and_plan(context: &Context, mut survey: Survey, wishes: &mut Wishes, dir:
             Err(error) => error,
         };
         let Some(unclear) = error.downcast_ref::<Unclear>() else { return Err(error) };
-        if !prompt::is_attended() || context.output.is_json() {
+        if !prompt::is_attended() || context.output.is_for_programs() {
             return Err(error);
         }
         let answer = ask(unclear)?;

@@ -24,7 +24,7 @@ pub async fn run(context: &Context, name: Option<&str>, output: Option<&Path>) -
         None => "lineage".to_owned(),
     };
     let place = output.map_or_else(|| pages::place(&workspace, &file).with_extension("svg"), Path::to_owned);
-    if output.is_some() || !context.output.is_json() {
+    if output.is_some() || !context.output.is_for_programs() {
         pages::write(&place, &lineage.svg())?;
     }
     context.output.print(&lineage, |lineage| {

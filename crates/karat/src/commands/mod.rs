@@ -4,6 +4,7 @@ mod apply;
 mod audit;
 mod check;
 mod context;
+mod experiments;
 pub mod features;
 mod init;
 mod init_from;
@@ -50,6 +51,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Sources(command) => Box::pin(sources::run(&context, command)).await,
         Command::Features(command) => Box::pin(features::run(&context, command)).await,
         Command::Lineage { name, output } => Box::pin(lineage::run(&context, name.as_deref(), output.as_deref())).await,
+        Command::Experiments(command) => Box::pin(experiments::run(&context, command)).await,
         Command::Runs(command) => Box::pin(runs::run(&context, command)).await,
         Command::Models(command) => Box::pin(models::run(&context, command)).await,
         Command::Audit(command) => Box::pin(audit::run(&context, command)).await,

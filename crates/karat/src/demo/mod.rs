@@ -30,7 +30,7 @@ pub async fn run(context: &Context, args: &DemoArgs) -> Result<ExitCode> {
 
     data::tell(&workspace, &found, &mut story).await?;
     let version = model::tell(&workspace, &found.model, &mut story).await?;
-    let answer = if args.yes || !prompt::is_attended() || context.output.is_json() {
+    let answer = if args.yes || !prompt::is_attended() || context.output.is_for_programs() {
         model::Asking::Yes
     } else {
         model::Asking::Person
@@ -40,7 +40,7 @@ pub async fn run(context: &Context, args: &DemoArgs) -> Result<ExitCode> {
     }
     let ending = if args.once || !prompt::is_attended() { decision::Ending::Once } else { decision::Ending::ServeOn };
     let holds = decision::tell(&workspace, &found, args.port, ending, &mut story).await?;
-    if context.output.is_json() {
+    if context.output.is_for_programs() {
         output::line(&serde_json::to_string_pretty(&story.figures())?);
     }
     Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -26,7 +26,7 @@ impl Story {
     }
 
     pub fn say(&self, text: &str) {
-        if self.output.is_json() { note(text) } else { line(text) }
+        if self.output.is_for_programs() { note(text) } else { line(text) }
     }
 
     pub fn step(&mut self, title: &str) {

@@ -1,11 +1,14 @@
-//! What goes to stdout: one JSON document, or text for people.
+//! What goes to stdout: one JSON document, text for people, or a list as CSV.
 
+mod sheet;
 mod table;
 mod words;
 
 use anyhow::Result;
+use karat_jobs::Usage;
 use serde::Serialize;
 
+pub use sheet::Sheet;
 pub use table::{dynamic_table, indent, table};
 pub use words::{count, duration, measure, millis, percent, quoted, short_instant, thousands};
 
@@ -26,13 +29,34 @@ impl Output {
         let text = match self.format {
             Format::Json => serde_json::to_string_pretty(document)?,
             Format::Human => human(document),
+            Format::Csv => {
+                let message = "this is no list, so there is no CSV of it: --format json".to_owned();
+                return Err(Usage(message).into());
+            }
         };
         line(text.trim_end());
         Ok(())
     }
 
-    pub fn is_json(self) -> bool {
-        self.format == Format::Json
+    /// Prints a list, which can be CSV as well.
+    pub fn print_list<T: Serialize + ?Sized>(
+        self,
+        document: &T,
+        human: impl FnOnce(&T) -> String,
+        sheet: impl FnOnce(&T) -> Sheet,
+    ) -> Result<()> {
+        match self.format {
+            Format::Csv => {
+                line(sheet(document).csv()?.trim_end());
+                Ok(())
+            }
+            Format::Json | Format::Human => self.print(document, human),
+        }
+    }
+
+    /// Whether a program reads what is printed.
+    pub fn is_for_programs(self) -> bool {
+        self.format != Format::Human
     }
 }
 

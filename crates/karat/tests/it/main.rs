@@ -28,6 +28,7 @@ mod pushed;
 mod redefined;
 mod redis;
 mod refreshed;
+mod run_records;
 mod settled;
 mod small;
 mod soak;

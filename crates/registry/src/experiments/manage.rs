@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use karat_core::Instant;
+use karat_metadata::audit::{self, NewEntry, Subject};
 use karat_metadata::{Connection, WriteTx};
 
 use super::{Experiment, Lifecycle, by_name, experiment_of};
@@ -98,26 +99,34 @@ impl Registry {
     }
 
     /// Deletes an active experiment with its runs, or brings a deleted one back with all of them.
-    pub fn move_experiment(&self, id: i64, to: Lifecycle, now: Instant) -> Answer<'_, ()> {
+    pub fn move_experiment<'a>(&'a self, id: i64, to: Lifecycle, actor: &'a str, now: Instant) -> Answer<'a, ()> {
         Box::pin(async move {
             let mut tx = self.metadata.begin().await?;
             let moved = sqlx::query(
-                "UPDATE experiments SET lifecycle_stage = $2, last_update_time_ms = $3 \
+                "UPDATE experiments SET lifecycle_stage = $2, last_update_time_ms = $3, deleted_time_ms = $4 \
                  WHERE id = $1 AND lifecycle_stage != $2",
             )
             .bind(id)
             .bind(to.as_str())
             .bind(millis(now))
+            .bind((to == Lifecycle::Deleted).then(|| millis(now)))
             .execute(&mut *tx)
             .await?;
             if moved.rows_affected() == 0 {
                 return Err(no_experiment(id));
             }
-            sqlx::query("UPDATE runs SET lifecycle_stage = $2 WHERE experiment_id = $1 AND lifecycle_stage != $2")
-                .bind(id)
-                .bind(to.as_str())
-                .execute(&mut *tx)
-                .await?;
+            sqlx::query(
+                "UPDATE runs SET lifecycle_stage = $2, deleted_time_ms = $3 \
+                 WHERE experiment_id = $1 AND lifecycle_stage != $2",
+            )
+            .bind(id)
+            .bind(to.as_str())
+            .bind((to == Lifecycle::Deleted).then(|| millis(now)))
+            .execute(&mut *tx)
+            .await?;
+            let action = if to == Lifecycle::Deleted { "experiment.delete" } else { "experiment.restore" };
+            let (subject, details) = (Subject::new("experiment", &id.to_string()), serde_json::json!({}));
+            audit::append(&mut tx, NewEntry { at: now, actor, action, subject, details }).await?;
             Ok(tx.commit().await?)
         })
     }

@@ -77,7 +77,8 @@ impl Registry {
         Box::pin(async move {
             let mut tx = self.metadata.begin().await?;
             let deleted = sqlx::query(
-                "UPDATE logged_models SET lifecycle_stage = 'deleted', last_update_time_ms = $2 WHERE model_id = $1",
+                "UPDATE logged_models SET lifecycle_stage = 'deleted', last_update_time_ms = $2, deleted_time_ms = $2 \
+                 WHERE model_id = $1",
             )
             .bind(model_id)
             .bind(millis(now))

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use karat_core::RunId;
+use karat_core::{Instant, RunId};
+use karat_metadata::audit::{self, NewEntry, Subject};
 use karat_metadata::{Connection, WriteTx};
 
 use super::{DatasetInput, Run, RunModel, RunStatus, get, write_tags};
 use crate::experiments::require_active as require_active_experiment;
-use crate::{Answer, Lifecycle, Registry, RegistryError};
+use crate::{Answer, Lifecycle, Registry, RegistryError, millis};
 
 /// The tag that says a run's name again.
 pub(super) const NAME_TAG: &str = "mlflow.runName";
@@ -86,16 +87,22 @@ impl Registry {
     }
 
     /// Deletes a run or brings it back; what is so already stays.
-    pub fn move_run<'a>(&'a self, run_id: &'a str, to: Lifecycle) -> Answer<'a, ()> {
+    pub fn move_run<'a>(&'a self, run_id: &'a str, to: Lifecycle, actor: &'a str, now: Instant) -> Answer<'a, ()> {
         Box::pin(async move {
             let mut tx = self.metadata.begin().await?;
-            let moved = sqlx::query("UPDATE runs SET lifecycle_stage = $2 WHERE run_id = $1")
-                .bind(run_id)
-                .bind(to.as_str())
-                .execute(&mut *tx)
-                .await?;
-            if moved.rows_affected() == 0 {
-                return Err(no_run(run_id));
+            require(&mut tx, run_id).await?;
+            let moved = sqlx::query(
+                "UPDATE runs SET lifecycle_stage = $2, deleted_time_ms = $3 WHERE run_id = $1 AND lifecycle_stage != $2",
+            )
+            .bind(run_id)
+            .bind(to.as_str())
+            .bind((to == Lifecycle::Deleted).then(|| millis(now)))
+            .execute(&mut *tx)
+            .await?;
+            if moved.rows_affected() > 0 {
+                let action = if to == Lifecycle::Deleted { "run.delete" } else { "run.restore" };
+                let (subject, details) = (Subject::new("run", run_id), serde_json::json!({}));
+                audit::append(&mut tx, NewEntry { at: now, actor, action, subject, details }).await?;
             }
             Ok(tx.commit().await?)
         })

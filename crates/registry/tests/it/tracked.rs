@@ -54,14 +54,14 @@ async fn an_experiment_takes_its_runs_with_it() {
     let id = experiment(registry, "one").await;
     let run = started(registry, id, "a", 1).await;
     let run_id = run.run_id.as_str();
-    registry.move_experiment(id, Lifecycle::Deleted, now()).await.unwrap();
+    registry.move_experiment(id, Lifecycle::Deleted, "ana", now()).await.unwrap();
     assert_eq!(registry.run_by_id(run_id).await.unwrap().lifecycle_stage, Lifecycle::Deleted);
-    let refused = registry.move_experiment(id, Lifecycle::Deleted, now()).await.unwrap_err();
+    let refused = registry.move_experiment(id, Lifecycle::Deleted, "ana", now()).await.unwrap_err();
     assert_eq!(refused.to_string(), format!("No Experiment with id={id} exists"));
     let late = registry.log_batch(run_id, &Batch::default()).await.unwrap_err();
     assert!(late.to_string().contains("must be in the 'active' state. Current state is deleted."), "{late}");
     assert_eq!(registry.rename_experiment(id, "x", now()).await.unwrap_err().kind(), ErrorKind::Refused);
-    registry.move_experiment(id, Lifecycle::Active, now()).await.unwrap();
+    registry.move_experiment(id, Lifecycle::Active, "ana", now()).await.unwrap();
     registry.log_batch(run_id, &Batch::default()).await.unwrap();
 }
 

@@ -62,12 +62,12 @@ pub async fn update(tracking: Tracking, fields: Fields) -> Answer {
 }
 
 pub async fn delete(tracking: Tracking, fields: Fields) -> Answer {
-    tracking.registry().move_experiment(id(&fields)?, Lifecycle::Deleted, tracking.now()).await?;
+    tracking.registry().move_experiment(id(&fields)?, Lifecycle::Deleted, tracking.caller(), tracking.now()).await?;
     Ok(json!({}))
 }
 
 pub async fn restore(tracking: Tracking, fields: Fields) -> Answer {
-    tracking.registry().move_experiment(id(&fields)?, Lifecycle::Active, tracking.now()).await?;
+    tracking.registry().move_experiment(id(&fields)?, Lifecycle::Active, tracking.caller(), tracking.now()).await?;
     Ok(json!({}))
 }
 

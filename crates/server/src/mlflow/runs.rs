@@ -88,12 +88,12 @@ fn status(fields: &Fields) -> Result<Option<RunStatus>, MlflowError> {
 }
 
 pub async fn delete(tracking: Tracking, fields: Fields) -> Answer {
-    tracking.registry().move_run(fields.run_id()?, Lifecycle::Deleted).await?;
+    tracking.registry().move_run(fields.run_id()?, Lifecycle::Deleted, tracking.caller(), tracking.now()).await?;
     Ok(json!({}))
 }
 
 pub async fn restore(tracking: Tracking, fields: Fields) -> Answer {
-    tracking.registry().move_run(fields.run_id()?, Lifecycle::Active).await?;
+    tracking.registry().move_run(fields.run_id()?, Lifecycle::Active, tracking.caller(), tracking.now()).await?;
     Ok(json!({}))
 }
 

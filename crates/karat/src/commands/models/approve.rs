@@ -44,7 +44,7 @@ fn reason(context: &Context, version: &ModelVersion, why: Option<&str>) -> Resul
         return Ok(given.to_owned());
     }
     let missing = || Usage("an approval is kept with its reason: give it with --why \"...\"".to_owned());
-    if !prompt::is_attended() || context.output.is_json() {
+    if !prompt::is_attended() || context.output.is_for_programs() {
         return Err(missing().into());
     }
     note(&format!("{} has these gates:\n{}", version.label(), indent(&train::gates(&version.gates))));

@@ -20,7 +20,7 @@ pub async fn run(
     let card = card::run(workspace, model, shown).await?;
     let name = format!("model-{}-{}", card.model, card.version);
     let place = output.map_or_else(|| pages::place(workspace, &name), Path::to_owned);
-    if output.is_some() || !context.output.is_json() {
+    if output.is_some() || !context.output.is_for_programs() {
         pages::write(&place, &card.html()?)?;
     }
     context.output.print(&card, |card| {

@@ -18,7 +18,7 @@ pub async fn run(
 ) -> Result<ExitCode> {
     let profiled = profile::run(workspace, name, model.map_or(LabelOf::First, LabelOf::Model)).await?;
     let place = output.map_or_else(|| pages::place(workspace, &format!("source-{name}")), Path::to_owned);
-    if output.is_some() || !context.output.is_json() {
+    if output.is_some() || !context.output.is_for_programs() {
         pages::write(&place, &profile::html(workspace, &profiled)?)?;
     }
     context.output.print(&profiled, |profiled| {
