@@ -576,7 +576,9 @@ def in_order(answer):
     if isinstance(answer, list):
         items = [in_order(item) for item in answer]
         keyed = all(isinstance(item, dict) and set(item) == {"key", "value"} for item in items)
-        return sorted(items, key=lambda item: item["key"]) if keyed else items
+        # The newest of each stage: in no order.
+        numbered = all(isinstance(item, dict) and "current_stage" in item for item in items)
+        return sorted(items, key=lambda item: item["key" if keyed else "version"]) if keyed or numbered else items
     return answer
 
 

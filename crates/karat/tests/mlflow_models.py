@@ -16,12 +16,13 @@ import mlflow
 import mlflow.lightgbm
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from requests import HTTPError
 
 
 def refusal(action):
     try:
         return f"not refused: {action()}"
-    except MlflowException as error:
+    except (MlflowException, HTTPError) as error:
         return str(error)
 
 

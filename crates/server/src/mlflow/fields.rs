@@ -82,6 +82,11 @@ impl Fields {
         ))
     }
 
+    /// [`Fields::wrong`] of what was sent.
+    pub fn refused(&self, name: &str) -> MlflowError {
+        self.wrong(name, self.get(name).unwrap_or(&Json::Null))
+    }
+
     pub fn text(&self, name: &str) -> Result<Option<&str>, MlflowError> {
         match self.get(name) {
             None => Ok(None),

@@ -145,7 +145,7 @@ pub async fn version_by_alias(tracking: &Tracking, name: &str, alias: &str) -> R
 pub fn asked(fields: &Fields, usual: i64, most: i64) -> Result<ModelSearch, MlflowError> {
     let results = fields.int("max_results")?.unwrap_or(usual);
     if results > most {
-        return Err(fields.wrong("max_results", &results.into()));
+        return Err(fields.refused("max_results"));
     }
     let positive = u32::try_from(results).ok().filter(|results| *results > 0);
     let wrong = || {

@@ -47,7 +47,7 @@ pub async fn get(tracking: Tracking, fields: Fields) -> Answer {
 pub async fn search(tracking: Tracking, fields: Fields) -> Answer {
     let results = fields.int("max_results")?.unwrap_or(1_000);
     if results > validate::MOST_RUNS {
-        return Err(fields.wrong("max_results", &results.into()));
+        return Err(fields.refused("max_results"));
     }
     let ids = fields.texts("experiment_ids")?;
     let asked = RunSearch {
