@@ -28,6 +28,7 @@ pub mod push;
 pub mod query;
 mod reading;
 pub mod refresh;
+pub mod register;
 mod released;
 pub mod replay;
 pub mod reproduce;

@@ -5,9 +5,11 @@ use karat_core::{Digest, RunId};
 use karat_features::CompiledView;
 use karat_model::FEATURES_FILE;
 use karat_project::spec::Model;
+use karat_registry::RegistryError;
 use karat_serving::Pinned;
 use serde::Serialize;
 
+use crate::register::SOURCE_RUN_TAG;
 use crate::training_set::{Commits, Pins, assemble_pinned};
 use crate::{Workspace, tags, train};
 
@@ -46,6 +48,13 @@ impl Reproduced {
 pub async fn run(workspace: &Workspace, run: &str, tag: Option<&str>) -> Result<Reproduced> {
     let begun = std::time::Instant::now();
     let run = workspace.registry.run(run).await?;
+    if let Some(source) = run.tags.get(SOURCE_RUN_TAG) {
+        let message = format!(
+            "run {} measured trees that run {source} grew elsewhere: there is nothing to train again",
+            run.run_id
+        );
+        return Err(RegistryError::Refused(message).into());
+    }
     let file = async |name: &str| {
         let bytes = workspace.artifacts.get(&format!("runs/{}/{name}", run.run_id)).await;
         bytes.with_context(|| format!("run {} left no {name}: it did not finish", run.run_id))

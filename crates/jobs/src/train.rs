@@ -5,7 +5,7 @@ pub(crate) mod metrics;
 pub(crate) mod record;
 
 use std::collections::BTreeMap;
-use std::time::Instant as Stopwatch;
+use std::time::{Duration, Instant as Stopwatch};
 
 use anyhow::Result;
 use karat_core::{Digest, Name, RunId, VERSION};
@@ -60,49 +60,71 @@ pub async fn run(workspace: &Workspace, model: &str, tag: Option<&str>) -> Resul
     let begun = Stopwatch::now();
     let set = assemble_at(workspace, model, at.as_ref()).await?;
     let assembled = begun.elapsed();
-    let run = record::start(workspace, model, release.number, &set, tag).await?;
-    let finished = async {
-        let trained = fit(workspace, model, &set)?;
-        let metrics = metrics::of(&trained);
-        let comparison = champion::compare(workspace, model, &set, &trained).await?;
-        let gates = gates(model, &comparison, &metrics)?;
-        let learned = record::Learned { set: &set, trained: &trained, metrics: &metrics, comparison: &comparison };
-        record::finish(workspace, model, &run, &learned, assembled).await?;
-        let (version, registered) = register(workspace, model, &run, &set, &trained, &gates).await?;
-        anyhow::Ok((trained, metrics, gates, version, registered))
-    }
-    .await;
-    let (trained, metrics, gates, version, registered) = match finished {
-        Ok(finished) => finished,
-        Err(error) => {
-            workspace.registry.finish_run(&run, RunStatus::Failed, workspace.clock.now()).await?;
-            return Err(error);
+    let tags = tag.map(|tag| ("karat.at".to_owned(), tag.to_owned()));
+    let run = record::start(workspace, model, release.number, &set, tags.into_iter().collect()).await?;
+    let learning = Learning { workspace, model, run, set, begun, assembled };
+    learning.finish(|learning| fit(workspace, model, &learning.set)).await
+}
+
+/// A run that has its rows and no trees yet.
+pub(crate) struct Learning<'a> {
+    pub workspace: &'a Workspace,
+    pub model: &'a spec::Model,
+    pub run: RunId,
+    pub set: TrainingSet,
+    pub begun: Stopwatch,
+    /// How long its rows took.
+    pub assembled: Duration,
+}
+
+impl Learning<'_> {
+    /// Measures what `learn` gives, and makes it a version behind the model's gates. The run ends finished or failed.
+    pub(crate) async fn finish(self, learn: impl FnOnce(&Self) -> Result<Trained>) -> Result<Trial> {
+        let Learning { workspace, model, ref run, ref set, begun, assembled } = self;
+        let finished = async {
+            let trained = learn(&self)?;
+            let metrics = metrics::of(&trained);
+            let comparison = champion::compare(workspace, model, set, &trained).await?;
+            let gates = gates(model, &comparison, &metrics)?;
+            let learned = record::Learned { set, trained: &trained, metrics: &metrics, comparison: &comparison };
+            record::finish(workspace, model, run, &learned, assembled).await?;
+            let (version, registered) = register(workspace, model, run, set, &trained, &gates).await?;
+            anyhow::Ok((trained, metrics, gates, version, registered))
         }
-    };
-    workspace.registry.finish_run(&run, RunStatus::Finished, workspace.clock.now()).await?;
-    Ok(Trial {
-        run_id: run,
-        model: model.name.clone(),
-        version,
-        new_version: registered == Registered::New,
-        digest: trained.model.digest().clone(),
-        metrics,
-        gates,
-        data: DataSummary {
-            rows: set.data.features.num_rows() as u64,
-            entities: set.entities,
-            digest: set.digest,
-            commits: set.commits,
-            split: trained.split.clone(),
-        },
-        threshold: trained.model.threshold(),
-        rounds: trained.rounds,
-        best_iteration: trained.best_iteration,
-        threads: trained.threads,
-        warnings: set.warnings.into_iter().chain(trained.warnings).collect(),
-        seconds: begun.elapsed().as_secs_f64(),
-        evaluation: trained.evaluation,
-    })
+        .await;
+        let (trained, metrics, gates, version, registered) = match finished {
+            Ok(finished) => finished,
+            Err(error) => {
+                workspace.registry.finish_run(run, RunStatus::Failed, workspace.clock.now()).await?;
+                return Err(error);
+            }
+        };
+        workspace.registry.finish_run(run, RunStatus::Finished, workspace.clock.now()).await?;
+        let set = self.set;
+        Ok(Trial {
+            run_id: self.run,
+            model: model.name.clone(),
+            version,
+            new_version: registered == Registered::New,
+            digest: trained.model.digest().clone(),
+            metrics,
+            gates,
+            data: DataSummary {
+                rows: set.data.features.num_rows() as u64,
+                entities: set.entities,
+                digest: set.digest,
+                commits: set.commits,
+                split: trained.split.clone(),
+            },
+            threshold: trained.model.threshold(),
+            rounds: trained.rounds,
+            best_iteration: trained.best_iteration,
+            threads: trained.threads,
+            warnings: set.warnings.into_iter().chain(trained.warnings).collect(),
+            seconds: begun.elapsed().as_secs_f64(),
+            evaluation: trained.evaluation,
+        })
+    }
 }
 
 /// Fits on this thread: LightGBM brings its own.

@@ -535,7 +535,17 @@ pub struct SearchArgs {
 #[derive(Debug, Subcommand)]
 pub enum ModelsCommand {
     /// Registered models, their newest versions and aliases
-    List,
+    List {
+        /// Comparisons joined by AND, such as "name LIKE 'credit%' AND tags.team = 'risk'"
+        #[arg(long, default_value = "", hide_default_value = true, value_name = "COMPARISONS")]
+        filter: String,
+        /// What to order by: name, or "last_updated_timestamp DESC"
+        #[arg(long, value_name = "KEY")]
+        order_by: Vec<String>,
+        /// Show at most this many
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        limit: u32,
+    },
     /// A model with its versions, or one version with its gates and decisions
     Show {
         /// NAME, NAME/VERSION or NAME@ALIAS
@@ -554,6 +564,25 @@ pub enum ModelsCommand {
         /// The decision to take apart and replay [default: the newest that the version made]
         #[arg(long, value_name = "ID")]
         prediction: Option<String>,
+    },
+    /// Make a model that a run logged a version of one of the project's models
+    ///
+    /// Of models in LightGBM's flavour (`mlflow.lightgbm.log_model` of a booster), trained on the columns of `karat features training-set`. The
+    /// trees are measured on the model's own rows and stand behind the same gates and approval as any version.
+    #[command(
+        after_help = "Examples:\n  \
+            karat models register 1f0c\n  \
+            karat models register 1f0c --model credit_default --path model"
+    )]
+    Register {
+        /// A run id, or its beginning
+        run: String,
+        /// Of which model [default: the project's only one]
+        #[arg(long, value_name = "NAME")]
+        model: Option<String>,
+        /// Where among the run's files the model is, should it have logged several
+        #[arg(long, value_name = "PATH")]
+        path: Option<String>,
     },
     /// Permit a version; with --as, move an alias to it in the same transaction
     Approve {

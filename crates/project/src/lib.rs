@@ -31,4 +31,4 @@ pub use sql::{TableName, sql_tables};
 pub use template::Template;
 pub use variables::{VariableError, expand, has_variables};
 pub use write::{NewFolder, WriteError};
-pub use yaml::{path_key, yaml_text};
+pub use yaml::{path_key, yaml_text, yaml_to_json};

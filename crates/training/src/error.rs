@@ -67,6 +67,8 @@ pub enum TrainingError {
         "no threshold reaches a precision of {wanted} on the validation part; the best is {best:.4}: lower `precision_at_least`"
     )]
     PrecisionOutOfReach { wanted: f64, best: f64 },
+    #[error("these trees cannot be a version of the model: {0}")]
+    Foreign(String),
     #[error(transparent)]
     LightGbm(#[from] LightGbmError),
     #[error("the fitted model cannot be read back: {0}")]
@@ -91,7 +93,8 @@ impl TrainingError {
             | TrainingError::TooFewRows { .. }
             | TrainingError::OneLabel { .. }
             | TrainingError::Measure(_)
-            | TrainingError::PrecisionOutOfReach { .. } => ErrorKind::Refused,
+            | TrainingError::PrecisionOutOfReach { .. }
+            | TrainingError::Foreign(_) => ErrorKind::Refused,
             TrainingError::NoFeatures
             | TrainingError::NoAsOf { .. }
             | TrainingError::BadLabel { .. }

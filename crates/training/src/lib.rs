@@ -17,7 +17,7 @@ pub use data::{LeftOut, TrainingData};
 pub use error::{LightGbmError, TrainingError};
 pub use evaluation::{Evaluation, PartEvaluation};
 pub use fit::{
-    Durations, Explanation, FeatureWeight, FitOptions, Importance, Progress, Round, Trained, threads_from_environment,
-    train,
+    Durations, Explanation, FeatureWeight, FitOptions, Importance, Progress, Round, Trained, adopt,
+    threads_from_environment, train,
 };
 pub use threshold::choose_threshold;

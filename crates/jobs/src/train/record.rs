@@ -21,20 +21,20 @@ pub const SPEC_FILE: &str = "model.spec.json";
 /// The label's definition, where later events define it, among the run's files.
 pub const LABEL_FILE: &str = "label.json";
 
-/// `tag` is that of the commits it was trained at, where it was asked for.
+/// `more`: tags beside those of the environment.
 pub async fn start(
     workspace: &Workspace,
     model: &spec::Model,
     release: u64,
     set: &TrainingSet,
-    tag: Option<&str>,
+    more: BTreeMap<String, String>,
 ) -> Result<RunId> {
     let run_id = RunId::new();
     let experiment = model.experiment.as_deref().unwrap_or(&model.name);
     let now = workspace.clock.now();
     let experiment = workspace.registry.get_or_create_experiment(experiment, now).await?;
     let mut tags = tags(workspace.project.root(), release);
-    tags.extend(tag.map(|tag| ("karat.at".to_owned(), tag.to_owned())));
+    tags.extend(more);
     let draft = RunDraft {
         artifact_uri: format!("{OWN_FILES}/runs/{run_id}"),
         run_id: run_id.clone(),

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use karat_jobs::Workspace;
 use karat_jobs::train::{self, DataSummary, Trial};
 use karat_registry::ModelVersion;
 use karat_registry::gates::{GateResult, all_passed};
@@ -16,8 +17,13 @@ use crate::output::{count, duration, failed, heading, indent, measure, passed, p
 pub async fn run(context: &Context, model: &str, tag: Option<&str>) -> Result<ExitCode> {
     let workspace = context.workspace().await?;
     let trial = train::run(&workspace, model, tag).await?;
-    let version = workspace.registry.version(model, trial.version).await?;
-    context.output.print(&trial, |trial| human(trial, &version))?;
+    print(context, &workspace, &trial).await
+}
+
+/// What came of a training, or of measuring trees from elsewhere.
+pub async fn print(context: &Context, workspace: &Workspace, trial: &Trial) -> Result<ExitCode> {
+    let version = workspace.registry.version(&trial.model, trial.version).await?;
+    context.output.print(trial, |trial| human(trial, &version))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -7,7 +7,7 @@ use karat_test_support::temp_dir;
 use serde_json::{Value as Json, json as value};
 
 use crate::small::{self, put};
-use crate::support::{Server, json};
+use crate::support::{Server, json, karat};
 
 /// The Python that has MLflow, as `scripts/setup tests` installs it.
 fn mlflow_python() -> Option<PathBuf> {
@@ -146,7 +146,7 @@ fn many_who_write_at_once_are_all_answered() {
             });
         }
         // Karat's own commands write to the same database meanwhile.
-        scope.spawn(|| crate::support::karat(folder.path(), &["apply"]).ok());
+        scope.spawn(|| karat(folder.path(), &["apply"]).ok());
     });
     let (_, answer) = server.request("GET", &format!("/api/2.0/mlflow/runs/get?run_id={run}"), "");
     let metrics = answer["run"]["data"]["metrics"].as_array().unwrap();
@@ -198,4 +198,59 @@ fn artifacts_are_never_outside_their_folder() {
     assert_eq!(server.request("DELETE", &at("1/x"), "{}").0, 200);
     assert_eq!(server.request("GET", &at("1/x/artifacts/a.json"), "").0, 404);
     assert_eq!(server.request("DELETE", &at("1/x"), "{}").0, 404);
+}
+
+#[test]
+fn trees_that_python_grew_are_scored_exactly_behind_the_same_gates() {
+    let Some(python) = mlflow_python() else {
+        eprintln!("SKIPPED trees_that_python_grew: no MLflow (`scripts/setup tests` installs it)");
+        return;
+    };
+    let project = small::project();
+    let folder = project.path();
+    json(folder, &["features", "training-set", "default_risk", "--output", "set"]);
+    let server = Server::start(folder);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mlflow_boosters.py");
+    let work = temp_dir();
+    let set = folder.join("set");
+    let output = Command::new(python).arg(script).arg(&server.address).arg(&set).current_dir(work.path()).output().unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{stdout}{}", String::from_utf8_lossy(&output.stderr));
+    let said: Json = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
+    let run = |name: &str| said["runs"][name].as_str().unwrap().to_owned();
+
+    let trial = json(folder, &["models", "register", &run("booster")]);
+    assert_eq!((trial["version"].as_u64(), trial["new_version"].as_bool(), trial["rounds"].as_u64()), (Some(1), Some(true), Some(12)));
+    assert!(trial["warnings"].to_string().contains("grown elsewhere"), "{trial}");
+    assert_eq!(trial["gates"].as_array().unwrap().len(), 2);
+    // The measures are those that scikit-learn takes of LightGBM's own scores.
+    for measure in ["auc", "log_loss"] {
+        let (ours, theirs) = (trial["metrics"][measure].as_f64().unwrap(), said[measure].as_f64().unwrap());
+        assert!((ours - theirs).abs() < 1e-12, "{measure}: {ours} {theirs}");
+    }
+    // Again it is the same version, and the source's run says which.
+    assert_eq!(json(folder, &["models", "register", &run("booster")])["new_version"], false);
+    let source = json(folder, &["runs", "show", &run("booster")]);
+    assert_eq!(source["tags"]["karat.model_version"], "default_risk/1");
+    let again = karat(folder, &["runs", "reproduce", trial["run_id"].as_str().unwrap()]).ends_with(1).stderr;
+    assert!(again.contains("nothing to train again"), "{again}");
+
+    // It decides like any other version, and its decisions replay.
+    karat(folder, &["models", "approve", "default_risk/1", "--as", "champion", "--why", "figures hold"]).ok();
+    karat(folder, &["features", "materialize"]).ok();
+    let (status, decided) = server.request("POST", "/v1/endpoints/decide/predict", "{\"client_id\": 5}");
+    assert_eq!(status, 200, "{decided}");
+    let replayed = json(folder, &["replay", decided["prediction_id"].as_str().unwrap()]);
+    assert_eq!(replayed["arithmetic"]["verdict"], "same", "{replayed}");
+
+    for (name, with) in [
+        ("wrapped", "log its booster instead"),
+        ("linear", "Karat scores LightGBM's trees"),
+        ("mixed", "train on the columns of `karat features training-set default_risk`"),
+        ("nothing", "has logged no model"),
+        ("two", "has logged several models: --path one|other"),
+    ] {
+        let said = karat(folder, &["models", "register", &run(name)]);
+        assert!(said.code != 0 && said.stderr.contains(with), "{name}: {}", said.stderr);
+    }
 }

@@ -9,4 +9,4 @@ pub(crate) use node::{Entry, Node, Scalar, Shape};
 pub(crate) use parse::{Parsed, parse};
 pub use path::path_key;
 pub(crate) use path::{Aim, exists, locate};
-pub use text::yaml_text;
+pub use text::{yaml_text, yaml_to_json};

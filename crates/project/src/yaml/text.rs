@@ -1,4 +1,5 @@
-use super::{Scalar, node};
+use super::{Node, Scalar, Shape, node, parse};
+use crate::files::Files;
 
 /// Words that other readers of YAML take for truths.
 const OTHER_TRUTHS: [&str; 8] = ["yes", "no", "on", "off", "y", "n", "true", "false"];
@@ -14,6 +15,30 @@ pub fn yaml_text(text: &str) -> String {
     let reads_back = matches!(node::Scalar::plain(text), Scalar::Text(read) if read == text);
     // What JSON writes in quotes, YAML reads.
     if is_clear && reads_back { text.to_owned() } else { escaped(&serde_json::Value::from(text).to_string()) }
+}
+
+/// A document of YAML that is no file of ours, as JSON. The error is the first mistake's message.
+pub fn yaml_to_json(text: &str) -> Result<serde_json::Value, String> {
+    let mut files = Files::default();
+    let file = files.add("document".to_owned(), text);
+    let parsed = parse(text, file);
+    match (parsed.mistakes.first(), parsed.documents.first()) {
+        (Some(mistake), _) => Err(mistake.message.clone()),
+        (None, None) => Ok(serde_json::Value::Null),
+        (None, Some(document)) => Ok(json_of(document)),
+    }
+}
+
+fn json_of(node: &Node) -> serde_json::Value {
+    match &node.shape {
+        Shape::Scalar(Scalar::Null) => serde_json::Value::Null,
+        Shape::Scalar(Scalar::Bool(truth)) => (*truth).into(),
+        Shape::Scalar(Scalar::Int(number)) => (*number).into(),
+        Shape::Scalar(Scalar::Float(number, _)) => (*number).into(),
+        Shape::Scalar(Scalar::Text(text)) => text.as_str().into(),
+        Shape::List(items) => items.iter().map(json_of).collect(),
+        Shape::Map(entries) => entries.iter().map(|entry| (entry.key.clone(), json_of(&entry.value))).collect(),
+    }
 }
 
 /// JSON leaves signs as they are that YAML takes for line breaks, or for nothing.

@@ -1,5 +1,6 @@
 //! From a training set and a model's spec to a fitted, evaluated model.
 
+mod adopted;
 mod boosting;
 mod checks;
 mod explanation;
@@ -9,14 +10,17 @@ mod signature;
 
 use std::time::{Duration, Instant};
 
-use karat_model::{Model, ModelParts};
+use karat_model::{Model, ModelParts, Signature};
 use karat_project::spec::{self, Estimator};
+
+use boosting::Boosted;
 
 use crate::encode::{Encoded, fit_transforms};
 use crate::measures::MeasureError;
 use crate::split::{self, Assigned, Part, SplitReport};
 use crate::{Evaluation, PartEvaluation, TrainingData, TrainingError, choose_threshold};
 
+pub use adopted::adopt;
 pub use boosting::Round;
 pub use explanation::{Explanation, FeatureWeight};
 pub use scoring::threads_from_environment;
@@ -85,83 +89,126 @@ pub struct Durations {
 /// but `evaluation.test`, `evaluation.test_unseen` and the counts of `split`.
 pub fn train(data: &TrainingData, spec: &spec::Model, options: &FitOptions<'_>) -> Result<Trained, TrainingError> {
     let Estimator::Lightgbm(estimator) = &spec.estimator;
-    let threads = options.threads.max(1);
-    let mut durations = Durations::default();
+    let mut prepared = Prepared::new(data, spec, options)?;
 
     let clock = Instant::now();
-    let known = data.labels()?;
-    checks::check_spec(data, spec, estimator)?;
-    let mut assigned = split::assign_labelled(data, &known, &spec.split, spec.seed)?;
-    let labels: Vec<bool> = known.iter().map(|label| *label == Some(true)).collect();
-    split::count_identical(data, &labels, &mut assigned)?;
-    checks::check_parts(&assigned.report, estimator)?;
-    durations.split = clock.elapsed();
-    (options.progress)(Progress::Split(&assigned.report));
-
-    let clock = Instant::now();
-    let rows = Rows::of(&assigned);
-    let transforms = fit_transforms(&data.features, &rows.train);
+    let transforms = fit_transforms(&data.features, &prepared.rows.train);
     let encoded = Encoded::new(&data.features, &transforms);
     let signature = signature::signature(data, spec, transforms);
-    let mut warnings = checks::warnings(data, &signature, &encoded, &rows.train);
-    warnings.extend(checks::identical_rows(&assigned.report));
+    prepared.warnings.splice(..0, checks::warnings(data, &signature, &encoded, &prepared.rows.train));
     let parameters = parameters::parameters(estimator, &signature, spec.seed);
-    durations.encode = clock.elapsed();
+    prepared.durations.encode = clock.elapsed();
 
     let clock = Instant::now();
-    let task = boosting::Task { encoded: &encoded, labels: &labels, rows: &rows, signature: &signature };
-    let boosted = boosting::boost(&task, estimator, &parameters, threads, options.progress)?;
-    durations.fit = clock.elapsed();
+    let task =
+        boosting::Task { encoded: &encoded, labels: &prepared.labels, rows: &prepared.rows, signature: &signature };
+    let boosted = boosting::boost(&task, estimator, &parameters, prepared.threads, options.progress)?;
+    prepared.durations.fit = clock.elapsed();
     if boosted.rounds == 0 {
-        warnings.push("no split improves on the base rate: every row gets the same score".to_owned());
+        prepared.warnings.push("no split improves on the base rate: every row gets the same score".to_owned());
+    }
+    prepared.measure(&encoded, signature, boosted, parameters.pairs().to_vec())
+}
+
+/// Rows with their parts, before anything is fitted.
+struct Prepared<'a> {
+    data: &'a TrainingData,
+    spec: &'a spec::Model,
+    options: &'a FitOptions<'a>,
+    threads: usize,
+    labels: Vec<bool>,
+    split: SplitReport,
+    rows: Rows,
+    warnings: Vec<String>,
+    durations: Durations,
+}
+
+impl<'a> Prepared<'a> {
+    fn new(
+        data: &'a TrainingData,
+        spec: &'a spec::Model,
+        options: &'a FitOptions<'a>,
+    ) -> Result<Prepared<'a>, TrainingError> {
+        let Estimator::Lightgbm(estimator) = &spec.estimator;
+        let clock = Instant::now();
+        let known = data.labels()?;
+        checks::check_spec(data, spec, estimator)?;
+        let mut assigned = split::assign_labelled(data, &known, &spec.split, spec.seed)?;
+        let labels: Vec<bool> = known.iter().map(|label| *label == Some(true)).collect();
+        split::count_identical(data, &labels, &mut assigned)?;
+        checks::check_parts(&assigned.report, estimator)?;
+        let durations = Durations { split: clock.elapsed(), ..Durations::default() };
+        (options.progress)(Progress::Split(&assigned.report));
+        Ok(Prepared {
+            data,
+            spec,
+            options,
+            threads: options.threads.max(1),
+            labels,
+            rows: Rows::of(&assigned),
+            warnings: checks::identical_rows(&assigned.report).into_iter().collect(),
+            split: assigned.report,
+            durations,
+        })
     }
 
-    let clock = Instant::now();
-    (options.progress)(Progress::Evaluating);
-    let parts = ModelParts { signature, labels: signature::labels(spec), threshold: 0.5, trees: boosted.text };
-    let scorer = Model::new(parts)?;
-    let scored = |rows: &[usize]| scoring::scored(&scorer, &encoded, &labels, rows, threads);
-    let (train, validation, test) = (scored(&rows.train)?, scored(&rows.validation)?, scored(&rows.test)?);
-    let threshold = choose_threshold(&validation, &spec.threshold)?;
-    let test_unseen = match unseen(data, &rows)? {
-        Some(unseen) => match scored(&unseen) {
-            Ok(scored) => Some(PartEvaluation::of(&scored, threshold)),
-            Err(MeasureError::OneClass { positives, negatives }) => {
-                warnings.push(format!(
-                    "test rows of profiles never seen in training: {positives} positives, {negatives} negatives; too few to measure"
-                ));
-                None
-            }
-            Err(other) => return Err(other.into()),
-        },
-        None => None,
-    };
-    let evaluation = Evaluation {
-        threshold,
-        train: PartEvaluation::of(&train, threshold),
-        validation: PartEvaluation::of(&validation, threshold),
-        test: PartEvaluation::of(&test, threshold),
-        test_unseen,
-    };
-    let model = Model::new(ModelParts { threshold, ..scorer.parts().clone() })?;
-    let explanation = explanation::explain(&model, &encoded, &rows.test, threads);
-    durations.evaluate = clock.elapsed();
-
-    Ok(Trained {
-        model,
-        evaluation,
-        split: assigned.report,
-        metric: estimator.metric.clone(),
-        curve: boosted.curve,
-        rounds: boosted.rounds,
-        best_iteration: boosted.best_iteration,
-        importance: boosted.importance,
-        explanation,
-        parameters: parameters.pairs().to_vec(),
-        threads,
-        warnings,
-        durations,
-    })
+    /// Chooses the threshold on the validation part and measures every part.
+    fn measure(
+        mut self,
+        encoded: &Encoded,
+        signature: Signature,
+        boosted: Boosted,
+        parameters: Vec<(String, String)>,
+    ) -> Result<Trained, TrainingError> {
+        let Prepared { data, spec, threads, ref labels, ref rows, .. } = self;
+        let Estimator::Lightgbm(estimator) = &spec.estimator;
+        let clock = Instant::now();
+        (self.options.progress)(Progress::Evaluating);
+        let parts = ModelParts { signature, labels: signature::labels(spec), threshold: 0.5, trees: boosted.text };
+        let scorer = Model::new(parts)?;
+        let scored = |rows: &[usize]| scoring::scored(&scorer, encoded, labels, rows, threads);
+        let (train, validation, test) = (scored(&rows.train)?, scored(&rows.validation)?, scored(&rows.test)?);
+        let threshold = choose_threshold(&validation, &spec.threshold)?;
+        let test_unseen = match unseen(data, rows)? {
+            Some(unseen) => match scored(&unseen) {
+                Ok(scored) => Some(PartEvaluation::of(&scored, threshold)),
+                Err(MeasureError::OneClass { positives, negatives }) => {
+                    self.warnings.push(format!(
+                        "test rows of profiles never seen in training: {positives} positives, {negatives} negatives; \
+                         too few to measure"
+                    ));
+                    None
+                }
+                Err(other) => return Err(other.into()),
+            },
+            None => None,
+        };
+        let evaluation = Evaluation {
+            threshold,
+            train: PartEvaluation::of(&train, threshold),
+            validation: PartEvaluation::of(&validation, threshold),
+            test: PartEvaluation::of(&test, threshold),
+            test_unseen,
+        };
+        let model = Model::new(ModelParts { threshold, ..scorer.parts().clone() })?;
+        let explanation = explanation::explain(&model, encoded, &rows.test, threads);
+        self.durations.evaluate = clock.elapsed();
+        Ok(Trained {
+            model,
+            evaluation,
+            split: self.split,
+            metric: estimator.metric.clone(),
+            curve: boosted.curve,
+            rounds: boosted.rounds,
+            best_iteration: boosted.best_iteration,
+            importance: boosted.importance,
+            explanation,
+            parameters,
+            threads,
+            warnings: self.warnings,
+            durations: self.durations,
+        })
+    }
 }
 
 /// The parts' rows, in row order.

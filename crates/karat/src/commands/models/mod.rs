@@ -9,20 +9,26 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use karat_core::Name;
-use karat_jobs::{Usage, Workspace};
-use karat_registry::{ModelVersion, Reference, RegisteredModel};
+use karat_jobs::{Usage, Workspace, register};
+use karat_registry::{ModelSearch, ModelVersion, Reference, RegisteredModel};
 
-use super::Context;
+use super::{Context, train};
 use crate::args::ModelsCommand;
-use crate::output::table;
+use crate::output::{Sheet, table};
 
 pub async fn run(context: &Context, command: ModelsCommand) -> Result<ExitCode> {
     let workspace = context.workspace().await?;
     match command {
-        ModelsCommand::List => {
-            let models = workspace.registry.models().await?;
-            context.output.print(&models, |models| listed(models))?;
+        ModelsCommand::List { filter, order_by, limit } => {
+            let asked = ModelSearch { filter, order_by, most: limit, page_token: None };
+            let found = workspace.registry.search_models(&asked).await?.items;
+            let models: Vec<RegisteredModel> = found.into_iter().map(|(model, _)| model).collect();
+            context.output.print_list(&models, |models| listed(models), |models| sheet(models))?;
             Ok(ExitCode::SUCCESS)
+        }
+        ModelsCommand::Register { run, model, path } => {
+            let trial = register::run(&workspace, &run, model.as_deref(), path.as_deref()).await?;
+            train::print(context, &workspace, &trial).await
         }
         ModelsCommand::Show { model } => show::run(context, &workspace, &model).await,
         ModelsCommand::Card { model, output, prediction } => {
@@ -48,12 +54,31 @@ pub async fn run(context: &Context, command: ModelsCommand) -> Result<ExitCode> 
 async fn version(workspace: &Workspace, text: &str) -> Result<ModelVersion> {
     match text.parse::<Reference>()? {
         Reference::Model { model } => {
-            let held = workspace.registry.model(&model).await?;
-            // A model without versions is told what to do by the registry.
-            Ok(workspace.registry.version(&model, held.versions).await?)
+            match workspace.registry.versions(&model).await?.into_iter().next() {
+                Some(newest) => Ok(newest),
+                // A model without versions is told what to do by the registry.
+                None => Ok(workspace.registry.version(&model, 0).await?),
+            }
         }
         Reference::Version { .. } | Reference::Alias { .. } => Ok(workspace.registry.resolve(text).await?),
     }
+}
+
+fn sheet(models: &[RegisteredModel]) -> Sheet {
+    let header =
+        ["name", "approval", "versions", "aliases", "description", "creation_time_ms", "last_update_time_ms"];
+    let rows = models.iter().map(|model| {
+        vec![
+            model.name.clone(),
+            model.approval.to_string(),
+            model.versions.to_string(),
+            aliases(model),
+            model.description.clone(),
+            model.creation_time_ms.to_string(),
+            model.last_update_time_ms.to_string(),
+        ]
+    });
+    Sheet { header: header.map(str::to_owned).to_vec(), rows: rows.collect() }
 }
 
 fn alias_name(text: &str) -> Result<Name> {
