@@ -44,9 +44,8 @@ pub async fn run(workspace: &Workspace, source: &str, model: Option<&str>, path:
     let learning = Learning { workspace, model: spec, run, set, begun, assembled };
     let silent = |_: Progress<'_>| {};
     let options = FitOptions { threads: threads_from_environment(), progress: &silent };
-    let measure = |learning: &Learning<'_>| {
-        Ok(tokio::task::block_in_place(|| adopt(&learning.set.data, spec, &text, &options))?)
-    };
+    let measure =
+        |learning: &Learning<'_>| Ok(tokio::task::block_in_place(|| adopt(&learning.set.data, spec, &text, &options))?);
     let trial = learning.finish(measure).await?;
     let batch = karat_registry::Batch {
         tags: vec![(VERSION_TAG.to_owned(), format!("{model}/{}", trial.version))],
@@ -111,7 +110,8 @@ fn local(workspace: &Workspace, uri: &str) -> Result<PathBuf> {
         ))
     };
     let path = uri.strip_prefix("mlflow-artifacts:/").ok_or_else(elsewhere)?.trim_start_matches('/');
-    let safe = path.split('/').all(|part| !part.is_empty() && !matches!(part, "." | "..") && !part.contains(['\\', '\0']));
+    let safe =
+        path.split('/').all(|part| !part.is_empty() && !matches!(part, "." | "..") && !part.contains(['\\', '\0']));
     match safe {
         true => Ok(path.split('/').fold(workspace.tracked_artifacts(), |folder, part| folder.join(part))),
         false => Err(elsewhere().into()),
@@ -124,7 +124,8 @@ fn trees(folder: &Path) -> Result<String> {
     let file = folder.join(MLMODEL);
     let text = std::fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
     let model = yaml_to_json(&text).map_err(|error| refused(format!("{}: {error}", file.display())))?;
-    let flavours: Vec<&str> = model["flavors"].as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+    let flavours: Vec<&str> =
+        model["flavors"].as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
     let Some(flavour) = model["flavors"].get("lightgbm") else {
         return Err(refused(format!(
             "the model is of the flavours {}: Karat scores LightGBM's trees (`mlflow.lightgbm.log_model`)",

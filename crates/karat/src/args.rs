@@ -569,11 +569,9 @@ pub enum ModelsCommand {
     ///
     /// Of models in LightGBM's flavour (`mlflow.lightgbm.log_model` of a booster), trained on the columns of `karat features training-set`. The
     /// trees are measured on the model's own rows and stand behind the same gates and approval as any version.
-    #[command(
-        after_help = "Examples:\n  \
+    #[command(after_help = "Examples:\n  \
             karat models register 1f0c\n  \
-            karat models register 1f0c --model credit_default --path model"
-    )]
+            karat models register 1f0c --model credit_default --path model")]
     Register {
         /// A run id, or its beginning
         run: String,

@@ -213,14 +213,18 @@ fn trees_that_python_grew_are_scored_exactly_behind_the_same_gates() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mlflow_boosters.py");
     let work = temp_dir();
     let set = folder.join("set");
-    let output = Command::new(python).arg(script).arg(&server.address).arg(&set).current_dir(work.path()).output().unwrap();
+    let output =
+        Command::new(python).arg(script).arg(&server.address).arg(&set).current_dir(work.path()).output().unwrap();
     let stdout = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{stdout}{}", String::from_utf8_lossy(&output.stderr));
     let said: Json = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
     let run = |name: &str| said["runs"][name].as_str().unwrap().to_owned();
 
     let trial = json(folder, &["models", "register", &run("booster")]);
-    assert_eq!((trial["version"].as_u64(), trial["new_version"].as_bool(), trial["rounds"].as_u64()), (Some(1), Some(true), Some(12)));
+    assert_eq!(
+        (trial["version"].as_u64(), trial["new_version"].as_bool(), trial["rounds"].as_u64()),
+        (Some(1), Some(true), Some(12))
+    );
     assert!(trial["warnings"].to_string().contains("grown elsewhere"), "{trial}");
     assert_eq!(trial["gates"].as_array().unwrap().len(), 2);
     // The measures are those that scikit-learn takes of LightGBM's own scores.
@@ -238,7 +242,7 @@ fn trees_that_python_grew_are_scored_exactly_behind_the_same_gates() {
     // It decides like any other version, and its decisions replay.
     karat(folder, &["models", "approve", "default_risk/1", "--as", "champion", "--why", "figures hold"]).ok();
     karat(folder, &["features", "materialize"]).ok();
-    let (status, decided) = server.request("POST", "/v1/endpoints/decide/predict", "{\"client_id\": 5}");
+    let (status, decided) = server.request("POST", "/v1/endpoints/decide/predict", "{\"key\": 5}");
     assert_eq!(status, 200, "{decided}");
     let replayed = json(folder, &["replay", decided["prediction_id"].as_str().unwrap()]);
     assert_eq!(replayed["arithmetic"]["verdict"], "same", "{replayed}");

@@ -118,7 +118,8 @@ fn constraints(spec: &spec::Model, asked: &[Monotone], text: &str) -> Result<(),
     match spec.monotone.is_empty() || given.iter().map(String::as_str).eq(asked.iter().map(word)) {
         true => Ok(()),
         false => Err(TrainingError::Foreign(
-            "the model's file asks for `monotone` inputs, and the trees were not grown with these constraints".to_owned(),
+            "the model's file asks for `monotone` inputs, and the trees were not grown with these constraints"
+                .to_owned(),
         )),
     }
 }

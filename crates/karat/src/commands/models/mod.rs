@@ -65,8 +65,7 @@ async fn version(workspace: &Workspace, text: &str) -> Result<ModelVersion> {
 }
 
 fn sheet(models: &[RegisteredModel]) -> Sheet {
-    let header =
-        ["name", "approval", "versions", "aliases", "description", "creation_time_ms", "last_update_time_ms"];
+    let header = ["name", "approval", "versions", "aliases", "description", "creation_time_ms", "last_update_time_ms"];
     let rows = models.iter().map(|model| {
         vec![
             model.name.clone(),
