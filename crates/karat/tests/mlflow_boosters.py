@@ -18,19 +18,21 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 
 
-def part(folder, name, features):
+def part(folder, name, features, label):
     rows = pandas.read_parquet(f"{folder}/part={name}/rows.parquet")
     inputs = rows[features].copy()
     for column in inputs.select_dtypes(["object", "string"]).columns:
         inputs[column] = inputs[column].astype("object").astype("category")
-    return inputs, rows["label"].astype(int)
+    return inputs, rows[label].astype(int)
 
 
 def main(uri, folder):
     mlflow.set_tracking_uri(uri)
     mlflow.set_experiment("python")
-    features = [column["name"] for column in json.load(open(f"{folder}/_manifest.json"))["columns"] if column["role"] == "feature"]
-    inputs, label = part(folder, "train", features)
+    columns = json.load(open(f"{folder}/_manifest.json"))["columns"]
+    features = [column["name"] for column in columns if column["role"] == "feature"]
+    [target] = [column["name"] for column in columns if column["role"] == "label"]
+    inputs, label = part(folder, "train", features, target)
     runs = {}
 
     def booster(of):
@@ -58,7 +60,7 @@ def main(uri, folder):
         runs["mixed"] = run.info.run_id
     with mlflow.start_run(run_name="nothing") as run:
         runs["nothing"] = run.info.run_id
-    test, outcome = part(folder, "test", features)
+    test, outcome = part(folder, "test", features, target)
     for column in test.select_dtypes("category").columns:
         test[column] = test[column].cat.set_categories(inputs[column].cat.categories)
     scores = trained.predict(test)
