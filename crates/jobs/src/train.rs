@@ -173,6 +173,7 @@ async fn register(
         description: model.description.clone().unwrap_or_default(),
         approval: match model.approval {
             spec::Approval::Required => karat_registry::ApprovalRule::Required,
+            spec::Approval::FourEyes => karat_registry::ApprovalRule::FourEyes,
             spec::Approval::None => karat_registry::ApprovalRule::NotRequired,
         },
         run_id: run.clone(),

@@ -628,8 +628,17 @@ pub enum ModelsCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// The newest entries first
+    /// The newest entries first; of a model at a date, what its aliases pointed at, by whose decision and on what evidence
+    #[command(after_help = "Examples:\n  \
+            karat audit list --model credit_default\n  \
+            karat audit list --model credit_default --at 2026-03-31")]
     List {
+        /// Only entries about this model
+        #[arg(long, value_name = "NAME")]
+        model: Option<String>,
+        /// Who was champion then, in place of entries; a date alone means its end
+        #[arg(long, value_name = "TIME", requires = "model")]
+        at: Option<String>,
         /// Show at most this many
         #[arg(long, default_value_t = 20)]
         limit: u32,

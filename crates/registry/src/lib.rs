@@ -21,7 +21,7 @@ pub use error::RegistryError;
 pub use experiments::{Experiment, ExperimentSearch, Lifecycle, NewExperiment, View};
 pub use logged_models::{LoggedModel, LoggedModelSearch, LoggedModelStatus, ModelMetric, NewLoggedModel};
 pub use models::{
-    AliasAction, AliasChange, AliasMove, Approval, ApprovalRule, CHAMPION, Decision, DecisionKind, ModelSearch,
+    AliasAction, AliasChange, AliasMove, Approval, ApprovalRule, CHAMPION, Decision, DecisionKind, Held, ModelSearch,
     ModelVersion, NewModel, NewVersion, Reference, Registered, RegisteredModel, Source, Stage, Standing, VERSION_TAG,
     VersionDraft, VersionStatus,
 };

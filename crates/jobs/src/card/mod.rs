@@ -60,7 +60,7 @@ pub async fn run(workspace: &Workspace, reference: &str, shown: Shown<'_>) -> Re
         split_rule: spec.as_ref().map(split_rule).unwrap_or_default(),
         importance: importance(workspace, &run).await,
         gates: version.gates.iter().map(gate).collect(),
-        approval_required: registered.approval == ApprovalRule::Required,
+        approval_required: registered.approval != ApprovalRule::NotRequired,
         decisions: version.approvals.iter().map(decided).collect(),
         rival: rival::find(workspace, &version, &registered, evaluation.as_ref()).await?,
         evaluation,

@@ -12,7 +12,7 @@ async fn several_openers_at_once_migrate_once() {
         let metadata = opener.await.unwrap().unwrap();
         let migrations: i64 =
             sqlx::query_scalar("SELECT COUNT(*) FROM _sqlx_migrations").fetch_one(metadata.reader()).await.unwrap();
-        assert_eq!(migrations, 10);
+        assert_eq!(migrations, 11);
     }
 }
 

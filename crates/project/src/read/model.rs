@@ -34,7 +34,11 @@ pub(crate) fn model(reader: &mut Reader<'_>, node: &Node) -> Option<Model> {
         .optional(reader, "reasons", |reader, node| by_name(reader, node, "`feature: {words: …, code: …}`", reason));
     let gates = fields.optional(reader, "gates", texts).unwrap_or_default();
     let approval = fields.optional(reader, "approval", |reader, node| {
-        choice(reader, node, &[("required", Approval::Required), ("none", Approval::None)])
+        choice(
+            reader,
+            node,
+            &[("required", Approval::Required), ("four_eyes", Approval::FourEyes), ("none", Approval::None)],
+        )
     });
     let experiment = fields.optional(reader, "experiment", text);
     let seed = fields.optional(reader, "seed", whole).unwrap_or_else(default_seed);

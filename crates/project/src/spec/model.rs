@@ -210,6 +210,8 @@ pub struct Reason {
 pub enum Approval {
     /// A person approves a version before an alias may point at it.
     Required,
+    /// The same, and it is not who trained it.
+    FourEyes,
     #[default]
     None,
 }

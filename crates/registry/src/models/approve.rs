@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::standing::may_be_approved;
 use super::write::{audit, gates_text, require_actor, subject, touch};
-use super::{AliasChange, Decision, DecisionKind, ModelVersion, alias, list};
+use super::{AliasChange, ApprovalRule, Decision, DecisionKind, ModelVersion, alias, list};
 use crate::{Answer, GENERATION, Registry, RegistryError};
 
 impl Registry {
@@ -21,6 +21,7 @@ impl Registry {
             let mut tx = self.metadata.begin().await?;
             let version = list::version(&mut tx, decision.model, decision.version).await?;
             may_be_approved(&version)?;
+            four_eyes(&mut tx, &version, decision.who).await?;
             decide(&mut tx, &version, decision, DecisionKind::Approve, now).await?;
             if let Some(alias) = alias {
                 let Decision { model, who, why, .. } = decision;
@@ -51,6 +52,26 @@ impl Registry {
             tx.commit().await?;
             Ok(version)
         })
+    }
+}
+
+/// Where a model asks for four eyes, who trained a version does not approve it; nor who grew its trees elsewhere.
+async fn four_eyes(tx: &mut WriteTx, version: &ModelVersion, who: &str) -> Result<(), RegistryError> {
+    let rule = list::model(tx, &version.model).await?.approval;
+    let (ApprovalRule::FourEyes, Some(run)) = (rule, &version.run_id) else { return Ok(()) };
+    let trained_by: Vec<String> = sqlx::query_scalar(
+        "SELECT user_name FROM runs WHERE run_id = $1 \
+         OR run_id = (SELECT value FROM run_tags WHERE run_id = $1 AND key = 'karat.source_run')",
+    )
+    .bind(run.as_str())
+    .fetch_all(&mut **tx)
+    .await?;
+    match trained_by.iter().any(|user| user.trim().eq_ignore_ascii_case(who.trim())) {
+        true => Err(RegistryError::Refused(format!(
+            "{} was trained by {who}, and its model asks for four eyes: somebody else has to approve it",
+            version.label()
+        ))),
+        false => Ok(()),
     }
 }
 

@@ -73,7 +73,7 @@ pub(super) async fn model(connection: &mut Connection, name: &str) -> Result<Reg
     Ok(RegisteredModel {
         name: stored::text(&row, "name")?,
         description: stored::text(&row, "description")?,
-        approval: stored::word(&row, "approval", ApprovalRule::parse)?,
+        approval: rule_of(&row)?,
         creation_time_ms: stored::int(&row, "creation_time_ms")?,
         last_update_time_ms: stored::int(&row, "last_update_time_ms")?,
         tags: tags.iter().map(|tag| (tag.get("key"), tag.get("value"))).collect(),
@@ -149,6 +149,13 @@ pub(super) async fn version_of(connection: &mut Connection, row: &Row) -> Result
     })
 }
 
+/// Four eyes stand in a column of their own.
+fn rule_of(row: &Row) -> Result<ApprovalRule, RegistryError> {
+    let rule = stored::word(row, "approval", ApprovalRule::parse)?;
+    let four_eyes: bool = row.try_get("four_eyes")?;
+    Ok(if rule == ApprovalRule::Required && four_eyes { ApprovalRule::FourEyes } else { rule })
+}
+
 /// The number of the version with this digest and these definitions.
 pub(super) async fn by_content(connection: &mut Connection, new: &NewVersion) -> Result<Option<u64>, RegistryError> {
     let row = sqlx::query("SELECT version FROM model_versions WHERE model = $1 AND digest = $2 AND definitions = $3")
@@ -160,7 +167,7 @@ pub(super) async fn by_content(connection: &mut Connection, new: &NewVersion) ->
     Ok(row.as_ref().map(|row| stored::count(row, "version")).transpose()?)
 }
 
-fn approval_of(row: &Row) -> Result<Approval, RegistryError> {
+pub(super) fn approval_of(row: &Row) -> Result<Approval, RegistryError> {
     Ok(Approval {
         id: stored::int(row, "id")?,
         decision: stored::word(row, "decision", DecisionKind::parse)?,

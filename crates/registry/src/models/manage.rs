@@ -160,8 +160,8 @@ fn exists(name: &str) -> RegistryError {
 }
 
 const COPY: [&str; 2] = [
-    "INSERT INTO registered_models (name, description, approval, creation_time_ms, last_update_time_ms) \
-     SELECT $2, description, approval, creation_time_ms, $3 FROM registered_models WHERE name = $1",
+    "INSERT INTO registered_models (name, description, approval, four_eyes, creation_time_ms, last_update_time_ms) \
+     SELECT $2, description, approval, four_eyes, creation_time_ms, $3 FROM registered_models WHERE name = $1",
     "INSERT INTO model_versions (model, version, run_id, source_run_id, run_link, digest, source, storage_location, \
      status, stage, lifecycle_stage, description, definitions, gates, creation_time_ms, last_update_time_ms) \
      SELECT $2, version, run_id, source_run_id, run_link, digest, source, storage_location, status, stage, \

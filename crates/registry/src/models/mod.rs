@@ -4,6 +4,7 @@
 
 mod alias;
 mod approve;
+mod held;
 mod list;
 mod manage;
 mod moves;
@@ -22,6 +23,7 @@ use karat_core::{Digest, Instant, Name, RunId};
 use serde::Serialize;
 use serde_json::Value as Json;
 
+pub use held::Held;
 pub use manage::NewModel;
 pub use reference::Reference;
 pub use register::VERSION_TAG;
@@ -122,6 +124,8 @@ pub enum Registered {
 #[serde(rename_all = "snake_case")]
 pub enum ApprovalRule {
     Required,
+    /// By somebody else than who trained the version.
+    FourEyes,
     NotRequired,
 }
 
@@ -235,7 +239,7 @@ macro_rules! words {
     };
 }
 
-words!(ApprovalRule { Required = "required", NotRequired = "not_required" });
+words!(ApprovalRule { Required = "required", FourEyes = "four_eyes", NotRequired = "not_required" });
 words!(VersionStatus { PendingRegistration = "PENDING_REGISTRATION", Ready = "READY" });
 words!(DecisionKind { Approve = "approve", Reject = "reject" });
 words!(AliasAction { Set = "set", Rollback = "rollback", Delete = "delete" });

@@ -26,6 +26,19 @@ pub(super) async fn moves(
     rows.iter().map(move_of).collect()
 }
 
+/// Every move of every alias, the oldest first.
+pub(super) async fn all_moves(connection: &mut Connection, model: &str) -> Result<Vec<AliasMove>, RegistryError> {
+    let rows =
+        sqlx::query("SELECT * FROM alias_moves WHERE model = $1 ORDER BY id").bind(model).fetch_all(connection).await?;
+    rows.iter().map(move_of).collect()
+}
+
+/// The holder after these moves of one alias, and the move that made it so.
+pub(super) fn holder_at(moves: &[AliasMove]) -> Option<(u64, &AliasMove)> {
+    let last = moves.last()?;
+    Some((last.version?, last))
+}
+
 /// Whom a rollback would bring back. Moves undo like steps in an editor: after a rollback the next one goes further back,
 /// and a deleted alias comes back to the holder it was deleted from.
 pub(super) fn holder_before(moves: &[AliasMove]) -> Option<u64> {

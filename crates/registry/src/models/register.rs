@@ -5,7 +5,7 @@ use karat_metadata::{WriteTx, generations, stored};
 use serde_json::json;
 
 use super::write::{audit, gates_text, subject, touch};
-use super::{ModelVersion, NewVersion, Registered, Source, VersionStatus, list};
+use super::{ApprovalRule, ModelVersion, NewVersion, Registered, Source, VersionStatus, list};
 use crate::runs;
 use crate::{Answer, GENERATION, Registry, RegistryError, millis};
 
@@ -64,25 +64,30 @@ impl Registry {
 }
 
 async fn register_model(tx: &mut WriteTx, new: &NewVersion, actor: &str, now: Instant) -> Result<(), RegistryError> {
-    let before: Option<String> = sqlx::query_scalar("SELECT approval FROM registered_models WHERE name = $1")
-        .bind(new.model.as_str())
-        .fetch_optional(&mut **tx)
-        .await?;
+    let before = match list::model(tx, &new.model).await {
+        Ok(held) => Some(held.approval),
+        Err(RegistryError::NotFound(_)) => None,
+        Err(other) => return Err(other),
+    };
+    let four_eyes = new.approval == ApprovalRule::FourEyes;
+    let rule = if four_eyes { ApprovalRule::Required } else { new.approval };
     sqlx::query(
-        "INSERT INTO registered_models (name, description, approval, creation_time_ms, last_update_time_ms) \
-         VALUES ($1, $2, $3, $4, $4) ON CONFLICT (name) DO UPDATE SET \
-         description = excluded.description, approval = excluded.approval, \
+        "INSERT INTO registered_models \
+         (name, description, approval, four_eyes, creation_time_ms, last_update_time_ms) \
+         VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT (name) DO UPDATE SET \
+         description = excluded.description, approval = excluded.approval, four_eyes = excluded.four_eyes, \
          last_update_time_ms = excluded.last_update_time_ms",
     )
     .bind(new.model.as_str())
     .bind(&new.description)
-    .bind(new.approval.as_str())
+    .bind(rule.as_str())
+    .bind(four_eyes)
     .bind(millis(now))
     .execute(&mut **tx)
     .await?;
     match before {
         // Who no longer needs approval must be seen to have said so.
-        Some(before) if before != new.approval.as_str() => {
+        Some(before) if before != new.approval => {
             let details = json!({ "approval": new.approval, "before": before });
             let about = karat_metadata::audit::Subject::new("model", &new.model);
             audit(tx, ("model.approval_rule", actor, now), about, details).await

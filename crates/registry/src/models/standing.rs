@@ -21,7 +21,7 @@ pub(super) fn may_serve(version: &ModelVersion, rule: ApprovalRule) -> Result<()
         (Standing::Rejected, _) => {
             return refused(format!("{label} was rejected; approve it first if that has changed"));
         }
-        (Standing::Undecided, ApprovalRule::Required) => {
+        (Standing::Undecided, ApprovalRule::Required | ApprovalRule::FourEyes) => {
             return refused(format!(
                 "{label} is not approved, and its model requires approval: `karat models approve`"
             ));

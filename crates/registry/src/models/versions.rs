@@ -146,7 +146,7 @@ impl Registry {
             let mut tx = self.metadata.begin().await?;
             let version = require(&mut tx, model, number).await?;
             let rule = list::model(&mut tx, model).await?.approval;
-            let governed = version.digest.is_some() || rule == ApprovalRule::Required;
+            let governed = version.digest.is_some() || rule != ApprovalRule::NotRequired;
             if let Some(alias) = version.aliases.first().filter(|_| governed) {
                 return Err(RegistryError::Refused(format!(
                     "{} is `{}`: first move the alias back (`karat models rollback {model} {alias}`) or take it away \

@@ -6,6 +6,45 @@ use karat_registry::{AliasAction, ApprovalRule, Decision, Standing};
 use crate::{MODEL, Office, change, decision, failed, name, now, passed, refused};
 
 #[tokio::test]
+async fn four_eyes_are_two_people() {
+    let office = Office::open().await;
+    // Runs are ana's.
+    office.train_as("a", ApprovalRule::FourEyes, vec![passed()]).await;
+    assert_eq!(office.registry.model(MODEL).await.unwrap().approval, ApprovalRule::FourEyes);
+    refused(office.set(1, "champion").await, "is not approved");
+    let own = Decision { who: " Ana", ..decision(1) };
+    refused(office.registry.approve(own, None, now()).await, "asks for four eyes");
+    office.approve(1, Some("champion")).await.unwrap();
+    // Who trains may still say that something is wrong with it.
+    office.train_as("b", ApprovalRule::FourEyes, vec![passed()]).await;
+    office.registry.reject(Decision { who: "ana", ..decision(2) }, now()).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_was_champion_when_by_whose_decision() {
+    let office = Office::open().await;
+    office.train("a").await;
+    office.train("b").await;
+    let at = |day: i64| now().saturating_add_micros(day * 86_400_000_000);
+    let champion = name("champion");
+    office.registry.approve(decision(1), Some(&champion), at(1)).await.unwrap();
+    office.registry.approve(decision(2), None, at(2)).await.unwrap();
+    office.registry.set_alias(change(&champion), 2, at(3)).await.unwrap();
+    office.registry.rollback(change(&champion), at(5)).await.unwrap();
+    office.registry.delete_alias(change(&champion), at(7)).await.unwrap();
+    let held = async |day: i64| {
+        let held = office.registry.held_at(MODEL, at(day)).await.unwrap();
+        held.into_iter().map(|held| (held.version, held.approval.map(|one| one.at))).collect::<Vec<_>>()
+    };
+    assert_eq!(held(0).await, []);
+    assert_eq!(held(2).await, [(1, Some(at(1)))]);
+    assert_eq!(held(4).await, [(2, Some(at(2)))]);
+    assert_eq!(held(6).await, [(1, Some(at(1)))]);
+    assert_eq!(held(8).await, []);
+    assert_eq!(office.registry.held_at("nobody", at(8)).await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
 async fn approval_permits_and_only_an_alias_move_deploys() {
     let office = Office::open().await;
     office.train("a").await;
