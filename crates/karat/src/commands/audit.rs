@@ -56,7 +56,7 @@ pub async fn run(context: &Context, command: AuditCommand) -> Result<ExitCode> {
 
 /// A date alone is the whole day.
 fn end_of(text: &str) -> Result<Instant> {
-    let begins = super::instant("--at", Some(text))?.unwrap_or_default();
+    let begins = Instant::parse(text).map_err(|error| Usage(format!("--at: {error}")))?;
     let is_date = text.trim().len() == "2026-03-31".len();
     Ok(if is_date { begins.saturating_add_micros(MICROS_PER_DAY - 1) } else { begins })
 }

@@ -93,6 +93,11 @@ fn models_that_karat_trains_are_mlflows_models_and_gates_hold_on_every_route() {
     let alias = value!({"name": "default_risk", "alias": "champion", "version": "1"}).to_string();
     assert_eq!(server.request("POST", "/api/2.0/mlflow/registered-models/alias", &alias), (200, value!({})));
     assert_eq!(trained["version"], 1);
+    let held = json(folder, &["audit", "list", "--model", "default_risk", "--at", "2999-12-31"]);
+    assert_eq!((&held[0]["alias"], &held[0]["moved"]["actor"]), (&value!("champion"), &value!("mlflow")), "{held}");
+    assert_eq!(held[0]["approval"]["why"], "figures hold");
+    assert_eq!(held[0]["approval"]["gates"].as_array().unwrap().len(), 2);
+    assert_eq!(json(folder, &["audit", "list", "--model", "default_risk", "--at", "2001-01-01"]), value!([]));
     assert_eq!(json(folder, &["audit", "verify"])["intact"], true);
 }
 
