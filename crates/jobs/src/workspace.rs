@@ -35,6 +35,7 @@ pub struct Workspace {
     pub clock: Arc<dyn Clock>,
     pub actor: String,
     state: PathBuf,
+    tracked: PathBuf,
     open_online: OpenOnline,
     online: OnceLock<Arc<dyn OnlineStore>>,
     catalog: OnceLock<Arc<Catalog>>,
@@ -54,12 +55,20 @@ impl Workspace {
             None => state.clone(),
         };
         let metadata = Metadata::open(&format!("sqlite://{}", metadata_file(&project)?.display())).await?;
+        let tracked = match &stores.artifacts {
+            Some(uri) => local_path(uri, "file://", project.root())?,
+            None => data.join("artifacts").join("mlflow"),
+        };
         let memory_bytes = usize::try_from(project.config().engine.memory.0)?;
         let engine = Engine::new(EngineOptions { memory_bytes, temp_dir: data.join(TEMPORARY) })?;
         Ok(Workspace {
             history: History::open(data.join("history"), metadata.clone())?,
             artifacts: Artifacts::open(data.join("artifacts"))?,
-            registry: Registry::new(metadata),
+            registry: match &project.config().stores.default_artifact_root {
+                Some(root) => Registry::new(metadata).with_artifact_root(root),
+                None => Registry::new(metadata),
+            },
+            tracked,
             engine,
             observer: around.observer,
             clock: around.clock,
@@ -135,7 +144,7 @@ impl Workspace {
 
     /// The folder of what MLflow's clients upload.
     pub fn tracked_artifacts(&self) -> PathBuf {
-        self.state.join("artifacts").join("mlflow")
+        self.tracked.clone()
     }
 
     pub fn predictions(&self) -> PathBuf {

@@ -253,6 +253,19 @@ pub struct ServeArgs {
     /// The port to listen on; 0 takes a free one [default: what karat.yaml says, else 8000]
     #[arg(long)]
     pub port: Option<u16>,
+    /// The folder for histories, artifacts and the prediction log [default: what karat.yaml says, else .karat/]. Outside a project the
+    /// folder becomes one, for a server that only tracks
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Where experiments, runs, models and the audit log are, such as sqlite://PATH [default: what karat.yaml says]
+    #[arg(long, value_name = "URI")]
+    pub metadata: Option<String>,
+    /// The folder for what MLflow's clients upload [default: what karat.yaml says, else among the data]
+    #[arg(long, alias = "artifacts-destination", value_name = "DIR")]
+    pub artifacts: Option<String>,
+    /// Where MLflow's clients keep the files of new experiments themselves, such as s3://bucket/mlflow
+    #[arg(long, value_name = "URI")]
+    pub default_artifact_root: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

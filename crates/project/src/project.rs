@@ -9,7 +9,7 @@ use crate::draft::Draft;
 use crate::files::Files;
 use crate::kind::{Kind, ResourceRef};
 use crate::problem::{Place, Problem};
-use crate::spec::{Config, Endpoint, Entity, FeatureService, FeatureView, Model, Source};
+use crate::spec::{Config, Endpoint, Entity, FeatureService, FeatureView, Model, Source, Stores};
 use crate::yaml::{Aim, Node, locate};
 
 /// A project whose every resource is valid, as far as names and types tell. Resources stand in the order of their
@@ -36,6 +36,12 @@ struct Places {
 }
 
 impl Project {
+    /// The same project with other stores, as a command line names them.
+    pub fn with_stores(mut self, change: impl FnOnce(&mut Stores)) -> Project {
+        change(&mut self.config.stores);
+        self
+    }
+
     /// The folder. Relative paths in specs are relative to it.
     pub fn root(&self) -> &Path {
         &self.root

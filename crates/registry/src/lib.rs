@@ -13,6 +13,8 @@ mod releases;
 mod runs;
 pub mod search;
 
+use std::sync::Arc;
+
 use futures::future::BoxFuture;
 use karat_core::Instant;
 use karat_metadata::Metadata;
@@ -34,6 +36,8 @@ pub use runs::{
 /// The generation ([`Metadata::generation`]) that moves with every release, approval and alias: what a server polls.
 pub const GENERATION: &str = "registry";
 
+/// Where MLflow's clients keep files unless something else is said: behind the server.
+const PROXIED: &str = "mlflow-artifacts:";
 /// Where MLflow's clients find the files that Karat's own runs and models left: `{this}/runs/RUN`, `{this}/models/NAME/VERSION`.
 pub const OWN_FILES: &str = "mlflow-artifacts:/karat";
 
@@ -43,11 +47,18 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, RegistryError>>;
 #[derive(Debug, Clone)]
 pub struct Registry {
     metadata: Metadata,
+    /// Below it the files of new experiments.
+    artifact_root: Arc<str>,
 }
 
 impl Registry {
     pub fn new(metadata: Metadata) -> Registry {
-        Registry { metadata }
+        Registry { metadata, artifact_root: PROXIED.into() }
+    }
+
+    /// The same, where clients keep the files of new experiments elsewhere: below this URI.
+    pub fn with_artifact_root(self, root: &str) -> Registry {
+        Registry { artifact_root: root.trim_end_matches('/').into(), ..self }
     }
 
     pub fn metadata(&self) -> &Metadata {

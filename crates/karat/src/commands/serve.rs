@@ -2,23 +2,25 @@
 
 use std::future::Future;
 use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use karat_jobs::Workspace;
 use karat_jobs::deploy::{self, Deployed};
+use karat_jobs::{Usage, Workspace};
 use karat_server::{AppState, ListenOptions, Parts, Tracking};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use super::Context;
 use super::serve_catalogue::Told;
+use super::{Context, around};
 use crate::args::ServeArgs;
 use crate::output::count;
+use crate::progress;
 
 pub async fn run(context: &Context, args: &ServeArgs) -> Result<ExitCode> {
-    let workspace = context.workspace().await?;
+    let workspace = open(context, args).await?;
     let server = &workspace.project.config().server;
     let host = args.host.as_deref().unwrap_or(&server.host);
     let port = args.port.unwrap_or(server.port);
@@ -41,6 +43,52 @@ pub async fn run(context: &Context, args: &ServeArgs) -> Result<ExitCode> {
     }
     serve(Arc::new(workspace), listener, deployed, signalled()).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The project with the stores that the command line names. Outside a project, the folder of `--data` becomes one.
+async fn open(context: &Context, args: &ServeArgs) -> Result<Workspace> {
+    let (project, data) = match (context.root(), &args.data) {
+        (Err(error), None) => {
+            let message = format!("{error}; `karat serve --data DIR` needs none, to track runs and models alone");
+            return Err(Usage(message).into());
+        }
+        (Err(_), Some(folder)) => (context.within(&blank(folder)?).load()?, None),
+        _ => (context.load()?, args.data.as_deref().map(absolute).transpose()?),
+    };
+    let artifacts = match args.artifacts.as_deref() {
+        Some(uri) if uri.contains("://") && !uri.starts_with("file://") => {
+            let message = format!(
+                "--artifacts {uri}: what comes through the server is kept in a folder; where clients write to a store \
+                 themselves, it is --default-artifact-root {uri}"
+            );
+            return Err(Usage(message).into());
+        }
+        Some(path) => Some(absolute(Path::new(path.strip_prefix("file://").unwrap_or(path)))?),
+        None => None,
+    };
+    let project = project.with_stores(|stores| {
+        stores.data = data.map(|path| format!("file://{}", path.display())).or(stores.data.take());
+        stores.artifacts = artifacts.map(|path| format!("file://{}", path.display())).or(stores.artifacts.take());
+        stores.metadata = args.metadata.clone().or(stores.metadata.take());
+        stores.default_artifact_root = args.default_artifact_root.clone().or(stores.default_artifact_root.take());
+    });
+    Ok(Box::pin(Workspace::open(project, around(progress::observer()))).await?)
+}
+
+/// A project of nothing but a name, made where there is none.
+fn blank(folder: &Path) -> Result<PathBuf> {
+    let file = folder.join("karat.yaml");
+    if !file.exists() {
+        std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        let text =
+            "# Made by `karat serve --data`: experiments, runs and models of MLflow's clients.\nname: tracking\n";
+        std::fs::write(&file, text).with_context(|| format!("{} cannot be written", file.display()))?;
+    }
+    absolute(folder)
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).with_context(|| format!("{} has no place", path.display()))
 }
 
 pub async fn bind(host: &str, port: u16) -> Result<TcpListener> {

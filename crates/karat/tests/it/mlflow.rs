@@ -134,6 +134,34 @@ fn mistakes_never_fail_the_server_and_what_is_not_there_says_so() {
 }
 
 #[test]
+fn a_server_of_its_own_needs_no_project() {
+    let folder = temp_dir();
+    let start = |more: &[&str]| {
+        let arguments = [&["serve", "--port", "0", "--data", "kept"], more].concat();
+        Server::of(&mut crate::support::command(folder.path(), &arguments))
+    };
+    let server = start(&["--artifacts", "uploads", "--default-artifact-root", "s3://bucket/mlflow/"]);
+    let api = "/api/2.0/mlflow";
+    let (_, made) = server.request("POST", &format!("{api}/experiments/create"), "{\"name\": \"a\"}");
+    let id = made["experiment_id"].as_str().unwrap().to_owned();
+    let get = format!("{api}/experiments/get?experiment_id={id}");
+    let (_, found) = server.request("GET", &get, "");
+    assert_eq!(found["experiment"]["artifact_location"], format!("s3://bucket/mlflow/{id}"));
+    assert_eq!(server.request("PUT", "/api/2.0/mlflow-artifacts/artifacts/9/x/a.json", "{}").0, 200);
+    assert!(folder.path().join("uploads/9/x/a.json").is_file());
+    drop(server);
+    // The folder is a project now, whose runs every command shows.
+    let server = start(&[]);
+    assert_eq!(server.request("GET", &get, "").1, found);
+    let listed = json(folder.path(), &["experiments", "list", "--project", "kept"]);
+    assert_eq!(listed[0]["name"], "a");
+    let wrong = karat(folder.path(), &["serve", "--data", "kept", "--artifacts", "s3://bucket/x"]).ends_with(2).stderr;
+    assert!(wrong.contains("--default-artifact-root s3://bucket/x"), "{wrong}");
+    let nowhere = karat(folder.path(), &["serve"]).ends_with(2).stderr;
+    assert!(nowhere.contains("no karat.yaml") && nowhere.contains("--data"), "{nowhere}");
+}
+
+#[test]
 fn many_who_write_at_once_are_all_answered() {
     let folder = project();
     let server = Server::start(folder.path());

@@ -18,9 +18,17 @@ fn stores(reader: &mut Reader<'_>, node: &Node) -> Option<Stores> {
     let mut fields = Fields::open(reader, node, "`stores`")?;
     let metadata = fields.optional(reader, "metadata", |reader, node| uri(reader, node, "sqlite"));
     let data = fields.optional(reader, "data", |reader, node| uri(reader, node, "file"));
+    let artifacts = fields.optional(reader, "artifacts", |reader, node| uri(reader, node, "file"));
+    let default_artifact_root = fields.optional(reader, "default_artifact_root", |reader, node| {
+        let root = text(reader, node)?;
+        match root.split_once(':') {
+            Some((scheme, rest)) if scheme.len() > 1 && !rest.trim_matches('/').is_empty() => Some(root),
+            _ => reader.wrong(node, "a URI that clients write to, such as `s3://bucket/mlflow`"),
+        }
+    });
     let online = fields.optional(reader, "online", online);
     fields.close(reader);
-    Some(Stores { metadata, data, online })
+    Some(Stores { metadata, data, artifacts, default_artifact_root, online })
 }
 
 fn uri(reader: &mut Reader<'_>, node: &Node, scheme: &str) -> Option<String> {

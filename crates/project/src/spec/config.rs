@@ -29,6 +29,13 @@ pub struct Stores {
     /// `file://PATH`: histories, artifacts, quarantine and the prediction log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
+    /// `file://PATH`: what MLflow's clients upload; `artifacts/mlflow` among the data where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifacts: Option<String>,
+    /// Where clients keep the files of new experiments, below it one folder each, such as `s3://bucket/mlflow`: they write there
+    /// themselves. Behind the server where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_artifact_root: Option<String>,
     /// `lmdb://PATH`, or `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE][?prefix=NAME]`, `rediss://` for TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub online: Option<String>,

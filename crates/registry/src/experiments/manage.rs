@@ -9,15 +9,13 @@ use karat_metadata::{Connection, WriteTx};
 use super::{Experiment, Lifecycle, by_name, experiment_of};
 use crate::{Answer, Registry, RegistryError, millis};
 
-/// Where MLflow's clients keep artifacts unless an experiment says otherwise: behind the server.
-const PROXIED: &str = "mlflow-artifacts:";
 /// The experiment of runs that name none.
 const DEFAULT: &str = "Default";
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct NewExperiment {
     pub name: String,
-    /// Behind the server where nothing is said.
+    /// A folder of its own below the registry's root where nothing is said.
     pub artifact_location: Option<String>,
     pub tags: BTreeMap<String, String>,
 }
@@ -36,7 +34,7 @@ impl Registry {
                  VALUES (0, $1, $2, 'active', $3, $3) ON CONFLICT DO NOTHING",
             )
             .bind(DEFAULT)
-            .bind(format!("{PROXIED}/0"))
+            .bind(format!("{}/0", self.artifact_root))
             .bind(millis(now))
             .execute(&mut *tx)
             .await?;
@@ -56,7 +54,7 @@ impl Registry {
             )
             .bind(&new.name)
             .bind(new.artifact_location.as_deref())
-            .bind(PROXIED)
+            .bind(&*self.artifact_root)
             .bind(millis(now))
             .fetch_optional(&mut *tx)
             .await?;
