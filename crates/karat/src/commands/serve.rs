@@ -72,7 +72,7 @@ async fn open(context: &Context, args: &ServeArgs) -> Result<Workspace> {
         stores.metadata = args.metadata.clone().or(stores.metadata.take());
         stores.default_artifact_root = args.default_artifact_root.clone().or(stores.default_artifact_root.take());
     });
-    Ok(Box::pin(Workspace::open(project, around(progress::observer()))).await?)
+    Box::pin(Workspace::open(project, around(progress::observer()))).await
 }
 
 /// A project of nothing but a name, made where there is none.
