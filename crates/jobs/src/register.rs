@@ -160,7 +160,7 @@ mod tests {
         let pickled = "flavors:\n  lightgbm: {data: model.pkl, model_class: lightgbm.sklearn.LGBMClassifier}\n";
         assert!(said(pickled).unwrap_err().contains("model.booster_"));
         let other = "flavors:\n  sklearn: {pickled_model: model.pkl}\n  python_function: {}\n";
-        assert!(said(other).unwrap_err().contains("sklearn, python_function"));
+        assert!(said(other).unwrap_err().contains("python_function, sklearn"));
         let outside = "flavors:\n  lightgbm: {data: ../../model.lgb, model_class: lightgbm.basic.Booster}\n";
         assert!(said(outside).is_err());
         assert_eq!(said("flavors:\n  lightgbm: {data: model.lgb}\n").unwrap(), "tree");

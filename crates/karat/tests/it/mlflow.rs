@@ -275,7 +275,15 @@ fn trees_that_python_grew_are_scored_exactly_behind_the_same_gates() {
     // It decides like any other version, and its decisions replay.
     karat(folder, &["models", "approve", "default_risk/1", "--as", "champion", "--why", "figures hold"]).ok();
     karat(folder, &["features", "materialize"]).ok();
-    let (status, decided) = server.request("POST", "/v1/endpoints/decide/predict", "{\"key\": 5}");
+    // The running server takes the champion up within two seconds.
+    let ask = || server.request("POST", "/v1/endpoints/decide/predict", "{\"key\": 5}");
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let mut answer = ask();
+    while answer.0 == 503 && std::time::Instant::now() < deadline {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        answer = ask();
+    }
+    let (status, decided) = answer;
     assert_eq!(status, 200, "{decided}");
     let replayed = json(folder, &["replay", decided["prediction_id"].as_str().unwrap()]);
     assert_eq!(replayed["arithmetic"]["verdict"], "same", "{replayed}");
