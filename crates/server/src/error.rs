@@ -2,6 +2,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use karat_core::ErrorKind;
 use karat_jobs::push::PushError;
+use karat_registry::RegistryError;
 use karat_serving::ServingError;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -125,6 +126,23 @@ impl From<ServingError> for Problem {
     }
 }
 
+impl From<RegistryError> for Problem {
+    fn from(error: RegistryError) -> Problem {
+        let detail = error.to_string();
+        match error.kind() {
+            ErrorKind::Invalid => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail),
+            ErrorKind::NotFound => Problem::new(StatusCode::NOT_FOUND, "not_found", detail),
+            ErrorKind::Refused => Problem::new(StatusCode::CONFLICT, "refused", detail),
+            ErrorKind::Conflict | ErrorKind::Unavailable => {
+                let words = "models cannot be read or changed right now: try again";
+                let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", words);
+                Problem { retry_after: Some(RETRY_SECONDS), hidden: Some(detail.into()), ..problem }
+            }
+            ErrorKind::Internal | ErrorKind::Corrupt => Problem::internal(detail),
+        }
+    }
+}
+
 impl From<CatalogueError> for Problem {
     fn from(error: CatalogueError) -> Problem {
         match error.kind {
@@ -177,6 +195,9 @@ impl IntoResponse for Problem {
         let mut response = (status, [(header::CONTENT_TYPE, json)], body).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if let Some(hidden) = self.hidden {
             response.extensions_mut().insert(Failed(hidden.into()));

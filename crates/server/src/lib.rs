@@ -11,6 +11,7 @@ mod listen;
 mod mlflow;
 mod native;
 mod observe;
+mod people;
 mod router;
 
 use std::ops::Deref;
@@ -22,6 +23,7 @@ use karat_jobs::refresh::Refreshes;
 use karat_project::spec::Server;
 use karat_serving::Deployment;
 use metrics_exporter_prometheus::PrometheusHandle;
+use people::People;
 
 pub use body::BodyLimits;
 pub use catalogue::{Catalogue, CatalogueError};
@@ -54,6 +56,7 @@ pub struct Shared {
     pub tracking: Option<Tracking>,
     pub metrics: PrometheusHandle,
     pub body: BodyLimits,
+    pub people: People,
     draining: AtomicBool,
 }
 
@@ -68,8 +71,18 @@ impl Deref for AppState {
 impl AppState {
     pub fn new(parts: Parts, metrics: PrometheusHandle, server: &Server) -> AppState {
         let Parts { deployment, catalogue, pushes, refreshes, tracking } = parts;
-        let (body, draining) = (BodyLimits::from(server), AtomicBool::new(false));
-        AppState(Arc::new(Shared { deployment, catalogue, pushes, refreshes, tracking, metrics, body, draining }))
+        let shared = Shared {
+            deployment,
+            catalogue,
+            pushes,
+            refreshes,
+            tracking,
+            metrics,
+            body: BodyLimits::from(server),
+            people: People::from(server),
+            draining: AtomicBool::new(false),
+        };
+        AppState(Arc::new(shared))
     }
 
     /// From now on no answer promises another on its connection, and `/health/ready` says no.

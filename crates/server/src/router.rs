@@ -2,7 +2,8 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::response::Redirect;
 use axum::routing::get;
-use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
@@ -12,6 +13,7 @@ use crate::{AppState, feast, health, mlflow, native, observe};
 
 #[derive(OpenApi)]
 #[openapi(
+    modifiers(&Tokens),
     info(
         title = "Karat",
         description = "Decisions with their reasons, and the features behind them.",
@@ -20,11 +22,22 @@ use crate::{AppState, feast, health, mlflow, native, observe};
     tags(
         (name = "endpoints", description = "Online decisions"),
         (name = "features", description = "The catalogue of features and their lineage, the features of one key, and rows pushed to them"),
+        (name = "models", description = "Registered models, and decisions about them by the people of `server.people`"),
         (name = "feast", description = "What Feast's feature server answers, for its clients"),
         (name = "health", description = "What runs here, and how it is doing")
     )
 )]
 struct Document;
+
+/// How people of `server.people` show who they are.
+struct Tokens;
+
+impl Modify for Tokens {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
+        document.components.get_or_insert_default().add_security_scheme("token", scheme);
+    }
+}
 
 fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(Document::openapi())
@@ -42,6 +55,13 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(feast::materialize::materialize_incremental))
         .routes(routes!(feast::health))
         .routes(routes!(native::push::push))
+        .routes(routes!(native::models::list))
+        .routes(routes!(native::models::show))
+        .routes(routes!(native::models::held))
+        .routes(routes!(native::models::approve))
+        .routes(routes!(native::models::reject))
+        .routes(routes!(native::models::point, native::models::take_away))
+        .routes(routes!(native::models::roll_back))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(health::version))

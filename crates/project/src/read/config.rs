@@ -1,7 +1,9 @@
+use indexmap::IndexMap;
+
 use super::reader::{Fields, Reader};
 use super::scalar::{at_least_one, length, name, size, text, whole};
-use crate::spec::{ByteSize, Config, Engine, Server, Stores};
-use crate::yaml::Node;
+use crate::spec::{ByteSize, Config, Engine, Secret, Server, Stores};
+use crate::yaml::{Node, Shape};
 
 pub(crate) fn config(reader: &mut Reader<'_>, node: &Node) -> Option<Config> {
     let mut fields = Fields::open(reader, node, "a project")?;
@@ -71,6 +73,30 @@ fn engine(reader: &mut Reader<'_>, node: &Node) -> Option<Engine> {
     Some(Engine { memory: memory.unwrap_or(Engine::default().memory) })
 }
 
+/// A token that can be guessed protects nothing.
+const SHORTEST_TOKEN: usize = 16;
+
+fn people(reader: &mut Reader<'_>, node: &Node) -> Option<IndexMap<String, Secret>> {
+    let Shape::Map(entries) = &node.shape else {
+        return reader.wrong(node, "a name and a token each, such as `rita: ${RITA_TOKEN}`");
+    };
+    let mut people: IndexMap<String, Secret> = IndexMap::new();
+    for entry in entries {
+        let Some(token) = text(reader, &entry.value) else { continue };
+        // What stands there is not repeated.
+        if token.len() < SHORTEST_TOKEN || token.contains(char::is_whitespace) {
+            let message =
+                format!("the token of `{}` needs at least {SHORTEST_TOKEN} characters, and no blanks", entry.key);
+            reader.problem(entry.value.span, message);
+        } else if let Some((other, _)) = people.iter().find(|(_, other)| other.reveal() == token) {
+            let message = format!("`{}` and `{other}` have the same token: nobody could tell them apart", entry.key);
+            reader.problem(entry.value.span, message);
+        }
+        people.insert(entry.key.clone(), Secret::new(token));
+    }
+    Some(people)
+}
+
 fn server(reader: &mut Reader<'_>, node: &Node) -> Option<Server> {
     let mut fields = Fields::open(reader, node, "`server`")?;
     let default = Server::default();
@@ -84,6 +110,7 @@ fn server(reader: &mut Reader<'_>, node: &Node) -> Option<Server> {
         body_timeout: fields.optional(reader, "body_timeout", length).unwrap_or(default.body_timeout),
         drain_after: fields.optional(reader, "drain_after", length).unwrap_or(default.drain_after),
         drain_within: fields.optional(reader, "drain_within", length).unwrap_or(default.drain_within),
+        people: fields.optional(reader, "people", people).unwrap_or_default(),
     };
     fields.close(reader);
     Some(server)

@@ -1,3 +1,6 @@
+use std::fmt;
+
+use indexmap::IndexMap;
 use karat_core::{Name, Window};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -76,6 +79,31 @@ pub struct Server {
     pub drain_after: Window,
     /// After that: how long requests under way may take.
     pub drain_within: Window,
+    /// Who may decide about models over HTTP: a name, as decisions are recorded under it, and the token that is sent for it
+    /// (`Authorization: Bearer …`), such as `${RITA_TOKEN}`.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub people: IndexMap<String, Secret>,
+}
+
+/// Text that no message, log line or document repeats.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(text: String) -> Secret {
+        Secret(text)
+    }
+
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
 }
 
 const SECOND: i64 = 1_000_000;
@@ -92,6 +120,7 @@ impl Default for Server {
             body_timeout: Window::Fixed(10 * SECOND),
             drain_after: Window::Fixed(0),
             drain_within: Window::Fixed(10 * SECOND),
+            people: IndexMap::new(),
         }
     }
 }

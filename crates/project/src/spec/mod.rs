@@ -22,7 +22,7 @@ mod source;
 mod spine;
 mod test;
 
-pub use config::{Config, Engine, Server, Stores};
+pub use config::{Config, Engine, Secret, Server, Stores};
 pub use contract::{Action, Check, LAST_DELIVERIES, Moment, Rule};
 pub use csv::{Csv, ENCODING_LABELS, encoding_of};
 pub use endpoint::{Endpoint, Limits, Log, ReasonMode, Reasons, Survives, UnknownKey};

@@ -141,7 +141,8 @@ where
     on(filter, move |State(state): State<AppState>, path: RawPathParams, request: Request| async move {
         let path: Vec<(String, String)> = path.iter().map(|(name, value)| (name.into(), value.into())).collect();
         let answer = async {
-            let tracking = state.tracking()?.called_by(caller(request.headers()));
+            let known = state.people.find(request.headers()).map(str::to_owned);
+            let tracking = state.tracking()?.called_by(known.unwrap_or_else(|| caller(request.headers())));
             let mut fields = read(&state, request).await?;
             fields.extend(path);
             let running = tracking.spawn(handler(tracking.clone(), fields));

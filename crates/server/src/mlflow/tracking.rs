@@ -44,7 +44,7 @@ impl Tracking {
         &self.caller
     }
 
-    pub(super) fn registry(&self) -> &Registry {
+    pub(crate) fn registry(&self) -> &Registry {
         &self.shared.registry
     }
 
@@ -56,11 +56,11 @@ impl Tracking {
         &self.shared.own
     }
 
-    pub(super) fn now(&self) -> Instant {
+    pub(crate) fn now(&self) -> Instant {
         self.shared.clock.now()
     }
 
-    pub(super) fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+    pub(crate) fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
         self.shared.threads.spawn(work)
     }
 }

@@ -3,6 +3,7 @@
 pub mod catalogue;
 pub mod endpoints;
 pub mod features;
+pub mod models;
 pub mod predict;
 pub mod prediction;
 pub mod push;
