@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant as Stopwatch;
+use std::time::{Duration, Instant as Stopwatch};
 
 use anyhow::{Context, Result, bail};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use karat_core::Name;
+use karat_core::{ErrorKind, Name};
 use karat_query::{
     ContractReport, DeliveryCounts, FileNote, Identity, Occasion, Pushing, Redefined, Staged, Table, Tables, Taking,
     deliver, stage,
@@ -181,11 +181,23 @@ async fn begin_pushed(workspace: &Workspace, planned: &PlannedSource) -> Result<
     if !source.origin().is_row_by_row() {
         return Ok(false);
     }
-    if let (Some(push), None) = (source.takes_rows(), workspace.history.snapshot(&source.name, None).await?) {
-        Pushing::open(&planned.plan, &planned.rows, &workspace.history, push.survives).await?;
+    let Some(push) = source.takes_rows() else { return Ok(true) };
+    let begun = Stopwatch::now();
+    while workspace.history.snapshot(&source.name, None).await?.is_none() {
+        match Pushing::open(&planned.plan, &planned.rows, &workspace.history, push.survives).await {
+            Ok(_) => break,
+            // A server has it, and is beginning it this very moment.
+            Err(error) if error.kind() == ErrorKind::Conflict && begun.elapsed() < BEGINS_WITHIN => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(true)
 }
+
+/// How long a history may take to begin in another process.
+const BEGINS_WITHIN: Duration = Duration::from_secs(5);
 
 fn chosen<'a>(catalog: &'a Catalog, names: &[String]) -> Result<Vec<&'a PlannedSource>> {
     for name in names {
