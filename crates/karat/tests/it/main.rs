@@ -24,6 +24,7 @@ mod mlflow;
 mod own_files;
 mod pages;
 mod past_beliefs;
+mod people;
 mod pushed;
 mod redefined;
 mod redis;
