@@ -330,7 +330,7 @@ pub async fn point(
     params(("model" = String, Path, description = "The model's name"), ("alias" = String, Path, description = "The alias, such as champion")),
     request_body = WhyRequest,
     responses(
-        (status = NO_CONTENT, description = "It is gone"),
+        (status = OK, body = Model),
         (status = BAD_REQUEST, description = "Not JSON, or not of this form", body = Problem, content_type = "application/problem+json"),
         (status = UNAUTHORIZED, description = "No token of anybody known", body = Problem, content_type = "application/problem+json"),
         (status = FORBIDDEN, description = "This server knows nobody who may decide", body = Problem, content_type = "application/problem+json"),
@@ -348,18 +348,18 @@ pub async fn take_away(
     State(state): State<AppState>,
     path: Result<Path<(String, String)>, PathRejection>,
     request: Request,
-) -> Result<StatusCode, Problem> {
+) -> Result<Json<Model>, Problem> {
     let Path((model, alias)) = path.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
     let (who, asked) = asked::<WhyRequest>(&state, request).await?;
     let (why, now) = (reason(asked.why)?, tracking(&state)?.now());
-    with(&state, move |registry| {
+    let left = with(&state, move |registry| {
         Box::pin(async move {
             let change = AliasChange { model: &model, alias: &alias, who: &who, why: &why };
-            registry.delete_alias(change, now).await
+            registry.delete_alias(change, now).await?;
+            registry.model(&model).await
         })
-    })
-    .await?;
-    Ok(StatusCode::NO_CONTENT)
+    });
+    Ok(Json(left.await?.into()))
 }
 
 /// Moves an alias back to the version that held it before.
