@@ -33,12 +33,11 @@ impl People {
 
     /// The same, of a request that somebody has to answer for.
     pub fn who(&self, headers: &HeaderMap) -> Result<String, Problem> {
-        if self.known.is_empty() {
-            let message = "nobody is known here who may decide about models: `server.people` in karat.yaml names them";
-            return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", message));
-        }
         let missing = || {
-            let message = "send the token of one of `server.people`: `Authorization: Bearer TOKEN`";
+            let message = match self.known.is_empty() {
+                true => "nobody is known here who may decide about models: `server.people` in karat.yaml names them",
+                false => "send the token of one of `server.people`: `Authorization: Bearer TOKEN`",
+            };
             Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
         };
         self.find(headers).map(str::to_owned).ok_or_else(missing)
@@ -77,7 +76,8 @@ mod tests {
             assert_eq!(who(other), None, "{other}");
         }
         assert_eq!(people.who(&HeaderMap::new()).unwrap_err().status, 401);
-        assert_eq!(People::from(&Server::default()).who(&HeaderMap::new()).unwrap_err().status, 403);
+        let nobody = People::from(&Server::default()).who(&HeaderMap::new()).unwrap_err();
+        assert!(nobody.status == 401 && nobody.detail.contains("server.people"), "{nobody:?}");
         assert!(!format!("{people:?}").contains("0123"));
     }
 }

@@ -89,6 +89,6 @@ fn without_people_nobody_decides_over_http() {
     let server = Server::start(project.path());
     let (status, problem) =
         ask(&server, ("POST", "/v1/models/default_risk/versions/1/approve"), Some(RITA), &value!({"why": "x"}));
-    assert_eq!(status, 403, "{problem}");
+    assert_eq!(status, 401, "{problem}");
     assert!(problem["detail"].to_string().contains("server.people"), "{problem}");
 }

@@ -22,6 +22,7 @@ pub struct Models {
 }
 
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RegisteredModel)]
 pub struct Model {
     name: String,
     description: String,
@@ -43,6 +44,7 @@ pub struct ModelWithVersions {
 }
 
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RegisteredVersion)]
 pub struct Version {
     version: u64,
     /// `undecided`, `approved` or `rejected`
@@ -217,7 +219,6 @@ pub async fn held(
         (status = OK, body = Version),
         (status = BAD_REQUEST, description = "Not JSON, or not of this form", body = Problem, content_type = "application/problem+json"),
         (status = UNAUTHORIZED, description = "No token of anybody known", body = Problem, content_type = "application/problem+json"),
-        (status = FORBIDDEN, description = "This server knows nobody who may decide", body = Problem, content_type = "application/problem+json"),
         (status = NOT_FOUND, description = "No such version", body = Problem, content_type = "application/problem+json"),
         (status = REQUEST_TIMEOUT, description = "The body came too slowly", body = Problem, content_type = "application/problem+json"),
         (status = CONFLICT, description = "What stands in the way: gates that are not passed, four eyes, files that are not stored", body = Problem, content_type = "application/problem+json"),
@@ -256,7 +257,6 @@ pub async fn approve(
         (status = OK, body = Version),
         (status = BAD_REQUEST, description = "Not JSON, or not of this form", body = Problem, content_type = "application/problem+json"),
         (status = UNAUTHORIZED, description = "No token of anybody known", body = Problem, content_type = "application/problem+json"),
-        (status = FORBIDDEN, description = "This server knows nobody who may decide", body = Problem, content_type = "application/problem+json"),
         (status = NOT_FOUND, description = "No such version", body = Problem, content_type = "application/problem+json"),
         (status = REQUEST_TIMEOUT, description = "The body came too slowly", body = Problem, content_type = "application/problem+json"),
         (status = CONFLICT, description = "An alias points at it", body = Problem, content_type = "application/problem+json"),
@@ -294,7 +294,6 @@ pub async fn reject(
         (status = OK, body = Version),
         (status = BAD_REQUEST, description = "Not JSON, or not of this form", body = Problem, content_type = "application/problem+json"),
         (status = UNAUTHORIZED, description = "No token of anybody known", body = Problem, content_type = "application/problem+json"),
-        (status = FORBIDDEN, description = "This server knows nobody who may decide", body = Problem, content_type = "application/problem+json"),
         (status = NOT_FOUND, description = "No such version", body = Problem, content_type = "application/problem+json"),
         (status = REQUEST_TIMEOUT, description = "The body came too slowly", body = Problem, content_type = "application/problem+json"),
         (status = CONFLICT, description = "A version that may not serve", body = Problem, content_type = "application/problem+json"),
@@ -333,7 +332,6 @@ pub async fn point(
         (status = OK, body = Model),
         (status = BAD_REQUEST, description = "Not JSON, or not of this form", body = Problem, content_type = "application/problem+json"),
         (status = UNAUTHORIZED, description = "No token of anybody known", body = Problem, content_type = "application/problem+json"),
-        (status = FORBIDDEN, description = "This server knows nobody who may decide", body = Problem, content_type = "application/problem+json"),
         (status = NOT_FOUND, description = "No such alias", body = Problem, content_type = "application/problem+json"),
         (status = REQUEST_TIMEOUT, description = "The body came too slowly", body = Problem, content_type = "application/problem+json"),
         (status = PAYLOAD_TOO_LARGE, description = "A body over `server.body`", body = Problem, content_type = "application/problem+json"),
@@ -371,7 +369,6 @@ pub async fn take_away(
         (status = OK, body = Version),
         (status = BAD_REQUEST, description = "Not JSON, or not of this form", body = Problem, content_type = "application/problem+json"),
         (status = UNAUTHORIZED, description = "No token of anybody known", body = Problem, content_type = "application/problem+json"),
-        (status = FORBIDDEN, description = "This server knows nobody who may decide", body = Problem, content_type = "application/problem+json"),
         (status = NOT_FOUND, description = "No such model", body = Problem, content_type = "application/problem+json"),
         (status = REQUEST_TIMEOUT, description = "The body came too slowly", body = Problem, content_type = "application/problem+json"),
         (status = CONFLICT, description = "There is none to go back to, or it may not serve any more", body = Problem, content_type = "application/problem+json"),
