@@ -9,7 +9,7 @@ use karat_registry::gates::GateResult;
 use karat_registry::{
     AliasChange, Answer, Approval, Decision, DecisionKind, Held, ModelVersion, RegisteredModel, Registry, RegistryError,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::error::Problem;
@@ -139,6 +139,7 @@ pub struct WhyRequest {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"version": 3, "why": "the new one is on trial"}))]
 pub struct PointRequest {
+    #[serde(deserialize_with = "whole")]
     version: u64,
     /// Kept with the move.
     #[schema(min_length = 1)]
@@ -423,6 +424,14 @@ async fn asked<T: for<'d> Deserialize<'d> + Send + 'static>(
     let bytes = body::json(&head.headers, body, state.body).await?;
     let parsed = serde_json::from_slice(&bytes);
     Ok((who, parsed.map_err(|error| Problem::malformed(format!("the body: {error}")))?))
+}
+
+/// JSON has numbers, not integers: `3.0` is 3.
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = serde_json::Number::deserialize(deserializer)?;
+    let of_float = |float: f64| (float.fract() == 0.0 && (0.0..9e15).contains(&float)).then_some(float as u64);
+    let whole = number.as_u64().or_else(|| of_float(number.as_f64()?));
+    whole.ok_or_else(|| serde::de::Error::custom(format!("`{number}` is no version: versions are numbers from 1")))
 }
 
 fn reason(why: String) -> Result<String, Problem> {
