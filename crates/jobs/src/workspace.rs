@@ -54,7 +54,7 @@ impl Workspace {
             Some(uri) => local_path(uri, "file://", project.root())?,
             None => state.clone(),
         };
-        let metadata = Metadata::open(&format!("sqlite://{}", metadata_file(&project)?.display())).await?;
+        let metadata = Metadata::open(&metadata_uri(&project)?).await?;
         let tracked = match &stores.artifacts {
             Some(uri) => local_path(uri, "file://", project.root())?,
             None => data.join("artifacts").join("mlflow"),
@@ -83,7 +83,7 @@ impl Workspace {
 
     /// As [`Workspace::open`], of a project that has run before; of another `None`, and nothing is made.
     pub async fn open_existing(project: Project, around: Surroundings) -> Result<Option<Workspace>> {
-        match metadata_file(&project)?.exists() {
+        match Metadata::exists(&metadata_uri(&project)?).await? {
             true => Ok(Some(Workspace::open(project, around).await?)),
             false => Ok(None),
         }
@@ -152,11 +152,14 @@ impl Workspace {
     }
 }
 
-fn metadata_file(project: &Project) -> Result<PathBuf> {
-    match &project.config().stores.metadata {
-        Some(uri) => local_path(uri, "sqlite://", project.root()),
-        None => Ok(project.root().join(STATE).join("metadata.db")),
-    }
+fn metadata_uri(project: &Project) -> Result<String> {
+    let file = match &project.config().stores.metadata {
+        // Of the schemes that a project may name, the one that means a path.
+        Some(uri) if !uri.starts_with("sqlite://") => return Ok(uri.clone()),
+        Some(uri) => local_path(uri, "sqlite://", project.root())?,
+        None => project.root().join(STATE).join("metadata.db"),
+    };
+    Ok(format!("sqlite://{}", file.display()))
 }
 
 /// The path of a URI of the one scheme this version serves; a relative one begins at the project.

@@ -3,7 +3,7 @@
 use karat_core::{Digest, Instant, Name};
 use serde_json::Value as Json;
 
-use crate::{Answer, Connection, MetadataError, Row, WriteTx, stored};
+use crate::{Answer, Connection, MetadataError, Row, WriteTx, query, stored};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistoryCommit {
@@ -21,7 +21,7 @@ pub struct HistoryCommit {
 /// [`MetadataError::Conflict`] when the source has a commit of this number already: another writer was first.
 pub fn insert<'a>(transaction: &'a mut WriteTx, commit: &'a HistoryCommit) -> Answer<'a, ()> {
     Box::pin(async move {
-        let inserted = sqlx::query(
+        let inserted = query(
             "INSERT INTO history_commits (source, number, at, delivery, partitions, row_count, manifest, counts) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (source, number) DO NOTHING",
         )
@@ -33,9 +33,9 @@ pub fn insert<'a>(transaction: &'a mut WriteTx, commit: &'a HistoryCommit) -> An
         .bind(stored::signed(commit.rows))
         .bind(commit.manifest.to_string())
         .bind(commit.counts.to_string())
-        .execute(&mut **transaction)
+        .execute(transaction)
         .await?;
-        match inserted.rows_affected() {
+        match inserted {
             0 => Err(MetadataError::Conflict(format!(
                 "`{}` has a commit {} already: another process wrote it; try again",
                 commit.source, commit.number
@@ -48,7 +48,7 @@ pub fn insert<'a>(transaction: &'a mut WriteTx, commit: &'a HistoryCommit) -> An
 /// All commits of a source, the first first.
 pub fn list<'a>(connection: &'a mut Connection, source: &'a Name) -> Answer<'a, Vec<HistoryCommit>> {
     Box::pin(async move {
-        let rows = sqlx::query("SELECT * FROM history_commits WHERE source = $1 ORDER BY number")
+        let rows = query("SELECT * FROM history_commits WHERE source = $1 ORDER BY number")
             .bind(source.as_str())
             .fetch_all(connection)
             .await?;
@@ -67,13 +67,12 @@ pub fn at_or_before<'a>(
     number: u64,
 ) -> Answer<'a, Option<HistoryCommit>> {
     Box::pin(async move {
-        let row = sqlx::query(
-            "SELECT * FROM history_commits WHERE source = $1 AND number <= $2 ORDER BY number DESC LIMIT 1",
-        )
-        .bind(source.as_str())
-        .bind(stored::signed(number))
-        .fetch_optional(connection)
-        .await?;
+        let row =
+            query("SELECT * FROM history_commits WHERE source = $1 AND number <= $2 ORDER BY number DESC LIMIT 1")
+                .bind(source.as_str())
+                .bind(stored::signed(number))
+                .fetch_optional(connection)
+                .await?;
         row.as_ref().map(commit_of).transpose()
     })
 }
@@ -81,8 +80,7 @@ pub fn at_or_before<'a>(
 /// The names of all sources that have a commit, sorted.
 pub fn sources(connection: &mut Connection) -> Answer<'_, Vec<Name>> {
     Box::pin(async move {
-        let rows =
-            sqlx::query("SELECT DISTINCT source FROM history_commits ORDER BY source").fetch_all(connection).await?;
+        let rows = query("SELECT DISTINCT source FROM history_commits ORDER BY source").fetch_all(connection).await?;
         rows.iter().map(|row| name(row, "source")).collect()
     })
 }

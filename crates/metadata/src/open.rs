@@ -1,58 +1,94 @@
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::ConnectOptions;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
-use crate::error::is_busy;
-use crate::{Answer, MetadataError, generations, location, migrate};
+use crate::connection::{Connection, Dialect};
+use crate::location::Location;
+use crate::{Answer, generations, migrate, postgres, sqlite};
 
-/// How long a writer waits for the others before it gives up.
-pub(crate) const WRITE_DEADLINE: Duration = Duration::from_secs(10);
-/// One wait inside SQLite; short, so that a cancelled caller is not waited for on the connection's thread.
-const BUSY_TIMEOUT: Duration = Duration::from_millis(500);
-const READERS: u32 = 4;
+/// How long a writer waits for the others, and anybody for a connection, before giving up.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
-/// A handle on the database; clones share it. Several processes may have the same file open.
+/// A handle on the database; clones share it. Several processes may have the same one open.
 #[derive(Clone)]
 pub struct Metadata(Arc<Inner>);
 
 pub(crate) struct Inner {
-    path: PathBuf,
-    readers: SqlitePool,
-    /// One connection, opened again should it break.
-    pub(crate) writer: SqlitePool,
-    /// Whose turn it is to write, first come first served; the pool's queue would lose the place between tries.
-    pub(crate) turn: Arc<Mutex<()>>,
+    /// For people.
+    pub place: String,
+    pub pools: Pools,
+    /// Whose turn it is to write, first come first served; a pool's queue would lose the place between tries.
+    pub turn: Arc<Mutex<()>>,
+}
+
+pub(crate) enum Pools {
+    Sqlite(sqlite::Pools),
+    Postgres(postgres::Pools),
 }
 
 /// One of the readers, given back on drop. It refuses to write.
-pub type ReadConnection = sqlx::pool::PoolConnection<sqlx::Sqlite>;
+#[derive(Debug)]
+pub struct ReadConnection(Connection);
 
 impl Metadata {
-    /// Opens `sqlite://PATH`, creating the file and its folder, and brings the schema up to date; migrations only go
-    /// forward, and several openers at once migrate once. A database of a newer Karat is refused untouched.
+    /// Opens `sqlite://PATH`, creating the file and its folder, or `postgres://USER:PASSWORD@HOST/DATABASE`, and brings
+    /// the schema up to date; migrations only go forward, and several openers at once migrate once. A database of a newer
+    /// Karat is refused untouched.
     pub fn open(uri: &str) -> Answer<'static, Metadata> {
-        let path = location::sqlite_path(uri);
-        Box::pin(async move { open(path?).await })
+        let location = Location::of(uri);
+        Box::pin(async move {
+            let location = location?;
+            let place = location.shown();
+            let pools = match &location {
+                Location::Sqlite(path) => Pools::Sqlite(sqlite::open(path).await?),
+                Location::Postgres(options) => Pools::Postgres(postgres::open(options, &place).await?),
+            };
+            let metadata = Metadata(Arc::new(Inner { place, pools, turn: Arc::default() }));
+            migrate::forward(&metadata).await?;
+            Ok(metadata)
+        })
     }
 
-    pub fn path(&self) -> &Path {
-        &self.0.path
+    /// Whether there is a database of Karat's at this URI; looking makes none.
+    pub fn exists(uri: &str) -> Answer<'static, bool> {
+        let location = Location::of(uri);
+        Box::pin(async move {
+            let location = location?;
+            match &location {
+                Location::Sqlite(path) => Ok(path.exists()),
+                Location::Postgres(options) => {
+                    let pools = postgres::open(options, &location.shown()).await?;
+                    let mut reader = Connection(pools.read(&location.shown()).await?);
+                    Ok(migrate::applied(&mut reader).await? > 0)
+                }
+            }
+        })
     }
 
-    /// The pool of readers, which see what is committed and never wait for a writer.
-    pub fn reader(&self) -> &SqlitePool {
-        &self.0.readers
+    /// Where the database is, for people: without its password.
+    pub fn place(&self) -> &str {
+        &self.0.place
     }
 
-    /// A reader. What several statements must see alike, read in one transaction on it (`connection.begin()`).
+    pub fn dialect(&self) -> Dialect {
+        match self.0.pools {
+            Pools::Sqlite(_) => Dialect::Sqlite,
+            Pools::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// A reader; it sees what is committed and never waits for a writer.
     pub fn read(&self) -> Answer<'_, ReadConnection> {
-        Box::pin(async move { Ok(self.0.readers.acquire().await?) })
+        Box::pin(async move {
+            let held = match &self.0.pools {
+                Pools::Sqlite(pools) => pools.read().await?,
+                Pools::Postgres(pools) => pools.read(&self.0.place).await?,
+            };
+            Ok(ReadConnection(Connection(held)))
+        })
     }
 
     /// How often the named generation was bumped; 0 when never. One primary-key look-up, made to be polled.
@@ -67,54 +103,20 @@ impl Metadata {
 
 impl fmt::Debug for Metadata {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Metadata").field(&self.0.path).finish()
+        f.debug_tuple("Metadata").field(&self.0.place).finish()
     }
 }
 
-async fn open(path: PathBuf) -> Result<Metadata, MetadataError> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        tokio::fs::create_dir_all(folder)
-            .await
-            .map_err(|source| MetadataError::Folder { path: folder.to_owned(), source })?;
-    }
-    let common = SqliteConnectOptions::new()
-        .filename(&path)
-        .foreign_keys(true)
-        .synchronous(SqliteSynchronous::Full)
-        .disable_statement_logging();
-    let writer = SqlitePoolOptions::new()
-        .max_connections(1)
-        .test_before_acquire(false)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .acquire_timeout(WRITE_DEADLINE)
-        .connect_lazy_with(
-            common.clone().create_if_missing(true).journal_mode(SqliteJournalMode::Wal).busy_timeout(BUSY_TIMEOUT),
-        );
-    let readers = SqlitePoolOptions::new()
-        .max_connections(READERS)
-        .test_before_acquire(false)
-        .acquire_timeout(WRITE_DEADLINE)
-        .connect_lazy_with(common.busy_timeout(WRITE_DEADLINE).pragma("query_only", "ON"));
-    connect(&path, &writer).await?;
-    let metadata = Metadata(Arc::new(Inner { path, readers, writer, turn: Arc::default() }));
-    migrate::forward(&metadata).await?;
-    Ok(metadata)
-}
+impl Deref for ReadConnection {
+    type Target = Connection;
 
-/// Connecting takes locks for which SQLite itself does not wait: the switch to WAL, recovery after a killed process.
-async fn connect(path: &Path, writer: &SqlitePool) -> Result<(), MetadataError> {
-    let started = Instant::now();
-    loop {
-        match writer.acquire().await {
-            Ok(_) => return Ok(()),
-            Err(error) if is_busy(&error) && started.elapsed() < WRITE_DEADLINE => pause().await,
-            Err(source) => return Err(MetadataError::Open { path: path.to_owned(), source }),
-        }
+    fn deref(&self) -> &Connection {
+        &self.0
     }
 }
 
-/// A few milliseconds, differing between those who wait, so that they do not meet again.
-pub(crate) async fn pause() {
-    tokio::time::sleep(Duration::from_micros(fastrand::u64(1_000..10_000))).await;
+impl DerefMut for ReadConnection {
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.0
+    }
 }

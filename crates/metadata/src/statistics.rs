@@ -3,7 +3,7 @@
 use karat_core::{Digest, Instant};
 use serde_json::Value as Json;
 
-use crate::{Answer, Connection, MetadataError, Row, WriteTx, stored};
+use crate::{Answer, Connection, MetadataError, Row, WriteTx, query, stored};
 
 /// Of one definition so many are kept, the newest.
 const KEPT: i64 = 30;
@@ -20,7 +20,7 @@ pub struct Statistics {
 /// Replaces those of the same definition and commit.
 pub fn put<'a>(transaction: &'a mut WriteTx, statistics: &'a Statistics) -> Answer<'a, ()> {
     Box::pin(async move {
-        sqlx::query(
+        query(
             "INSERT INTO feature_statistics (definition, source_commit, at, statistics) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (definition, source_commit) DO UPDATE SET at = excluded.at, statistics = excluded.statistics",
         )
@@ -28,15 +28,15 @@ pub fn put<'a>(transaction: &'a mut WriteTx, statistics: &'a Statistics) -> Answ
         .bind(stored::signed(statistics.commit))
         .bind(statistics.at.micros())
         .bind(statistics.figures.to_string())
-        .execute(&mut **transaction)
+        .execute(transaction)
         .await?;
-        sqlx::query(
+        query(
             "DELETE FROM feature_statistics WHERE definition = $1 AND source_commit NOT IN \
              (SELECT source_commit FROM feature_statistics WHERE definition = $1 ORDER BY source_commit DESC LIMIT $2)",
         )
         .bind(statistics.definition.as_str())
         .bind(KEPT)
-        .execute(&mut **transaction)
+        .execute(transaction)
         .await?;
         Ok(())
     })
@@ -45,7 +45,7 @@ pub fn put<'a>(transaction: &'a mut WriteTx, statistics: &'a Statistics) -> Answ
 /// Whether there are any at all.
 pub fn any(connection: &mut Connection) -> Answer<'_, bool> {
     Box::pin(async move {
-        let row = sqlx::query("SELECT definition FROM feature_statistics LIMIT 1").fetch_optional(connection).await?;
+        let row = query("SELECT definition FROM feature_statistics LIMIT 1").fetch_optional(connection).await?;
         Ok(row.is_some())
     })
 }
@@ -53,11 +53,10 @@ pub fn any(connection: &mut Connection) -> Answer<'_, bool> {
 /// Those of the newest commit; `None` of a definition that none were taken of.
 pub fn newest<'a>(connection: &'a mut Connection, definition: &'a Digest) -> Answer<'a, Option<Statistics>> {
     Box::pin(async move {
-        let row =
-            sqlx::query("SELECT * FROM feature_statistics WHERE definition = $1 ORDER BY source_commit DESC LIMIT 1")
-                .bind(definition.as_str())
-                .fetch_optional(connection)
-                .await?;
+        let row = query("SELECT * FROM feature_statistics WHERE definition = $1 ORDER BY source_commit DESC LIMIT 1")
+            .bind(definition.as_str())
+            .fetch_optional(connection)
+            .await?;
         row.as_ref().map(statistics_of).transpose()
     })
 }

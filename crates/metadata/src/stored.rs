@@ -1,20 +1,21 @@
 //! Between columns and the types of `karat-core`: what the crates that keep their SQL beside their nouns share.
 
+use std::collections::BTreeMap;
+
 use karat_core::{Digest, Instant};
-use sqlx::Row as _;
 
 use crate::{MetadataError, Row};
 
 pub fn text(row: &Row, column: &str) -> Result<String, MetadataError> {
-    Ok(row.try_get(column)?)
+    row.get(column)
 }
 
 pub fn optional_text(row: &Row, column: &str) -> Result<Option<String>, MetadataError> {
-    Ok(row.try_get(column)?)
+    row.get(column)
 }
 
 pub fn int(row: &Row, column: &str) -> Result<i64, MetadataError> {
-    Ok(row.try_get(column)?)
+    row.get(column)
 }
 
 pub fn count(row: &Row, column: &str) -> Result<u64, MetadataError> {
@@ -40,6 +41,11 @@ pub fn json(row: &Row, column: &str) -> Result<serde_json::Value, MetadataError>
 pub fn word<T>(row: &Row, column: &str, parse: fn(&str) -> Option<T>) -> Result<T, MetadataError> {
     let value = text(row, column)?;
     parse(&value).ok_or_else(|| corrupt(column, value, "one of the known words"))
+}
+
+/// Columns `key` and `value` of rows, as a map.
+pub fn pairs(rows: &[Row]) -> Result<BTreeMap<String, String>, MetadataError> {
+    rows.iter().map(|row| Ok((text(row, "key")?, text(row, "value")?))).collect()
 }
 
 /// For binding: SQL has no unsigned numbers, and nothing here counts that far.

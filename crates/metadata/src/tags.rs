@@ -3,7 +3,7 @@
 use karat_core::{Instant, Name};
 use serde::Serialize;
 
-use crate::{Answer, Connection, MetadataError, Row, WriteTx, stored};
+use crate::{Answer, Connection, MetadataError, Row, WriteTx, query, stored};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SourceTag {
@@ -19,7 +19,7 @@ pub struct SourceTag {
 /// Gives the tag to its commit, whichever had it before; the commit must be there.
 pub fn put<'a>(transaction: &'a mut WriteTx, tag: &'a SourceTag) -> Answer<'a, ()> {
     Box::pin(async move {
-        sqlx::query(
+        query(
             "INSERT INTO source_tags (source, tag, number, at, actor, why) VALUES ($1, $2, $3, $4, $5, $6) \
              ON CONFLICT (source, tag) DO UPDATE SET number = $3, at = $4, actor = $5, why = $6",
         )
@@ -29,7 +29,7 @@ pub fn put<'a>(transaction: &'a mut WriteTx, tag: &'a SourceTag) -> Answer<'a, (
         .bind(tag.at.micros())
         .bind(&tag.actor)
         .bind(&tag.why)
-        .execute(&mut **transaction)
+        .execute(transaction)
         .await?;
         Ok(())
     })
@@ -37,7 +37,7 @@ pub fn put<'a>(transaction: &'a mut WriteTx, tag: &'a SourceTag) -> Answer<'a, (
 
 pub fn get<'a>(connection: &'a mut Connection, source: &'a Name, tag: &'a str) -> Answer<'a, Option<SourceTag>> {
     Box::pin(async move {
-        let row = sqlx::query("SELECT * FROM source_tags WHERE source = $1 AND tag = $2")
+        let row = query("SELECT * FROM source_tags WHERE source = $1 AND tag = $2")
             .bind(source.as_str())
             .bind(tag)
             .fetch_optional(connection)
@@ -49,8 +49,7 @@ pub fn get<'a>(connection: &'a mut Connection, source: &'a Name, tag: &'a str) -
 /// All tags, by source, in each by commit.
 pub fn list(connection: &mut Connection) -> Answer<'_, Vec<SourceTag>> {
     Box::pin(async move {
-        let rows =
-            sqlx::query("SELECT * FROM source_tags ORDER BY source, number, at, tag").fetch_all(connection).await?;
+        let rows = query("SELECT * FROM source_tags ORDER BY source, number, at, tag").fetch_all(connection).await?;
         rows.iter().map(tag_of).collect()
     })
 }

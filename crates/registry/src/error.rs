@@ -36,9 +36,3 @@ impl RegistryError {
         })
     }
 }
-
-impl From<sqlx::Error> for RegistryError {
-    fn from(error: sqlx::Error) -> RegistryError {
-        RegistryError::Metadata(error.into())
-    }
-}

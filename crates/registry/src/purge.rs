@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 
 use karat_core::Instant;
 use karat_metadata::audit::{self, NewEntry, Subject};
-use karat_metadata::{WriteTx, stored};
+use karat_metadata::{WriteTx, query, query_scalar, stored};
 use serde::Serialize;
 use serde_json::json;
-use sqlx::Row as _;
 
 use crate::{Answer, Registry, RegistryError, millis};
 
@@ -120,20 +119,20 @@ const EXPERIMENT: [&str; 3] = [
 
 async fn remove(tx: &mut WriteTx, steps: &[&'static str], id: &str) -> Result<(), RegistryError> {
     for step in steps {
-        sqlx::query(*step).bind(id).execute(&mut **tx).await?;
+        query(step).bind(id).execute(tx).await?;
     }
     Ok(())
 }
 
 async fn found(tx: &mut WriteTx, before: Instant) -> Result<Purged, RegistryError> {
     let mut purged = Purged::default();
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT r.run_id AS id, r.name, r.artifact_uri, (SELECT v.model || '/' || v.version FROM model_versions v \
          WHERE v.run_id = r.run_id AND v.digest IS NOT NULL LIMIT 1) AS version \
          FROM runs r WHERE r.lifecycle_stage = 'deleted' AND r.deleted_time_ms < $1 ORDER BY r.run_id",
     )
     .bind(millis(before))
-    .fetch_all(&mut **tx)
+    .fetch_all(tx)
     .await?;
     for row in &rows {
         match stored::optional_text(row, "version")? {
@@ -142,19 +141,19 @@ async fn found(tx: &mut WriteTx, before: Instant) -> Result<Purged, RegistryErro
         }
     }
     let going: BTreeSet<&str> = purged.runs.iter().map(|run| run.id.as_str()).collect();
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT CAST(id AS TEXT) AS id, name, artifact_location AS artifact_uri FROM experiments \
          WHERE lifecycle_stage = 'deleted' AND deleted_time_ms < $1 AND id != 0 ORDER BY id",
     )
     .bind(millis(before))
-    .fetch_all(&mut **tx)
+    .fetch_all(tx)
     .await?;
     let mut experiments = Vec::new();
     for row in &rows {
         let experiment = removed(row)?;
-        let runs: Vec<String> = sqlx::query_scalar("SELECT run_id FROM runs WHERE CAST(experiment_id AS TEXT) = $1")
+        let runs: Vec<String> = query_scalar("SELECT run_id FROM runs WHERE CAST(experiment_id AS TEXT) = $1")
             .bind(&experiment.id)
-            .fetch_all(&mut **tx)
+            .fetch_all(tx)
             .await?;
         if runs.iter().all(|run| going.contains(run.as_str())) {
             experiments.push(experiment);
@@ -162,15 +161,15 @@ async fn found(tx: &mut WriteTx, before: Instant) -> Result<Purged, RegistryErro
     }
     // A logged model goes by itself, or with its experiment.
     let with: BTreeSet<&str> = experiments.iter().map(|experiment| experiment.id.as_str()).collect();
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT model_id AS id, name, artifact_location AS artifact_uri, CAST(experiment_id AS TEXT) AS experiment, \
          lifecycle_stage = 'deleted' AND deleted_time_ms < $1 AS deleted FROM logged_models ORDER BY model_id",
     )
     .bind(millis(before))
-    .fetch_all(&mut **tx)
+    .fetch_all(tx)
     .await?;
     for row in &rows {
-        let deleted: Option<bool> = row.try_get("deleted")?;
+        let deleted: Option<bool> = row.get("deleted")?;
         if deleted.unwrap_or_default() || with.contains(stored::text(row, "experiment")?.as_str()) {
             purged.logged_models.push(removed(row)?);
         }

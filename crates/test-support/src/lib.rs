@@ -9,6 +9,8 @@ pub mod large;
 pub mod markdown;
 mod places;
 #[expect(clippy::unwrap_used, reason = "test helpers fail the test they help")]
+pub mod postgres_server;
+#[expect(clippy::unwrap_used, reason = "test helpers fail the test they help")]
 pub mod redis_server;
 #[expect(clippy::unwrap_used, reason = "test helpers fail the test they help")]
 pub mod serving_app;

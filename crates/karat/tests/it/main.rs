@@ -25,6 +25,7 @@ mod own_files;
 mod pages;
 mod past_beliefs;
 mod people;
+mod postgres;
 mod pushed;
 mod redefined;
 mod redis;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use karat_test_support::postgres_server::PostgresServer;
 use karat_test_support::temp_dir;
 use serde_json::{Value as Json, json as value};
 
@@ -28,7 +29,25 @@ fn the_client_cannot_tell_karat_from_mlflow() {
         eprintln!("SKIPPED the_client_cannot_tell_karat_from_mlflow: no MLflow (`scripts/setup tests` installs it)");
         return;
     };
+    compared(&python, &project());
+}
+
+#[test]
+fn nor_where_what_it_logs_lies_in_postgresql() {
+    let test = "nor_where_what_it_logs_lies_in_postgresql";
+    let Some(python) = mlflow_python() else {
+        eprintln!("SKIPPED {test}: no MLflow (`scripts/setup tests` installs it)");
+        return;
+    };
+    let Some(postgres) = PostgresServer::start(test) else { return };
     let folder = project();
+    put(folder.path(), "karat.yaml", &format!("name: tracking\nstores: {{metadata: \"{}\"}}\n", postgres.database()));
+    compared(&python, &folder);
+    assert!(!folder.path().join(".karat/metadata.db").exists());
+}
+
+/// Does the same to Karat and to MLflow's own server.
+fn compared(python: &Path, folder: &tempfile::TempDir) {
     let server = Server::start(folder.path());
     let work = temp_dir();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mlflow_client.py");

@@ -2,7 +2,7 @@ use karat_core::Digest;
 
 use super::entry::Stored;
 use super::{Entry, NewEntry, head};
-use crate::{Answer, WriteTx};
+use crate::{Answer, WriteTx, query};
 
 /// Appends to the chain; the entry becomes real with the transaction it tells of.
 pub fn append<'a>(transaction: &'a mut WriteTx, new: NewEntry<'a>) -> Answer<'a, Entry> {
@@ -23,7 +23,7 @@ pub fn append<'a>(transaction: &'a mut WriteTx, new: NewEntry<'a>) -> Answer<'a,
         };
         let hash: Digest = stored.hash();
         stored.hash = hash.to_string();
-        sqlx::query(
+        query(
             "INSERT INTO audit_entries (id, at, actor, action, subject_kind, subject_name, subject_version, details, \
              previous, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         )
@@ -37,7 +37,7 @@ pub fn append<'a>(transaction: &'a mut WriteTx, new: NewEntry<'a>) -> Answer<'a,
         .bind(stored.details)
         .bind(stored.previous)
         .bind(stored.hash)
-        .execute(&mut **transaction)
+        .execute(transaction)
         .await?;
         Ok(Entry {
             id: stored.id,

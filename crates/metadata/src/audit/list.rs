@@ -1,5 +1,5 @@
 use super::{Entry, Head, Subject};
-use crate::{Answer, Connection, MetadataError, Row, stored};
+use crate::{Answer, Connection, MetadataError, Row, query, stored};
 
 /// Which entries to list; what is `None` does not narrow.
 #[derive(Debug, Clone, Default)]
@@ -16,7 +16,7 @@ pub struct Filter {
 /// The newest first.
 pub fn list<'a>(connection: &'a mut Connection, filter: &'a Filter) -> Answer<'a, Vec<Entry>> {
     Box::pin(async move {
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT * FROM audit_entries \
              WHERE ($1 IS NULL OR subject_kind = $1) AND ($2 IS NULL OR subject_name = $2) \
              AND ($3 IS NULL OR action = $3) AND ($4 IS NULL OR actor = $4) AND id < $5 ORDER BY id DESC LIMIT $6",
@@ -36,9 +36,8 @@ pub fn list<'a>(connection: &'a mut Connection, filter: &'a Filter) -> Answer<'a
 /// The end of the chain, to be kept where the database's writers cannot reach.
 pub fn head(connection: &mut Connection) -> Answer<'_, Head> {
     Box::pin(async move {
-        let row = sqlx::query("SELECT id, hash FROM audit_entries ORDER BY id DESC LIMIT 1")
-            .fetch_optional(connection)
-            .await?;
+        let row =
+            query("SELECT id, hash FROM audit_entries ORDER BY id DESC LIMIT 1").fetch_optional(connection).await?;
         match row {
             Some(row) => Ok(Head { id: stored::int(&row, "id")?, hash: stored::digest(&row, "hash")? }),
             None => Ok(Head::genesis()),

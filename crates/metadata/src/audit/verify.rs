@@ -1,11 +1,10 @@
 use std::fmt;
 
 use karat_core::Digest;
-use sqlx::Row as _;
 
 use super::Head;
 use super::entry::Stored;
-use crate::{Answer, Connection, Row};
+use crate::{Answer, Connection, MetadataError, Row, query};
 
 const PAGE: i64 = 1_000;
 
@@ -47,7 +46,7 @@ pub fn verify<'a>(connection: &'a mut Connection, kept: &'a Head) -> Answer<'a, 
         let mut chain = Chain::new(kept);
         let mut after = i64::MIN;
         loop {
-            let rows = sqlx::query("SELECT * FROM audit_entries WHERE id > $1 ORDER BY id LIMIT $2")
+            let rows = query("SELECT * FROM audit_entries WHERE id > $1 ORDER BY id LIMIT $2")
                 .bind(after)
                 .bind(PAGE)
                 .fetch_all(&mut *connection)
@@ -113,18 +112,18 @@ impl<'a> Chain<'a> {
     }
 }
 
-fn stored_of(row: &Row) -> Result<Stored, sqlx::Error> {
+fn stored_of(row: &Row) -> Result<Stored, MetadataError> {
     Ok(Stored {
-        id: row.try_get("id")?,
-        at: row.try_get("at")?,
-        actor: row.try_get("actor")?,
-        action: row.try_get("action")?,
-        subject_kind: row.try_get("subject_kind")?,
-        subject_name: row.try_get("subject_name")?,
-        subject_version: row.try_get("subject_version")?,
-        details: row.try_get("details")?,
-        previous: row.try_get("previous")?,
-        hash: row.try_get("hash")?,
+        id: row.get("id")?,
+        at: row.get("at")?,
+        actor: row.get("actor")?,
+        action: row.get("action")?,
+        subject_kind: row.get("subject_kind")?,
+        subject_name: row.get("subject_name")?,
+        subject_version: row.get("subject_version")?,
+        details: row.get("details")?,
+        previous: row.get("previous")?,
+        hash: row.get("hash")?,
     })
 }
 

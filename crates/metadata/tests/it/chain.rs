@@ -1,5 +1,5 @@
+use karat_metadata::Dialect;
 use karat_metadata::audit::{self, Breach, Filter, Head, Verdict};
-use sqlx::AssertSqlSafe;
 
 use crate::{Fresh, append};
 
@@ -17,7 +17,7 @@ async fn five_entries() -> (Fresh, Head) {
 /// What verification says after somebody with a database tool ran `statements`, all taken back afterwards.
 async fn verdict_after(fresh: &Fresh, kept: &Head, statements: &str) -> Verdict {
     let mut tx = fresh.metadata.begin().await.unwrap();
-    sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&mut *tx).await.unwrap();
+    tx.script(statements.to_owned()).await.unwrap();
     audit::verify(&mut tx, kept).await.unwrap()
 }
 
@@ -28,7 +28,6 @@ async fn every_way_of_tampering_is_found() {
     let broken = |id, breach| Verdict::Broken { id, breach };
     let cases = [
         ("UPDATE audit_entries SET at = at + 1 WHERE id = 3", broken(3, Breach::Altered)),
-        ("UPDATE audit_entries SET at = 'noon' WHERE id = 3", broken(3, Breach::Altered)),
         ("UPDATE audit_entries SET actor = 'eve' WHERE id = 1", broken(1, Breach::Altered)),
         ("UPDATE audit_entries SET action = 'x' WHERE id = 5", broken(5, Breach::Altered)),
         ("UPDATE audit_entries SET subject_kind = 'x' WHERE id = 2", broken(2, Breach::Altered)),
@@ -50,6 +49,11 @@ async fn every_way_of_tampering_is_found() {
     ];
     for (statements, expected) in cases {
         assert_eq!(verdict_after(&fresh, &head, statements).await, expected, "{statements}");
+    }
+    // Columns of PostgreSQL keep their types.
+    if fresh.metadata.dialect() == Dialect::Sqlite {
+        let word = "UPDATE audit_entries SET at = 'noon' WHERE id = 3";
+        assert_eq!(verdict_after(&fresh, &head, word).await, broken(3, Breach::Altered));
     }
     // What is cut off the end shows against a kept head only.
     let cut = "DELETE FROM audit_entries WHERE id = 5";

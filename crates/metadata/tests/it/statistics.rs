@@ -1,4 +1,5 @@
 use karat_core::{Digest, Instant};
+use karat_metadata::query_scalar;
 use karat_metadata::statistics::{self, Statistics};
 use serde_json::json;
 
@@ -11,7 +12,7 @@ fn of(definition: &str, commit: u64, nulls: u64) -> Statistics {
 
 #[tokio::test]
 async fn the_newest_commit_counts_and_the_oldest_are_forgotten() {
-    let Fresh { folder: _folder, metadata } = Fresh::new().await;
+    let Fresh { _folder, metadata, .. } = Fresh::new().await;
     for commit in 1..=40 {
         let mut transaction = metadata.begin().await.unwrap();
         statistics::put(&mut transaction, &of("a", commit, commit)).await.unwrap();
@@ -28,7 +29,6 @@ async fn the_newest_commit_counts_and_the_oldest_are_forgotten() {
     assert_eq!(newest, Some(of("a", 40, 40)));
     assert_eq!(statistics::newest(&mut connection, &Digest::of("b")).await.unwrap(), Some(of("b", 1, 7)));
     assert_eq!(statistics::newest(&mut connection, &Digest::of("c")).await.unwrap(), None);
-    let kept: i64 =
-        sqlx::query_scalar("SELECT COUNT(*) FROM feature_statistics").fetch_one(&mut *connection).await.unwrap();
+    let kept: i64 = query_scalar("SELECT COUNT(*) FROM feature_statistics").fetch_one(&mut connection).await.unwrap();
     assert_eq!(kept, 31);
 }

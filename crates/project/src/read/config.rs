@@ -18,9 +18,9 @@ pub(crate) fn config(reader: &mut Reader<'_>, node: &Node) -> Option<Config> {
 
 fn stores(reader: &mut Reader<'_>, node: &Node) -> Option<Stores> {
     let mut fields = Fields::open(reader, node, "`stores`")?;
-    let metadata = fields.optional(reader, "metadata", |reader, node| uri(reader, node, "sqlite"));
-    let data = fields.optional(reader, "data", |reader, node| uri(reader, node, "file"));
-    let artifacts = fields.optional(reader, "artifacts", |reader, node| uri(reader, node, "file"));
+    let metadata = fields.optional(reader, "metadata", metadata);
+    let data = fields.optional(reader, "data", data);
+    let artifacts = fields.optional(reader, "artifacts", self::data);
     let default_artifact_root = fields.optional(reader, "default_artifact_root", |reader, node| {
         let root = text(reader, node)?;
         match root.split_once(':') {
@@ -33,22 +33,31 @@ fn stores(reader: &mut Reader<'_>, node: &Node) -> Option<Stores> {
     Some(Stores { metadata, data, artifacts, default_artifact_root, online })
 }
 
-fn uri(reader: &mut Reader<'_>, node: &Node, scheme: &str) -> Option<String> {
+fn metadata(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
+    let expected = "expected `sqlite://PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`";
+    store(reader, node, &["sqlite", "postgres", "postgresql"], expected)
+}
+
+fn data(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
     let uri = text(reader, node)?;
     match uri.split_once("://") {
-        Some((found, path)) if found == scheme && !path.is_empty() => Some(uri),
-        _ => reader.wrong_with_help(node, &format!("a `{scheme}://PATH`"), "other stores come in a later version"),
+        Some(("file", path)) if !path.is_empty() => Some(uri),
+        _ => reader.wrong_with_help(node, "a `file://PATH`", "other stores come in a later version"),
     }
 }
 
 fn online(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
+    let expected = "expected `lmdb://PATH`, `redis://HOST:PORT/DATABASE` or, for TLS, `rediss://…`";
+    store(reader, node, &["lmdb", "redis", "rediss"], expected)
+}
+
+fn store(reader: &mut Reader<'_>, node: &Node, schemes: &[&str], expected: &str) -> Option<String> {
     let uri = text(reader, node)?;
     match uri.split_once("://") {
-        Some(("lmdb" | "redis" | "rediss", rest)) if !rest.is_empty() => Some(uri),
+        Some((scheme, rest)) if schemes.contains(&scheme) && !rest.is_empty() => Some(uri),
         // What stands there instead may hold a password, and is not repeated.
         _ => {
-            let message = "expected `lmdb://PATH`, `redis://HOST:PORT/DATABASE` or, for TLS, `rediss://…`";
-            reader.problem(node.span, message);
+            reader.problem(node.span, expected);
             None
         }
     }

@@ -26,7 +26,7 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Stores {
-    /// `sqlite://PATH`
+    /// `sqlite://PATH`, or `postgres://USER:PASSWORD@HOST[:PORT]/DATABASE[?sslmode=verify-full]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<String>,
     /// `file://PATH`: histories, artifacts, quarantine and the prediction log.

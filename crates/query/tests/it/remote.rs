@@ -1,10 +1,10 @@
 //! What comes from elsewhere: object stores, a database, commands. Each test brings its own server, or says why not.
 
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use karat_core::ErrorKind;
+use karat_test_support::postgres_server::PostgresServer;
 use serde_json::{Value as Json, json};
 
 use crate::world::{World, accepted, day, quarantined, source};
@@ -140,91 +140,13 @@ async fn objects() {
     assert!(error.starts_with("s3://pond/a.csv: ") && !error.contains("secret"), "{error}");
 }
 
-/// Debian's PostgreSQL, with a cluster of the test's own.
-struct Database {
-    programs: PathBuf,
-    folder: PathBuf,
-    port: u16,
-}
-
-impl Database {
-    fn start(folder: &Path) -> Result<Database, String> {
-        let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|version| version.path().join("bin"))
-            .filter(|programs| programs.join("initdb").exists())
-            .collect();
-        found.sort();
-        let programs = found.pop().ok_or("no PostgreSQL in /usr/lib/postgresql (`scripts/setup tests` installs it)")?;
-        let database = Database { programs, folder: folder.join("cluster"), port: free_port() };
-        let data = database.folder.display().to_string();
-        if is_root() {
-            // A server refuses to run as root; Debian's package brings an account for it.
-            let owned = Command::new("chown").args(["-R", "postgres"]).arg(folder).status();
-            if !owned.is_ok_and(|status| status.success()) {
-                return Err("tests run as root, and there is no account `postgres`".to_owned());
-            }
-        }
-        database
-            .run("initdb", &["-D", &data, "-A", "trust", "-U", "karat", "-E", "UTF8", "--locale=C", "--no-sync"])?;
-        let options = format!("-p {} -k {data} -c listen_addresses=127.0.0.1 -c fsync=off", database.port);
-        database.run("pg_ctl", &["-D", &data, "-o", &options, "-l", &format!("{data}/log"), "-w", "start"])?;
-        Ok(database)
-    }
-
-    fn run(&self, program: &str, arguments: &[&str]) -> Result<String, String> {
-        let path = self.programs.join(program);
-        let mut command = if is_root() {
-            let mut command = Command::new("runuser");
-            command.args(["-u", "postgres", "--"]).arg(path);
-            command
-        } else {
-            Command::new(path)
-        };
-        // `pg_ctl` leaves its output to the server it starts: nobody waits for the end of that.
-        command.args(arguments).current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        match command.status() {
-            Ok(status) if status.success() => Ok(String::new()),
-            outcome => Err(format!("{program} failed: {outcome:?}")),
-        }
-    }
-
-    fn sql(&self, sql: &str) {
-        let port = self.port.to_string();
-        self.run(
-            "psql",
-            &["-h", "127.0.0.1", "-p", &port, "-U", "karat", "-d", "postgres", "-v", "ON_ERROR_STOP=1", "-qc", sql],
-        )
-        .unwrap();
-    }
-}
-
-impl Drop for Database {
-    fn drop(&mut self) {
-        let data = self.folder.display().to_string();
-        let _ = self.run("pg_ctl", &["-D", &data, "-m", "immediate", "stop"]);
-    }
-}
-
-fn is_root() -> bool {
-    let output = Command::new("id").arg("-u").output().unwrap();
-    output.stdout.trim_ascii() == b"0"
-}
-
 #[tokio::test]
 async fn tables_and_queries_of_postgresql_are_read() {
     let mut world = World::new().await;
-    let database = match Database::start(&karat_test_support::temp_dir().keep()) {
-        Ok(database) => database,
-        Err(why) => {
-            assert!(std::env::var_os("CI").is_none(), "CI sets it up: scripts/setup tests");
-            eprintln!("SKIPPED remote::tables_and_queries_of_postgresql_are_read: {why}");
-            return;
-        }
-    };
+    let test = "remote::tables_and_queries_of_postgresql_are_read";
+    let Some(database) = PostgresServer::start(test) else { return };
     database.sql(
+        "postgres",
         r#"CREATE SCHEMA lending; CREATE TABLE lending.loans (id bigint PRIMARY KEY, "Name" text, amount numeric(12,2), late bool,
            day date, at timestamptz, naive timestamp, extra jsonb);
            INSERT INTO lending.loans VALUES
@@ -234,7 +156,7 @@ async fn tables_and_queries_of_postgresql_are_read() {
            (5, NULL, 'NaN', NULL, NULL, NULL, NULL, NULL);
            INSERT INTO lending.loans (id, "Name") SELECT n, 'x' FROM generate_series(1000, 100999) n;"#,
     );
-    let url = format!("postgres://karat:unguessable@127.0.0.1:{}/postgres", database.port);
+    let url = format!("postgres://karat:unguessable@127.0.0.1:{}/postgres", database.port());
     let loans = |postgres: Json| {
         source(json!({
             "name": "loans", "postgres": postgres, "keys": ["id"], "time_zone": "Europe/Prague",
@@ -279,7 +201,7 @@ async fn tables_and_queries_of_postgresql_are_read() {
     assert!(wrong.to_string().contains("has no column") || wrong.to_string().ends_with("division by zero"), "{wrong}");
     let writing = error(json!({"url": url, "query": "DELETE FROM lending.loans RETURNING *"})).await;
     assert!(writing.to_string().contains("read-only transaction"), "{writing}");
-    let closed = url.replace(&database.port.to_string(), &free_port().to_string());
+    let closed = url.replace(&database.port().to_string(), &free_port().to_string());
     let away = error(json!({"url": closed, "table": "lending.loans"})).await;
     assert!(away.to_string().starts_with("PostgreSQL table lending.loans: cannot connect: "), "{away}");
     assert!(!away.to_string().contains("unguessable"), "{away}");

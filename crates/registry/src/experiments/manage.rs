@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use karat_core::Instant;
 use karat_metadata::audit::{self, NewEntry, Subject};
-use karat_metadata::{Connection, WriteTx};
+use karat_metadata::{Connection, WriteTx, query, query_scalar};
 
 use super::{Experiment, Lifecycle, by_name, experiment_of};
 use crate::{Answer, Registry, RegistryError, millis};
@@ -28,7 +28,7 @@ impl Registry {
                 return Ok(());
             }
             let mut tx = self.metadata.begin().await?;
-            sqlx::query(
+            query(
                 "INSERT INTO experiments \
                  (id, name, artifact_location, lifecycle_stage, creation_time_ms, last_update_time_ms) \
                  VALUES (0, $1, $2, 'active', $3, $3) ON CONFLICT DO NOTHING",
@@ -36,7 +36,7 @@ impl Registry {
             .bind(DEFAULT)
             .bind(format!("{}/0", self.artifact_root))
             .bind(millis(now))
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
             Ok(tx.commit().await?)
         })
@@ -46,7 +46,7 @@ impl Registry {
     pub fn create_experiment<'a>(&'a self, new: &'a NewExperiment, now: Instant) -> Answer<'a, i64> {
         Box::pin(async move {
             let mut tx = self.metadata.begin().await?;
-            let id: Option<i64> = sqlx::query_scalar(
+            let id: Option<i64> = query_scalar(
                 "INSERT INTO experiments \
                  (id, name, artifact_location, lifecycle_stage, creation_time_ms, last_update_time_ms) \
                  SELECT COALESCE(MAX(id), 0) + 1, $1, COALESCE($2, $3 || '/' || (COALESCE(MAX(id), 0) + 1)), \
@@ -56,7 +56,7 @@ impl Registry {
             .bind(new.artifact_location.as_deref())
             .bind(&*self.artifact_root)
             .bind(millis(now))
-            .fetch_optional(&mut *tx)
+            .fetch_optional(&mut tx)
             .await?;
             let id = id.ok_or_else(|| taken(&new.name))?;
             for (key, value) in &new.tags {
@@ -86,11 +86,11 @@ impl Registry {
             if by_name(&mut tx, name).await?.is_some_and(|other| other.id != id) {
                 return Err(taken(name));
             }
-            sqlx::query("UPDATE experiments SET name = $2, last_update_time_ms = $3 WHERE id = $1")
+            query("UPDATE experiments SET name = $2, last_update_time_ms = $3 WHERE id = $1")
                 .bind(id)
                 .bind(name)
                 .bind(millis(now))
-                .execute(&mut *tx)
+                .execute(&mut tx)
                 .await?;
             Ok(tx.commit().await?)
         })
@@ -100,7 +100,7 @@ impl Registry {
     pub fn move_experiment<'a>(&'a self, id: i64, to: Lifecycle, actor: &'a str, now: Instant) -> Answer<'a, ()> {
         Box::pin(async move {
             let mut tx = self.metadata.begin().await?;
-            let moved = sqlx::query(
+            let moved = query(
                 "UPDATE experiments SET lifecycle_stage = $2, last_update_time_ms = $3, deleted_time_ms = $4 \
                  WHERE id = $1 AND lifecycle_stage != $2",
             )
@@ -108,19 +108,19 @@ impl Registry {
             .bind(to.as_str())
             .bind(millis(now))
             .bind((to == Lifecycle::Deleted).then(|| millis(now)))
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
-            if moved.rows_affected() == 0 {
+            if moved == 0 {
                 return Err(no_experiment(id));
             }
-            sqlx::query(
+            query(
                 "UPDATE runs SET lifecycle_stage = $2, deleted_time_ms = $3 \
                  WHERE experiment_id = $1 AND lifecycle_stage != $2",
             )
             .bind(id)
             .bind(to.as_str())
             .bind((to == Lifecycle::Deleted).then(|| millis(now)))
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
             let action = if to == Lifecycle::Deleted { "experiment.delete" } else { "experiment.restore" };
             let (subject, details) = (Subject::new("experiment", &id.to_string()), serde_json::json!({}));
@@ -142,12 +142,12 @@ impl Registry {
         Box::pin(async move {
             let mut tx = self.metadata.begin().await?;
             require_active(&mut tx, id).await?;
-            let deleted = sqlx::query("DELETE FROM experiment_tags WHERE experiment_id = $1 AND key = $2")
+            let deleted = query("DELETE FROM experiment_tags WHERE experiment_id = $1 AND key = $2")
                 .bind(id)
                 .bind(key)
-                .execute(&mut *tx)
+                .execute(&mut tx)
                 .await?;
-            if deleted.rows_affected() == 0 {
+            if deleted == 0 {
                 return Err(RegistryError::NotFound(format!("No tag with name: {key} in experiment with id {id}")));
             }
             Ok(tx.commit().await?)
@@ -166,7 +166,7 @@ fn no_experiment(id: i64) -> RegistryError {
 }
 
 async fn by_id(connection: &mut Connection, id: i64) -> Result<Option<Experiment>, RegistryError> {
-    let row = sqlx::query("SELECT * FROM experiments WHERE id = $1").bind(id).fetch_optional(&mut *connection).await?;
+    let row = query("SELECT * FROM experiments WHERE id = $1").bind(id).fetch_optional(&mut *connection).await?;
     match row {
         Some(row) => Ok(Some(experiment_of(connection, &row).await?)),
         None => Ok(None),
@@ -188,14 +188,14 @@ pub(crate) async fn require_active(tx: &mut WriteTx, id: i64) -> Result<Experime
 }
 
 pub(super) async fn write_tag(tx: &mut WriteTx, id: i64, key: &str, value: &str) -> Result<(), RegistryError> {
-    sqlx::query(
+    query(
         "INSERT INTO experiment_tags (experiment_id, key, value) VALUES ($1, $2, $3) \
          ON CONFLICT (experiment_id, key) DO UPDATE SET value = excluded.value",
     )
     .bind(id)
     .bind(key)
     .bind(value)
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(())
 }

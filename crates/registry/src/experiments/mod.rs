@@ -7,9 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use karat_core::Instant;
-use karat_metadata::{Connection, Row, stored};
+use karat_metadata::{Connection, Row, query, query_scalar, stored};
 use serde::Serialize;
-use sqlx::Row as _;
 
 pub use manage::NewExperiment;
 pub(crate) use manage::require_active;
@@ -85,7 +84,7 @@ impl Registry {
             if let Some(experiment) = by_name(&mut reader, name).await? {
                 return Ok(experiment);
             }
-            let names: Vec<String> = sqlx::query_scalar("SELECT name FROM experiments").fetch_all(&mut *reader).await?;
+            let names: Vec<String> = query_scalar("SELECT name FROM experiments").fetch_all(&mut reader).await?;
             Err(RegistryError::no_such("experiment", name, names.iter().map(String::as_str)))
         })
     }
@@ -94,7 +93,7 @@ impl Registry {
     pub fn experiments(&self) -> Answer<'_, Vec<Experiment>> {
         Box::pin(async move {
             let mut reader = self.metadata.read().await?;
-            let rows = sqlx::query("SELECT * FROM experiments ORDER BY id").fetch_all(&mut *reader).await?;
+            let rows = query("SELECT * FROM experiments ORDER BY id").fetch_all(&mut reader).await?;
             let mut experiments = Vec::with_capacity(rows.len());
             for row in &rows {
                 experiments.push(experiment_of(&mut reader, row).await?);
@@ -106,12 +105,12 @@ impl Registry {
     pub fn tag_experiment<'a>(&'a self, id: i64, tags: &'a BTreeMap<String, String>, now: Instant) -> Answer<'a, ()> {
         Box::pin(async move {
             let mut tx = self.metadata.begin().await?;
-            let found = sqlx::query("UPDATE experiments SET last_update_time_ms = $2 WHERE id = $1")
+            let found = query("UPDATE experiments SET last_update_time_ms = $2 WHERE id = $1")
                 .bind(id)
                 .bind(millis(now))
-                .execute(&mut *tx)
+                .execute(&mut tx)
                 .await?;
-            if found.rows_affected() == 0 {
+            if found == 0 {
                 return Err(RegistryError::NotFound(format!("there is no experiment {id}")));
             }
             for (key, value) in tags {
@@ -123,8 +122,7 @@ impl Registry {
 }
 
 async fn by_name(connection: &mut Connection, name: &str) -> Result<Option<Experiment>, RegistryError> {
-    let row =
-        sqlx::query("SELECT * FROM experiments WHERE name = $1").bind(name).fetch_optional(&mut *connection).await?;
+    let row = query("SELECT * FROM experiments WHERE name = $1").bind(name).fetch_optional(&mut *connection).await?;
     match row {
         Some(row) => Ok(Some(experiment_of(connection, &row).await?)),
         None => Ok(None),
@@ -133,10 +131,8 @@ async fn by_name(connection: &mut Connection, name: &str) -> Result<Option<Exper
 
 async fn experiment_of(connection: &mut Connection, row: &Row) -> Result<Experiment, RegistryError> {
     let id = stored::int(row, "id")?;
-    let tags = sqlx::query("SELECT key, value FROM experiment_tags WHERE experiment_id = $1")
-        .bind(id)
-        .fetch_all(connection)
-        .await?;
+    let tags =
+        query("SELECT key, value FROM experiment_tags WHERE experiment_id = $1").bind(id).fetch_all(connection).await?;
     Ok(Experiment {
         id,
         name: stored::text(row, "name")?,
@@ -144,6 +140,6 @@ async fn experiment_of(connection: &mut Connection, row: &Row) -> Result<Experim
         lifecycle_stage: stored::word(row, "lifecycle_stage", Lifecycle::parse)?,
         creation_time_ms: stored::int(row, "creation_time_ms")?,
         last_update_time_ms: stored::int(row, "last_update_time_ms")?,
-        tags: tags.iter().map(|tag| (tag.get("key"), tag.get("value"))).collect(),
+        tags: stored::pairs(&tags)?,
     })
 }

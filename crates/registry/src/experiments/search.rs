@@ -1,8 +1,7 @@
-use sqlx::{QueryBuilder, Sqlite};
-
 use super::{Experiment, Lifecycle, experiment_of};
 use crate::search::{self, EXPERIMENTS, Page, Search, page_of_rows};
 use crate::{Answer, Registry, RegistryError};
+use karat_metadata::QueryBuilder;
 
 /// Which stages of life are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -14,7 +13,7 @@ pub enum View {
 }
 
 impl View {
-    pub(crate) fn push(self, query: &mut QueryBuilder<Sqlite>) {
+    pub(crate) fn push(self, query: &mut QueryBuilder) {
         match self {
             View::Active => query.push(" AND r.lifecycle_stage = ").push_bind(Lifecycle::Active.as_str()),
             View::Deleted => query.push(" AND r.lifecycle_stage = ").push_bind(Lifecycle::Deleted.as_str()),
@@ -24,7 +23,7 @@ impl View {
 }
 
 /// Rows of these experiments.
-pub(crate) fn push_experiments(query: &mut QueryBuilder<Sqlite>, experiment_ids: &[i64]) {
+pub(crate) fn push_experiments(query: &mut QueryBuilder, experiment_ids: &[i64]) {
     query.push("r.experiment_id IN (");
     let mut ids = query.separated(", ");
     for id in experiment_ids {

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use karat_core::{Instant, RunId};
-use karat_metadata::{Connection, WriteTx};
+use karat_metadata::{Connection, WriteTx, query, query_scalar};
 
 use super::{LoggedModel, LoggedModelStatus, no_model, with_details};
 use crate::experiments::require_active;
@@ -25,7 +25,7 @@ impl Registry {
             // Of a kind with runs' ids, and never one of them.
             let model_id = format!("m-{}", RunId::new());
             let location = experiment.artifact_location.trim_end_matches('/');
-            sqlx::query(
+            query(
                 "INSERT INTO logged_models (model_id, experiment_id, name, artifact_location, model_type, \
                  source_run_id, status, lifecycle_stage, creation_time_ms, last_update_time_ms) \
                  VALUES ($1, $2, $3, $4, $5, $6, $7, 'active', $8, $8)",
@@ -38,7 +38,7 @@ impl Registry {
             .bind(&new.source_run_id)
             .bind(LoggedModelStatus::Pending.as_str())
             .bind(millis(now))
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
             write_params(&mut tx, &model_id, &new.params).await?;
             write_tags(&mut tx, &model_id, &new.tags).await?;
@@ -61,11 +61,11 @@ impl Registry {
     ) -> Answer<'a, LoggedModel> {
         Box::pin(async move {
             let mut tx = self.metadata.begin().await?;
-            sqlx::query("UPDATE logged_models SET status = $2, last_update_time_ms = $3 WHERE model_id = $1")
+            query("UPDATE logged_models SET status = $2, last_update_time_ms = $3 WHERE model_id = $1")
                 .bind(model_id)
                 .bind(status.as_str())
                 .bind(millis(now))
-                .execute(&mut *tx)
+                .execute(&mut tx)
                 .await?;
             let model = require(&mut tx, model_id, true).await?;
             tx.commit().await?;
@@ -76,15 +76,15 @@ impl Registry {
     pub fn delete_logged_model<'a>(&'a self, model_id: &'a str, now: Instant) -> Answer<'a, ()> {
         Box::pin(async move {
             let mut tx = self.metadata.begin().await?;
-            let deleted = sqlx::query(
+            let deleted = query(
                 "UPDATE logged_models SET lifecycle_stage = 'deleted', last_update_time_ms = $2, deleted_time_ms = $2 \
                  WHERE model_id = $1",
             )
             .bind(model_id)
             .bind(millis(now))
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
-            if deleted.rows_affected() == 0 {
+            if deleted == 0 {
                 return Err(no_model(model_id));
             }
             Ok(tx.commit().await?)
@@ -113,12 +113,12 @@ impl Registry {
         Box::pin(async move {
             let mut tx = self.metadata.begin().await?;
             require(&mut tx, model_id, true).await?;
-            let deleted = sqlx::query("DELETE FROM logged_model_tags WHERE model_id = $1 AND key = $2")
+            let deleted = query("DELETE FROM logged_model_tags WHERE model_id = $1 AND key = $2")
                 .bind(model_id)
                 .bind(key)
-                .execute(&mut *tx)
+                .execute(&mut tx)
                 .await?;
-            if deleted.rows_affected() == 0 {
+            if deleted == 0 {
                 let message = format!("No tag with key '{key}' found for model with ID '{model_id}'.");
                 return Err(RegistryError::NotFound(message));
             }
@@ -128,7 +128,7 @@ impl Registry {
 }
 
 async fn require(connection: &mut Connection, model_id: &str, deleted_too: bool) -> Result<LoggedModel, RegistryError> {
-    let rows = sqlx::query("SELECT * FROM logged_models WHERE model_id = $1 AND ($2 OR lifecycle_stage = 'active')")
+    let rows = query("SELECT * FROM logged_models WHERE model_id = $1 AND ($2 OR lifecycle_stage = 'active')")
         .bind(model_id)
         .bind(deleted_too)
         .fetch_all(&mut *connection)
@@ -143,14 +143,14 @@ async fn write_params(
     params: &BTreeMap<String, String>,
 ) -> Result<(), RegistryError> {
     for (key, value) in params {
-        let kept: String = sqlx::query_scalar(
+        let kept: String = query_scalar(
             "INSERT INTO logged_model_params (model_id, key, value) VALUES ($1, $2, $3) \
              ON CONFLICT (model_id, key) DO UPDATE SET value = logged_model_params.value RETURNING value",
         )
         .bind(model_id)
         .bind(key)
         .bind(value)
-        .fetch_one(&mut **tx)
+        .fetch_one(tx)
         .await?;
         if kept != *value {
             return Err(RegistryError::Invalid(format!(
@@ -164,14 +164,14 @@ async fn write_params(
 
 async fn write_tags(tx: &mut WriteTx, model_id: &str, tags: &BTreeMap<String, String>) -> Result<(), RegistryError> {
     for (key, value) in tags {
-        sqlx::query(
+        query(
             "INSERT INTO logged_model_tags (model_id, key, value) VALUES ($1, $2, $3) \
              ON CONFLICT (model_id, key) DO UPDATE SET value = excluded.value",
         )
         .bind(model_id)
         .bind(key)
         .bind(value)
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     }
     Ok(())

@@ -5,8 +5,7 @@ mod search;
 
 use std::collections::BTreeMap;
 
-use karat_metadata::{Connection, Row, WriteTx, stored};
-use sqlx::{QueryBuilder, Row as _, Sqlite};
+use karat_metadata::{Connection, QueryBuilder, Row, WriteTx, query, stored};
 
 pub use manage::NewLoggedModel;
 pub use search::LoggedModelSearch;
@@ -71,7 +70,7 @@ pub(crate) async fn write_metrics(
 ) -> Result<(), RegistryError> {
     for one in metrics {
         let is_nan = one.metric.value.is_nan();
-        let written = sqlx::query(
+        let written = query(
             "INSERT INTO logged_model_metrics \
              (model_id, run_id, key, timestamp_ms, step, value, is_nan, dataset_name, dataset_digest) \
              SELECT model_id, $2, $3, $4, $5, $6, $7, $8, $9 FROM logged_models WHERE model_id = $1 \
@@ -86,9 +85,9 @@ pub(crate) async fn write_metrics(
         .bind(is_nan)
         .bind(&one.dataset_name)
         .bind(&one.dataset_digest)
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
-        if written.rows_affected() == 0 {
+        if written == 0 {
             return Err(no_model(&one.model_id));
         }
     }
@@ -109,7 +108,7 @@ async fn with_details(connection: &mut Connection, rows: &[Row]) -> Result<Vec<L
         if places.is_empty() {
             break;
         }
-        let mut query = QueryBuilder::<Sqlite>::new(format!("SELECT * FROM {table} WHERE model_id IN ("));
+        let mut query = QueryBuilder::new(connection.dialect(), format!("SELECT * FROM {table} WHERE model_id IN ("));
         let mut ids = query.separated(", ");
         for model_id in places.keys() {
             ids.push_bind(model_id);
@@ -118,8 +117,8 @@ async fn with_details(connection: &mut Connection, rows: &[Row]) -> Result<Vec<L
         for row in query.build().fetch_all(&mut *connection).await? {
             let model = &mut models[places[&stored::text(&row, "model_id")?]];
             match kind {
-                Kind::Param => drop(model.params.insert(row.try_get("key")?, row.try_get("value")?)),
-                Kind::Tag => drop(model.tags.insert(row.try_get("key")?, row.try_get("value")?)),
+                Kind::Param => drop(model.params.insert(row.get("key")?, row.get("value")?)),
+                Kind::Tag => drop(model.tags.insert(row.get("key")?, row.get("value")?)),
                 Kind::Metric => model.metrics.push(ModelMetric {
                     model_id: model.model_id.clone(),
                     run_id: stored::text(&row, "run_id")?,

@@ -1,7 +1,7 @@
 //! Moving aliases: the only thing that deploys.
 
 use karat_core::Instant;
-use karat_metadata::{WriteTx, generations, stored};
+use karat_metadata::{WriteTx, generations, query, stored};
 use serde_json::json;
 
 use super::moves::{holder_before, moves};
@@ -68,10 +68,10 @@ pub(super) async fn take_away(
     from: u64,
     now: Instant,
 ) -> Result<(), RegistryError> {
-    sqlx::query("DELETE FROM model_aliases WHERE model = $1 AND alias = $2")
+    query("DELETE FROM model_aliases WHERE model = $1 AND alias = $2")
         .bind(change.model)
         .bind(change.alias)
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     record(tx, change, (AliasAction::Delete, Some(from), None), now).await
 }
@@ -108,14 +108,14 @@ pub(super) async fn set(
 }
 
 async fn hold(tx: &mut WriteTx, change: AliasChange<'_>, version: u64) -> Result<(), RegistryError> {
-    sqlx::query(
+    query(
         "INSERT INTO model_aliases (model, alias, version) VALUES ($1, $2, $3) \
          ON CONFLICT (model, alias) DO UPDATE SET version = excluded.version",
     )
     .bind(change.model)
     .bind(change.alias)
     .bind(stored::signed(version))
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(())
 }
@@ -127,7 +127,7 @@ async fn record(
     (action, from, to): (AliasAction, Option<u64>, Option<u64>),
     now: Instant,
 ) -> Result<(), RegistryError> {
-    sqlx::query(
+    query(
         "INSERT INTO alias_moves (id, model, alias, action, version, at, actor, why) \
          VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM alias_moves), $1, $2, $3, $4, $5, $6, $7)",
     )
@@ -138,7 +138,7 @@ async fn record(
     .bind(now.micros())
     .bind(change.who)
     .bind(change.why)
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     let about = to.or(from).unwrap_or_default();
     let action = match action {

@@ -1,5 +1,5 @@
 use karat_core::{Instant, Name};
-use karat_metadata::{WriteTx, generations, stored};
+use karat_metadata::{WriteTx, generations, query, query_scalar, stored};
 use serde_json::json;
 
 use super::standing::may_be_approved;
@@ -59,12 +59,12 @@ impl Registry {
 async fn four_eyes(tx: &mut WriteTx, version: &ModelVersion, who: &str) -> Result<(), RegistryError> {
     let rule = list::model(tx, &version.model).await?.approval;
     let (ApprovalRule::FourEyes, Some(run)) = (rule, &version.run_id) else { return Ok(()) };
-    let trained_by: Vec<String> = sqlx::query_scalar(
+    let trained_by: Vec<String> = query_scalar(
         "SELECT user_name FROM runs WHERE run_id = $1 \
          OR run_id = (SELECT value FROM run_tags WHERE run_id = $1 AND key = 'karat.source_run')",
     )
     .bind(run.as_str())
-    .fetch_all(&mut **tx)
+    .fetch_all(tx)
     .await?;
     match trained_by.iter().any(|user| user.trim().eq_ignore_ascii_case(who.trim())) {
         true => Err(RegistryError::Refused(format!(
@@ -82,7 +82,7 @@ async fn decide(
     kind: DecisionKind,
     now: Instant,
 ) -> Result<(), RegistryError> {
-    sqlx::query(
+    query(
         "INSERT INTO approvals (id, model, version, decision, at, actor, why, gates) \
          VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM approvals), $1, $2, $3, $4, $5, $6, $7)",
     )
@@ -93,7 +93,7 @@ async fn decide(
     .bind(decision.who)
     .bind(decision.why)
     .bind(gates_text(&version.gates))
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     touch(tx, decision.model, decision.version, now).await?;
     let action = match kind {

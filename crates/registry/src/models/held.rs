@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use karat_core::Instant;
-use karat_metadata::stored;
+use karat_metadata::{query, stored};
 use serde::Serialize;
 
 use super::list::approval_of;
@@ -35,13 +35,13 @@ impl Registry {
             let mut held = Vec::new();
             for (alias, moves) in by_alias {
                 let Some((version, moved)) = holder_at(&moves) else { continue };
-                let rows = sqlx::query(
+                let rows = query(
                     "SELECT * FROM approvals WHERE model = $1 AND version = $2 AND at <= $3 ORDER BY id DESC LIMIT 1",
                 )
                 .bind(model)
                 .bind(stored::signed(version))
                 .bind(at.micros())
-                .fetch_all(&mut *reader)
+                .fetch_all(&mut reader)
                 .await?;
                 let decision = rows.first().map(approval_of).transpose()?;
                 let approval = decision.filter(|decision| decision.decision == DecisionKind::Approve);

@@ -1,8 +1,7 @@
 //! Models and versions as they are read.
 
 use karat_core::{Digest, RunId};
-use karat_metadata::{Connection, MetadataError, Row, stored};
-use sqlx::Row as _;
+use karat_metadata::{Connection, MetadataError, Row, query, query_scalar, stored};
 
 use super::standing::standing;
 use super::{Approval, ApprovalRule, DecisionKind, ModelVersion, NewVersion, RegisteredModel, Stage, VersionStatus};
@@ -16,7 +15,7 @@ impl Registry {
         Box::pin(async move {
             let mut reader = self.metadata.read().await?;
             let names: Vec<String> =
-                sqlx::query_scalar("SELECT name FROM registered_models ORDER BY name").fetch_all(&mut *reader).await?;
+                query_scalar("SELECT name FROM registered_models ORDER BY name").fetch_all(&mut reader).await?;
             let mut models = Vec::with_capacity(names.len());
             for name in names {
                 models.push(model(&mut reader, &name).await?);
@@ -50,7 +49,7 @@ impl Registry {
 }
 
 pub(super) async fn model(connection: &mut Connection, name: &str) -> Result<RegisteredModel, RegistryError> {
-    let row = sqlx::query(
+    let row = query(
         "SELECT m.*, (SELECT COALESCE(MAX(version), 0) FROM model_versions v WHERE v.model = m.name) AS versions \
          FROM registered_models m WHERE m.name = $1",
     )
@@ -58,25 +57,22 @@ pub(super) async fn model(connection: &mut Connection, name: &str) -> Result<Reg
     .fetch_optional(&mut *connection)
     .await?;
     let Some(row) = row else {
-        let names: Vec<String> =
-            sqlx::query_scalar("SELECT name FROM registered_models").fetch_all(&mut *connection).await?;
+        let names: Vec<String> = query_scalar("SELECT name FROM registered_models").fetch_all(&mut *connection).await?;
         return Err(RegistryError::no_such("registered model", name, names.iter().map(String::as_str)));
     };
-    let tags = sqlx::query("SELECT key, value FROM registered_model_tags WHERE model = $1")
+    let tags = query("SELECT key, value FROM registered_model_tags WHERE model = $1")
         .bind(name)
         .fetch_all(&mut *connection)
         .await?;
-    let aliases = sqlx::query("SELECT alias, version FROM model_aliases WHERE model = $1")
-        .bind(name)
-        .fetch_all(connection)
-        .await?;
+    let aliases =
+        query("SELECT alias, version FROM model_aliases WHERE model = $1").bind(name).fetch_all(connection).await?;
     Ok(RegisteredModel {
         name: stored::text(&row, "name")?,
         description: stored::text(&row, "description")?,
         approval: rule_of(&row)?,
         creation_time_ms: stored::int(&row, "creation_time_ms")?,
         last_update_time_ms: stored::int(&row, "last_update_time_ms")?,
-        tags: tags.iter().map(|tag| (tag.get("key"), tag.get("value"))).collect(),
+        tags: stored::pairs(&tags)?,
         aliases: aliases
             .iter()
             .map(|row| Ok((stored::text(row, "alias")?, stored::count(row, "version")?)))
@@ -90,7 +86,7 @@ pub(super) async fn version(
     model_name: &str,
     number: u64,
 ) -> Result<ModelVersion, RegistryError> {
-    let row = sqlx::query("SELECT * FROM model_versions WHERE model = $1 AND version = $2")
+    let row = query("SELECT * FROM model_versions WHERE model = $1 AND version = $2")
         .bind(model_name)
         .bind(stored::signed(number))
         .fetch_optional(&mut *connection)
@@ -108,18 +104,18 @@ pub(super) async fn version(
 /// With its approvals, aliases and tags.
 pub(super) async fn version_of(connection: &mut Connection, row: &Row) -> Result<ModelVersion, RegistryError> {
     let (model, number) = (stored::text(row, "model")?, stored::count(row, "version")?);
-    let approvals = sqlx::query("SELECT * FROM approvals WHERE model = $1 AND version = $2 ORDER BY id")
+    let approvals = query("SELECT * FROM approvals WHERE model = $1 AND version = $2 ORDER BY id")
         .bind(&model)
         .bind(stored::signed(number))
         .fetch_all(&mut *connection)
         .await?;
     let aliases: Vec<String> =
-        sqlx::query_scalar("SELECT alias FROM model_aliases WHERE model = $1 AND version = $2 ORDER BY alias")
+        query_scalar("SELECT alias FROM model_aliases WHERE model = $1 AND version = $2 ORDER BY alias")
             .bind(&model)
             .bind(stored::signed(number))
             .fetch_all(&mut *connection)
             .await?;
-    let tags = sqlx::query("SELECT key, value FROM model_version_tags WHERE model = $1 AND version = $2")
+    let tags = query("SELECT key, value FROM model_version_tags WHERE model = $1 AND version = $2")
         .bind(&model)
         .bind(stored::signed(number))
         .fetch_all(connection)
@@ -142,7 +138,7 @@ pub(super) async fn version_of(connection: &mut Connection, row: &Row) -> Result
         standing: standing(&approvals),
         approvals,
         aliases,
-        tags: tags.iter().map(|tag| (tag.get("key"), tag.get("value"))).collect(),
+        tags: stored::pairs(&tags)?,
         model,
         creation_time_ms: stored::int(row, "creation_time_ms")?,
         last_update_time_ms: stored::int(row, "last_update_time_ms")?,
@@ -152,13 +148,13 @@ pub(super) async fn version_of(connection: &mut Connection, row: &Row) -> Result
 /// Four eyes stand in a column of their own.
 fn rule_of(row: &Row) -> Result<ApprovalRule, RegistryError> {
     let rule = stored::word(row, "approval", ApprovalRule::parse)?;
-    let four_eyes: bool = row.try_get("four_eyes")?;
+    let four_eyes: bool = row.get("four_eyes")?;
     Ok(if rule == ApprovalRule::Required && four_eyes { ApprovalRule::FourEyes } else { rule })
 }
 
 /// The number of the version with this digest and these definitions.
 pub(super) async fn by_content(connection: &mut Connection, new: &NewVersion) -> Result<Option<u64>, RegistryError> {
-    let row = sqlx::query("SELECT version FROM model_versions WHERE model = $1 AND digest = $2 AND definitions = $3")
+    let row = query("SELECT version FROM model_versions WHERE model = $1 AND digest = $2 AND definitions = $3")
         .bind(new.model.as_str())
         .bind(new.digest.as_str())
         .bind(new.definitions.to_string())

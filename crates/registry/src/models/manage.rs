@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use karat_core::Instant;
 use karat_metadata::audit::Subject;
-use karat_metadata::{Connection, WriteTx};
+use karat_metadata::{Connection, WriteTx, query, query_scalar};
 use serde_json::{Value as Json, json};
 
 use super::write::{audit, trained_here};
@@ -23,16 +23,16 @@ impl Registry {
     pub fn create_model<'a>(&'a self, new: &'a NewModel, actor: &'a str, now: Instant) -> Answer<'a, RegisteredModel> {
         Box::pin(async move {
             let mut tx = self.metadata.begin().await?;
-            let made = sqlx::query(
+            let made = query(
                 "INSERT INTO registered_models (name, description, approval, creation_time_ms, last_update_time_ms) \
                  VALUES ($1, $2, 'not_required', $3, $3) ON CONFLICT (name) DO NOTHING",
             )
             .bind(&new.name)
             .bind(&new.description)
             .bind(millis(now))
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
-            if made.rows_affected() == 0 {
+            if made == 0 {
                 return Err(exists(&new.name));
             }
             write_tags(&mut tx, &new.name, &new.tags).await?;
@@ -53,11 +53,11 @@ impl Registry {
         Box::pin(async move {
             let mut tx = self.metadata.begin().await?;
             require(&mut tx, name).await?;
-            sqlx::query("UPDATE registered_models SET description = $2, last_update_time_ms = $3 WHERE name = $1")
+            query("UPDATE registered_models SET description = $2, last_update_time_ms = $3 WHERE name = $1")
                 .bind(name)
                 .bind(description)
                 .bind(millis(now))
-                .execute(&mut *tx)
+                .execute(&mut tx)
                 .await?;
             record(&mut tx, ("model.describe", actor, now), name, json!({"description": description})).await?;
             let model = list::model(&mut tx, name).await?;
@@ -105,7 +105,7 @@ impl Registry {
                 )));
             }
             for step in DELETE {
-                sqlx::query(step).bind(name).execute(&mut *tx).await?;
+                query(step).bind(name).execute(&mut tx).await?;
             }
             let details = json!({"versions": held.versions, "aliases": held.aliases});
             record(&mut tx, ("model.delete", actor, now), name, details).await?;
@@ -134,12 +134,12 @@ impl Registry {
         Box::pin(async move {
             let mut tx = self.metadata.begin().await?;
             require(&mut tx, name).await?;
-            let deleted = sqlx::query("DELETE FROM registered_model_tags WHERE model = $1 AND key = $2")
+            let deleted = query("DELETE FROM registered_model_tags WHERE model = $1 AND key = $2")
                 .bind(name)
                 .bind(key)
-                .execute(&mut *tx)
+                .execute(&mut tx)
                 .await?;
-            if deleted.rows_affected() > 0 {
+            if deleted > 0 {
                 record(&mut tx, ("model.untag", actor, now), name, json!({"key": key})).await?;
             }
             Ok(tx.commit().await?)
@@ -188,35 +188,35 @@ const DELETE: [&str; 7] = [
 
 /// Rows that others point at are copied under the new name before those are moved over: keys are checked at once.
 async fn rename(tx: &mut WriteTx, name: &str, new_name: &str, now: Instant) -> Result<(), RegistryError> {
-    let taken: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM registered_models WHERE name = $1)")
+    let taken: bool = query_scalar("SELECT EXISTS (SELECT 1 FROM registered_models WHERE name = $1)")
         .bind(new_name)
-        .fetch_one(&mut **tx)
+        .fetch_one(tx)
         .await?;
     if taken {
         return Err(exists(new_name));
     }
     for step in COPY {
-        sqlx::query(step).bind(name).bind(new_name).bind(millis(now)).execute(&mut **tx).await?;
+        query(step).bind(name).bind(new_name).bind(millis(now)).execute(tx).await?;
     }
     for step in MOVE {
-        sqlx::query(step).bind(name).bind(new_name).execute(&mut **tx).await?;
+        query(step).bind(name).bind(new_name).execute(tx).await?;
     }
     for step in DELETE {
-        sqlx::query(step).bind(name).execute(&mut **tx).await?;
+        query(step).bind(name).execute(tx).await?;
     }
     Ok(())
 }
 
 async fn write_tags(tx: &mut WriteTx, name: &str, tags: &BTreeMap<String, String>) -> Result<(), RegistryError> {
     for (key, value) in tags {
-        sqlx::query(
+        query(
             "INSERT INTO registered_model_tags (model, key, value) VALUES ($1, $2, $3) \
              ON CONFLICT (model, key) DO UPDATE SET value = excluded.value",
         )
         .bind(name)
         .bind(key)
         .bind(value)
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     }
     Ok(())

@@ -1,7 +1,6 @@
 //! The history of an alias, and what rolling back means.
 
-use karat_metadata::{Connection, Row, stored};
-use sqlx::Row as _;
+use karat_metadata::{Connection, Row, query, stored};
 
 use super::{AliasAction, AliasMove};
 use crate::{Answer, Registry, RegistryError};
@@ -18,7 +17,7 @@ pub(super) async fn moves(
     model: &str,
     alias: &str,
 ) -> Result<Vec<AliasMove>, RegistryError> {
-    let rows = sqlx::query("SELECT * FROM alias_moves WHERE model = $1 AND alias = $2 ORDER BY id")
+    let rows = query("SELECT * FROM alias_moves WHERE model = $1 AND alias = $2 ORDER BY id")
         .bind(model)
         .bind(alias)
         .fetch_all(connection)
@@ -29,7 +28,7 @@ pub(super) async fn moves(
 /// Every move of every alias, the oldest first.
 pub(super) async fn all_moves(connection: &mut Connection, model: &str) -> Result<Vec<AliasMove>, RegistryError> {
     let rows =
-        sqlx::query("SELECT * FROM alias_moves WHERE model = $1 ORDER BY id").bind(model).fetch_all(connection).await?;
+        query("SELECT * FROM alias_moves WHERE model = $1 ORDER BY id").bind(model).fetch_all(connection).await?;
     rows.iter().map(move_of).collect()
 }
 
@@ -56,7 +55,7 @@ pub(super) fn holder_before(moves: &[AliasMove]) -> Option<u64> {
 }
 
 fn move_of(row: &Row) -> Result<AliasMove, RegistryError> {
-    let version: Option<i64> = row.try_get("version")?;
+    let version: Option<i64> = row.get("version")?;
     Ok(AliasMove {
         id: stored::int(row, "id")?,
         alias: stored::text(row, "alias")?,

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use karat_core::Instant;
-use karat_metadata::{WriteTx, generations, stored};
+use karat_metadata::{WriteTx, generations, query, stored};
 use serde_json::json;
 
 use super::write::{audit, gates_text, subject, touch};
@@ -47,11 +47,11 @@ impl Registry {
         Box::pin(async move {
             let mut tx = self.metadata.begin().await?;
             if list::version(&mut tx, model, number).await?.status != VersionStatus::Ready {
-                sqlx::query("UPDATE model_versions SET status = $3 WHERE model = $1 AND version = $2")
+                query("UPDATE model_versions SET status = $3 WHERE model = $1 AND version = $2")
                     .bind(model)
                     .bind(stored::signed(number))
                     .bind(VersionStatus::Ready.as_str())
-                    .execute(&mut *tx)
+                    .execute(&mut tx)
                     .await?;
                 touch(&mut tx, model, number, now).await?;
                 generations::bump(&mut tx, GENERATION).await?;
@@ -71,7 +71,7 @@ async fn register_model(tx: &mut WriteTx, new: &NewVersion, actor: &str, now: In
     };
     let four_eyes = new.approval == ApprovalRule::FourEyes;
     let rule = if four_eyes { ApprovalRule::Required } else { new.approval };
-    sqlx::query(
+    query(
         "INSERT INTO registered_models \
          (name, description, approval, four_eyes, creation_time_ms, last_update_time_ms) \
          VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT (name) DO UPDATE SET \
@@ -83,7 +83,7 @@ async fn register_model(tx: &mut WriteTx, new: &NewVersion, actor: &str, now: In
     .bind(rule.as_str())
     .bind(four_eyes)
     .bind(millis(now))
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     match before {
         // Who no longer needs approval must be seen to have said so.
@@ -102,7 +102,7 @@ async fn insert(tx: &mut WriteTx, new: &NewVersion, actor: &str, now: Instant) -
         Source::At(place) => (place.clone(), VersionStatus::Ready),
         Source::Under(folder) => (format!("{folder}/{number}"), VersionStatus::PendingRegistration),
     };
-    sqlx::query(
+    query(
         "INSERT INTO model_versions (model, version, run_id, digest, source, status, stage, description, definitions, \
          gates, creation_time_ms, last_update_time_ms) \
          VALUES ($1, $2, $3, $4, $5, $6, 'None', $7, $8, $9, $10, $10)",
@@ -117,7 +117,7 @@ async fn insert(tx: &mut WriteTx, new: &NewVersion, actor: &str, now: Instant) -
     .bind(new.definitions.to_string())
     .bind(gates_text(&new.gates))
     .bind(millis(now))
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     let details = json!({ "digest": new.digest, "run": new.run_id, "gates": new.gates });
     audit(tx, ("model.register", actor, now), subject(&new.model, number), details).await?;
@@ -132,15 +132,15 @@ async fn restore(
     actor: &str,
     now: Instant,
 ) -> Result<(), RegistryError> {
-    let restored = sqlx::query(
+    let restored = query(
         "UPDATE model_versions SET lifecycle_stage = 'active' \
          WHERE model = $1 AND version = $2 AND lifecycle_stage = 'deleted'",
     )
     .bind(model)
     .bind(stored::signed(number))
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
-    match restored.rows_affected() {
+    match restored {
         0 => Ok(()),
         _ => audit(tx, ("model.restore", actor, now), subject(model, number), json!({})).await,
     }
@@ -157,11 +157,11 @@ async fn refresh_gates(
     if held.gates == new.gates {
         return Ok(());
     }
-    sqlx::query("UPDATE model_versions SET gates = $3 WHERE model = $1 AND version = $2")
+    query("UPDATE model_versions SET gates = $3 WHERE model = $1 AND version = $2")
         .bind(new.model.as_str())
         .bind(stored::signed(number))
         .bind(gates_text(&new.gates))
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     touch(tx, &new.model, number, now).await?;
     let details = json!({ "gates": new.gates, "before": held.gates, "run": new.run_id });

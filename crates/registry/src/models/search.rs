@@ -1,4 +1,4 @@
-use karat_metadata::{Connection, stored};
+use karat_metadata::{Connection, QueryBuilder, query, stored};
 
 use super::{ModelVersion, RegisteredModel, Stage, list, manage};
 use crate::search::{MODEL_VERSIONS, Page, REGISTERED_MODELS, Search, page_of_rows};
@@ -23,7 +23,7 @@ impl Registry {
         Box::pin(async move {
             let mut reader = self.metadata.read().await?;
             let search = asked.over(&REGISTERED_MODELS, "registered_models");
-            let narrow = |query: &mut sqlx::QueryBuilder<_>| {
+            let narrow = |query: &mut QueryBuilder| {
                 query.push("TRUE");
             };
             let (rows, next) = page_of_rows(&mut reader, &search, |_| &[("name", false)], narrow).await?;
@@ -46,7 +46,7 @@ impl Registry {
                     false => &[("last_updated_timestamp", true), ("name", false), ("version_number", true)],
                 }
             };
-            let narrow = |query: &mut sqlx::QueryBuilder<_>| {
+            let narrow = |query: &mut QueryBuilder| {
                 query.push("r.lifecycle_stage = 'active'");
             };
             let (rows, next) = page_of_rows(&mut reader, &search, last, narrow).await?;
@@ -82,7 +82,7 @@ impl ModelSearch {
 }
 
 async fn latest(connection: &mut Connection, name: &str) -> Result<Vec<ModelVersion>, RegistryError> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT * FROM model_versions WHERE model = $1 AND version IN (SELECT MAX(version) FROM model_versions \
          WHERE model = $1 AND lifecycle_stage = 'active' GROUP BY stage) ORDER BY version",
     )

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use karat_core::Instant;
-use karat_metadata::{Connection, WriteTx, stored};
+use karat_metadata::{Connection, WriteTx, query, query_scalar, stored};
 use serde_json::json;
 
 use super::write::{audit, subject, touch};
@@ -36,7 +36,7 @@ impl Registry {
         Box::pin(async move {
             let mut tx = self.metadata.begin().await?;
             let number = manage::require(&mut tx, &draft.model).await?.versions + 1;
-            sqlx::query(
+            query(
                 "INSERT INTO model_versions (model, version, run_id, source_run_id, run_link, source, storage_location, \
                  status, stage, description, definitions, gates, creation_time_ms, last_update_time_ms) \
                  VALUES ($1, $2, (SELECT run_id FROM runs WHERE run_id = $3), $3, $4, $5, $6, $7, $8, $9, 'null', '[]', \
@@ -52,7 +52,7 @@ impl Registry {
             .bind(Stage::None.as_str())
             .bind(&draft.description)
             .bind(millis(now))
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
             write_tags(&mut tx, (&draft.model, number), &draft.tags).await?;
             touch_model(&mut tx, &draft.model, now).await?;
@@ -79,14 +79,14 @@ impl Registry {
         Box::pin(async move {
             let mut tx = self.metadata.begin().await?;
             require(&mut tx, model, number).await?;
-            sqlx::query(
+            query(
                 "UPDATE model_versions SET description = $3, last_update_time_ms = $4 WHERE model = $1 AND version = $2",
             )
             .bind(model)
             .bind(stored::signed(number))
             .bind(description)
             .bind(millis(now))
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
             let details = json!({"description": description});
             audit(&mut tx, ("model.describe", actor, now), subject(model, number), details).await?;
@@ -110,14 +110,14 @@ impl Registry {
             let before = require(&mut tx, model, number).await?.stage;
             let mut archived = Vec::new();
             if archive {
-                archived = sqlx::query_scalar::<_, i64>(
+                archived = query_scalar::<i64>(
                     "SELECT version FROM model_versions WHERE model = $1 AND version <> $2 AND stage = $3 \
                      AND lifecycle_stage = 'active' ORDER BY version",
                 )
                 .bind(model)
                 .bind(stored::signed(number))
                 .bind(stage.as_str())
-                .fetch_all(&mut *tx)
+                .fetch_all(&mut tx)
                 .await?;
             }
             for other in &archived {
@@ -159,11 +159,11 @@ impl Registry {
                 let change = AliasChange { model, alias, who: actor, why: "its version was deleted" };
                 alias::take_away(&mut tx, change, number, now).await?;
             }
-            sqlx::query("UPDATE model_versions SET lifecycle_stage = $3 WHERE model = $1 AND version = $2")
+            query("UPDATE model_versions SET lifecycle_stage = $3 WHERE model = $1 AND version = $2")
                 .bind(model)
                 .bind(stored::signed(number))
                 .bind(Lifecycle::Deleted.as_str())
-                .execute(&mut *tx)
+                .execute(&mut tx)
                 .await?;
             touch(&mut tx, model, number, now).await?;
             let details = json!({"source": version.source, "digest": version.digest, "aliases": version.aliases});
@@ -200,13 +200,13 @@ impl Registry {
         Box::pin(async move {
             let mut tx = self.metadata.begin().await?;
             require(&mut tx, model, number).await?;
-            let deleted = sqlx::query("DELETE FROM model_version_tags WHERE model = $1 AND version = $2 AND key = $3")
+            let deleted = query("DELETE FROM model_version_tags WHERE model = $1 AND version = $2 AND key = $3")
                 .bind(model)
                 .bind(stored::signed(number))
                 .bind(key)
-                .execute(&mut *tx)
+                .execute(&mut tx)
                 .await?;
-            if deleted.rows_affected() > 0 {
+            if deleted > 0 {
                 audit(&mut tx, ("model.untag", actor, now), subject(model, number), json!({"key": key})).await?;
             }
             Ok(tx.commit().await?)
@@ -229,20 +229,20 @@ async fn set_stage(
     stage: Stage,
     now: Instant,
 ) -> Result<(), RegistryError> {
-    sqlx::query("UPDATE model_versions SET stage = $3 WHERE model = $1 AND version = $2")
+    query("UPDATE model_versions SET stage = $3 WHERE model = $1 AND version = $2")
         .bind(model)
         .bind(stored::signed(number))
         .bind(stage.as_str())
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     touch(tx, model, number, now).await
 }
 
 async fn touch_model(tx: &mut WriteTx, model: &str, now: Instant) -> Result<(), RegistryError> {
-    sqlx::query("UPDATE registered_models SET last_update_time_ms = $2 WHERE name = $1")
+    query("UPDATE registered_models SET last_update_time_ms = $2 WHERE name = $1")
         .bind(model)
         .bind(millis(now))
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     Ok(())
 }
@@ -253,7 +253,7 @@ async fn write_tags(
     tags: &BTreeMap<String, String>,
 ) -> Result<(), RegistryError> {
     for (key, value) in tags {
-        sqlx::query(
+        query(
             "INSERT INTO model_version_tags (model, version, key, value) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (model, version, key) DO UPDATE SET value = excluded.value",
         )
@@ -261,7 +261,7 @@ async fn write_tags(
         .bind(stored::signed(number))
         .bind(key)
         .bind(value)
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     }
     Ok(())

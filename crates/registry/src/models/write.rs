@@ -2,7 +2,7 @@
 
 use karat_core::Instant;
 use karat_metadata::audit::{self, NewEntry, Subject};
-use karat_metadata::{WriteTx, stored};
+use karat_metadata::{WriteTx, query, query_scalar, stored};
 use serde_json::Value as Json;
 
 use crate::gates::GateResult;
@@ -28,16 +28,16 @@ pub(super) fn subject(model: &str, version: u64) -> Subject {
 
 /// Moves the times of the last update of a version and of its model.
 pub(super) async fn touch(tx: &mut WriteTx, model: &str, version: u64, now: Instant) -> Result<(), RegistryError> {
-    sqlx::query("UPDATE model_versions SET last_update_time_ms = $3 WHERE model = $1 AND version = $2")
+    query("UPDATE model_versions SET last_update_time_ms = $3 WHERE model = $1 AND version = $2")
         .bind(model)
         .bind(stored::signed(version))
         .bind(millis(now))
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
-    sqlx::query("UPDATE registered_models SET last_update_time_ms = $2 WHERE name = $1")
+    query("UPDATE registered_models SET last_update_time_ms = $2 WHERE name = $1")
         .bind(model)
         .bind(millis(now))
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     Ok(())
 }
@@ -45,7 +45,7 @@ pub(super) async fn touch(tx: &mut WriteTx, model: &str, version: u64, now: Inst
 /// Whether Karat trained versions of the model: endpoints may serve it, and decisions are replayed with it.
 pub(super) async fn trained_here(tx: &mut WriteTx, model: &str) -> Result<bool, RegistryError> {
     let query = "SELECT EXISTS (SELECT 1 FROM model_versions WHERE model = $1 AND digest IS NOT NULL)";
-    Ok(sqlx::query_scalar(query).bind(model).fetch_one(&mut **tx).await?)
+    Ok(query_scalar(query).bind(model).fetch_one(tx).await?)
 }
 
 /// Whoever changes what is deployed has a name.

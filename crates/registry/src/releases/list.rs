@@ -1,4 +1,4 @@
-use karat_metadata::{Connection, MetadataError, Row, stored};
+use karat_metadata::{Connection, MetadataError, Row, query, stored};
 
 use super::Release;
 use crate::{Answer, Registry, RegistryError};
@@ -11,9 +11,9 @@ impl Registry {
 
     pub fn release(&self, number: u64) -> Answer<'_, Release> {
         Box::pin(async move {
-            let row = sqlx::query("SELECT * FROM releases WHERE number = $1")
+            let row = query("SELECT * FROM releases WHERE number = $1")
                 .bind(stored::signed(number))
-                .fetch_optional(self.metadata.reader())
+                .fetch_optional(&mut *self.metadata.read().await?)
                 .await?;
             let row = row.ok_or_else(|| RegistryError::NotFound(format!("there is no release {number}")))?;
             release_of(&row)
@@ -23,9 +23,9 @@ impl Registry {
     /// The newest first.
     pub fn releases(&self, limit: u32) -> Answer<'_, Vec<Release>> {
         Box::pin(async move {
-            let rows = sqlx::query("SELECT * FROM releases ORDER BY number DESC LIMIT $1")
+            let rows = query("SELECT * FROM releases ORDER BY number DESC LIMIT $1")
                 .bind(i64::from(limit))
-                .fetch_all(self.metadata.reader())
+                .fetch_all(&mut *self.metadata.read().await?)
                 .await?;
             rows.iter().map(release_of).collect()
         })
@@ -33,7 +33,7 @@ impl Registry {
 }
 
 pub(super) async fn current(connection: &mut Connection) -> Result<Option<Release>, RegistryError> {
-    let row = sqlx::query("SELECT * FROM releases ORDER BY number DESC LIMIT 1").fetch_optional(connection).await?;
+    let row = query("SELECT * FROM releases ORDER BY number DESC LIMIT 1").fetch_optional(connection).await?;
     row.as_ref().map(release_of).transpose()
 }
 

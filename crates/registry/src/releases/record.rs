@@ -1,6 +1,6 @@
 use karat_core::Instant;
 use karat_metadata::audit::{self, NewEntry, Subject};
-use karat_metadata::{generations, stored};
+use karat_metadata::{generations, query, stored};
 use serde_json::{Value as Json, json};
 
 use super::{Release, ReleaseDraft, difference, list};
@@ -27,17 +27,15 @@ impl Registry {
                 summary: difference(before, &draft.content),
             };
             let summary = serde_json::to_string(&release.summary).expect("changes serialise");
-            sqlx::query(
-                "INSERT INTO releases (number, digest, content, at, actor, summary) VALUES ($1, $2, $3, $4, $5, $6)",
-            )
-            .bind(stored::signed(number))
-            .bind(release.digest.as_str())
-            .bind(release.content.to_string())
-            .bind(now.micros())
-            .bind(actor)
-            .bind(summary)
-            .execute(&mut *tx)
-            .await?;
+            query("INSERT INTO releases (number, digest, content, at, actor, summary) VALUES ($1, $2, $3, $4, $5, $6)")
+                .bind(stored::signed(number))
+                .bind(release.digest.as_str())
+                .bind(release.content.to_string())
+                .bind(now.micros())
+                .bind(actor)
+                .bind(summary)
+                .execute(&mut tx)
+                .await?;
             let entry = NewEntry {
                 at: now,
                 actor,

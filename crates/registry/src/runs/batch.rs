@@ -1,3 +1,4 @@
+use karat_metadata::query_scalar;
 use std::collections::BTreeMap;
 
 use super::log::write_metrics;
@@ -26,14 +27,14 @@ impl Registry {
             let mut changed = Vec::new();
             for (key, value) in &batch.params {
                 // The update that changes nothing makes RETURNING give the row that was there.
-                let kept: String = sqlx::query_scalar(
+                let kept: String = query_scalar(
                     "INSERT INTO params (run_id, key, value) VALUES ($1, $2, $3) \
                      ON CONFLICT (run_id, key) DO UPDATE SET value = params.value RETURNING value",
                 )
                 .bind(run_id)
                 .bind(key)
                 .bind(value)
-                .fetch_one(&mut *tx)
+                .fetch_one(&mut tx)
                 .await?;
                 if kept != *value {
                     changed.push((key, kept, value));

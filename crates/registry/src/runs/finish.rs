@@ -1,4 +1,5 @@
 use karat_core::{Instant, RunId};
+use karat_metadata::query;
 
 use super::{RunStatus, start::no_run};
 use crate::{Answer, Registry, RegistryError, millis};
@@ -11,13 +12,13 @@ impl Registry {
                 return Err(RegistryError::Invalid(format!("a run cannot end as {status}")));
             }
             let mut tx = self.metadata.begin().await?;
-            let updated = sqlx::query("UPDATE runs SET status = $2, end_time_ms = $3 WHERE run_id = $1")
+            let updated = query("UPDATE runs SET status = $2, end_time_ms = $3 WHERE run_id = $1")
                 .bind(run_id.as_str())
                 .bind(status.as_str())
                 .bind(millis(now))
-                .execute(&mut *tx)
+                .execute(&mut tx)
                 .await?;
-            if updated.rows_affected() == 0 {
+            if updated == 0 {
                 return Err(no_run(run_id));
             }
             Ok(tx.commit().await?)

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use karat_core::RunId;
-use karat_metadata::{Connection, MetadataError, Row, stored};
-use sqlx::{QueryBuilder, Row as _, Sqlite};
+use karat_metadata::{Connection, MetadataError, QueryBuilder, Row, query, query_scalar, stored};
 
 use super::{DatasetInput, Run, RunFilter, RunModel, RunStatus, log};
 use crate::{Answer, Lifecycle, Registry, RegistryError};
@@ -23,11 +22,11 @@ impl Registry {
                 )));
             }
             let mut reader = self.metadata.read().await?;
-            let ids: Vec<String> = sqlx::query_scalar(
+            let ids: Vec<String> = query_scalar(
                 "SELECT run_id FROM runs WHERE substr(run_id, 1, length($1)) = $1 ORDER BY run_id DESC LIMIT 4",
             )
             .bind(&prefix)
-            .fetch_all(&mut *reader)
+            .fetch_all(&mut reader)
             .await?;
             let run_id = match ids.as_slice() {
                 [] => return Err(RegistryError::NotFound(format!("there is no run `{id_or_prefix}`"))),
@@ -48,14 +47,14 @@ impl Registry {
     pub fn runs<'a>(&'a self, filter: &'a RunFilter) -> Answer<'a, Vec<Run>> {
         Box::pin(async move {
             let mut reader = self.metadata.read().await?;
-            let rows = sqlx::query(
+            let rows = query(
                 "SELECT * FROM runs WHERE lifecycle_stage = 'active' AND ($1 IS NULL OR experiment_id = $1) \
                  AND ($2 IS NULL OR status = $2) ORDER BY start_time_ms DESC, run_id DESC LIMIT $3",
             )
             .bind(filter.experiment_id)
             .bind(filter.status.map(RunStatus::as_str))
             .bind(filter.limit.map_or(i64::MAX, i64::from))
-            .fetch_all(&mut *reader)
+            .fetch_all(&mut reader)
             .await?;
             with_details(&mut reader, &rows).await
         })
@@ -63,7 +62,7 @@ impl Registry {
 }
 
 pub(super) async fn by_id(connection: &mut Connection, run_id: &str) -> Result<Option<Run>, RegistryError> {
-    let rows = sqlx::query("SELECT * FROM runs WHERE run_id = $1").bind(run_id).fetch_all(&mut *connection).await?;
+    let rows = query("SELECT * FROM runs WHERE run_id = $1").bind(run_id).fetch_all(&mut *connection).await?;
     Ok(with_details(connection, &rows).await?.pop())
 }
 
@@ -76,10 +75,10 @@ pub(super) async fn with_details(connection: &mut Connection, rows: &[Row]) -> R
             runs[place].metrics.push(log::metric_of(&row)?);
         }
         for (place, row) in details(connection, &places, "SELECT * FROM params WHERE", "key").await? {
-            runs[place].params.insert(row.try_get("key")?, row.try_get("value")?);
+            runs[place].params.insert(row.get("key")?, row.get("value")?);
         }
         for (place, row) in details(connection, &places, "SELECT * FROM run_tags WHERE", "key").await? {
-            runs[place].tags.insert(row.try_get("key")?, row.try_get("value")?);
+            runs[place].tags.insert(row.get("key")?, row.get("value")?);
         }
         let inputs =
             "SELECT i.run_id, i.context, i.tags, d.* FROM run_inputs i JOIN datasets d ON d.id = i.dataset_id WHERE";
@@ -87,7 +86,7 @@ pub(super) async fn with_details(connection: &mut Connection, rows: &[Row]) -> R
             runs[place].inputs.push(input_of(&row)?);
         }
         for (place, row) in details(connection, &places, "SELECT * FROM run_models WHERE", "model_id").await? {
-            let model = RunModel { model_id: row.try_get("model_id")?, step: row.try_get("step")? };
+            let model = RunModel { model_id: row.get("model_id")?, step: row.get("step")? };
             match stored::text(&row, "direction")?.as_str() {
                 "input" => runs[place].model_inputs.push(model),
                 _ => runs[place].model_outputs.push(model),
@@ -107,7 +106,7 @@ async fn details(
     if places.is_empty() {
         return Ok(Vec::new());
     }
-    let mut query = QueryBuilder::<Sqlite>::new(format!("{select} run_id IN ("));
+    let mut query = QueryBuilder::new(connection.dialect(), format!("{select} run_id IN ("));
     let mut ids = query.separated(", ");
     for run_id in places.keys() {
         ids.push_bind(run_id);
@@ -124,7 +123,7 @@ fn run_of(row: &Row) -> Result<Run, RegistryError> {
         user: stored::text(row, "user_name")?,
         status: stored::word(row, "status", RunStatus::parse)?,
         start_time_ms: stored::int(row, "start_time_ms")?,
-        end_time_ms: row.try_get("end_time_ms")?,
+        end_time_ms: row.get("end_time_ms")?,
         lifecycle_stage: stored::word(row, "lifecycle_stage", Lifecycle::parse)?,
         artifact_uri: stored::text(row, "artifact_uri")?,
         metrics: Vec::new(),

@@ -1,7 +1,7 @@
 //! Everything a metric was, in pages, of several runs, or thinned out for a picture.
 
 use karat_core::Digest;
-use sqlx::{QueryBuilder, Row as _, Sqlite};
+use karat_metadata::{QueryBuilder, query};
 
 use super::Metric;
 use super::log::metric_of;
@@ -22,7 +22,8 @@ impl Registry {
         token: Option<&'a str>,
     ) -> Answer<'a, Page<Metric>> {
         Box::pin(async move {
-            let mut query = QueryBuilder::<Sqlite>::new(
+            let mut query = QueryBuilder::new(
+                self.metadata.dialect(),
                 "SELECT key, value, is_nan, timestamp_ms, step FROM metrics WHERE run_id = ",
             );
             query.push_bind(run_id).push(" AND key = ").push_bind(key);
@@ -39,7 +40,7 @@ impl Registry {
             }
             query.push(" ORDER BY timestamp_ms, step, value, is_nan LIMIT ");
             query.push_bind(most.map_or(i64::MAX, |most| i64::from(most) + 1));
-            let rows = query.build().fetch_all(self.metadata.reader()).await?;
+            let rows = query.build().fetch_all(&mut *self.metadata.read().await?).await?;
             let shown = &rows[..rows.len().min(most.map_or(usize::MAX, |most| most as usize))];
             let items = shown.iter().map(metric_of).collect::<Result<Vec<_>, _>>()?;
             let next = match items.last() {
@@ -58,7 +59,8 @@ impl Registry {
         most: u32,
     ) -> Answer<'a, Vec<(String, Metric)>> {
         Box::pin(async move {
-            let mut query = QueryBuilder::<Sqlite>::new(
+            let mut query = QueryBuilder::new(
+                self.metadata.dialect(),
                 "SELECT run_id, key, value, is_nan, timestamp_ms, step FROM metrics WHERE key = ",
             );
             query.push_bind(key).push(" AND run_id IN (");
@@ -67,8 +69,8 @@ impl Registry {
                 ids.push_bind(run_id);
             }
             query.push(") ORDER BY run_id, timestamp_ms, step, value LIMIT ").push_bind(i64::from(most));
-            let rows = query.build().fetch_all(self.metadata.reader()).await?;
-            rows.iter().map(|row| Ok((row.try_get("run_id")?, metric_of(row)?))).collect()
+            let rows = query.build().fetch_all(&mut *self.metadata.read().await?).await?;
+            rows.iter().map(|row| Ok((row.get("run_id")?, metric_of(row)?))).collect()
         })
     }
 
@@ -83,9 +85,9 @@ impl Registry {
         Box::pin(async move {
             let (first, last) = steps.map_or((i64::MIN, i64::MAX), |steps| (*steps.start(), *steps.end()));
             let buckets = i64::from(most.max(1));
-            let rows = sqlx::query(
+            let rows = query(
                 "WITH all_values AS (SELECT key, value, is_nan, timestamp_ms, step, \
-                 NTILE($5) OVER (ORDER BY step, timestamp_ms, value, is_nan) AS bucket, \
+                 NTILE(CAST($5 AS INTEGER)) OVER (ORDER BY step, timestamp_ms, value, is_nan) AS bucket, \
                  ROW_NUMBER() OVER (ORDER BY step DESC, timestamp_ms DESC, value DESC, is_nan DESC) AS from_last \
                  FROM metrics WHERE run_id = $1 AND key = $2 AND step BETWEEN $3 AND $4), \
                  ranked AS (SELECT *, ROW_NUMBER() OVER (PARTITION BY bucket ORDER BY step, timestamp_ms, value, is_nan) \
@@ -97,7 +99,7 @@ impl Registry {
             .bind(first)
             .bind(last)
             .bind(buckets)
-            .fetch_all(self.metadata.reader())
+            .fetch_all(&mut *self.metadata.read().await?)
             .await?;
             let mut values = rows.iter().map(metric_of).collect::<Result<Vec<_>, RegistryError>>()?;
             // One too many is the last bucket's first, for which the last of all stands.

@@ -1,5 +1,5 @@
 use karat_core::RunId;
-use karat_metadata::WriteTx;
+use karat_metadata::{WriteTx, query};
 
 use super::{DatasetInput, log};
 use crate::{Answer, Registry, RegistryError};
@@ -12,7 +12,7 @@ impl Registry {
             log::require(&mut tx, run_id).await?;
             for input in inputs {
                 write_dataset(&mut tx, run_id.as_str(), input).await?;
-                sqlx::query(
+                query(
                     "INSERT INTO run_inputs (run_id, dataset_id, context) \
                      SELECT r.run_id, d.id, $4 FROM runs r JOIN datasets d ON d.experiment_id = r.experiment_id \
                      WHERE r.run_id = $1 AND d.name = $2 AND d.digest = $3 \
@@ -22,7 +22,7 @@ impl Registry {
                 .bind(&input.name)
                 .bind(&input.digest)
                 .bind(&input.context)
-                .execute(&mut *tx)
+                .execute(&mut tx)
                 .await?;
             }
             Ok(tx.commit().await?)
@@ -32,7 +32,7 @@ impl Registry {
 
 /// Keeps what a data set is; one of the same name and digest is kept once per experiment.
 pub(super) async fn write_dataset(tx: &mut WriteTx, run_id: &str, input: &DatasetInput) -> Result<(), RegistryError> {
-    sqlx::query(
+    query(
         "INSERT INTO datasets (id, experiment_id, name, digest, source_type, source, schema, profile) \
          SELECT (SELECT COALESCE(MAX(id), 0) + 1 FROM datasets), experiment_id, $2, $3, $4, $5, $6, $7 \
          FROM runs WHERE run_id = $1 ON CONFLICT (experiment_id, name, digest) DO NOTHING",
@@ -44,7 +44,7 @@ pub(super) async fn write_dataset(tx: &mut WriteTx, run_id: &str, input: &Datase
     .bind(&input.source)
     .bind(&input.schema)
     .bind(&input.profile)
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(())
 }

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use karat_core::RunId;
-use karat_metadata::{Row, WriteTx, stored};
-use sqlx::{QueryBuilder, Row as _, Sqlite};
+use karat_metadata::{QueryBuilder, Row, WriteTx, query, query_scalar, stored};
 
 use super::{Metric, start::no_run};
 use crate::{Answer, Registry, RegistryError};
@@ -31,14 +30,14 @@ impl Registry {
             require(&mut tx, run_id).await?;
             for (key, value) in params {
                 // The update that changes nothing makes RETURNING give the row that was there.
-                let kept: String = sqlx::query_scalar(
+                let kept: String = query_scalar(
                     "INSERT INTO params (run_id, key, value) VALUES ($1, $2, $3) \
                      ON CONFLICT (run_id, key) DO UPDATE SET value = params.value RETURNING value",
                 )
                 .bind(run_id.as_str())
                 .bind(key)
                 .bind(value)
-                .fetch_one(&mut *tx)
+                .fetch_one(&mut tx)
                 .await?;
                 if kept != *value {
                     return Err(RegistryError::Conflict(format!(
@@ -63,13 +62,13 @@ impl Registry {
     /// Every value a metric had, by time, then step.
     pub fn metric_history<'a>(&'a self, run_id: &'a RunId, key: &'a str) -> Answer<'a, Vec<Metric>> {
         Box::pin(async move {
-            let rows = sqlx::query(
+            let rows = query(
                 "SELECT key, value, is_nan, timestamp_ms, step FROM metrics WHERE run_id = $1 AND key = $2 \
                  ORDER BY timestamp_ms, step, value",
             )
             .bind(run_id.as_str())
             .bind(key)
-            .fetch_all(self.metadata.reader())
+            .fetch_all(&mut *self.metadata.read().await?)
             .await?;
             rows.iter().map(metric_of).collect()
         })
@@ -80,8 +79,8 @@ impl Registry {
 pub(super) async fn write_metrics(tx: &mut WriteTx, run_id: &str, metrics: &[Metric]) -> Result<(), RegistryError> {
     for chunk in metrics.chunks(CHUNK) {
         let mut insert =
-            QueryBuilder::<Sqlite>::new("INSERT INTO metrics (run_id, key, value, is_nan, timestamp_ms, step) ");
-        insert.push_values(chunk, |mut row, metric| {
+            QueryBuilder::new(tx.dialect(), "INSERT INTO metrics (run_id, key, value, is_nan, timestamp_ms, step) ");
+        insert.push_values(chunk, |row, metric| {
             row.push_bind(run_id)
                 .push_bind(&metric.key)
                 .push_bind(number(metric))
@@ -89,10 +88,10 @@ pub(super) async fn write_metrics(tx: &mut WriteTx, run_id: &str, metrics: &[Met
                 .push_bind(metric.timestamp_ms)
                 .push_bind(metric.step);
         });
-        insert.push(" ON CONFLICT DO NOTHING").build().execute(&mut **tx).await?;
+        insert.push(" ON CONFLICT DO NOTHING").build().execute(tx).await?;
     }
     for metric in latest(metrics).into_values() {
-        sqlx::query(
+        query(
             "INSERT INTO latest_metrics (run_id, key, value, is_nan, timestamp_ms, step) \
              VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (run_id, key) DO UPDATE SET \
              value = excluded.value, is_nan = excluded.is_nan, timestamp_ms = excluded.timestamp_ms, \
@@ -105,16 +104,16 @@ pub(super) async fn write_metrics(tx: &mut WriteTx, run_id: &str, metrics: &[Met
         .bind(metric.value.is_nan())
         .bind(metric.timestamp_ms)
         .bind(metric.step)
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     }
     Ok(())
 }
 
 pub(crate) async fn require(tx: &mut WriteTx, run_id: &RunId) -> Result<(), RegistryError> {
-    let found: Option<i64> = sqlx::query_scalar("SELECT experiment_id FROM runs WHERE run_id = $1")
+    let found: Option<i64> = query_scalar("SELECT experiment_id FROM runs WHERE run_id = $1")
         .bind(run_id.as_str())
-        .fetch_optional(&mut **tx)
+        .fetch_optional(tx)
         .await?;
     found.map(|_| ()).ok_or_else(|| no_run(run_id))
 }
@@ -125,22 +124,22 @@ pub(crate) async fn write_tags(
     tags: &BTreeMap<String, String>,
 ) -> Result<(), RegistryError> {
     for (key, value) in tags {
-        sqlx::query(
+        query(
             "INSERT INTO run_tags (run_id, key, value) VALUES ($1, $2, $3) \
              ON CONFLICT (run_id, key) DO UPDATE SET value = excluded.value",
         )
         .bind(run_id)
         .bind(key)
         .bind(value)
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     }
     Ok(())
 }
 
 pub(crate) fn metric_of(row: &Row) -> Result<Metric, RegistryError> {
-    let is_nan: bool = row.try_get("is_nan")?;
-    let value: f64 = row.try_get("value")?;
+    let is_nan: bool = row.get("is_nan")?;
+    let value: f64 = row.get("value")?;
     Ok(Metric {
         key: stored::text(row, "key")?,
         value: if is_nan { f64::NAN } else { value },

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use karat_core::{Instant, RunId};
 use karat_metadata::audit::{self, NewEntry, Subject};
-use karat_metadata::{Connection, WriteTx};
+use karat_metadata::{Connection, WriteTx, query, query_scalar};
 
 use super::{DatasetInput, Run, RunModel, RunStatus, get, write_tags};
 use crate::experiments::require_active as require_active_experiment;
@@ -37,7 +37,7 @@ impl Registry {
             let mut tx = self.metadata.begin().await?;
             let experiment = require_active_experiment(&mut tx, new.experiment_id).await?;
             let run_id = RunId::new();
-            sqlx::query(
+            query(
                 "INSERT INTO runs (run_id, experiment_id, name, user_name, status, start_time_ms, lifecycle_stage, \
                  artifact_uri) VALUES ($1, $2, $3, $4, $5, $6, 'active', $7)",
             )
@@ -48,7 +48,7 @@ impl Registry {
             .bind(RunStatus::Running.as_str())
             .bind(new.start_time_ms)
             .bind(format!("{}/{run_id}/artifacts", experiment.artifact_location.trim_end_matches('/')))
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
             let mut tags = new.tags.clone();
             tags.insert(NAME_TAG.to_owned(), new.name.clone());
@@ -68,14 +68,14 @@ impl Registry {
         Box::pin(async move {
             let mut tx = self.metadata.begin().await?;
             require_active(&mut tx, run_id).await?;
-            sqlx::query(
+            query(
                 "UPDATE runs SET status = COALESCE($2, status), end_time_ms = COALESCE($3, end_time_ms) \
                  WHERE run_id = $1",
             )
             .bind(run_id)
             .bind(update.status.map(RunStatus::as_str))
             .bind(update.end_time_ms)
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
             if let Some(name) = &update.name {
                 rename(&mut tx, run_id, name).await?;
@@ -91,15 +91,15 @@ impl Registry {
         Box::pin(async move {
             let mut tx = self.metadata.begin().await?;
             require(&mut tx, run_id).await?;
-            let moved = sqlx::query(
+            let moved = query(
                 "UPDATE runs SET lifecycle_stage = $2, deleted_time_ms = $3 WHERE run_id = $1 AND lifecycle_stage != $2",
             )
             .bind(run_id)
             .bind(to.as_str())
             .bind((to == Lifecycle::Deleted).then(|| millis(now)))
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
-            if moved.rows_affected() > 0 {
+            if moved > 0 {
                 let action = if to == Lifecycle::Deleted { "run.delete" } else { "run.restore" };
                 let (subject, details) = (Subject::new("run", run_id), serde_json::json!({}));
                 audit::append(&mut tx, NewEntry { at: now, actor, action, subject, details }).await?;
@@ -112,12 +112,12 @@ impl Registry {
         Box::pin(async move {
             let mut tx = self.metadata.begin().await?;
             require_active(&mut tx, run_id).await?;
-            let deleted = sqlx::query("DELETE FROM run_tags WHERE run_id = $1 AND key = $2")
+            let deleted = query("DELETE FROM run_tags WHERE run_id = $1 AND key = $2")
                 .bind(run_id)
                 .bind(key)
-                .execute(&mut *tx)
+                .execute(&mut tx)
                 .await?;
-            if deleted.rows_affected() == 0 {
+            if deleted == 0 {
                 return Err(RegistryError::NotFound(format!("No tag with name: {key} in run with id {run_id}")));
             }
             Ok(tx.commit().await?)
@@ -136,7 +136,7 @@ impl Registry {
             require_active(&mut tx, run_id).await?;
             for input in datasets {
                 super::inputs::write_dataset(&mut tx, run_id, input).await?;
-                sqlx::query(
+                query(
                     "INSERT INTO run_inputs (run_id, dataset_id, context, tags) \
                      SELECT r.run_id, d.id, $4, $5 FROM runs r JOIN datasets d ON d.experiment_id = r.experiment_id \
                      WHERE r.run_id = $1 AND d.name = $2 AND d.digest = $3 \
@@ -147,7 +147,7 @@ impl Registry {
                 .bind(&input.digest)
                 .bind(&input.context)
                 .bind(serde_json::json!(input.tags).to_string())
-                .execute(&mut *tx)
+                .execute(&mut tx)
                 .await?;
             }
             write_models(&mut tx, run_id, "input", models).await?;
@@ -167,7 +167,7 @@ impl Registry {
 }
 
 pub(super) async fn rename(tx: &mut WriteTx, run_id: &str, name: &str) -> Result<(), RegistryError> {
-    sqlx::query("UPDATE runs SET name = $2 WHERE run_id = $1").bind(run_id).bind(name).execute(&mut **tx).await?;
+    query("UPDATE runs SET name = $2 WHERE run_id = $1").bind(run_id).bind(name).execute(tx).await?;
     write_tags(tx, run_id, &BTreeMap::from([(NAME_TAG.to_owned(), name.to_owned())])).await
 }
 
@@ -178,7 +178,7 @@ async fn write_models(
     models: &[RunModel],
 ) -> Result<(), RegistryError> {
     for model in models {
-        sqlx::query(
+        query(
             "INSERT INTO run_models (run_id, direction, model_id, step) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (run_id, direction, model_id) DO UPDATE SET step = excluded.step",
         )
@@ -186,7 +186,7 @@ async fn write_models(
         .bind(direction)
         .bind(&model.model_id)
         .bind(model.step)
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     }
     Ok(())
@@ -197,10 +197,8 @@ async fn require(connection: &mut Connection, run_id: &str) -> Result<Run, Regis
 }
 
 pub(super) async fn require_active(tx: &mut WriteTx, run_id: &str) -> Result<(), RegistryError> {
-    let stage: Option<String> = sqlx::query_scalar("SELECT lifecycle_stage FROM runs WHERE run_id = $1")
-        .bind(run_id)
-        .fetch_optional(&mut **tx)
-        .await?;
+    let stage: Option<String> =
+        query_scalar("SELECT lifecycle_stage FROM runs WHERE run_id = $1").bind(run_id).fetch_optional(tx).await?;
     match stage.as_deref() {
         None => Err(no_run(run_id)),
         Some("active") => Ok(()),

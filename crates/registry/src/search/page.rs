@@ -1,8 +1,7 @@
 use karat_core::Digest;
-use karat_metadata::{Connection, Row};
+use karat_metadata::{Connection, QueryBuilder, Row};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
-use sqlx::{QueryBuilder, Sqlite};
 
 use super::sql::{push_condition, push_filter, push_keys, push_order};
 use super::{Key, Subject, parse_filter, parse_order};
@@ -77,12 +76,12 @@ pub(crate) async fn page_of_rows(
     reader: &mut Connection,
     asked: &Search<'_>,
     last: impl FnOnce(bool) -> &'static [(&'static str, bool)],
-    narrow: impl FnOnce(&mut QueryBuilder<Sqlite>),
+    narrow: impl FnOnce(&mut QueryBuilder),
 ) -> Result<(Vec<Row>, Option<String>), RegistryError> {
     let mut filter = parse_filter(asked.filter, asked.subject)?;
     filter.retain(|comparison| !(asked.subject.always_met)(comparison));
     let order = parse_order(asked.order_by, asked.subject)?;
-    let mut query = QueryBuilder::<Sqlite>::new("");
+    let mut query = QueryBuilder::new(reader.dialect(), "");
     let keys = push_keys(&mut query, asked.subject, asked.table, &order, last(!order.is_empty()));
     query.push(" WHERE ");
     narrow(&mut query);

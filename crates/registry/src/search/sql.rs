@@ -1,17 +1,14 @@
 //! From comparisons and orders to SQL. Names of tables and columns are ours; everything a client wrote is bound.
 
-use karat_metadata::Row;
+use karat_metadata::{QueryBuilder, Row};
 use serde_json::Value as Json;
-use sqlx::{QueryBuilder, Row as _, Sqlite};
 
 use super::subject::{AttributeKind, Subject};
 use super::{Comparator, Comparison, Entity, OrderBy, Value};
 use crate::RegistryError;
 
-type Query = QueryBuilder<Sqlite>;
-
 /// Narrows a query over the subject's table, alias `r`, that has its WHERE already.
-pub(crate) fn push_filter(query: &mut Query, subject: &'static Subject, comparisons: &[Comparison]) {
+pub(crate) fn push_filter(query: &mut QueryBuilder, subject: &'static Subject, comparisons: &[Comparison]) {
     for comparison in comparisons {
         query.push(" AND ");
         match comparison.entity {
@@ -22,7 +19,7 @@ pub(crate) fn push_filter(query: &mut Query, subject: &'static Subject, comparis
     }
 }
 
-fn push_attribute(query: &mut Query, subject: &'static Subject, comparison: &Comparison) {
+fn push_attribute(query: &mut QueryBuilder, subject: &'static Subject, comparison: &Comparison) {
     let attribute = subject.attribute(&comparison.key).expect("the parser knows attributes");
     query.push(attribute.column);
     match (&comparison.value, attribute.kind) {
@@ -42,7 +39,7 @@ fn push_attribute(query: &mut Query, subject: &'static Subject, comparison: &Com
     }
 }
 
-fn push_detail(query: &mut Query, subject: &'static Subject, comparison: &Comparison) {
+fn push_detail(query: &mut QueryBuilder, subject: &'static Subject, comparison: &Comparison) {
     let detail = subject.detail(comparison.entity).expect("the parser knows what has details");
     let (table, id, owner) = (detail.table, listed("r", subject.id), listed("d", detail.owner));
     let same = same("d", detail.owner, subject.id);
@@ -83,7 +80,7 @@ fn same(alias: &str, owner: &[&str], id: &[&str]) -> String {
     each.collect::<Vec<_>>().join(" AND ")
 }
 
-fn push_dataset(query: &mut Query, comparison: &Comparison) {
+fn push_dataset(query: &mut QueryBuilder, comparison: &Comparison) {
     query.push("r.run_id IN (SELECT i.run_id FROM datasets d JOIN run_inputs i ON i.dataset_id = d.id WHERE ");
     query.push(match comparison.key.as_str() {
         "name" => "d.name",
@@ -95,14 +92,13 @@ fn push_dataset(query: &mut Query, comparison: &Comparison) {
     query.push(")");
 }
 
-fn push_compared(query: &mut Query, comparison: &Comparison) {
+fn push_compared(query: &mut QueryBuilder, comparison: &Comparison) {
     match (&comparison.value, comparison.comparator) {
-        // SQLite's own LIKE takes either case.
         (Value::Text(pattern), Comparator::Like) => {
-            query.push(" GLOB ").push_bind(glob(pattern));
+            query.push_like(pattern);
         }
         (Value::Text(pattern), Comparator::ILike) => {
-            query.push(" LIKE ").push_bind(pattern.clone());
+            query.push_ilike(pattern);
         }
         (Value::List(items), comparator) => {
             query.push(format_args!(" {} (", comparator.as_str()));
@@ -122,20 +118,6 @@ fn push_compared(query: &mut Query, comparison: &Comparison) {
             };
         }
     }
-}
-
-/// The pattern of a LIKE that tells cases apart.
-fn glob(like: &str) -> String {
-    let mut glob = String::with_capacity(like.len());
-    for character in like.chars() {
-        match character {
-            '%' => glob.push('*'),
-            '_' => glob.push('?'),
-            '*' | '?' | '[' => glob.extend(['[', character, ']']),
-            other => glob.push(other),
-        }
-    }
-    glob
 }
 
 /// One thing rows are ordered by: never null, so that a page can begin after it.
@@ -171,13 +153,13 @@ impl Key {
         let column = format!("k{number}");
         let column = column.as_str();
         Ok(match self.kind {
-            KeyKind::Int => row.try_get::<i64, _>(column)?.into(),
-            KeyKind::Float => row.try_get::<f64, _>(column)?.into(),
-            KeyKind::Text => row.try_get::<String, _>(column)?.into(),
+            KeyKind::Int => row.get::<i64>(column)?.into(),
+            KeyKind::Float => row.get::<f64>(column)?.into(),
+            KeyKind::Text => row.get::<String>(column)?.into(),
         })
     }
 
-    fn push_bound(&self, query: &mut Query, value: &Json) {
+    fn push_bound(&self, query: &mut QueryBuilder, value: &Json) {
         match self.kind {
             KeyKind::Int => query.push_bind(value.as_i64().unwrap_or_default()),
             KeyKind::Float => query.push_bind(value.as_f64().unwrap_or_default()),
@@ -189,7 +171,7 @@ impl Key {
 /// The keys of an order, which begin the query: `SELECT r.*, … AS k0, …`, its FROM, and the tables that hold them.
 /// Values first, then NaN, then what has none, in either direction.
 pub(crate) fn push_keys(
-    query: &mut Query,
+    query: &mut QueryBuilder,
     subject: &'static Subject,
     from: &'static str,
     order: &[OrderBy],
@@ -210,7 +192,7 @@ pub(crate) fn push_keys(
                 keys.push(Key { expression, descending, kind: KeyKind::Float });
             }
             _ => {
-                keys.push(Key::int(format!("(o{number}.value IS NULL)"), false));
+                keys.push(Key::int(is_null(&format!("o{number}.value")), false));
                 let expression = format!("COALESCE(o{number}.value, '')");
                 keys.push(Key { expression, descending, kind: KeyKind::Text });
             }
@@ -237,6 +219,11 @@ pub(crate) fn push_keys(
     keys
 }
 
+/// A number, which PostgreSQL does not take a truth value for.
+fn is_null(expression: &str) -> String {
+    format!("CASE WHEN {expression} IS NULL THEN 1 ELSE 0 END")
+}
+
 fn push_attribute_keys(keys: &mut Vec<Key>, column: &str, kind: AttributeKind, nullable: bool, descending: bool) {
     let numeric = match kind {
         AttributeKind::Time | AttributeKind::WholeTime | AttributeKind::NumberedId | AttributeKind::Number => true,
@@ -246,14 +233,14 @@ fn push_attribute_keys(keys: &mut Vec<Key>, column: &str, kind: AttributeKind, n
     let expression = match nullable {
         false => column.to_owned(),
         true => {
-            keys.push(Key::int(format!("({column} IS NULL)"), false));
+            keys.push(Key::int(is_null(column), false));
             format!("COALESCE({column}, {nothing})")
         }
     };
     keys.push(Key { expression, descending, kind });
 }
 
-pub(crate) fn push_order(query: &mut Query, keys: &[Key]) {
+pub(crate) fn push_order(query: &mut QueryBuilder, keys: &[Key]) {
     query.push(" ORDER BY ");
     for (number, key) in keys.iter().enumerate() {
         let comma = if number == 0 { "" } else { ", " };
@@ -262,7 +249,7 @@ pub(crate) fn push_order(query: &mut Query, keys: &[Key]) {
 }
 
 /// What comes after the row whose keys were `values`.
-pub(crate) fn push_condition(query: &mut Query, keys: &[Key], values: &[Json]) {
+pub(crate) fn push_condition(query: &mut QueryBuilder, keys: &[Key], values: &[Json]) {
     let Some((first, value)) = keys.first().zip(values.first()) else { return };
     // Says nothing new, but an index can begin at it.
     query.push(format_args!(" AND {} {} ", first.expression, if first.descending { "<=" } else { ">=" }));

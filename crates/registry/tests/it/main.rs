@@ -18,27 +18,32 @@ use karat_registry::{
     AliasChange, ApprovalRule, Decision, ModelVersion, NewVersion, Registered, Registry, RegistryError, RunDraft,
     Source,
 };
+use karat_test_support::postgres_server::{PostgresServer, fresh_database};
 use tempfile::TempDir;
 
 /// A registry of its own; reads like a story.
 struct Office {
-    folder: TempDir,
+    _folder: TempDir,
+    uri: String,
     registry: Registry,
 }
 
 const MODEL: &str = "credit_default";
 
 impl Office {
+    /// On SQLite, or on the server that the suite is run again on.
     async fn open() -> Office {
         let folder = tempfile::tempdir().unwrap();
-        let registry = Registry::new(Metadata::open(&uri(&folder)).await.unwrap());
-        Office { folder, registry }
+        let file = format!("sqlite://{}/metadata.db", folder.path().display());
+        let uri = fresh_database().unwrap_or(file);
+        let registry = Registry::new(Metadata::open(&uri).await.unwrap());
+        Office { _folder: folder, uri, registry }
     }
 
     async fn reopen(self) -> Office {
         drop(self.registry);
-        let registry = Registry::new(Metadata::open(&uri(&self.folder)).await.unwrap());
-        Office { folder: self.folder, registry }
+        let registry = Registry::new(Metadata::open(&self.uri).await.unwrap());
+        Office { registry, ..self }
     }
 
     async fn run(&self) -> RunId {
@@ -107,8 +112,12 @@ impl Office {
     }
 }
 
-fn uri(folder: &TempDir) -> String {
-    format!("sqlite://{}/metadata.db", folder.path().display())
+#[test]
+fn all_of_it_holds_on_postgresql() {
+    let test = "all_of_it_holds_on_postgresql";
+    let Some(server) = PostgresServer::start(test) else { return };
+    let ran = server.run_all_again(test, "sqlite::");
+    assert!(ran > 40, "{ran} tests ran on PostgreSQL");
 }
 
 fn now() -> Instant {

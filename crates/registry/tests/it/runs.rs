@@ -73,8 +73,8 @@ async fn a_run_remembers_everything() {
     // The second run of the experiment shares the data set.
     let other = office.run().await;
     office.registry.log_inputs(&other, &[dataset("training")]).await.unwrap();
-    let datasets: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM datasets")
-        .fetch_one(office.registry.metadata().reader())
+    let datasets: i64 = karat_metadata::query_scalar("SELECT COUNT(*) FROM datasets")
+        .fetch_one(&mut office.registry.metadata().read().await.unwrap())
         .await
         .unwrap();
     assert_eq!(datasets, 1);

@@ -49,8 +49,8 @@ const OWNED: [(&[&str], &[&str], &str); 7] = [
     (&["axum", "axum-core", "axum-extra", "utoipa-axum"], &["karat-server"], "only the server answers HTTP"),
     (
         &["sqlx", "rusqlite"],
-        &["karat-metadata", "karat-registry", "karat-query"],
-        "SQL on metadata stays beside its nouns (ADR 0005); sources read others' databases (ADR 0012)",
+        &["karat-metadata", "karat-query"],
+        "metadata is one implementation for two databases (ADR 0023); sources read others' databases (ADR 0012)",
     ),
     (&["heed"], &["karat-online"], "LMDB is one back end of online state (ADR 0006)"),
     (&["redis"], &["karat-online"], "Redis is the other (ADR 0016)"),
