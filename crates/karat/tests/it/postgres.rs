@@ -121,8 +121,9 @@ fn two_servers_write_to_one_database_and_lose_nothing() {
     assert!(metrics.iter().all(|metric| metric["value"] == 9.0 && metric["step"] == 9), "{metrics:?}");
     let verified = json(folders[0].path(), &["audit", "verify"]);
     assert_eq!(verified["intact"], true, "{verified}");
-    let created = json(folders[1].path(), &["audit", "list", "--action", "model.create", "--limit", "1000"]);
-    assert_eq!(created.as_array().unwrap().len(), 80);
+    let created = json(folders[1].path(), &["audit", "list", "--limit", "1000"]);
+    let created = created.as_array().unwrap().iter().filter(|entry| entry["action"] == "model.create");
+    assert_eq!(created.count(), 80);
 }
 
 #[test]

@@ -24,6 +24,11 @@ impl View {
 
 /// Rows of these experiments.
 pub(crate) fn push_experiments(query: &mut QueryBuilder, experiment_ids: &[i64]) {
+    if experiment_ids.is_empty() {
+        // An empty list is none in PostgreSQL.
+        query.push("FALSE");
+        return;
+    }
     query.push("r.experiment_id IN (");
     let mut ids = query.separated(", ");
     for id in experiment_ids {

@@ -59,6 +59,9 @@ impl Registry {
         most: u32,
     ) -> Answer<'a, Vec<(String, Metric)>> {
         Box::pin(async move {
+            if run_ids.is_empty() {
+                return Ok(Vec::new());
+            }
             let mut query = QueryBuilder::new(
                 self.metadata.dialect(),
                 "SELECT run_id, key, value, is_nan, timestamp_ms, step FROM metrics WHERE key = ",

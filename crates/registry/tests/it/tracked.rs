@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use karat_core::ErrorKind;
 use karat_registry::search::Page;
 use karat_registry::{
-    Batch, DatasetInput, ExperimentSearch, Lifecycle, Metric, NewExperiment, NewRun, Registry, Run, RunModel,
-    RunSearch, RunStatus, RunUpdate, View,
+    Batch, DatasetInput, ExperimentSearch, Lifecycle, LoggedModelSearch, Metric, NewExperiment, NewRun, Registry, Run,
+    RunModel, RunSearch, RunStatus, RunUpdate, View,
 };
 
 use crate::{Office, now};
@@ -253,4 +253,17 @@ async fn histories_come_in_pages_and_samples() {
     let last = registry.metric_sample(&run_id, "m", None, 1).await.unwrap();
     assert_eq!(last.iter().map(|value| value.step).collect::<Vec<_>>(), [99]);
     assert_eq!(registry.metric_of_runs(&[run_id], "m", 10).await.unwrap().len(), 10);
+}
+
+#[tokio::test]
+async fn who_names_nothing_to_search_finds_nothing() {
+    let office = Office::open().await;
+    let registry = &office.registry;
+    let id = experiment(registry, "one").await;
+    started(registry, id, "a", 1).await;
+    let none = RunSearch { most: 10, ..RunSearch::default() };
+    assert!(registry.search_runs(&none).await.unwrap().items.is_empty());
+    let none = LoggedModelSearch { most: 10, ..LoggedModelSearch::default() };
+    assert!(registry.search_logged_models(&none).await.unwrap().items.is_empty());
+    assert!(registry.metric_of_runs(&[], "m", 10).await.unwrap().is_empty());
 }
