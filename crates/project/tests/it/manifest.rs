@@ -130,7 +130,7 @@ fn variables_stay_references() {
     let rebuilt = Project::from_manifest(&project.manifest()).unwrap();
     assert_eq!(rebuilt.sources(), project.sources());
     // Where a store's URI is wrong, the message shows the reference too.
-    folder.edit("karat.yaml", "file://.karat", "${PATH}");
+    folder.edit("karat.yaml", "metadata: sqlite://.karat/metadata.db", "data: ${PATH}");
     let problems = Project::load(folder.path(), None).unwrap_err().lines();
     assert!(problems.contains("found what `${PATH}` stands for") && !problems.contains(&home), "{problems}");
 }
