@@ -16,6 +16,7 @@ pub mod features_get;
 pub mod features_why;
 mod freshness;
 pub mod gc;
+pub mod import;
 pub mod ingest;
 pub mod init;
 pub mod lookup;

@@ -159,6 +159,9 @@ pub enum Command {
     /// Registered models, their versions and approvals
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// Take over what another tracking server recorded
+    #[command(subcommand)]
+    Import(ImportCommand),
     /// The chain of who changed what and when
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -636,6 +639,31 @@ pub enum ModelsCommand {
         /// The reason, kept with the move
         #[arg(long, default_value = "", hide_default_value = true)]
         why: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ImportCommand {
+    /// Experiments, runs with whole histories, logged and registered models, and their files, from MLflow's database
+    #[command(
+        long_about = "Experiments, runs with whole histories, logged and registered models, and their files, from MLflow's \
+            database.\n\n\
+            Ids stay, so links and scripts go on working; an experiment whose id is taken here gets another one, and one of a \
+            name that is here is the same one. What is here already and equal is passed over: an import that was cut short is \
+            run again, and one that is whole changes nothing. What is here and differs stays as it is here, and is told. At \
+            the end both sides are counted; exit code 1 says that the counts do not agree.\n\n\
+            The other server is only read. Stop it, or nobody may write there meanwhile.",
+        after_long_help = "Examples:\n  \
+            karat import mlflow sqlite:////srv/mlflow/mlflow.db --artifacts /srv/mlflow/mlartifacts\n  \
+            karat import mlflow mlflow.db --artifacts mlruns\n  \
+            karat import mlflow mlflow.db --artifacts none       records without their files"
+    )]
+    Mlflow {
+        /// The server's database, as in its --backend-store-uri: sqlite:////PATH, or the path
+        source: String,
+        /// The folder of its --artifacts-destination or default artifact root, wherever it is now; `none` leaves files out
+        #[arg(long, value_name = "DIR")]
+        artifacts: Option<PathBuf>,
     },
 }
 

@@ -6,6 +6,7 @@
 mod error;
 mod experiments;
 pub mod gates;
+pub mod import;
 mod logged_models;
 mod models;
 mod purge;

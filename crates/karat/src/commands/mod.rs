@@ -6,6 +6,7 @@ mod check;
 mod context;
 mod experiments;
 pub mod features;
+mod import;
 mod init;
 mod init_from;
 mod lineage;
@@ -54,6 +55,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Experiments(command) => Box::pin(experiments::run(&context, command)).await,
         Command::Runs(command) => Box::pin(runs::run(&context, command)).await,
         Command::Models(command) => Box::pin(models::run(&context, command)).await,
+        Command::Import(command) => Box::pin(import::run(&context, command)).await,
         Command::Audit(command) => Box::pin(audit::run(&context, command)).await,
     }
 }

@@ -11,13 +11,13 @@ use crate::small::{self, put};
 use crate::support::{Server, json, karat};
 
 /// The Python that has MLflow, as `scripts/setup tests` installs it.
-fn mlflow_python() -> Option<PathBuf> {
+pub fn mlflow_python() -> Option<PathBuf> {
     let python = std::env::var_os("KARAT_MLFLOW_PYTHON").map(PathBuf::from).filter(|python| python.is_file());
     assert!(python.is_some() || std::env::var_os("CI").is_none(), "CI sets it up: scripts/setup tests");
     python
 }
 
-fn project() -> tempfile::TempDir {
+pub fn project() -> tempfile::TempDir {
     let folder = temp_dir();
     put(folder.path(), "karat.yaml", "name: tracking\n");
     folder

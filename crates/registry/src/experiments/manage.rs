@@ -165,7 +165,7 @@ fn no_experiment(id: i64) -> RegistryError {
     RegistryError::NotFound(format!("No Experiment with id={id} exists"))
 }
 
-async fn by_id(connection: &mut Connection, id: i64) -> Result<Option<Experiment>, RegistryError> {
+pub(crate) async fn by_id(connection: &mut Connection, id: i64) -> Result<Option<Experiment>, RegistryError> {
     let row = query("SELECT * FROM experiments WHERE id = $1").bind(id).fetch_optional(&mut *connection).await?;
     match row {
         Some(row) => Ok(Some(experiment_of(connection, &row).await?)),
@@ -187,7 +187,7 @@ pub(crate) async fn require_active(tx: &mut WriteTx, id: i64) -> Result<Experime
     }
 }
 
-pub(super) async fn write_tag(tx: &mut WriteTx, id: i64, key: &str, value: &str) -> Result<(), RegistryError> {
+pub(crate) async fn write_tag(tx: &mut WriteTx, id: i64, key: &str, value: &str) -> Result<(), RegistryError> {
     query(
         "INSERT INTO experiment_tags (experiment_id, key, value) VALUES ($1, $2, $3) \
          ON CONFLICT (experiment_id, key) DO UPDATE SET value = excluded.value",

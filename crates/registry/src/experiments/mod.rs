@@ -11,7 +11,7 @@ use karat_metadata::{Connection, Row, query, query_scalar, stored};
 use serde::Serialize;
 
 pub use manage::NewExperiment;
-pub(crate) use manage::require_active;
+pub(crate) use manage::{by_id, require_active, write_tag};
 pub(crate) use search::push_experiments;
 pub use search::{ExperimentSearch, View};
 

@@ -128,16 +128,32 @@ impl Registry {
 }
 
 async fn require(connection: &mut Connection, model_id: &str, deleted_too: bool) -> Result<LoggedModel, RegistryError> {
+    read(connection, model_id, deleted_too).await?.ok_or_else(|| no_model(model_id))
+}
+
+/// Deleted or not.
+pub(crate) async fn read_one(
+    connection: &mut Connection,
+    model_id: &str,
+) -> Result<Option<LoggedModel>, RegistryError> {
+    read(connection, model_id, true).await
+}
+
+async fn read(
+    connection: &mut Connection,
+    model_id: &str,
+    deleted_too: bool,
+) -> Result<Option<LoggedModel>, RegistryError> {
     let rows = query("SELECT * FROM logged_models WHERE model_id = $1 AND ($2 OR lifecycle_stage = 'active')")
         .bind(model_id)
         .bind(deleted_too)
         .fetch_all(&mut *connection)
         .await?;
-    with_details(connection, &rows).await?.pop().ok_or_else(|| no_model(model_id))
+    Ok(with_details(connection, &rows).await?.pop())
 }
 
 /// A param keeps its value.
-async fn write_params(
+pub(crate) async fn write_params(
     tx: &mut WriteTx,
     model_id: &str,
     params: &BTreeMap<String, String>,
@@ -162,7 +178,11 @@ async fn write_params(
     Ok(())
 }
 
-async fn write_tags(tx: &mut WriteTx, model_id: &str, tags: &BTreeMap<String, String>) -> Result<(), RegistryError> {
+pub(crate) async fn write_tags(
+    tx: &mut WriteTx,
+    model_id: &str,
+    tags: &BTreeMap<String, String>,
+) -> Result<(), RegistryError> {
     for (key, value) in tags {
         query(
             "INSERT INTO logged_model_tags (model_id, key, value) VALUES ($1, $2, $3) \

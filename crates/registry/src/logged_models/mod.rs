@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use karat_metadata::{Connection, QueryBuilder, Row, WriteTx, query, stored};
 
 pub use manage::NewLoggedModel;
+pub(crate) use manage::{read_one, write_params, write_tags};
 pub use search::LoggedModelSearch;
 
 use crate::{Metric, RegistryError};

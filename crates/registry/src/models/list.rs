@@ -102,7 +102,7 @@ pub(super) async fn version(
 }
 
 /// With its approvals, aliases and tags.
-pub(super) async fn version_of(connection: &mut Connection, row: &Row) -> Result<ModelVersion, RegistryError> {
+pub(crate) async fn version_of(connection: &mut Connection, row: &Row) -> Result<ModelVersion, RegistryError> {
     let (model, number) = (stored::text(row, "model")?, stored::count(row, "version")?);
     let approvals = query("SELECT * FROM approvals WHERE model = $1 AND version = $2 ORDER BY id")
         .bind(&model)

@@ -207,7 +207,11 @@ async fn rename(tx: &mut WriteTx, name: &str, new_name: &str, now: Instant) -> R
     Ok(())
 }
 
-async fn write_tags(tx: &mut WriteTx, name: &str, tags: &BTreeMap<String, String>) -> Result<(), RegistryError> {
+pub(crate) async fn write_tags(
+    tx: &mut WriteTx,
+    name: &str,
+    tags: &BTreeMap<String, String>,
+) -> Result<(), RegistryError> {
     for (key, value) in tags {
         query(
             "INSERT INTO registered_model_tags (model, key, value) VALUES ($1, $2, $3) \

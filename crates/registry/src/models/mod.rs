@@ -24,12 +24,16 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 pub use held::Held;
+pub(crate) use list::version_of;
 pub use manage::NewModel;
+pub(crate) use manage::write_tags as write_model_tags;
 pub use reference::Reference;
 pub use register::VERSION_TAG;
 pub use resolve::CHAMPION;
 pub use search::ModelSearch;
 pub use versions::VersionDraft;
+pub(crate) use versions::write_tags as write_version_tags;
+pub(crate) use write::trained_here;
 
 use crate::Lifecycle;
 use crate::gates::GateResult;

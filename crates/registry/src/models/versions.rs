@@ -247,7 +247,7 @@ async fn touch_model(tx: &mut WriteTx, model: &str, now: Instant) -> Result<(), 
     Ok(())
 }
 
-async fn write_tags(
+pub(crate) async fn write_tags(
     tx: &mut WriteTx,
     (model, number): (&str, u64),
     tags: &BTreeMap<String, String>,

@@ -43,7 +43,7 @@ pub(super) async fn touch(tx: &mut WriteTx, model: &str, version: u64, now: Inst
 }
 
 /// Whether Karat trained versions of the model: endpoints may serve it, and decisions are replayed with it.
-pub(super) async fn trained_here(tx: &mut WriteTx, model: &str) -> Result<bool, RegistryError> {
+pub(crate) async fn trained_here(tx: &mut WriteTx, model: &str) -> Result<bool, RegistryError> {
     let query = "SELECT EXISTS (SELECT 1 FROM model_versions WHERE model = $1 AND digest IS NOT NULL)";
     Ok(query_scalar(query).bind(model).fetch_one(tx).await?)
 }

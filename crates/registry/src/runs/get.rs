@@ -61,7 +61,7 @@ impl Registry {
     }
 }
 
-pub(super) async fn by_id(connection: &mut Connection, run_id: &str) -> Result<Option<Run>, RegistryError> {
+pub(crate) async fn by_id(connection: &mut Connection, run_id: &str) -> Result<Option<Run>, RegistryError> {
     let rows = query("SELECT * FROM runs WHERE run_id = $1").bind(run_id).fetch_all(&mut *connection).await?;
     Ok(with_details(connection, &rows).await?.pop())
 }

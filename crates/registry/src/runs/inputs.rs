@@ -31,7 +31,7 @@ impl Registry {
 }
 
 /// Keeps what a data set is; one of the same name and digest is kept once per experiment.
-pub(super) async fn write_dataset(tx: &mut WriteTx, run_id: &str, input: &DatasetInput) -> Result<(), RegistryError> {
+pub(crate) async fn write_dataset(tx: &mut WriteTx, run_id: &str, input: &DatasetInput) -> Result<(), RegistryError> {
     query(
         "INSERT INTO datasets (id, experiment_id, name, digest, source_type, source, schema, profile) \
          SELECT (SELECT COALESCE(MAX(id), 0) + 1 FROM datasets), experiment_id, $2, $3, $4, $5, $6, $7 \

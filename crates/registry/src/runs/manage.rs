@@ -171,7 +171,7 @@ pub(super) async fn rename(tx: &mut WriteTx, run_id: &str, name: &str) -> Result
     write_tags(tx, run_id, &BTreeMap::from([(NAME_TAG.to_owned(), name.to_owned())])).await
 }
 
-async fn write_models(
+pub(crate) async fn write_models(
     tx: &mut WriteTx,
     run_id: &str,
     direction: &'static str,

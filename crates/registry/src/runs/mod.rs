@@ -19,7 +19,10 @@ use serde::{Serialize, Serializer};
 use crate::Lifecycle;
 
 pub use batch::Batch;
+pub(crate) use get::by_id;
+pub(crate) use inputs::write_dataset;
 pub(crate) use log::{metric_of, require, write_tags};
+pub(crate) use manage::write_models;
 pub use manage::{NewRun, RunUpdate};
 pub use search::RunSearch;
 

@@ -1,0 +1,202 @@
+//! Moving in: everything that a tracking server recorded, with its files, page by page.
+//!
+//! What is here already and equal is passed over, so an import that was cut short is run again. What is here and differs stays
+//! as it is here, and is told.
+
+mod files;
+mod ledger;
+mod pages;
+mod places;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::PathBuf;
+use std::time::Instant as Stopwatch;
+
+use anyhow::{Context, Result};
+use karat_registry::Experiment;
+use karat_registry::import::{
+    Counts, ImportRecord, LeftOut, MlflowDatabase, Noun, TrackingSource, Verdict, differs_in,
+};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{Unit, Usage, Workspace};
+use files::{Files, bytes_below};
+use ledger::Ledger;
+use places::{Places, is_the_servers};
+
+pub use ledger::Side;
+
+/// Where the server's files are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Artifacts {
+    Unsaid,
+    NotTaken,
+    At(PathBuf),
+}
+
+#[derive(Debug, Serialize)]
+pub struct Imported {
+    pub source: String,
+    pub schema: String,
+    pub counts: BTreeMap<Noun, Side>,
+    /// Whether all that is there is here, or left out for a reason.
+    pub reconciled: bool,
+    pub left_out: Vec<LeftOut>,
+    /// How many more were left out than are told of.
+    pub more_left_out: u64,
+    /// What is there and not for us.
+    pub remarks: Vec<String>,
+    pub seconds: f64,
+}
+
+pub async fn mlflow(workspace: &Workspace, source: &str, artifacts: &Artifacts) -> Result<Imported> {
+    let begun = Stopwatch::now();
+    let _lock = lock(workspace)?;
+    let source = open(source).await?;
+    let mut survey = source.survey().await?;
+    let experiments = source.experiments().await?;
+    let folder = folder(artifacts, &experiments)?;
+    let mut import = Import {
+        workspace,
+        places: Places::new(folder.as_deref(), &experiments),
+        files: folder.map(|folder| open_files(workspace, folder)).transpose()?,
+        counted: survey.counts.is_some(),
+        source: source.as_ref(),
+        ledger: Ledger::default(),
+    };
+    import.ledger.there = survey.counts.take().unwrap_or_default();
+    import.all(&experiments).await?;
+    if import.files.is_none() && is_with_server(&experiments).is_some() {
+        survey.remarks.push("files: they were not asked for (--artifacts none)".to_owned());
+    }
+    let Import { ledger, source, .. } = import;
+    let counts = ledger.sides();
+    let kept = |side: &Side| json!({"there": side.there, "here": side.here, "left_out": side.left_out});
+    let record = json!(counts.iter().map(|(noun, side)| (noun, kept(side))).collect::<BTreeMap<_, _>>());
+    let (actor, now) = (workspace.actor.as_str(), workspace.clock.now());
+    workspace.registry.record_import(ImportRecord { source: source.label(), counts: &record, actor, now }).await?;
+    Ok(Imported {
+        source: source.label().to_owned(),
+        schema: survey.schema,
+        reconciled: counts.values().all(Side::reconciles),
+        counts,
+        left_out: ledger.left_out,
+        more_left_out: ledger.more,
+        remarks: survey.remarks,
+        seconds: begun.elapsed().as_secs_f64(),
+    })
+}
+
+/// An import under way.
+struct Import<'a> {
+    workspace: &'a Workspace,
+    source: &'a dyn TrackingSource,
+    /// Whether the source told its counts before it was read.
+    counted: bool,
+    places: Places,
+    /// `None` where files are not taken.
+    files: Option<Files>,
+    ledger: Ledger,
+}
+
+impl Import<'_> {
+    async fn all(&mut self, experiments: &[Experiment]) -> Result<()> {
+        self.experiments(experiments).await?;
+        self.runs().await?;
+        self.logged_models().await?;
+        self.registered_models().await
+    }
+
+    async fn experiments(&mut self, experiments: &[Experiment]) -> Result<()> {
+        let places = &self.places;
+        let relocate = |uri: &str, ids: &BTreeMap<i64, i64>| places.uri_under(uri, ids);
+        let placed = self.workspace.registry.import_experiments(experiments, &relocate).await?;
+        for (experiment, placed) in experiments.iter().zip(&placed) {
+            let counts = Counts::of([(Noun::Experiments, 1), (Noun::ExperimentTags, experiment.tags.len())]);
+            self.seen(&counts);
+            match &placed.verdict {
+                Verdict::Left(differing) => self.ledger.leave(LeftOut {
+                    what: format!("experiment {}", experiment.name),
+                    why: differs_in(differing),
+                    counts,
+                }),
+                verdict => {
+                    if *verdict == Verdict::New {
+                        self.ledger.new += &counts;
+                    }
+                    let here = self.workspace.registry.experiment_by_id(placed.here).await?;
+                    self.ledger.here.add(Noun::Experiments, 1);
+                    self.ledger.here.add(Noun::ExperimentTags, here.tags.len() as u64);
+                }
+            }
+        }
+        self.places.ids = placed.iter().map(|placed| (placed.there, placed.here)).collect();
+        Ok(())
+    }
+
+    /// Takes note of what was read, where only reading tells what there is.
+    fn seen(&mut self, counts: &Counts) {
+        if !self.counted {
+            self.ledger.there += counts;
+        }
+    }
+}
+
+/// By scheme.
+async fn open(source: &str) -> Result<Box<dyn TrackingSource>> {
+    match source.split_once("://").map(|(scheme, _)| scheme) {
+        None | Some("sqlite") => Ok(Box::new(MlflowDatabase::open(source).await?)),
+        Some(other) => Err(Usage(format!(
+            "`{other}://` is nowhere Karat imports from: give the server's SQLite database, sqlite:////PATH/mlflow.db"
+        ))
+        .into()),
+    }
+}
+
+/// One import at a time; whoever dies leaves the lock.
+fn lock(workspace: &Workspace) -> Result<File> {
+    let path = workspace.state().join("import.lock");
+    let file = File::create(&path).with_context(|| format!("{} cannot be made", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Err(karat_registry::RegistryError::Conflict("another import into this project is under way".into()).into())
+        }
+        Err(std::fs::TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("{} cannot be locked", path.display()))
+        }
+    }
+}
+
+/// An experiment whose files only the server has.
+fn is_with_server(experiments: &[Experiment]) -> Option<&Experiment> {
+    experiments.iter().find(|experiment| is_the_servers(&experiment.artifact_location))
+}
+
+/// The folder to take files from. Whoever forgets to name it would find runs without their files later.
+fn folder(artifacts: &Artifacts, experiments: &[Experiment]) -> Result<Option<PathBuf>> {
+    match artifacts {
+        Artifacts::NotTaken => Ok(None),
+        Artifacts::At(folder) if folder.is_dir() => Ok(Some(folder.clone())),
+        Artifacts::At(folder) => {
+            Err(Usage(format!("--artifacts {}: there is no such folder", folder.display())).into())
+        }
+        Artifacts::Unsaid => match is_with_server(experiments) {
+            None => Ok(None),
+            Some(experiment) => Err(Usage(format!(
+                "files of experiment `{}` lie with the server ({}): --artifacts DIR says where that folder is (its \
+                 --artifacts-destination or default artifact root), --artifacts none leaves files out",
+                experiment.name, experiment.artifact_location
+            ))
+            .into()),
+        },
+    }
+}
+
+fn open_files(workspace: &Workspace, from: PathBuf) -> Result<Files> {
+    let bytes = bytes_below(&from).with_context(|| format!("{} cannot be read", from.display()))?;
+    let stage = workspace.observer.begin("artifacts", bytes, Unit::Bytes);
+    Ok(Files::new(from, workspace.tracked_artifacts(), stage))
+}
