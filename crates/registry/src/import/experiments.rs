@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-
 use karat_metadata::{MetadataError, query};
 
 use super::Verdict;
@@ -31,7 +30,8 @@ impl Registry {
         Box::pin(async move {
             let mut tx = self.metadata.begin().await?;
             let rows = query("SELECT id, name FROM experiments").fetch_all(&mut tx).await?;
-            let known: BTreeMap<String, i64> = rows.iter().map(|row| Ok((row.get("name")?, row.get("id")?))).collect::<Result<_, MetadataError>>()?;
+            let known: BTreeMap<String, i64> =
+                rows.iter().map(|row| Ok((row.get("name")?, row.get("id")?))).collect::<Result<_, MetadataError>>()?;
             let ids = plan(experiments, &known);
             let mut placed = Vec::with_capacity(experiments.len());
             for theirs in experiments {

@@ -15,12 +15,11 @@ impl Registry {
                 let id = &theirs.model.model_id;
                 verdicts.push(match read_one(&mut tx, id).await? {
                     Some(ours) => {
-                        let deleted: bool = query_scalar(
-                            "SELECT lifecycle_stage = 'deleted' FROM logged_models WHERE model_id = $1",
-                        )
-                        .bind(id)
-                        .fetch_one(&mut tx)
-                        .await?;
+                        let deleted: bool =
+                            query_scalar("SELECT lifecycle_stage = 'deleted' FROM logged_models WHERE model_id = $1")
+                                .bind(id)
+                                .fetch_one(&mut tx)
+                                .await?;
                         Verdict::of(differences(theirs, &ours, deleted))
                     }
                     None => {
@@ -49,7 +48,7 @@ impl Registry {
                 (Noun::LoggedModelMetrics, "logged_model_metrics"),
             ] {
                 let sql = format!("SELECT COUNT(*) AS found FROM {table} WHERE model_id IN (IDS)");
-                let counted = of_ids(reader.dialect(), &sql, models.iter().map(|model| *model));
+                let counted = of_ids(reader.dialect(), &sql, models.iter().copied());
                 for row in counted.fetch_all(&mut reader).await? {
                     counts.add(noun, stored::count(&row, "found")?);
                 }

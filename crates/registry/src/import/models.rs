@@ -86,10 +86,8 @@ fn whole_left(theirs: &ImportModel, why: &str) -> ImportedModel {
 }
 
 async fn governed(tx: &mut WriteTx, name: &str) -> Result<bool, RegistryError> {
-    let rule: Option<String> = query_scalar("SELECT approval FROM registered_models WHERE name = $1")
-        .bind(name)
-        .fetch_optional(tx)
-        .await?;
+    let rule: Option<String> =
+        query_scalar("SELECT approval FROM registered_models WHERE name = $1").bind(name).fetch_optional(tx).await?;
     Ok(rule.is_some_and(|rule| rule == ApprovalRule::Required.as_str()) || trained_here(tx, name).await?)
 }
 
@@ -143,11 +141,10 @@ async fn write_model(
         imported.new += &theirs.counts();
         return Ok(());
     };
-    let tags = query("SELECT key, value FROM registered_model_tags WHERE model = $1")
-        .bind(&theirs.name)
-        .fetch_all(tx)
-        .await?;
-    let tags: BTreeMap<String, String> = tags.iter().map(|tag| Ok((tag.get("key")?, tag.get("value")?))).collect::<Result<_, MetadataError>>()?;
+    let tags =
+        query("SELECT key, value FROM registered_model_tags WHERE model = $1").bind(&theirs.name).fetch_all(tx).await?;
+    let tags: BTreeMap<String, String> =
+        tags.iter().map(|tag| Ok((tag.get("key")?, tag.get("value")?))).collect::<Result<_, MetadataError>>()?;
     if stored::text(&ours, "description")? != theirs.description || tags != theirs.tags {
         let why = "it is here already with another description or other tags, and stays as it is here".to_owned();
         let what = format!("registered model {}", theirs.name);

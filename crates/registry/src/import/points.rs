@@ -1,7 +1,7 @@
 //! Whole histories of metrics: told alike by their summary, written in pieces.
 
 use karat_core::RunId;
-use karat_metadata::{QueryBuilder, query, stored};
+use karat_metadata::{QueryBuilder, stored};
 
 use super::of_ids;
 use crate::{Answer, Metric, Registry, RegistryError};
@@ -79,7 +79,8 @@ impl Registry {
             let mut written = 0;
             let mut tx = self.metadata.begin().await?;
             for chunk in points.chunks(ROWS) {
-                let mut insert = QueryBuilder::new(tx.dialect(), 
+                let mut insert = QueryBuilder::new(
+                    tx.dialect(),
                     "INSERT INTO metrics (run_id, key, value, is_nan, timestamp_ms, step) ",
                 );
                 insert.push_values(chunk, |row, (run, metric)| {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use karat_core::RunId;
-use karat_metadata::{QueryBuilder, WriteTx, query, query_scalar, stored};
+use karat_metadata::{QueryBuilder, WriteTx, query, stored};
 
 use super::{Counts, ImportRun, Noun, Verdict, of_ids};
 use crate::runs::{by_id, write_dataset, write_models, write_tags};
@@ -133,8 +133,10 @@ async fn write_params(tx: &mut WriteTx, run: &Run) -> Result<(), RegistryError> 
 /// As the other server has them: which of several points is the latest is not decided again.
 async fn write_latest(tx: &mut WriteTx, run: &Run) -> Result<(), RegistryError> {
     for chunk in run.metrics.chunks(ROWS) {
-        let mut insert =
-            QueryBuilder::new(tx.dialect(), "INSERT INTO latest_metrics (run_id, key, value, is_nan, timestamp_ms, step) ");
+        let mut insert = QueryBuilder::new(
+            tx.dialect(),
+            "INSERT INTO latest_metrics (run_id, key, value, is_nan, timestamp_ms, step) ",
+        );
         insert.push_values(chunk, |row, metric| {
             row.push_bind(run.run_id.as_str())
                 .push_bind(&metric.key)

@@ -49,8 +49,9 @@ const OWNED: [(&[&str], &[&str], &str); 7] = [
     (&["axum", "axum-core", "axum-extra", "utoipa-axum"], &["karat-server"], "only the server answers HTTP"),
     (
         &["sqlx", "rusqlite"],
-        &["karat-metadata", "karat-query"],
-        "metadata is one implementation for two databases (ADR 0023); sources read others' databases (ADR 0012)",
+        &["karat-metadata", "karat-query", "karat-registry"],
+        "metadata is one implementation for two databases (ADR 0023); sources read others' databases (ADR 0012), and so does
+         what moves in from MLflow's",
     ),
     (&["heed"], &["karat-online"], "LMDB is one back end of online state (ADR 0006)"),
     (&["redis"], &["karat-online"], "Redis is the other (ADR 0016)"),
