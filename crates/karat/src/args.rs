@@ -644,24 +644,28 @@ pub enum ModelsCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum ImportCommand {
-    /// Experiments, runs with whole histories, logged and registered models, and their files, from MLflow's database
+    /// Experiments, runs with whole histories, logged and registered models, and their files, from MLflow's database or server
     #[command(
         long_about = "Experiments, runs with whole histories, logged and registered models, and their files, from MLflow's \
-            database.\n\n\
+            database or from a running server.\n\n\
             Ids stay, so links and scripts go on working; an experiment whose id is taken here gets another one, and one of a \
             name that is here is the same one. What is here already and equal is passed over: an import that was cut short is \
             run again, and one that is whole changes nothing. What is here and differs stays as it is here, and is told. At \
             the end both sides are counted; exit code 1 says that the counts do not agree.\n\n\
-            The other server is only read. Stop it, or nobody may write there meanwhile.",
+            The other server is only read. Stop it, or nobody may write there meanwhile. From a running one comes what it tells \
+            its clients: not its deleted versions and logged models. It is asked with MLFLOW_TRACKING_USERNAME and \
+            MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN.",
         after_long_help = "Examples:\n  \
             karat import mlflow sqlite:////srv/mlflow/mlflow.db --artifacts /srv/mlflow/mlartifacts\n  \
             karat import mlflow mlflow.db --artifacts mlruns\n  \
-            karat import mlflow mlflow.db --artifacts none       records without their files"
+            karat import mlflow mlflow.db --artifacts none       records without their files\n  \
+            karat import mlflow http://mlflow:5000"
     )]
     Mlflow {
-        /// The server's database, as in its --backend-store-uri: sqlite:////PATH, or the path
+        /// The server's database, as in its --backend-store-uri: sqlite:////PATH, or the path; or its address, http://HOST:PORT
         source: String,
-        /// The folder of its --artifacts-destination or default artifact root, wherever it is now; `none` leaves files out
+        /// The folder of its --artifacts-destination or default artifact root, wherever it is now; `none` leaves files out [default
+        /// with a server's address: what it gives itself]
         #[arg(long, value_name = "DIR")]
         artifacts: Option<PathBuf>,
     },

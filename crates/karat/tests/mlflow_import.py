@@ -4,6 +4,7 @@
                                                reference-artifacts; one that was used without a server: local.db, mlruns
     python mlflow_import.py compare ADDRESS    what Karat answers there beside what that server answers
     python mlflow_import.py local ADDRESS      the same for local.db; ids of experiments may be others
+    python mlflow_import.py serve              starts that server, prints where, and ends it when stdin ends
     python mlflow_import.py old                old.db, as an older MLflow would have left it
     python mlflow_import.py dump FILE TABLE…   a digest of each table's rows
 
@@ -37,6 +38,14 @@ def fill_server(runs):
     mlflow.set_tracking_uri("sqlite:///local.db")
     used_without_server(MlflowClient(tracking_uri="sqlite:///local.db"))
     print(json.dumps({"filled": True}))
+
+
+def serve():
+    process, uri = start_reference()
+    print(json.dumps({"uri": uri}), flush=True)
+    sys.stdin.read()
+    process.terminate()
+    process.wait(20)
 
 
 def deep(uri, runs):
@@ -161,13 +170,13 @@ def compare(karat):
                                            lambda uri, to: fetch_model(uri, model_id, to))
         searched_one = ours.get_experiment_by_name("searched").experiment_id
         rng = random.Random(13)
-        for text, order in generated(rng, 120):
+        for text, order in generated(rng, 80):
             size = rng.choice([15, 1000])
             mine, others = (searched(uri, searched_one, text, order, size) for uri in (karat, reference))
             if isinstance(others, dict):
                 mine, others = mine["error"], others["error"]
             comparison.see(f"filter {text} {order}", mine, others)
-        for versions, text, order in generated_for_models(rng, 60):
+        for versions, text, order in generated_for_models(rng, 40):
             mine, others = (searched_models(uri, versions, text, order, 100) for uri in (karat, reference))
             comparison.see(f"models {versions} {text} {order}", mine, others)
         compare_models(comparison, ours, theirs)
@@ -256,5 +265,5 @@ def dump(file, tables):
 
 if __name__ == "__main__":
     command, *rest = sys.argv[1:]
-    {"fill": lambda: fill_server(int(rest[0])), "compare": lambda: compare("http://" + rest[0]), "old": old,
+    {"fill": lambda: fill_server(int(rest[0])), "compare": lambda: compare("http://" + rest[0]), "old": old, "serve": serve,
      "local": lambda: local("http://" + rest[0]), "dump": lambda: dump(rest[0], rest[1:])}[command]()

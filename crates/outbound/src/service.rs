@@ -169,7 +169,7 @@ fn outcome(answered: &Result<Map<String, Json>, Failure>) -> Outcome {
 }
 
 /// Errors of the client name the URL, which may hold a secret: only the kind of what the system said is told.
-fn unreachable(error: reqwest::Error) -> Failed {
+pub(crate) fn unreachable(error: reqwest::Error) -> Failed {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
     let mut said = None;
     while let Some(error) = cause {
@@ -187,7 +187,7 @@ fn unreachable(error: reqwest::Error) -> Failed {
 }
 
 /// In seconds; the other form, a date, is left alone.
-fn retry_after(response: &Response) -> Option<Duration> {
+pub(crate) fn retry_after(response: &Response) -> Option<Duration> {
     let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
 }

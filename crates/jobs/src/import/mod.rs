@@ -7,10 +7,12 @@ mod files;
 mod ledger;
 mod pages;
 mod places;
+mod server;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant as Stopwatch;
 
 use anyhow::{Context, Result};
@@ -22,11 +24,22 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{Unit, Usage, Workspace};
-use files::{Files, bytes_below};
+use files::{Files, Origin, bytes_below};
 use ledger::Ledger;
-use places::{Places, is_the_servers};
+use places::{Places, is_behind_server, is_the_servers};
+use server::MlflowServer;
 
+pub use karat_outbound::Login;
 pub use ledger::Side;
+
+/// Where records come from.
+#[derive(Clone)]
+pub struct Source<'a> {
+    /// A database, or the address of a running server.
+    pub uri: &'a str,
+    /// Who asks a server.
+    pub login: Login,
+}
 
 /// Where the server's files are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,25 +64,35 @@ pub struct Imported {
     pub seconds: f64,
 }
 
-pub async fn mlflow(workspace: &Workspace, source: &str, artifacts: &Artifacts) -> Result<Imported> {
+pub async fn mlflow(workspace: &Workspace, source: Source<'_>, artifacts: &Artifacts) -> Result<Imported> {
     let begun = Stopwatch::now();
     let _lock = lock(workspace)?;
-    let source = open(source).await?;
+    let opened = open(workspace, source).await?;
+    let source = opened.records();
     let mut survey = source.survey().await?;
     let experiments = source.experiments().await?;
-    let folder = folder(artifacts, &experiments)?;
+    let folder = folder(artifacts, &experiments, &opened)?;
     let mut import = Import {
         workspace,
         places: Places::new(folder.as_deref(), &experiments),
-        files: folder.map(|folder| open_files(workspace, folder)).transpose()?,
+        files: open_files(workspace, folder, &opened, artifacts)?,
         counted: survey.counts.is_some(),
-        source: source.as_ref(),
+        source,
         ledger: Ledger::default(),
+        taken: BTreeSet::new(),
     };
     import.ledger.there = survey.counts.take().unwrap_or_default();
     import.all(&experiments).await?;
     if import.files.is_none() && is_with_server(&experiments).is_some() {
         survey.remarks.push("files: they were not asked for (--artifacts none)".to_owned());
+    } else if let (Opened::Server(_), Artifacts::Unsaid, Some(experiment)) =
+        (&opened, artifacts, experiments.iter().find(|one| is_on_disk(one)))
+    {
+        survey.remarks.push(format!(
+            "files of experiments such as `{}`: they lie on the server's disk ({}), which it does not give; --artifacts DIR \
+             takes them from that folder",
+            experiment.name, experiment.artifact_location
+        ));
     }
     let Import { ledger, source, .. } = import;
     let counts = ledger.sides();
@@ -99,6 +122,8 @@ struct Import<'a> {
     /// `None` where files are not taken.
     files: Option<Files>,
     ledger: Ledger,
+    /// Places of versions that were taken already: copies of a version share one.
+    taken: BTreeSet<String>,
 }
 
 impl Import<'_> {
@@ -144,12 +169,32 @@ impl Import<'_> {
     }
 }
 
-/// By scheme.
-async fn open(source: &str) -> Result<Box<dyn TrackingSource>> {
-    match source.split_once("://").map(|(scheme, _)| scheme) {
-        None | Some("sqlite") => Ok(Box::new(MlflowDatabase::open(source).await?)),
+/// A source by its scheme.
+enum Opened {
+    Database(Box<MlflowDatabase>),
+    Server(Arc<MlflowServer>),
+}
+
+impl Opened {
+    fn records(&self) -> &dyn TrackingSource {
+        match self {
+            Opened::Database(database) => database.as_ref(),
+            Opened::Server(server) => server.as_ref(),
+        }
+    }
+}
+
+async fn open(workspace: &Workspace, source: Source<'_>) -> Result<Opened> {
+    let Source { uri, login } = source;
+    match uri.split_once("://").map(|(scheme, _)| scheme) {
+        None | Some("sqlite") => Ok(Opened::Database(Box::new(MlflowDatabase::open(uri).await?))),
+        Some("http" | "https") => {
+            let now_ms = workspace.clock.now().micros().div_euclid(1_000);
+            Ok(Opened::Server(Arc::new(MlflowServer::new(uri, login, now_ms)?)))
+        }
         Some(other) => Err(Usage(format!(
-            "`{other}://` is nowhere Karat imports from: give the server's SQLite database, sqlite:////PATH/mlflow.db"
+            "`{other}://` is nowhere Karat imports from: give the server's SQLite database, sqlite:////PATH/mlflow.db, or \
+             the address of the running server, http://HOST:5000"
         ))
         .into()),
     }
@@ -175,10 +220,16 @@ fn is_with_server(experiments: &[Experiment]) -> Option<&Experiment> {
     experiments.iter().find(|experiment| is_the_servers(&experiment.artifact_location))
 }
 
-/// The folder to take files from. Whoever forgets to name it would find runs without their files later.
-fn folder(artifacts: &Artifacts, experiments: &[Experiment]) -> Result<Option<PathBuf>> {
+fn is_on_disk(experiment: &Experiment) -> bool {
+    is_the_servers(&experiment.artifact_location) && !is_behind_server(&experiment.artifact_location)
+}
+
+/// The folder to take files from. Whoever forgets to name it would find runs without their files later; a running server
+/// gives them itself.
+fn folder(artifacts: &Artifacts, experiments: &[Experiment], opened: &Opened) -> Result<Option<PathBuf>> {
     match artifacts {
         Artifacts::NotTaken => Ok(None),
+        Artifacts::Unsaid if matches!(opened, Opened::Server(_)) => Ok(None),
         Artifacts::At(folder) if folder.is_dir() => Ok(Some(folder.clone())),
         Artifacts::At(folder) => {
             Err(Usage(format!("--artifacts {}: there is no such folder", folder.display())).into())
@@ -195,8 +246,20 @@ fn folder(artifacts: &Artifacts, experiments: &[Experiment]) -> Result<Option<Pa
     }
 }
 
-fn open_files(workspace: &Workspace, from: PathBuf) -> Result<Files> {
-    let bytes = bytes_below(&from).with_context(|| format!("{} cannot be read", from.display()))?;
+fn open_files(
+    workspace: &Workspace,
+    folder: Option<PathBuf>,
+    opened: &Opened,
+    artifacts: &Artifacts,
+) -> Result<Option<Files>> {
+    let (origin, bytes) = match (folder, opened) {
+        (Some(folder), _) => {
+            let bytes = bytes_below(&folder).with_context(|| format!("{} cannot be read", folder.display()))?;
+            (Origin::Folder(folder), bytes)
+        }
+        (None, Opened::Server(server)) if *artifacts == Artifacts::Unsaid => (Origin::Server(server.clone()), 0),
+        (None, _) => return Ok(None),
+    };
     let stage = workspace.observer.begin("artifacts", bytes, Unit::Bytes);
-    Ok(Files::new(from, workspace.tracked_artifacts(), stage))
+    Ok(Some(Files::new(origin, workspace.tracked_artifacts(), stage)))
 }

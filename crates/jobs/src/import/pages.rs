@@ -89,7 +89,7 @@ impl Import<'_> {
         }
         self.ledger.here += &registry.import_count(&agreed).await?;
         for ((run, uri), verdict) in runs.iter().zip(&places).zip(&verdicts) {
-            self.files_of(&what(run), uri, Missing::IsUsual, verdict)?;
+            self.files_of(&what(run), uri, Missing::IsUsual, verdict).await?;
         }
         Ok(())
     }
@@ -195,7 +195,7 @@ impl Import<'_> {
                 LoggedModelStatus::Ready if !one.deleted => Missing::IsTold,
                 _ => Missing::IsUsual,
             };
-            self.files_of(&format!("logged model {}", one.model.model_id), uri, missing, verdict)?;
+            self.files_of(&format!("logged model {}", one.model.model_id), uri, missing, verdict).await?;
         }
         Ok(())
     }
@@ -247,32 +247,35 @@ impl Import<'_> {
     /// Files that a run or a logged model has came with it.
     async fn files_of_version(&mut self, what: &str, uri: &str) -> Result<()> {
         let Some(place) = self.places.of(uri) else { return Ok(()) };
+        if !self.taken.insert(place.there.clone()) {
+            return Ok(());
+        }
         let owners: BTreeSet<&str> = place.there.split('/').collect();
         if !self.workspace.registry.known_runs(&owners).await?.is_empty() {
-            return self.only_look(what, &place.there);
+            return self.only_look(what, &place.there).await;
         }
         for owner in owners.iter().filter(|owner| owner.starts_with("m-")) {
             if self.workspace.registry.logged_model(owner, true).await.is_ok() {
-                return self.only_look(what, &place.there);
+                return self.only_look(what, &place.there).await;
             }
         }
-        self.files_of(what, uri, Missing::IsTold, &Verdict::New)
+        self.files_of(what, uri, Missing::IsTold, &Verdict::New).await
     }
 
-    fn only_look(&mut self, what: &str, there: &str) -> Result<()> {
+    async fn only_look(&mut self, what: &str, there: &str) -> Result<()> {
         if let Some(files) = &self.files {
-            files.look(what, there, &mut self.ledger);
+            files.look(what, there, &mut self.ledger).await?;
         }
         Ok(())
     }
 
     /// A record that lies elsewhere here has its own files.
-    fn files_of(&mut self, what: &str, uri: &str, missing: Missing, verdict: &Verdict) -> Result<()> {
+    async fn files_of(&mut self, what: &str, uri: &str, missing: Missing, verdict: &Verdict) -> Result<()> {
         if matches!(verdict, Verdict::Left(differing) if differing.contains(&PLACE)) {
             return Ok(());
         }
         match (&self.files, self.places.of(uri)) {
-            (Some(files), Some(place)) => files.take(what, &place, missing, &mut self.ledger),
+            (Some(files), Some(place)) => files.take(what, &place, missing, &mut self.ledger).await,
             _ => Ok(()),
         }
     }

@@ -86,13 +86,18 @@ fn here(there: &str, ids: &BTreeMap<i64, i64>) -> String {
     rest.map(|rest| format!("{first}/{rest}")).unwrap_or(first)
 }
 
+/// Whether the server gives files at a URI to its clients.
+pub fn is_behind_server(uri: &str) -> bool {
+    uri.starts_with(PROXIED)
+}
+
 /// Whether files at a URI lie with the server, so that nobody else has them.
 pub fn is_the_servers(uri: &str) -> bool {
     uri.starts_with(PROXIED) || local(uri).is_some()
 }
 
 /// What the server would read in a path as more than a name.
-fn is_plain(name: &str) -> bool {
+pub fn is_plain(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     let encoded = ["%2e", "%2f", "%5c", "%25", "%00"].iter().any(|code| lower.contains(code));
     let named = !name.is_empty() && !matches!(name, "." | "..") && !name.starts_with(super::files::STAGED);

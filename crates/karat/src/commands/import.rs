@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use karat_jobs::import::{self, Artifacts, Imported};
+use karat_jobs::import::{self, Artifacts, Imported, Login, Source};
 
 use super::{Context, exit};
 use crate::args::ImportCommand;
@@ -20,9 +20,20 @@ pub async fn run(context: &Context, command: ImportCommand) -> Result<ExitCode> 
         Some(folder) => Artifacts::At(folder),
     };
     let workspace = context.workspace().await?;
-    let imported = import::mlflow(&workspace, &source, &artifacts).await?;
+    let source = Source { uri: &source, login: login() };
+    let imported = import::mlflow(&workspace, source, &artifacts).await?;
     context.output.print(&imported, human)?;
     Ok(exit(imported.reconciled))
+}
+
+/// As MLflow's own client takes it.
+fn login() -> Login {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    match (variable("MLFLOW_TRACKING_USERNAME"), variable("MLFLOW_TRACKING_TOKEN")) {
+        (Some(name), _) => Login::User { name, password: variable("MLFLOW_TRACKING_PASSWORD").unwrap_or_default() },
+        (None, Some(token)) => Login::Token(token),
+        (None, None) => Login::Nobody,
+    }
 }
 
 fn human(imported: &Imported) -> String {

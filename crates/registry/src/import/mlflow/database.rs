@@ -34,8 +34,10 @@ impl Database {
     /// The file of `sqlite:///PATH`. As SQLAlchemy reads it, that is a relative path, and `sqlite:////PATH` an absolute one;
     /// either is taken where the file is.
     pub fn file(uri: &str) -> Result<PathBuf, RegistryError> {
-        let rest = uri.strip_prefix("sqlite://").unwrap_or(uri);
-        let candidates = [rest.strip_prefix('/').unwrap_or(rest), rest];
+        let (rest, candidates) = match uri.strip_prefix("sqlite://") {
+            Some(rest) => (rest, [rest.strip_prefix('/').unwrap_or(rest), rest]),
+            None => (uri, [uri, uri]),
+        };
         let file = candidates.into_iter().map(Path::new).find(|path| path.is_file());
         match file {
             Some(file) => Ok(file.canonicalize().unwrap_or_else(|_| file.to_owned())),
