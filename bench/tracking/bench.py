@@ -92,7 +92,7 @@ def loads(held: dict, work: Path) -> dict:
         questions[name] = ("/runs/search", HERE.parent / "post.lua", [bodies])
     if "long" in held:
         path = f"/metrics/get-history?run_id={held['long']}&metric_key=long&max_results=10000"
-        questions["10,000 points of a history"] = (path, HERE / "get.lua", [])
+        questions["10,000 points of a history"] = (path, HERE.parent / "told.lua", [])
     return questions
 
 

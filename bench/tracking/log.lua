@@ -1,4 +1,6 @@
 -- wrk logs a hundred metrics a request, each point a new one: wrk -s log.lua URL -- RUN...
+dofile(debug.getinfo(1, "S").source:match("^@(.*/)") .. "../told.lua")
+
 local runs = {}
 local count = 0
 local headers = { ["content-type"] = "application/json" }
@@ -17,11 +19,4 @@ function request()
   end
   local body = '{"run_id": "' .. runs[count % #runs + 1] .. '", "metrics": [' .. table.concat(points, ",") .. "]}"
   return wrk.format("POST", nil, headers, body)
-end
-
-function done(summary, latency, requests)
-  local errors = summary.errors
-  local wrong = errors.status + errors.connect + errors.read + errors.write + errors.timeout
-  io.write(string.format('JSON {"requests": %d, "seconds": %.6f, "wrong": %d, "p50_us": %d, "p99_us": %d}\n',
-    summary.requests, summary.duration / 1e6, wrong, latency:percentile(50), latency:percentile(99)))
 end

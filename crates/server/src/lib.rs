@@ -12,6 +12,7 @@ mod mlflow;
 mod native;
 mod observe;
 mod people;
+mod refusals;
 mod router;
 
 use std::ops::Deref;

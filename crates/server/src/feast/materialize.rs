@@ -13,6 +13,7 @@ use super::error::FeastError;
 use super::read;
 use crate::AppState;
 use crate::error::Problem;
+use crate::refusals::{BodyRefused, Defect};
 
 /// What to bring up to date.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -63,13 +64,10 @@ pub struct Manner {
         (status = ACCEPTED, description = "They will be", body = Object),
         (status = BAD_REQUEST, description = "A body that did not come whole, or a query that cannot be read", body = Problem, content_type = "application/problem+json"),
         (status = NOT_FOUND, description = "No such feature view: a JSON string that holds one of Feast's exceptions", body = String, content_type = "application/json"),
-        (status = REQUEST_TIMEOUT, description = "The body came too slowly", body = Problem, content_type = "application/problem+json"),
         (status = CONFLICT, description = "Views that are being brought up to date already, under `async`", body = Object),
-        (status = PAYLOAD_TOO_LARGE, description = "A body over `server.body`", body = Problem, content_type = "application/problem+json"),
-        (status = UNSUPPORTED_MEDIA_TYPE, description = "A body that says it is not JSON", body = Problem, content_type = "application/problem+json"),
         (status = UNPROCESSABLE_ENTITY, description = "A body of another form, or times that are none: a JSON string", body = String, content_type = "application/json"),
-        (status = INTERNAL_SERVER_ERROR, description = "Damage, or a defect: the server's log says what", body = Problem, content_type = "application/problem+json"),
-        (status = SERVICE_UNAVAILABLE, description = "What is new cannot be taken in right now: the server's log says why", body = Problem, content_type = "application/problem+json")
+        (status = SERVICE_UNAVAILABLE, description = "What is new cannot be taken in right now: the server's log says why", body = Problem, content_type = "application/problem+json"),
+        BodyRefused, Defect
     )
 )]
 pub async fn materialize(
@@ -100,13 +98,10 @@ pub async fn materialize(
         (status = ACCEPTED, description = "They will be", body = Object),
         (status = BAD_REQUEST, description = "A body that did not come whole, or a query that cannot be read", body = Problem, content_type = "application/problem+json"),
         (status = NOT_FOUND, description = "No such feature view: a JSON string that holds one of Feast's exceptions", body = String, content_type = "application/json"),
-        (status = REQUEST_TIMEOUT, description = "The body came too slowly", body = Problem, content_type = "application/problem+json"),
         (status = CONFLICT, description = "Views that are being brought up to date already, under `async`", body = Object),
-        (status = PAYLOAD_TOO_LARGE, description = "A body over `server.body`", body = Problem, content_type = "application/problem+json"),
-        (status = UNSUPPORTED_MEDIA_TYPE, description = "A body that says it is not JSON", body = Problem, content_type = "application/problem+json"),
         (status = UNPROCESSABLE_ENTITY, description = "A body of another form, or a time that is none: a JSON string", body = String, content_type = "application/json"),
-        (status = INTERNAL_SERVER_ERROR, description = "Damage, or a defect: the server's log says what", body = Problem, content_type = "application/problem+json"),
-        (status = SERVICE_UNAVAILABLE, description = "What is new cannot be taken in right now: the server's log says why", body = Problem, content_type = "application/problem+json")
+        (status = SERVICE_UNAVAILABLE, description = "What is new cannot be taken in right now: the server's log says why", body = Problem, content_type = "application/problem+json"),
+        BodyRefused, Defect
     )
 )]
 pub async fn materialize_incremental(

@@ -11,6 +11,7 @@ use super::read;
 use crate::AppState;
 use crate::error::Problem;
 use crate::native::push::record;
+use crate::refusals::{BodyRefused, Defect};
 
 /// Rows of a source that takes pushes, column by column.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -56,13 +57,10 @@ pub struct WriteToOnlineStore {
     responses(
         (status = OK, description = "All rows are taken, or were there already"),
         (status = BAD_REQUEST, description = "A body that did not come whole", body = Problem, content_type = "application/problem+json"),
-        (status = REQUEST_TIMEOUT, description = "The body came too slowly", body = Problem, content_type = "application/problem+json"),
-        (status = PAYLOAD_TOO_LARGE, description = "A body over `server.body`", body = Problem, content_type = "application/problem+json"),
-        (status = UNSUPPORTED_MEDIA_TYPE, description = "A body that says it is not JSON", body = Problem, content_type = "application/problem+json"),
         (status = UNPROCESSABLE_ENTITY, description = "A body of another form, rows that cannot be taken, or no such push source: a JSON string, which holds Feast's exception where it has one", body = String, content_type = "application/json"),
         (status = TOO_MANY_REQUESTS, description = "More rows wait for the source than it takes on", body = Problem, content_type = "application/problem+json"),
-        (status = INTERNAL_SERVER_ERROR, description = "Damage, or a defect: the server's log says what", body = Problem, content_type = "application/problem+json"),
-        (status = SERVICE_UNAVAILABLE, description = "The rows could not be taken for sure: send them again, those that are there count once", body = Problem, content_type = "application/problem+json")
+        (status = SERVICE_UNAVAILABLE, description = "The rows could not be taken for sure: send them again, those that are there count once", body = Problem, content_type = "application/problem+json"),
+        BodyRefused, Defect
     )
 )]
 pub async fn push(State(state): State<AppState>, request: Request) -> Result<StatusCode, FeastError> {
@@ -88,13 +86,10 @@ pub async fn push(State(state): State<AppState>, request: Request) -> Result<Sta
         (status = OK, description = "All values are taken, or were there already; `null`"),
         (status = BAD_REQUEST, description = "A body that did not come whole", body = Problem, content_type = "application/problem+json"),
         (status = NOT_FOUND, description = "No such feature view: a JSON string that holds one of Feast's exceptions", body = String, content_type = "application/json"),
-        (status = REQUEST_TIMEOUT, description = "The body came too slowly", body = Problem, content_type = "application/problem+json"),
-        (status = PAYLOAD_TOO_LARGE, description = "A body over `server.body`", body = Problem, content_type = "application/problem+json"),
-        (status = UNSUPPORTED_MEDIA_TYPE, description = "A body that says it is not JSON", body = Problem, content_type = "application/problem+json"),
         (status = UNPROCESSABLE_ENTITY, description = "A body of another form, values that cannot be taken, or a view whose values are computed: a JSON string", body = String, content_type = "application/json"),
         (status = TOO_MANY_REQUESTS, description = "More rows wait for the source than it takes on", body = Problem, content_type = "application/problem+json"),
-        (status = INTERNAL_SERVER_ERROR, description = "Damage, or a defect: the server's log says what", body = Problem, content_type = "application/problem+json"),
-        (status = SERVICE_UNAVAILABLE, description = "The values could not be taken for sure: send them again, those that are there count once", body = Problem, content_type = "application/problem+json")
+        (status = SERVICE_UNAVAILABLE, description = "The values could not be taken for sure: send them again, those that are there count once", body = Problem, content_type = "application/problem+json"),
+        BodyRefused, Defect
     )
 )]
 pub async fn write_to_online_store(

@@ -14,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::error::Problem;
 use crate::mlflow::Tracking;
+use crate::refusals::{BodyRefused, NoDatabase, NobodyKnown};
 use crate::{AppState, body};
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -152,8 +153,7 @@ pub struct PointRequest {
     responses(
         (status = OK, body = Models),
         (status = NOT_FOUND, description = "This server keeps no models", body = Problem, content_type = "application/problem+json"),
-        (status = INTERNAL_SERVER_ERROR, description = "Damage, or a defect: the server's log says what", body = Problem, content_type = "application/problem+json"),
-        (status = SERVICE_UNAVAILABLE, description = "The database does not answer; `retry-after` says when to try again", body = Problem, content_type = "application/problem+json")
+        NoDatabase
     )
 )]
 pub async fn list(State(state): State<AppState>) -> Result<Json<Models>, Problem> {
@@ -169,8 +169,7 @@ pub async fn list(State(state): State<AppState>) -> Result<Json<Models>, Problem
         (status = OK, body = ModelWithVersions),
         (status = BAD_REQUEST, description = "A path that is not text", body = Problem, content_type = "application/problem+json"),
         (status = NOT_FOUND, description = "No such model", body = Problem, content_type = "application/problem+json"),
-        (status = INTERNAL_SERVER_ERROR, description = "Damage, or a defect: the server's log says what", body = Problem, content_type = "application/problem+json"),
-        (status = SERVICE_UNAVAILABLE, description = "The database does not answer; `retry-after` says when to try again", body = Problem, content_type = "application/problem+json")
+        NoDatabase
     )
 )]
 pub async fn show(
@@ -193,8 +192,7 @@ pub async fn show(
         (status = OK, body = HeldThen),
         (status = BAD_REQUEST, description = "`at` is no moment", body = Problem, content_type = "application/problem+json"),
         (status = NOT_FOUND, description = "No such model", body = Problem, content_type = "application/problem+json"),
-        (status = INTERNAL_SERVER_ERROR, description = "Damage, or a defect: the server's log says what", body = Problem, content_type = "application/problem+json"),
-        (status = SERVICE_UNAVAILABLE, description = "The database does not answer; `retry-after` says when to try again", body = Problem, content_type = "application/problem+json")
+        NoDatabase
     )
 )]
 pub async fn held(
@@ -219,15 +217,10 @@ pub async fn held(
     responses(
         (status = OK, body = Version),
         (status = BAD_REQUEST, description = "Not JSON, or not of this form", body = Problem, content_type = "application/problem+json"),
-        (status = UNAUTHORIZED, description = "No token of anybody known", body = Problem, content_type = "application/problem+json"),
         (status = NOT_FOUND, description = "No such version", body = Problem, content_type = "application/problem+json"),
-        (status = REQUEST_TIMEOUT, description = "The body came too slowly", body = Problem, content_type = "application/problem+json"),
         (status = CONFLICT, description = "What stands in the way: gates that are not passed, four eyes, files that are not stored", body = Problem, content_type = "application/problem+json"),
-        (status = PAYLOAD_TOO_LARGE, description = "A body over `server.body`", body = Problem, content_type = "application/problem+json"),
-        (status = UNSUPPORTED_MEDIA_TYPE, description = "A body that says it is not JSON", body = Problem, content_type = "application/problem+json"),
         (status = UNPROCESSABLE_ENTITY, description = "No reason, or an alias that cannot be one", body = Problem, content_type = "application/problem+json"),
-        (status = INTERNAL_SERVER_ERROR, description = "Damage, or a defect: the server's log says what", body = Problem, content_type = "application/problem+json"),
-        (status = SERVICE_UNAVAILABLE, description = "The database does not answer; `retry-after` says when to try again", body = Problem, content_type = "application/problem+json")
+        BodyRefused, NobodyKnown, NoDatabase
     ),
     security(("token" = []))
 )]
@@ -257,15 +250,10 @@ pub async fn approve(
     responses(
         (status = OK, body = Version),
         (status = BAD_REQUEST, description = "Not JSON, or not of this form", body = Problem, content_type = "application/problem+json"),
-        (status = UNAUTHORIZED, description = "No token of anybody known", body = Problem, content_type = "application/problem+json"),
         (status = NOT_FOUND, description = "No such version", body = Problem, content_type = "application/problem+json"),
-        (status = REQUEST_TIMEOUT, description = "The body came too slowly", body = Problem, content_type = "application/problem+json"),
         (status = CONFLICT, description = "An alias points at it", body = Problem, content_type = "application/problem+json"),
-        (status = PAYLOAD_TOO_LARGE, description = "A body over `server.body`", body = Problem, content_type = "application/problem+json"),
-        (status = UNSUPPORTED_MEDIA_TYPE, description = "A body that says it is not JSON", body = Problem, content_type = "application/problem+json"),
         (status = UNPROCESSABLE_ENTITY, description = "No reason", body = Problem, content_type = "application/problem+json"),
-        (status = INTERNAL_SERVER_ERROR, description = "Damage, or a defect: the server's log says what", body = Problem, content_type = "application/problem+json"),
-        (status = SERVICE_UNAVAILABLE, description = "The database does not answer; `retry-after` says when to try again", body = Problem, content_type = "application/problem+json")
+        BodyRefused, NobodyKnown, NoDatabase
     ),
     security(("token" = []))
 )]
@@ -294,15 +282,10 @@ pub async fn reject(
     responses(
         (status = OK, body = Version),
         (status = BAD_REQUEST, description = "Not JSON, or not of this form", body = Problem, content_type = "application/problem+json"),
-        (status = UNAUTHORIZED, description = "No token of anybody known", body = Problem, content_type = "application/problem+json"),
         (status = NOT_FOUND, description = "No such version", body = Problem, content_type = "application/problem+json"),
-        (status = REQUEST_TIMEOUT, description = "The body came too slowly", body = Problem, content_type = "application/problem+json"),
         (status = CONFLICT, description = "A version that may not serve", body = Problem, content_type = "application/problem+json"),
-        (status = PAYLOAD_TOO_LARGE, description = "A body over `server.body`", body = Problem, content_type = "application/problem+json"),
-        (status = UNSUPPORTED_MEDIA_TYPE, description = "A body that says it is not JSON", body = Problem, content_type = "application/problem+json"),
         (status = UNPROCESSABLE_ENTITY, description = "No reason, or an alias that cannot be one", body = Problem, content_type = "application/problem+json"),
-        (status = INTERNAL_SERVER_ERROR, description = "Damage, or a defect: the server's log says what", body = Problem, content_type = "application/problem+json"),
-        (status = SERVICE_UNAVAILABLE, description = "The database does not answer; `retry-after` says when to try again", body = Problem, content_type = "application/problem+json")
+        BodyRefused, NobodyKnown, NoDatabase
     ),
     security(("token" = []))
 )]
@@ -332,14 +315,9 @@ pub async fn point(
     responses(
         (status = OK, body = Model),
         (status = BAD_REQUEST, description = "Not JSON, or not of this form", body = Problem, content_type = "application/problem+json"),
-        (status = UNAUTHORIZED, description = "No token of anybody known", body = Problem, content_type = "application/problem+json"),
         (status = NOT_FOUND, description = "No such alias", body = Problem, content_type = "application/problem+json"),
-        (status = REQUEST_TIMEOUT, description = "The body came too slowly", body = Problem, content_type = "application/problem+json"),
-        (status = PAYLOAD_TOO_LARGE, description = "A body over `server.body`", body = Problem, content_type = "application/problem+json"),
-        (status = UNSUPPORTED_MEDIA_TYPE, description = "A body that says it is not JSON", body = Problem, content_type = "application/problem+json"),
         (status = UNPROCESSABLE_ENTITY, description = "No reason", body = Problem, content_type = "application/problem+json"),
-        (status = INTERNAL_SERVER_ERROR, description = "Damage, or a defect: the server's log says what", body = Problem, content_type = "application/problem+json"),
-        (status = SERVICE_UNAVAILABLE, description = "The database does not answer; `retry-after` says when to try again", body = Problem, content_type = "application/problem+json")
+        BodyRefused, NobodyKnown, NoDatabase
     ),
     security(("token" = []))
 )]
@@ -369,15 +347,10 @@ pub async fn take_away(
     responses(
         (status = OK, body = Version),
         (status = BAD_REQUEST, description = "Not JSON, or not of this form", body = Problem, content_type = "application/problem+json"),
-        (status = UNAUTHORIZED, description = "No token of anybody known", body = Problem, content_type = "application/problem+json"),
         (status = NOT_FOUND, description = "No such model", body = Problem, content_type = "application/problem+json"),
-        (status = REQUEST_TIMEOUT, description = "The body came too slowly", body = Problem, content_type = "application/problem+json"),
         (status = CONFLICT, description = "There is none to go back to, or it may not serve any more", body = Problem, content_type = "application/problem+json"),
-        (status = PAYLOAD_TOO_LARGE, description = "A body over `server.body`", body = Problem, content_type = "application/problem+json"),
-        (status = UNSUPPORTED_MEDIA_TYPE, description = "A body that says it is not JSON", body = Problem, content_type = "application/problem+json"),
         (status = UNPROCESSABLE_ENTITY, description = "No reason", body = Problem, content_type = "application/problem+json"),
-        (status = INTERNAL_SERVER_ERROR, description = "Damage, or a defect: the server's log says what", body = Problem, content_type = "application/problem+json"),
-        (status = SERVICE_UNAVAILABLE, description = "The database does not answer; `retry-after` says when to try again", body = Problem, content_type = "application/problem+json")
+        BodyRefused, NobodyKnown, NoDatabase
     ),
     security(("token" = []))
 )]

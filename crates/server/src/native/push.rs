@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::error::{Problem, WrongRow};
+use crate::refusals::{BodyRefused, Defect};
 use crate::{AppState, body};
 
 /// Rows of one source.
@@ -45,13 +46,10 @@ pub struct PushAnswer {
         (status = OK, body = PushAnswer),
         (status = BAD_REQUEST, description = "Not JSON, or not of this form", body = Problem, content_type = "application/problem+json"),
         (status = NOT_FOUND, description = "No such source", body = Problem, content_type = "application/problem+json"),
-        (status = REQUEST_TIMEOUT, description = "The body came too slowly", body = Problem, content_type = "application/problem+json"),
-        (status = PAYLOAD_TOO_LARGE, description = "A body over `server.body`", body = Problem, content_type = "application/problem+json"),
-        (status = UNSUPPORTED_MEDIA_TYPE, description = "A body that says it is not JSON", body = Problem, content_type = "application/problem+json"),
         (status = UNPROCESSABLE_ENTITY, description = "Rows that cannot be taken, each named in `rows`, or a source that takes no pushes: nothing of the request was taken", body = Problem, content_type = "application/problem+json"),
         (status = TOO_MANY_REQUESTS, description = "More rows wait for the source than it takes on; `retry-after` says when to try again", body = Problem, content_type = "application/problem+json"),
-        (status = INTERNAL_SERVER_ERROR, description = "Damage, or a defect: the server's log says what", body = Problem, content_type = "application/problem+json"),
-        (status = SERVICE_UNAVAILABLE, description = "The rows could not be taken for sure: send them again, those that are there count once", body = Problem, content_type = "application/problem+json")
+        (status = SERVICE_UNAVAILABLE, description = "The rows could not be taken for sure: send them again, those that are there count once", body = Problem, content_type = "application/problem+json"),
+        BodyRefused, Defect
     )
 )]
 pub async fn push(State(state): State<AppState>, request: Request) -> Result<Json<PushAnswer>, Problem> {

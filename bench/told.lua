@@ -1,4 +1,4 @@
--- wrk gets one address and tells its figures as the other scripts do.
+-- How every script of wrk tells its figures. Alone it is the script of a wrk that gets one address.
 function done(summary, latency, requests)
   local errors = summary.errors
   local wrong = errors.status + errors.connect + errors.read + errors.write + errors.timeout
