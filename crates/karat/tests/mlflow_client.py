@@ -10,6 +10,7 @@ import math
 import os
 import random
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -53,6 +54,16 @@ def start_reference():
             time.sleep(0.2)
     process.kill()
     raise SystemExit("mlflow server did not start:\n" + open("mlflow-server.log").read()[-3000:])
+
+
+def end_reference(process):
+    """With its workers, which a busy machine may keep from ending by themselves."""
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(20)
 
 
 class Names:
@@ -755,8 +766,7 @@ def main(karat):
             compare(f"sampled {what}", mine, other)
         print(json.dumps({"compared": compared, "refused": refused, "known": len(KNOWN), "differences": differences}))
     finally:
-        process.terminate()
-        process.wait(20)
+        end_reference(process)
 
 
 if __name__ == "__main__":

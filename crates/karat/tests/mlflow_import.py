@@ -20,8 +20,8 @@ import sqlite3
 import sys
 import tempfile
 
-from mlflow_client import (Dataset, DatasetInput, InputTag, Metric, MlflowClient, Param, ViewType, attempt, fill, fill_models,
-                           generated, generated_for_models, mlflow, number, searched, searched_models, seen_experiment,
+from mlflow_client import (Dataset, DatasetInput, InputTag, Metric, MlflowClient, Param, ViewType, attempt, end_reference, fill,
+                           fill_models, generated, generated_for_models, mlflow, number, searched, searched_models, seen_experiment,
                            seen_model, seen_run, seen_version, start_reference, story)
 
 
@@ -33,8 +33,7 @@ def fill_server(runs):
         fill_models(uri, random.Random(3))
         deep(uri, runs)
     finally:
-        process.terminate()
-        process.wait(20)
+        end_reference(process)
     mlflow.set_tracking_uri("sqlite:///local.db")
     used_without_server(MlflowClient(tracking_uri="sqlite:///local.db"))
     print(json.dumps({"filled": True}))
@@ -44,8 +43,7 @@ def serve():
     process, uri = start_reference()
     print(json.dumps({"uri": uri}), flush=True)
     sys.stdin.read()
-    process.terminate()
-    process.wait(20)
+    end_reference(process)
 
 
 def deep(uri, runs):
@@ -184,8 +182,7 @@ def compare(karat):
         comparison.see("next", *[int(client.create_model_version("renamed scorer", "s3://bucket/next").version) for client in (ours, theirs)])
         comparison.done(files=files, points=points)
     finally:
-        process.terminate()
-        process.wait(20)
+        end_reference(process)
 
 
 def logged_model(model):
