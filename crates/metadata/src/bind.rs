@@ -1,6 +1,5 @@
 use sqlx::Arguments;
 use sqlx::postgres::PgArguments;
-use sqlx::sqlite::SqliteArguments;
 
 use crate::MetadataError;
 
@@ -40,20 +39,6 @@ binds! {
     Option<&str> => |value| Bound::Text(value.map(str::to_owned)),
     &Option<String> => |value| Bound::Text(value.clone()),
     Option<String> => |value| Bound::Text(value),
-}
-
-pub(crate) fn sqlite(values: Vec<Bound>) -> Result<SqliteArguments, MetadataError> {
-    let mut arguments = SqliteArguments::default();
-    for value in values {
-        let added = match value {
-            Bound::Bool(value) => arguments.add(value),
-            Bound::Int(value) => arguments.add(value),
-            Bound::Float(value) => arguments.add(value),
-            Bound::Text(value) => arguments.add(value),
-        };
-        added.map_err(sqlx::Error::Encode)?;
-    }
-    Ok(arguments)
 }
 
 pub(crate) fn postgres(values: Vec<Bound>) -> Result<PgArguments, MetadataError> {

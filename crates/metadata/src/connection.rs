@@ -1,8 +1,8 @@
 use sqlx::pool::PoolConnection;
-use sqlx::{AssertSqlSafe, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction};
+use sqlx::{AssertSqlSafe, PgConnection, Postgres};
 
-use crate::Answer;
-use crate::postgres::Writing;
+use crate::blocking::blocking;
+use crate::{Answer, MetadataError, postgres, sqlite};
 
 /// Where statements agree in meaning and not in words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,14 +17,14 @@ pub struct Connection(pub(crate) Held);
 
 #[derive(Debug)]
 pub(crate) enum Held {
-    SqliteReading(PoolConnection<Sqlite>),
-    SqliteWriting(Transaction<'static, Sqlite>),
+    SqliteReading(sqlite::Reading),
+    SqliteWriting(sqlite::Writing),
     PostgresReading(PoolConnection<Postgres>),
-    PostgresWriting(Writing),
+    PostgresWriting(postgres::Writing),
 }
 
 pub(crate) enum Raw<'c> {
-    Sqlite(&'c mut SqliteConnection),
+    Sqlite(&'c mut rusqlite::Connection),
     Postgres(&'c mut PgConnection),
 }
 
@@ -36,23 +36,25 @@ impl Connection {
         }
     }
 
-    /// Runs statements as they stand, one after another; how many rows they changed.
-    pub fn script(&mut self, sql: String) -> Answer<'_, u64> {
+    /// Runs statements as they stand, one after another.
+    pub fn script(&mut self, sql: String) -> Answer<'_, ()> {
         Box::pin(async move {
-            let script = sqlx::raw_sql(AssertSqlSafe(sql));
-            Ok(match self.raw() {
-                Raw::Sqlite(raw) => script.execute(raw).await?.rows_affected(),
-                Raw::Postgres(raw) => script.execute(raw).await?.rows_affected(),
-            })
+            match self.raw()? {
+                Raw::Sqlite(raw) => blocking(|| raw.execute_batch(&sql))?,
+                Raw::Postgres(raw) => {
+                    sqlx::raw_sql(AssertSqlSafe(sql)).execute(raw).await?;
+                }
+            }
+            Ok(())
         })
     }
 
-    pub(crate) fn raw(&mut self) -> Raw<'_> {
-        match &mut self.0 {
-            Held::SqliteReading(connection) => Raw::Sqlite(connection),
-            Held::SqliteWriting(transaction) => Raw::Sqlite(transaction),
+    pub(crate) fn raw(&mut self) -> Result<Raw<'_>, MetadataError> {
+        Ok(match &mut self.0 {
+            Held::SqliteReading(reading) => Raw::Sqlite(reading.connection()),
+            Held::SqliteWriting(writing) => Raw::Sqlite(writing.connection()?),
             Held::PostgresReading(connection) => Raw::Postgres(connection),
             Held::PostgresWriting(writing) => Raw::Postgres(writing.connection()),
-        }
+        })
     }
 }

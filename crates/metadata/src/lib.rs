@@ -9,6 +9,7 @@
 
 pub mod audit;
 mod bind;
+mod blocking;
 mod builder;
 pub mod commits;
 mod connection;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use crate::connection::{Connection, Dialect};
+use crate::connection::{Connection, Dialect, Held};
 use crate::location::Location;
 use crate::{Answer, generations, migrate, postgres, sqlite};
 
@@ -84,7 +84,7 @@ impl Metadata {
     pub fn read(&self) -> Answer<'_, ReadConnection> {
         Box::pin(async move {
             let held = match &self.0.pools {
-                Pools::Sqlite(pools) => pools.read().await?,
+                Pools::Sqlite(pools) => Held::SqliteReading(pools.read().await?),
                 Pools::Postgres(pools) => pools.read(&self.0.place).await?,
             };
             Ok(ReadConnection(Connection(held)))

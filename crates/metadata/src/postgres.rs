@@ -56,7 +56,7 @@ pub(crate) async fn open(options: &PgConnectOptions, place: &str) -> Result<Pool
 pub(crate) async fn connect(options: &PgConnectOptions, place: &str) -> Result<PgConnection, MetadataError> {
     match timeout(DEADLINE, PgConnection::connect_with(&quiet(options))).await {
         Ok(Ok(connection)) => Ok(connection),
-        Ok(Err(source)) => Err(MetadataError::Open { place: place.to_owned(), source }),
+        Ok(Err(source)) => Err(MetadataError::Open { place: place.to_owned(), source: source.into() }),
         Err(_) => Err(away(place)),
     }
 }
@@ -102,7 +102,7 @@ pub(crate) async fn planned_anew<T>(
 async fn acquire(pool: &PgPool, place: &str) -> Result<PoolConnection<Postgres>, MetadataError> {
     pool.acquire().await.map_err(|error| match error {
         sqlx::Error::PoolTimedOut => away(place),
-        source => MetadataError::Open { place: place.to_owned(), source },
+        source => MetadataError::Open { place: place.to_owned(), source: source.into() },
     })
 }
 

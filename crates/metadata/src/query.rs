@@ -5,9 +5,10 @@ use std::marker::PhantomData;
 use sqlx::{SqlSafeStr, SqlStr};
 
 use crate::bind::{self, Bind, Bound};
+use crate::blocking::blocking;
 use crate::connection::Raw;
 use crate::row::Column;
-use crate::{Answer, Connection, Row, postgres};
+use crate::{Answer, Connection, Row, postgres, sqlite};
 
 /// A statement with `$1`, `$2`… for what is bound, in words that both databases accept.
 pub fn query(sql: &'static str) -> Query {
@@ -42,10 +43,8 @@ impl Query {
     /// How many rows it changed.
     pub fn execute(self, connection: &mut Connection) -> Answer<'_, u64> {
         Box::pin(async move {
-            Ok(match connection.raw() {
-                Raw::Sqlite(raw) => {
-                    sqlx::query_with(self.sql, bind::sqlite(self.bound)?).execute(raw).await?.rows_affected()
-                }
+            Ok(match connection.raw()? {
+                Raw::Sqlite(raw) => blocking(|| sqlite::execute(raw, self.sql.as_str(), &self.bound))?,
                 Raw::Postgres(raw) => {
                     let done = sqlx::query_with(self.sql, bind::postgres(self.bound)?).execute(&mut *raw).await;
                     postgres::planned_anew(raw, done).await?.rows_affected()
@@ -56,9 +55,9 @@ impl Query {
 
     pub fn fetch_all(self, connection: &mut Connection) -> Answer<'_, Vec<Row>> {
         Box::pin(async move {
-            Ok(match connection.raw() {
+            Ok(match connection.raw()? {
                 Raw::Sqlite(raw) => {
-                    let rows = sqlx::query_with(self.sql, bind::sqlite(self.bound)?).fetch_all(raw).await?;
+                    let rows = blocking(|| sqlite::fetch_all(raw, self.sql.as_str(), &self.bound))?;
                     rows.into_iter().map(Row::Sqlite).collect()
                 }
                 Raw::Postgres(raw) => {
@@ -72,9 +71,9 @@ impl Query {
 
     pub fn fetch_optional(self, connection: &mut Connection) -> Answer<'_, Option<Row>> {
         Box::pin(async move {
-            Ok(match connection.raw() {
+            Ok(match connection.raw()? {
                 Raw::Sqlite(raw) => {
-                    let row = sqlx::query_with(self.sql, bind::sqlite(self.bound)?).fetch_optional(raw).await?;
+                    let row = blocking(|| sqlite::fetch_optional(raw, self.sql.as_str(), &self.bound))?;
                     row.map(Row::Sqlite)
                 }
                 Raw::Postgres(raw) => {

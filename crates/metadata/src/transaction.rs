@@ -42,7 +42,7 @@ impl WriteTx {
     pub fn commit(self) -> Answer<'static, ()> {
         Box::pin(async move {
             match self.connection.0 {
-                Held::SqliteWriting(transaction) => transaction.commit().await?,
+                Held::SqliteWriting(writing) => writing.commit()?,
                 Held::PostgresWriting(writing) => writing.commit().await?,
                 Held::SqliteReading(_) | Held::PostgresReading(_) => unreachable!("`begin` gives writers"),
             }
