@@ -51,7 +51,7 @@ pub async fn run(workspace: &Workspace, source: &str, model: Option<&str>, path:
         tags: vec![(VERSION_TAG.to_owned(), format!("{model}/{}", trial.version))],
         ..karat_registry::Batch::default()
     };
-    workspace.registry.log_batch(source.run_id.as_str(), &batch).await?;
+    workspace.registry.log_batch(source.run_id.as_str(), batch).await?;
     Ok(trial)
 }
 

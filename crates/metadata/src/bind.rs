@@ -29,6 +29,7 @@ macro_rules! binds {
 }
 
 binds! {
+    Bound => |value| value,
     bool => |value| Bound::Bool(Some(value)),
     i64 => |value| Bound::Int(Some(value)),
     Option<i64> => |value| Bound::Int(value),

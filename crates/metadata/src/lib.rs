@@ -15,6 +15,7 @@ pub mod commits;
 mod connection;
 mod error;
 pub mod generations;
+mod insert;
 mod location;
 mod migrate;
 mod open;

@@ -50,11 +50,12 @@ pub struct Registry {
     metadata: Metadata,
     /// Below it the files of new experiments.
     artifact_root: Arc<str>,
+    queue: runs::Queue,
 }
 
 impl Registry {
     pub fn new(metadata: Metadata) -> Registry {
-        Registry { metadata, artifact_root: PROXIED.into() }
+        Registry { metadata, artifact_root: PROXIED.into(), queue: runs::Queue::default() }
     }
 
     /// The same, where clients keep the files of new experiments elsewhere: below this URI.

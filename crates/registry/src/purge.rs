@@ -94,11 +94,12 @@ impl Registry {
 }
 
 /// A version that a client registered stays, and still says which run it came from.
-const RUN: [&str; 9] = [
+const RUN: [&str; 10] = [
     "UPDATE model_versions SET source_run_id = run_id, run_id = NULL WHERE run_id = $1",
     "DELETE FROM logged_model_metrics WHERE run_id = $1",
     "DELETE FROM run_models WHERE run_id = $1",
     "DELETE FROM run_inputs WHERE run_id = $1",
+    "DELETE FROM metric_batches WHERE run_id = $1",
     "DELETE FROM metrics WHERE run_id = $1",
     "DELETE FROM latest_metrics WHERE run_id = $1",
     "DELETE FROM params WHERE run_id = $1",

@@ -43,15 +43,52 @@ fn fetch(connection: &Connection, sql: &str, bound: &[Bound], most: usize) -> Re
     Ok(found)
 }
 
+/// The statement for each row of values; how many rows they changed.
+pub(crate) fn execute_rows(
+    connection: &Connection,
+    sql: &str,
+    width: usize,
+    values: &[Bound],
+) -> Result<u64, rusqlite::Error> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let places = places(&statement)?;
+    let mut changed = 0;
+    for row in values.chunks(width) {
+        bind(&mut statement, &places, row)?;
+        changed += statement.raw_execute()? as u64;
+    }
+    Ok(changed)
+}
+
 fn prepare<'c>(connection: &'c Connection, sql: &str, bound: &[Bound]) -> Result<CachedStatement<'c>, rusqlite::Error> {
     let mut statement = connection.prepare_cached(sql)?;
-    for (number, value) in bound.iter().enumerate() {
+    let places = places(&statement)?;
+    bind(&mut statement, &places, bound)?;
+    Ok(statement)
+}
+
+/// Which value each of the statement's parameters takes. To SQLite `$2` is a name like any other, and parameters are
+/// numbered as they first appear.
+fn places(statement: &CachedStatement<'_>) -> Result<Vec<usize>, rusqlite::Error> {
+    let place = |index: usize| match statement.parameter_name(index) {
+        None => Ok(index - 1),
+        Some(name) => match name[1..].parse::<usize>() {
+            Ok(number @ 1..) => Ok(number - 1),
+            _ => Err(rusqlite::Error::InvalidParameterName(name.to_owned())),
+        },
+    };
+    (1..=statement.parameter_count()).map(place).collect()
+}
+
+fn bind(statement: &mut CachedStatement<'_>, places: &[usize], bound: &[Bound]) -> Result<(), rusqlite::Error> {
+    for (index, place) in places.iter().enumerate() {
+        let value = bound.get(*place).ok_or(rusqlite::Error::InvalidParameterCount(bound.len(), places.len()))?;
         match value {
-            Bound::Bool(value) => statement.raw_bind_parameter(number + 1, value)?,
-            Bound::Int(value) => statement.raw_bind_parameter(number + 1, value)?,
-            Bound::Float(value) => statement.raw_bind_parameter(number + 1, value)?,
-            Bound::Text(value) => statement.raw_bind_parameter(number + 1, value.as_deref())?,
+            Bound::Bool(value) => statement.raw_bind_parameter(index + 1, value)?,
+            Bound::Int(value) => statement.raw_bind_parameter(index + 1, value)?,
+            Bound::Float(value) => statement.raw_bind_parameter(index + 1, value)?,
+            Bound::Text(value) => statement.raw_bind_parameter(index + 1, value.as_deref())?,
         }
     }
-    Ok(statement)
+    Ok(())
 }

@@ -11,7 +11,7 @@ async fn several_openers_at_once_migrate_once() {
         let metadata = opener.await.unwrap().unwrap();
         let counted = query_scalar::<i64>("SELECT COUNT(*) FROM _sqlx_migrations");
         let migrations = counted.fetch_one(&mut metadata.read().await.unwrap()).await.unwrap();
-        assert_eq!(migrations, if metadata.dialect() == Dialect::Sqlite { 11 } else { 1 });
+        assert_eq!(migrations, if metadata.dialect() == Dialect::Sqlite { 12 } else { 2 });
     }
 }
 

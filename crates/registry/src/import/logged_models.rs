@@ -1,8 +1,9 @@
 use karat_metadata::{WriteTx, query, query_scalar, stored};
 
-use super::runs::{PLACE, number, same_metric};
+use super::runs::{PLACE, same_metric};
 use super::{Counts, ImportLoggedModel, Noun, Verdict, of_ids};
 use crate::logged_models::{read_one, write_metrics, write_params, write_tags};
+use crate::runs::number;
 use crate::{Answer, Lifecycle, LoggedModel, ModelMetric, Registry, RegistryError};
 
 impl Registry {

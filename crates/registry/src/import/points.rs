@@ -1,10 +1,11 @@
 //! Whole histories of metrics: told alike by their summary, written in pieces.
 
 use karat_core::RunId;
-use karat_metadata::{QueryBuilder, stored};
+use karat_metadata::stored;
 
 use super::of_ids;
-use crate::{Answer, Metric, Registry, RegistryError};
+use crate::runs::{Whose, number, write_points};
+use crate::{Answer, Metric, Registry};
 
 /// What a history is told by: numbers that come out the same in any order of its points. Never compared with NaN.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -34,7 +35,7 @@ pub(super) fn summary(run: &str, time: &str) -> String {
 impl History {
     /// Takes a point in, as the summary of a table does.
     pub fn add(&mut self, metric: &Metric) {
-        let value = super::runs::number(metric);
+        let value = number(metric);
         (self.least, self.greatest) = match self.points {
             0 => (value, value),
             _ => (self.least.min(value), self.greatest.max(value)),
@@ -54,7 +55,8 @@ impl Registry {
             if runs.is_empty() {
                 return Ok(histories);
             }
-            let mut reader = self.metadata.read().await?;
+            let ids: Vec<&str> = runs.iter().map(|run| run.as_str()).collect();
+            let mut reader = self.read_settled(Whose::Runs(&ids)).await?;
             let sql = summary("run_id", "timestamp_ms");
             let query = of_ids(reader.dialect(), &sql, runs.iter().map(|run| run.as_str()));
             for row in query.fetch_all(&mut reader).await? {
@@ -76,28 +78,10 @@ impl Registry {
     /// Adds points to histories, in one transaction; those that are there stay. The latest values are the run's own affair.
     pub fn import_points<'a>(&'a self, points: &'a [(RunId, Metric)]) -> Answer<'a, u64> {
         Box::pin(async move {
-            let mut written = 0;
             let mut tx = self.metadata.begin().await?;
-            for chunk in points.chunks(ROWS) {
-                let mut insert = QueryBuilder::new(
-                    tx.dialect(),
-                    "INSERT INTO metrics (run_id, key, value, is_nan, timestamp_ms, step) ",
-                );
-                insert.push_values(chunk, |row, (run, metric)| {
-                    row.push_bind(run.as_str())
-                        .push_bind(&metric.key)
-                        .push_bind(super::runs::number(metric))
-                        .push_bind(metric.value.is_nan())
-                        .push_bind(metric.timestamp_ms)
-                        .push_bind(metric.step);
-                });
-                written += insert.push(" ON CONFLICT DO NOTHING").build().execute(&mut tx).await?;
-            }
+            let written = write_points(&mut tx, points.iter().map(|(run, metric)| (run.as_str(), metric))).await?;
             tx.commit().await?;
-            Ok::<_, RegistryError>(written)
+            Ok(written)
         })
     }
 }
-
-/// Rows an INSERT.
-const ROWS: usize = 500;

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use karat_core::RunId;
-use karat_metadata::{QueryBuilder, WriteTx, query, stored};
+use karat_metadata::{Bind, WriteTx, query, stored};
 
 use super::{Counts, ImportRun, Noun, Verdict, of_ids};
-use crate::runs::{by_id, write_dataset, write_models, write_tags};
+use crate::runs::{Whose, bound, by_id, number, settle, write_dataset, write_models, write_tags};
 use crate::{Answer, DatasetInput, Lifecycle, Metric, Registry, RegistryError, Run};
 
 impl Registry {
@@ -15,6 +15,8 @@ impl Registry {
         Box::pin(async move {
             let mut tx = self.metadata.begin().await?;
             let mut verdicts = Vec::with_capacity(runs.len());
+            let ids: Vec<&str> = runs.iter().map(|theirs| theirs.run.run_id.as_str()).collect();
+            settle(&mut tx, Whose::Runs(&ids)).await?;
             for theirs in runs {
                 verdicts.push(match by_id(&mut tx, theirs.run.run_id.as_str()).await? {
                     Some(ours) => Verdict::of(differences(&theirs.run, &ours)),
@@ -33,10 +35,11 @@ impl Registry {
     pub fn import_count<'a>(&'a self, runs: &'a [&'a RunId]) -> Answer<'a, Counts> {
         Box::pin(async move {
             let mut counts = Counts::default();
-            let mut reader = self.metadata.read().await?;
             if runs.is_empty() {
                 return Ok(counts);
             }
+            let ids: Vec<&str> = runs.iter().map(|run| run.as_str()).collect();
+            let mut reader = self.read_settled(Whose::Runs(&ids)).await?;
             for (noun, table) in [
                 (Noun::Runs, "runs"),
                 (Noun::Params, "params"),
@@ -119,44 +122,20 @@ async fn write(tx: &mut WriteTx, theirs: &ImportRun) -> Result<(), RegistryError
 }
 
 async fn write_params(tx: &mut WriteTx, run: &Run) -> Result<(), RegistryError> {
-    let params: Vec<(&String, &String)> = run.params.iter().collect();
-    for chunk in params.chunks(ROWS) {
-        let mut insert = QueryBuilder::new(tx.dialect(), "INSERT INTO params (run_id, key, value) ");
-        insert.push_values(chunk, |row, (key, value)| {
-            row.push_bind(run.run_id.as_str()).push_bind(*key).push_bind(*value);
-        });
-        insert.build().execute(tx).await?;
-    }
+    let rows = run.params.iter().map(|(key, value)| [run.run_id.as_str().bound(), key.bound(), value.bound()]);
+    tx.insert("INSERT INTO params (run_id, key, value)", rows, "").await?;
     Ok(())
 }
 
 /// As the other server has them: which of several points is the latest is not decided again.
 async fn write_latest(tx: &mut WriteTx, run: &Run) -> Result<(), RegistryError> {
-    for chunk in run.metrics.chunks(ROWS) {
-        let mut insert = QueryBuilder::new(
-            tx.dialect(),
-            "INSERT INTO latest_metrics (run_id, key, value, is_nan, timestamp_ms, step) ",
-        );
-        insert.push_values(chunk, |row, metric| {
-            row.push_bind(run.run_id.as_str())
-                .push_bind(&metric.key)
-                .push_bind(number(metric))
-                .push_bind(metric.value.is_nan())
-                .push_bind(metric.timestamp_ms)
-                .push_bind(metric.step);
-        });
-        insert.build().execute(tx).await?;
-    }
+    let rows = run.metrics.iter().map(|metric| bound(run.run_id.as_str(), metric));
+    tx.insert("INSERT INTO latest_metrics (run_id, key, value, is_nan, timestamp_ms, step)", rows, "").await?;
     Ok(())
 }
 
-/// Rows an INSERT.
+/// Ids in one statement.
 const ROWS: usize = 500;
-
-/// A value as it is stored: NaN is 0, with a word beside it.
-pub(super) fn number(metric: &Metric) -> f64 {
-    if metric.value.is_nan() { 0.0 } else { metric.value }
-}
 
 pub(super) fn same_metric(a: &Metric, b: &Metric) -> bool {
     let told = |metric: &Metric| (metric.key.clone(), metric.value.is_nan(), metric.timestamp_ms, metric.step);

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use karat_core::RunId;
 use karat_metadata::{Connection, MetadataError, QueryBuilder, Row, query, query_scalar, stored};
 
-use super::{DatasetInput, Run, RunFilter, RunModel, RunStatus, log};
+use super::{DatasetInput, Run, RunFilter, RunModel, RunStatus, Whose, log};
 use crate::{Answer, Lifecycle, Registry, RegistryError};
 
+const LATEST: &str = "SELECT run_id, key, value, is_nan, timestamp_ms, step FROM latest_metrics WHERE";
 /// Runs whose details are fetched together.
 const CHUNK: usize = 500;
 
@@ -39,6 +40,8 @@ impl Registry {
                     )));
                 }
             };
+            drop(reader);
+            let mut reader = self.read_settled(Whose::Runs(&[run_id.as_str()])).await?;
             by_id(&mut reader, run_id.as_str()).await?.ok_or_else(|| super::start::no_run(&run_id))
         })
     }
@@ -46,7 +49,7 @@ impl Registry {
     /// The newest first.
     pub fn runs<'a>(&'a self, filter: &'a RunFilter) -> Answer<'a, Vec<Run>> {
         Box::pin(async move {
-            let mut reader = self.metadata.read().await?;
+            let mut reader = self.read_settled(Whose::All).await?;
             let rows = query(
                 "SELECT * FROM runs WHERE lifecycle_stage = 'active' AND ($1 IS NULL OR experiment_id = $1) \
                  AND ($2 IS NULL OR status = $2) ORDER BY start_time_ms DESC, run_id DESC LIMIT $3",
@@ -71,13 +74,17 @@ pub(super) async fn with_details(connection: &mut Connection, rows: &[Row]) -> R
     for runs in runs.chunks_mut(CHUNK) {
         let places: BTreeMap<String, usize> =
             runs.iter().enumerate().map(|(place, run)| (run.run_id.to_string(), place)).collect();
-        for (place, row) in details(connection, &places, "SELECT * FROM latest_metrics WHERE", "key").await? {
+        for (place, row) in details(connection, &places, LATEST, "run_id, key").await? {
             runs[place].metrics.push(log::metric_of(&row)?);
         }
-        for (place, row) in details(connection, &places, "SELECT * FROM params WHERE", "key").await? {
+        for (place, row) in
+            details(connection, &places, "SELECT run_id, key, value FROM params WHERE", "run_id, key").await?
+        {
             runs[place].params.insert(row.get("key")?, row.get("value")?);
         }
-        for (place, row) in details(connection, &places, "SELECT * FROM run_tags WHERE", "key").await? {
+        for (place, row) in
+            details(connection, &places, "SELECT run_id, key, value FROM run_tags WHERE", "run_id, key").await?
+        {
             runs[place].tags.insert(row.get("key")?, row.get("value")?);
         }
         let inputs =

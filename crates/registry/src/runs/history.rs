@@ -3,8 +3,8 @@
 use karat_core::Digest;
 use karat_metadata::{QueryBuilder, query};
 
-use super::Metric;
 use super::log::metric_of;
+use super::{Metric, Whose};
 use crate::search::Page;
 use crate::{Answer, Registry, RegistryError};
 
@@ -40,7 +40,7 @@ impl Registry {
             }
             query.push(" ORDER BY timestamp_ms, step, value, is_nan LIMIT ");
             query.push_bind(most.map_or(i64::MAX, |most| i64::from(most) + 1));
-            let rows = query.build().fetch_all(&mut *self.metadata.read().await?).await?;
+            let rows = query.build().fetch_all(&mut *self.read_settled(Whose::Runs(&[run_id])).await?).await?;
             let shown = &rows[..rows.len().min(most.map_or(usize::MAX, |most| most as usize))];
             let items = shown.iter().map(metric_of).collect::<Result<Vec<_>, _>>()?;
             let next = match items.last() {
@@ -72,7 +72,8 @@ impl Registry {
                 ids.push_bind(run_id);
             }
             query.push(") ORDER BY run_id, timestamp_ms, step, value LIMIT ").push_bind(i64::from(most));
-            let rows = query.build().fetch_all(&mut *self.metadata.read().await?).await?;
+            let runs: Vec<&str> = run_ids.iter().map(String::as_str).collect();
+            let rows = query.build().fetch_all(&mut *self.read_settled(Whose::Runs(&runs)).await?).await?;
             rows.iter().map(|row| Ok((row.get("run_id")?, metric_of(row)?))).collect()
         })
     }
@@ -102,7 +103,7 @@ impl Registry {
             .bind(first)
             .bind(last)
             .bind(buckets)
-            .fetch_all(&mut *self.metadata.read().await?)
+            .fetch_all(&mut *self.read_settled(Whose::Runs(&[run_id])).await?)
             .await?;
             let mut values = rows.iter().map(metric_of).collect::<Result<Vec<_>, RegistryError>>()?;
             // One too many is the last bucket's first, for which the last of all stands.

@@ -3,13 +3,10 @@
 use std::collections::BTreeMap;
 
 use karat_core::RunId;
-use karat_metadata::{QueryBuilder, Row, WriteTx, query, query_scalar, stored};
+use karat_metadata::{Bind, Bound, Row, WriteTx, query, query_scalar, stored};
 
-use super::{Metric, start::no_run};
+use super::{Metric, Whose, start::no_run};
 use crate::{Answer, Registry, RegistryError};
-
-/// Rows an INSERT, well under the number of variables that either dialect allows.
-const CHUNK: usize = 500;
 
 impl Registry {
     /// Appends to the full history of the metrics and moves their latest values. Logging the same point twice is
@@ -68,7 +65,7 @@ impl Registry {
             )
             .bind(run_id.as_str())
             .bind(key)
-            .fetch_all(&mut *self.metadata.read().await?)
+            .fetch_all(&mut *self.read_settled(Whose::Runs(&[run_id.as_str()])).await?)
             .await?;
             rows.iter().map(metric_of).collect()
         })
@@ -77,37 +74,43 @@ impl Registry {
 
 /// Appends to the history of the metrics and moves their latest values.
 pub(super) async fn write_metrics(tx: &mut WriteTx, run_id: &str, metrics: &[Metric]) -> Result<(), RegistryError> {
-    for chunk in metrics.chunks(CHUNK) {
-        let mut insert =
-            QueryBuilder::new(tx.dialect(), "INSERT INTO metrics (run_id, key, value, is_nan, timestamp_ms, step) ");
-        insert.push_values(chunk, |row, metric| {
-            row.push_bind(run_id)
-                .push_bind(&metric.key)
-                .push_bind(number(metric))
-                .push_bind(metric.value.is_nan())
-                .push_bind(metric.timestamp_ms)
-                .push_bind(metric.step);
-        });
-        insert.push(" ON CONFLICT DO NOTHING").build().execute(tx).await?;
-    }
-    for metric in latest(metrics).into_values() {
-        query(
-            "INSERT INTO latest_metrics (run_id, key, value, is_nan, timestamp_ms, step) \
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (run_id, key) DO UPDATE SET \
-             value = excluded.value, is_nan = excluded.is_nan, timestamp_ms = excluded.timestamp_ms, \
-             step = excluded.step WHERE (excluded.step, excluded.timestamp_ms, excluded.value) \
-             > (latest_metrics.step, latest_metrics.timestamp_ms, latest_metrics.value)",
-        )
-        .bind(run_id)
-        .bind(&metric.key)
-        .bind(number(metric))
-        .bind(metric.value.is_nan())
-        .bind(metric.timestamp_ms)
-        .bind(metric.step)
-        .execute(tx)
-        .await?;
-    }
+    write_points(tx, metrics.iter().map(|metric| (run_id, metric))).await?;
+    write_latest(tx, latest(metrics).into_values().map(|metric| (run_id, metric))).await
+}
+
+/// Appends to histories; a point that is there stays.
+pub(crate) async fn write_points<'m>(
+    tx: &mut WriteTx,
+    points: impl Iterator<Item = (&'m str, &'m Metric)>,
+) -> Result<u64, RegistryError> {
+    let head = "INSERT INTO metrics (run_id, key, value, is_nan, timestamp_ms, step)";
+    Ok(tx.insert(head, points.map(|(run_id, metric)| bound(run_id, metric)), "ON CONFLICT DO NOTHING").await?)
+}
+
+/// Moves latest values on to these, each of its own run and key.
+pub(super) async fn write_latest<'m>(
+    tx: &mut WriteTx,
+    latest: impl Iterator<Item = (&'m str, &'m Metric)>,
+) -> Result<(), RegistryError> {
+    let head = "INSERT INTO latest_metrics (run_id, key, value, is_nan, timestamp_ms, step)";
+    let later = "ON CONFLICT (run_id, key) DO UPDATE SET value = excluded.value, is_nan = excluded.is_nan, \
+                 timestamp_ms = excluded.timestamp_ms, step = excluded.step \
+                 WHERE (excluded.step, excluded.timestamp_ms, excluded.value) \
+                 > (latest_metrics.step, latest_metrics.timestamp_ms, latest_metrics.value)";
+    tx.insert(head, latest.map(|(run_id, metric)| bound(run_id, metric)), later).await?;
     Ok(())
+}
+
+/// A point as its row has it: NaN is 0, with a word beside it.
+pub(crate) fn bound(run_id: &str, metric: &Metric) -> [Bound; 6] {
+    [
+        run_id.bound(),
+        (&metric.key).bound(),
+        number(metric).bound(),
+        metric.value.is_nan().bound(),
+        metric.timestamp_ms.bound(),
+        metric.step.bound(),
+    ]
 }
 
 pub(crate) async fn require(tx: &mut WriteTx, run_id: &RunId) -> Result<(), RegistryError> {
@@ -148,14 +151,14 @@ pub(crate) fn metric_of(row: &Row) -> Result<Metric, RegistryError> {
     })
 }
 
-fn number(metric: &Metric) -> f64 {
+pub(crate) fn number(metric: &Metric) -> f64 {
     if metric.value.is_nan() { 0.0 } else { metric.value }
 }
 
 /// Of each key the point with the greatest (step, time, value); of equal ones the first in the batch.
-fn latest(metrics: &[Metric]) -> BTreeMap<&str, &Metric> {
+pub(super) fn latest<'m>(metrics: impl IntoIterator<Item = &'m Metric>) -> BTreeMap<&'m str, &'m Metric> {
     let order = |metric: &Metric| (metric.step, metric.timestamp_ms);
-    let mut latest: BTreeMap<&str, &Metric> = BTreeMap::new();
+    let mut latest: BTreeMap<&'m str, &'m Metric> = BTreeMap::new();
     for metric in metrics {
         let held = latest.entry(&metric.key).or_insert(metric);
         let later = order(metric).cmp(&order(held)).then(number(metric).total_cmp(&number(held)));

@@ -6,7 +6,7 @@ use karat_core::{Instant, RunId};
 use karat_metadata::audit::{self, NewEntry, Subject};
 use karat_metadata::{Connection, WriteTx, query, query_scalar};
 
-use super::{DatasetInput, Run, RunModel, RunStatus, get, write_tags};
+use super::{DatasetInput, Run, RunModel, RunStatus, Whose, get, settle, write_tags};
 use crate::experiments::require_active as require_active_experiment;
 use crate::{Answer, Lifecycle, Registry, RegistryError, millis};
 
@@ -61,7 +61,7 @@ impl Registry {
 
     /// The run of this very id, deleted or not.
     pub fn run_by_id<'a>(&'a self, run_id: &'a str) -> Answer<'a, Run> {
-        Box::pin(async move { require(&mut *self.metadata.read().await?, run_id).await })
+        Box::pin(async move { require(&mut *self.read_settled(Whose::Runs(&[run_id])).await?, run_id).await })
     }
 
     pub fn update_run<'a>(&'a self, run_id: &'a str, update: &'a RunUpdate) -> Answer<'a, Run> {
@@ -80,6 +80,7 @@ impl Registry {
             if let Some(name) = &update.name {
                 rename(&mut tx, run_id, name).await?;
             }
+            settle(&mut tx, Whose::Runs(&[run_id])).await?;
             let run = require(&mut tx, run_id).await?;
             tx.commit().await?;
             Ok(run)

@@ -8,6 +8,7 @@ mod inputs;
 mod log;
 mod manage;
 mod search;
+mod settle;
 mod start;
 
 use std::collections::BTreeMap;
@@ -19,12 +20,14 @@ use serde::{Serialize, Serializer};
 use crate::Lifecycle;
 
 pub use batch::Batch;
+pub(crate) use batch::Queue;
 pub(crate) use get::by_id;
 pub(crate) use inputs::write_dataset;
-pub(crate) use log::{metric_of, require, write_tags};
+pub(crate) use log::{bound, metric_of, number, require, write_points, write_tags};
 pub(crate) use manage::write_models;
 pub use manage::{NewRun, RunUpdate};
 pub use search::RunSearch;
+pub(crate) use settle::{Whose, settle};
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Run {

@@ -1,4 +1,4 @@
-use super::{Run, get};
+use super::{Run, Whose, get};
 use crate::experiments::push_experiments;
 use crate::search::{Page, RUNS, Search, page_of_rows};
 use crate::{Answer, Registry, View};
@@ -28,7 +28,7 @@ impl Registry {
                 most: asked.most,
                 page_token: asked.page_token.as_deref(),
             };
-            let mut reader = self.metadata.read().await?;
+            let mut reader = self.read_settled(Whose::All).await?;
             let (rows, next) = page_of_rows(
                 &mut reader,
                 &search,

@@ -53,9 +53,9 @@ async fn a_logged_model_is_made_measured_found_and_deleted() {
         measured(&large.model_id, 0.5, 0),
         measured(&large.model_id, 7.0, 0),
     ];
-    registry.log_batch(&run_id, &Batch { model_metrics: values, ..Batch::default() }).await.unwrap();
+    registry.log_batch(&run_id, Batch { model_metrics: values, ..Batch::default() }).await.unwrap();
     let missing = Batch { model_metrics: vec![measured("m-none", 1.0, 0)], ..Batch::default() };
-    assert_eq!(registry.log_batch(&run_id, &missing).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(registry.log_batch(&run_id, missing.clone()).await.unwrap_err().kind(), ErrorKind::NotFound);
 
     let ready = registry.finalize_logged_model(&small.model_id, LoggedModelStatus::Ready, now()).await.unwrap();
     assert_eq!((ready.status, ready.metrics.len()), (LoggedModelStatus::Ready, 2));

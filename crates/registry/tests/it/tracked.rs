@@ -58,11 +58,11 @@ async fn an_experiment_takes_its_runs_with_it() {
     assert_eq!(registry.run_by_id(run_id).await.unwrap().lifecycle_stage, Lifecycle::Deleted);
     let refused = registry.move_experiment(id, Lifecycle::Deleted, "ana", now()).await.unwrap_err();
     assert_eq!(refused.to_string(), format!("No Experiment with id={id} exists"));
-    let late = registry.log_batch(run_id, &Batch::default()).await.unwrap_err();
+    let late = registry.log_batch(run_id, Batch::default()).await.unwrap_err();
     assert!(late.to_string().contains("must be in the 'active' state. Current state is deleted."), "{late}");
     assert_eq!(registry.rename_experiment(id, "x", now()).await.unwrap_err().kind(), ErrorKind::Refused);
     registry.move_experiment(id, Lifecycle::Active, "ana", now()).await.unwrap();
-    registry.log_batch(run_id, &Batch::default()).await.unwrap();
+    registry.log_batch(run_id, Batch::default()).await.unwrap();
 }
 
 #[tokio::test]
@@ -78,14 +78,14 @@ async fn a_batch_is_written_whole_or_not_at_all() {
         params: vec![("depth".into(), "3".into())],
         tags: vec![("a".into(), "1".into()), ("a".into(), "2".into()), ("mlflow.runName".into(), "named".into())],
     };
-    registry.log_batch(run_id, &first).await.unwrap();
-    registry.log_batch(run_id, &first).await.unwrap();
+    registry.log_batch(run_id, first.clone()).await.unwrap();
+    registry.log_batch(run_id, first.clone()).await.unwrap();
     let refused = Batch {
         metrics: vec![metric("late", 1.0, 1)],
         params: vec![("new".into(), "1".into()), ("depth".into(), "4".into())],
         ..Batch::default()
     };
-    let error = registry.log_batch(run_id, &refused).await.unwrap_err();
+    let error = registry.log_batch(run_id, refused.clone()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert!(error.to_string().contains("[{'key': 'depth', 'old_value': '3', 'new_value': '4'}]"), "{error}");
     let run = registry.run_by_id(run_id).await.unwrap();
@@ -143,7 +143,7 @@ async fn pages_stay_right_while_runs_are_added() {
             other => Some(f64::from(other as i32)),
         };
         let metrics = value.map(|value| metric("auc", value, 0)).into_iter().collect();
-        registry.log_batch(run.run_id.as_str(), &Batch { metrics, ..Batch::default() }).await.unwrap();
+        registry.log_batch(run.run_id.as_str(), Batch { metrics, ..Batch::default() }).await.unwrap();
     }
     for order_by in
         [vec![], vec!["metrics.auc DESC"], vec!["metrics.auc", "end_time DESC"], vec!["tags.x", "run_name DESC"]]
@@ -185,7 +185,7 @@ async fn a_filter_is_never_sql() {
     let run = started(registry, id, "a", 1).await;
     let nasty = "x' OR 1=1; DROP TABLE runs; --";
     let batch = Batch { params: vec![("p`\" '".into(), nasty.into())], ..Batch::default() };
-    registry.log_batch(run.run_id.as_str(), &batch).await.unwrap();
+    registry.log_batch(run.run_id.as_str(), batch).await.unwrap();
     for (filter, names) in [
         (format!("params.`p\"` = \"{nasty}\""), vec![]),
         (format!("params.p = \"{nasty}\""), vec![]),
@@ -231,13 +231,13 @@ async fn histories_come_in_pages_and_samples() {
     let run_id = started(registry, id, "a", 1).await.run_id.to_string();
     let metrics: Vec<Metric> =
         (0..100).map(|step| metric("m", if step == 50 { f64::NAN } else { 1.0 }, step)).collect();
-    registry.log_batch(&run_id, &Batch { metrics, ..Batch::default() }).await.unwrap();
+    registry.log_batch(&run_id, Batch { metrics, ..Batch::default() }).await.unwrap();
     let (mut token, mut steps) = (None, Vec::new());
     loop {
         let page = registry.metric_page(&run_id, "m", Some(7), token.as_deref()).await.unwrap();
         steps.extend(page.items.iter().map(|value| value.step));
         // One before the page's place moves nothing after it.
-        registry.log_batch(&run_id, &Batch { metrics: vec![metric("m", 2.0, 0)], ..Batch::default() }).await.unwrap();
+        registry.log_batch(&run_id, Batch { metrics: vec![metric("m", 2.0, 0)], ..Batch::default() }).await.unwrap();
         token = page.next;
         if token.is_none() {
             break;

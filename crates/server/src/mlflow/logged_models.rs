@@ -145,7 +145,7 @@ fn model(model: &LoggedModel) -> Json {
     let mut data = Map::new();
     wire::put(&mut data, "params", wire::pairs(&model.params));
     let metrics = model.metrics.iter().map(|one| {
-        let mut fields = wire::metric_of_run(&one.run_id, &one.metric);
+        let mut fields = json!(wire::MetricMessage::of_run(&one.run_id, &one.metric));
         fields["model_id"] = one.model_id.as_str().into();
         for (name, text) in [("dataset_name", &one.dataset_name), ("dataset_digest", &one.dataset_digest)] {
             if !text.is_empty() {

@@ -41,11 +41,11 @@ pub async fn log(tracking: Tracking, fields: Fields) -> Answer {
     validate::metric(&metric, "")?;
     let model_metrics = of_model(&fields, &metric)?.into_iter().collect();
     metric.value = validate::stored(metric.value);
-    tracking.registry().log_batch(run_id, &Batch { metrics: vec![metric], model_metrics, ..Batch::default() }).await?;
+    tracking.registry().log_batch(run_id, Batch { metrics: vec![metric], model_metrics, ..Batch::default() }).await?;
     Ok(json!({}))
 }
 
-pub async fn history(tracking: Tracking, fields: Fields) -> Answer {
+pub async fn history(tracking: Tracking, fields: Fields) -> Result<wire::History, MlflowError> {
     let (run_id, key) = (fields.run_id()?, fields.required("metric_key")?);
     let most = match fields.int("max_results")? {
         None => None,
@@ -58,15 +58,10 @@ pub async fn history(tracking: Tracking, fields: Fields) -> Answer {
     };
     let token = token(&fields)?;
     let page = tracking.registry().metric_page(run_id, key, most, token.as_deref()).await?;
-    let mut answer = Map::new();
-    wire::put(&mut answer, "metrics", page.items.iter().map(wire::metric).collect());
-    if let Some(next) = page.next {
-        answer.insert("next_page_token".to_owned(), next.into());
-    }
-    Ok(Json::Object(answer))
+    Ok(wire::History { metrics: page.items, next_page_token: page.next })
 }
 
-pub async fn of_runs(tracking: Tracking, fields: Fields) -> Answer {
+pub async fn of_runs(tracking: Tracking, fields: Fields) -> Result<wire::Histories, MlflowError> {
     let run_ids = fields.texts("run_id")?;
     let asked = "GetMetricHistoryBulk request";
     if run_ids.is_empty() {
@@ -81,9 +76,7 @@ pub async fn of_runs(tracking: Tracking, fields: Fields) -> Answer {
     let key = fields.text("metric_key")?;
     let key = key.ok_or_else(|| MlflowError::invalid(format!("{asked} must specify a metric_key.")))?;
     let most = fields.int("max_results")?.unwrap_or(MOST_VALUES).clamp(0, MOST_VALUES);
-    let values = tracking.registry().metric_of_runs(&run_ids, key, most as u32).await?;
-    let values: Vec<Json> = values.iter().map(|(run_id, value)| wire::metric_of_run(run_id, value)).collect();
-    Ok(json!({"metrics": values}))
+    Ok(wire::Histories { metrics: tracking.registry().metric_of_runs(&run_ids, key, most as u32).await? })
 }
 
 pub async fn sampled(tracking: Tracking, fields: Fields) -> Answer {
@@ -123,7 +116,7 @@ pub async fn sampled(tracking: Tracking, fields: Fields) -> Answer {
     let mut values = Vec::new();
     for run_id in &run_ids {
         let sample = tracking.registry().metric_sample(run_id, key, steps.clone(), most as u32).await?;
-        values.extend(sample.iter().map(|value| wire::metric_of_run(run_id, value)));
+        values.extend(sample.iter().map(|value| json!(wire::MetricMessage::of_run(run_id, value))));
     }
     let mut answer = Map::new();
     wire::put(&mut answer, "metrics", values);

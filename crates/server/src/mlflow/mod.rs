@@ -29,6 +29,7 @@ use axum::routing::{MethodRouter, get, on};
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{AppState, body};
@@ -133,9 +134,10 @@ fn pictures() -> Router<AppState> {
 
 /// A call of MLflow's: its fields from the body or the query, and from the path. It runs on the process's own threads, so
 /// that a long search holds up no decision.
-fn call<F>(method: Method, handler: fn(Tracking, Fields) -> F) -> MethodRouter<AppState>
+fn call<F, A>(method: Method, handler: fn(Tracking, Fields) -> F) -> MethodRouter<AppState>
 where
-    F: Future<Output = Answer> + Send + 'static,
+    F: Future<Output = Result<A, MlflowError>> + Send + 'static,
+    A: Serialize + Send + 'static,
 {
     let filter = axum::routing::MethodFilter::try_from(method).expect("one of HTTP's own methods");
     on(filter, move |State(state): State<AppState>, path: RawPathParams, request: Request| async move {

@@ -1,5 +1,5 @@
 use karat_registry::{Batch, DatasetInput, Lifecycle, NewRun, RunModel, RunSearch, RunStatus, RunUpdate};
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
 use super::error::MlflowError;
 use super::experiments::{most, token, view};
@@ -36,15 +36,15 @@ pub async fn create(tracking: Tracking, mut fields: Fields) -> Answer {
     let name = [std::mem::take(&mut new.name), tagged].into_iter().find(|name| !name.is_empty());
     new.name = name.unwrap_or_else(names::random);
     let run = tracking.registry().create_run(&new).await?;
-    Ok(json!({"run": wire::run(&run)}))
+    Ok(json!({"run": wire::RunMessage::from(&run)}))
 }
 
 pub async fn get(tracking: Tracking, fields: Fields) -> Answer {
     let run = tracking.registry().run_by_id(fields.run_id()?).await?;
-    Ok(json!({"run": wire::run(&run)}))
+    Ok(json!({"run": wire::RunMessage::from(&run)}))
 }
 
-pub async fn search(tracking: Tracking, fields: Fields) -> Answer {
+pub async fn search(tracking: Tracking, fields: Fields) -> Result<wire::Runs, MlflowError> {
     let results = fields.int("max_results")?.unwrap_or(1_000);
     if results > validate::MOST_RUNS {
         return Err(fields.refused("max_results"));
@@ -59,12 +59,7 @@ pub async fn search(tracking: Tracking, fields: Fields) -> Answer {
         page_token: token(&fields)?,
     };
     let page = tracking.registry().search_runs(&asked).await?;
-    let mut answer = Map::new();
-    wire::put(&mut answer, "runs", page.items.iter().map(wire::run).collect());
-    if let Some(next) = page.next {
-        answer.insert("next_page_token".to_owned(), next.into());
-    }
-    Ok(Json::Object(answer))
+    Ok(wire::Runs { runs: page.items, next_page_token: page.next })
 }
 
 pub async fn update(tracking: Tracking, fields: Fields) -> Answer {
@@ -74,7 +69,7 @@ pub async fn update(tracking: Tracking, fields: Fields) -> Answer {
         name: fields.text("run_name")?.filter(|name| !name.is_empty()).map(str::to_owned),
     };
     let run = tracking.registry().update_run(fields.run_id()?, &update).await?;
-    Ok(json!({"run_info": wire::info(&run)}))
+    Ok(json!({"run_info": wire::RunInfo::from(&run)}))
 }
 
 /// Protobuf's enum, by word or number; words it does not know say nothing.
@@ -101,7 +96,7 @@ pub async fn log_param(tracking: Tracking, fields: Fields) -> Answer {
     let (run_id, key) = (fields.run_id()?, fields.required("key")?);
     let value = validate::param(key, fields.text("value")?.unwrap_or_default(), "")?;
     let batch = Batch { params: vec![(key.to_owned(), value)], ..Batch::default() };
-    tracking.registry().log_batch(run_id, &batch).await?;
+    tracking.registry().log_batch(run_id, batch).await?;
     Ok(json!({}))
 }
 
@@ -109,7 +104,7 @@ pub async fn set_tag(tracking: Tracking, fields: Fields) -> Answer {
     let (run_id, key) = (fields.run_id()?, fields.required("key")?);
     let value = validate::tag(key, fields.text("value")?.unwrap_or_default(), "")?;
     let batch = Batch { tags: vec![(key.to_owned(), value)], ..Batch::default() };
-    tracking.registry().log_batch(run_id, &batch).await?;
+    tracking.registry().log_batch(run_id, batch).await?;
     Ok(json!({}))
 }
 
@@ -145,7 +140,7 @@ pub async fn log_batch(tracking: Tracking, mut fields: Fields) -> Answer {
         *value = validate::tag(key, value, &at.path(""))?;
     }
     limits(&batch)?;
-    tracking.registry().log_batch(&run_id, &batch).await?;
+    tracking.registry().log_batch(&run_id, batch).await?;
     Ok(json!({}))
 }
 
@@ -265,6 +260,6 @@ pub async fn log_model(tracking: Tracking, fields: Fields) -> Answer {
     models.push(model);
     let value = validate::tag(MODELS_TAG, &Json::Array(models).to_string(), "")?;
     let batch = Batch { tags: vec![(MODELS_TAG.to_owned(), value)], ..Batch::default() };
-    tracking.registry().log_batch(run_id, &batch).await?;
+    tracking.registry().log_batch(run_id, batch).await?;
     Ok(json!({}))
 }

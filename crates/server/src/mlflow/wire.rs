@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use karat_registry::{DatasetInput, Experiment, Metric, Run, RunModel};
+use karat_registry::{DatasetInput, Experiment, Lifecycle, Metric, Run, RunModel};
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value as Json, json};
 
 /// The tag that says what an input is for.
@@ -22,53 +23,174 @@ pub fn experiment(experiment: &Experiment) -> Json {
     Json::Object(fields)
 }
 
-pub fn run(run: &Run) -> Json {
-    let mut data = Map::new();
-    put(&mut data, "metrics", run.metrics.iter().map(metric).collect());
-    put(&mut data, "params", pairs(&run.params));
-    put(&mut data, "tags", pairs(&run.tags));
-    let mut inputs = Map::new();
-    put(&mut inputs, "dataset_inputs", run.inputs.iter().map(dataset_input).collect());
-    let read = run.model_inputs.iter().map(|model| json!({"model_id": model.model_id}));
-    put(&mut inputs, "model_inputs", read.collect());
-    let mut outputs = Map::new();
-    let made = |model: &RunModel| json!({"model_id": model.model_id, "step": model.step});
-    put(&mut outputs, "model_outputs", run.model_outputs.iter().map(made).collect());
-    json!({"info": info(run), "data": data, "inputs": inputs, "outputs": outputs})
+/// A run as its message: written from what was read, with no tree of JSON in between, for searches answer thousands.
+#[derive(Serialize)]
+pub struct RunMessage<'r> {
+    info: RunInfo<'r>,
+    data: RunData<'r>,
+    inputs: RunInputs<'r>,
+    outputs: RunOutputs<'r>,
 }
 
-pub fn info(run: &Run) -> Json {
-    let mut info = object(json!({
-        "run_id": run.run_id,
-        "run_uuid": run.run_id,
-        "run_name": run.name,
-        "experiment_id": run.experiment_id.to_string(),
-        "user_id": run.user,
-        "status": run.status.as_str(),
-        "start_time": run.start_time_ms,
-        "lifecycle_stage": run.lifecycle_stage,
-        "artifact_uri": run.artifact_uri,
-    }));
-    // MLflow reads 0 as not over yet.
-    if let Some(end) = run.end_time_ms.filter(|end| *end != 0) {
-        info.insert("end_time".to_owned(), end.into());
+#[derive(Serialize)]
+pub struct RunInfo<'r> {
+    run_id: &'r str,
+    run_uuid: &'r str,
+    run_name: &'r str,
+    experiment_id: String,
+    user_id: &'r str,
+    status: &'r str,
+    start_time: i64,
+    /// MLflow reads 0 as not over yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_time: Option<i64>,
+    lifecycle_stage: Lifecycle,
+    artifact_uri: &'r str,
+}
+
+#[derive(Serialize)]
+struct RunData<'r> {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    metrics: Vec<MetricMessage<'r>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    params: Vec<Pair<'r>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<Pair<'r>>,
+}
+
+#[derive(Serialize)]
+struct RunInputs<'r> {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dataset_inputs: Vec<Json>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    model_inputs: Vec<ModelMessage<'r>>,
+}
+
+#[derive(Serialize)]
+struct RunOutputs<'r> {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    model_outputs: Vec<ModelMessage<'r>>,
+}
+
+#[derive(Serialize)]
+struct ModelMessage<'r> {
+    model_id: &'r str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<i64>,
+}
+
+#[derive(Serialize)]
+struct Pair<'r> {
+    key: &'r str,
+    value: &'r str,
+}
+
+/// A value of a metric, of a run where the answer is about several.
+#[derive(Serialize)]
+pub struct MetricMessage<'r> {
+    key: &'r str,
+    #[serde(serialize_with = "any_float")]
+    value: f64,
+    timestamp: i64,
+    step: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run_id: Option<&'r str>,
+}
+
+impl<'r> From<&'r Run> for RunMessage<'r> {
+    fn from(run: &'r Run) -> RunMessage<'r> {
+        let pairs = |map: &'r BTreeMap<String, String>| map.iter().map(|(key, value)| Pair { key, value }).collect();
+        let read = |model: &'r RunModel| ModelMessage { model_id: &model.model_id, step: None };
+        let made = |model: &'r RunModel| ModelMessage { model_id: &model.model_id, step: Some(model.step) };
+        RunMessage {
+            info: run.into(),
+            data: RunData {
+                metrics: run.metrics.iter().map(MetricMessage::from).collect(),
+                params: pairs(&run.params),
+                tags: pairs(&run.tags),
+            },
+            inputs: RunInputs {
+                dataset_inputs: run.inputs.iter().map(dataset_input).collect(),
+                model_inputs: run.model_inputs.iter().map(read).collect(),
+            },
+            outputs: RunOutputs { model_outputs: run.model_outputs.iter().map(made).collect() },
+        }
     }
-    Json::Object(info)
 }
 
-pub fn metric(metric: &Metric) -> Json {
-    json!({
-        "key": metric.key,
-        "value": karat_core::Value::Float(metric.value).to_json(),
-        "timestamp": metric.timestamp_ms,
-        "step": metric.step,
-    })
+impl<'r> From<&'r Run> for RunInfo<'r> {
+    fn from(run: &'r Run) -> RunInfo<'r> {
+        RunInfo {
+            run_id: run.run_id.as_str(),
+            run_uuid: run.run_id.as_str(),
+            run_name: &run.name,
+            experiment_id: run.experiment_id.to_string(),
+            user_id: &run.user,
+            status: run.status.as_str(),
+            start_time: run.start_time_ms,
+            end_time: run.end_time_ms.filter(|end| *end != 0),
+            lifecycle_stage: run.lifecycle_stage,
+            artifact_uri: &run.artifact_uri,
+        }
+    }
 }
 
-pub fn metric_of_run(run_id: &str, value: &Metric) -> Json {
-    let mut fields = object(metric(value));
-    fields.insert("run_id".to_owned(), run_id.into());
-    Json::Object(fields)
+impl<'r> From<&'r Metric> for MetricMessage<'r> {
+    fn from(metric: &'r Metric) -> MetricMessage<'r> {
+        let Metric { key, value, timestamp_ms, step } = metric;
+        MetricMessage { key, value: *value, timestamp: *timestamp_ms, step: *step, run_id: None }
+    }
+}
+
+impl<'r> MetricMessage<'r> {
+    pub fn of_run(run_id: &'r str, metric: &'r Metric) -> MetricMessage<'r> {
+        MetricMessage { run_id: Some(run_id), ..metric.into() }
+    }
+}
+
+/// A page of runs.
+#[derive(Serialize)]
+pub struct Runs {
+    #[serde(serialize_with = "runs", skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<Run>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_page_token: Option<String>,
+}
+
+/// A page of a metric's history.
+#[derive(Serialize)]
+pub struct History {
+    #[serde(serialize_with = "metrics", skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<Metric>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_page_token: Option<String>,
+}
+
+/// Values of a metric in several runs.
+#[derive(Serialize)]
+pub struct Histories {
+    #[serde(serialize_with = "metrics_of_runs")]
+    pub metrics: Vec<(String, Metric)>,
+}
+
+fn runs<S: Serializer>(runs: &[Run], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(runs.iter().map(RunMessage::from))
+}
+
+fn metrics<S: Serializer>(metrics: &[Metric], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(metrics.iter().map(MetricMessage::from))
+}
+
+fn metrics_of_runs<S: Serializer>(values: &[(String, Metric)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(values.iter().map(|(run_id, metric)| MetricMessage::of_run(run_id, metric)))
+}
+
+/// NaN and the infinities are words, as protobuf writes them.
+fn any_float<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    match value.is_finite() {
+        true => serializer.serialize_f64(*value),
+        false => karat_core::Value::Float(*value).to_json().serialize(serializer),
+    }
 }
 
 fn dataset_input(input: &DatasetInput) -> Json {
