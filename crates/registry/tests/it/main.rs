@@ -1,5 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests; clippy sees only what is marked #[test]")]
 
+mod batches;
 mod clients;
 mod language;
 mod logged;
