@@ -68,7 +68,7 @@ async fn a_database_that_is_not_unicode_is_refused() {
 async fn columns(connection: &mut Connection) -> BTreeSet<String> {
     let all = match connection.dialect() {
         Dialect::Sqlite => {
-            "SELECT t.name || '.' || c.name || CASE t.type WHEN 'view' THEN '' ELSE ' ' || lower(c.type) END \
+            "SELECT t.name || '.' || c.name || CASE t.type WHEN 'view' THEN '' ELSE ' ' || replace(lower(c.type), 'integer', 'bigint') END \
              FROM sqlite_master t JOIN pragma_table_info(t.name) c WHERE t.type IN ('table', 'view')"
         }
         Dialect::Postgres => {
