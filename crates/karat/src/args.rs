@@ -654,15 +654,17 @@ pub enum ImportCommand {
             the end both sides are counted; exit code 1 says that the counts do not agree.\n\n\
             The other server is only read. Stop it, or nobody may write there meanwhile. From a running one comes what it tells \
             its clients: not its deleted versions and logged models. It is asked with MLFLOW_TRACKING_USERNAME and \
-            MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN.",
+            MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN. A PostgreSQL's password may come from PGPASSWORD or ~/.pgpass.",
         after_long_help = "Examples:\n  \
             karat import mlflow sqlite:////srv/mlflow/mlflow.db --artifacts /srv/mlflow/mlartifacts\n  \
             karat import mlflow mlflow.db --artifacts mlruns\n  \
             karat import mlflow mlflow.db --artifacts none       records without their files\n  \
+            karat import mlflow postgresql://mlflow@db/mlflow --artifacts none\n  \
             karat import mlflow http://mlflow:5000"
     )]
     Mlflow {
-        /// The server's database, as in its --backend-store-uri: sqlite:////PATH, or the path; or its address, http://HOST:PORT
+        /// The server's database, as in its --backend-store-uri: sqlite:////PATH, the path, or postgresql://USER@HOST/DATABASE;
+        /// or its address, http://HOST:PORT
         source: String,
         /// The folder of its --artifacts-destination or default artifact root, wherever it is now; `none` leaves files out [default
         /// with a server's address: what it gives itself]

@@ -5,6 +5,7 @@
     python mlflow_import.py compare ADDRESS    what Karat answers there beside what that server answers
     python mlflow_import.py local ADDRESS      the same for local.db; ids of experiments may be others
     python mlflow_import.py serve              starts that server, prints where, and ends it when stdin ends
+    python mlflow_import.py postgres URI       reference.db in an empty PostgreSQL database
     python mlflow_import.py old                old.db, as an older MLflow would have left it
     python mlflow_import.py dump FILE TABLE…   a digest of each table's rows
 
@@ -37,6 +38,31 @@ def fill_server(runs):
     mlflow.set_tracking_uri("sqlite:///local.db")
     used_without_server(MlflowClient(tracking_uri="sqlite:///local.db"))
     print(json.dumps({"filled": True}))
+
+
+def to_postgres(uri):
+    """MLflow's own schema there, and each row of reference.db in it."""
+    import sqlalchemy
+    from mlflow.store.db.utils import _initialize_tables
+
+    here, there = sqlalchemy.create_engine("sqlite:///reference.db"), sqlalchemy.create_engine(uri)
+    _initialize_tables(there)
+    tables = sqlalchemy.MetaData()
+    tables.reflect(there)
+    copied = 0
+    with here.connect() as source, there.begin() as target:
+        target.execute(sqlalchemy.text("SET session_replication_role = replica"))
+        for table in tables.sorted_tables:
+            target.execute(table.delete())
+            types = {column.name: column.type for column in table.columns}
+            rows = source.execute(sqlalchemy.text(f'SELECT * FROM "{table.name}"')).mappings()
+            # SQLite has no truth values.
+            true = lambda name, value: bool(value) if isinstance(types[name], sqlalchemy.Boolean) and value is not None else value
+            rows = [{name: true(name, value) for name, value in row.items()} for row in rows]
+            if rows:
+                target.execute(table.insert(), rows)
+            copied += len(rows)
+    print(json.dumps({"copied": copied}))
 
 
 def serve():
@@ -263,4 +289,4 @@ def dump(file, tables):
 if __name__ == "__main__":
     command, *rest = sys.argv[1:]
     {"fill": lambda: fill_server(int(rest[0])), "compare": lambda: compare("http://" + rest[0]), "old": old, "serve": serve,
-     "local": lambda: local("http://" + rest[0]), "dump": lambda: dump(rest[0], rest[1:])}[command]()
+     "local": lambda: local("http://" + rest[0]), "postgres": lambda: to_postgres(rest[0]), "dump": lambda: dump(rest[0], rest[1:])}[command]()

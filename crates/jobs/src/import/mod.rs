@@ -186,15 +186,18 @@ impl Opened {
 
 async fn open(workspace: &Workspace, source: Source<'_>) -> Result<Opened> {
     let Source { uri, login } = source;
-    match uri.split_once("://").map(|(scheme, _)| scheme) {
-        None | Some("sqlite") => Ok(Opened::Database(Box::new(MlflowDatabase::open(uri).await?))),
+    // SQLAlchemy's addresses name a driver, too: `postgresql+psycopg2://`.
+    match uri.split_once("://").map(|(scheme, _)| scheme.split('+').next().unwrap_or(scheme)) {
+        None | Some("sqlite" | "postgres" | "postgresql") => {
+            Ok(Opened::Database(Box::new(MlflowDatabase::open(uri).await?)))
+        }
         Some("http" | "https") => {
             let now_ms = workspace.clock.now().micros().div_euclid(1_000);
             Ok(Opened::Server(Arc::new(MlflowServer::new(uri, login, now_ms)?)))
         }
         Some(other) => Err(Usage(format!(
-            "`{other}://` is nowhere Karat imports from: give the server's SQLite database, sqlite:////PATH/mlflow.db, or \
-             the address of the running server, http://HOST:5000"
+            "`{other}://` is nowhere Karat imports from: give the server's database, sqlite:////PATH/mlflow.db or \
+             postgresql://USER:PASSWORD@HOST/DATABASE, or the address of the running server, http://HOST:5000"
         ))
         .into()),
     }

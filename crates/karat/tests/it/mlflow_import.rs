@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use karat_test_support::postgres_server::PostgresServer;
 use karat_test_support::temp_dir;
 use serde_json::{Value as Json, json as value};
 
@@ -174,6 +175,18 @@ fn a_team_moves_in_with_one_command_and_its_clients_see_the_same() {
     }
     assert_eq!(below(over_http.path()), below(one.path()));
 
+    // From the same records in PostgreSQL.
+    if let Some(postgres) = PostgresServer::start("a_team_moves_in_with_one_command") {
+        // As SQLAlchemy writes it.
+        let uri = postgres.database().replacen("postgres://", "postgresql+psycopg2://", 1);
+        assert!(mlflow.run(&["postgres", &uri])["copied"].as_u64().unwrap() > 30_000);
+        let from_postgres = project();
+        let imported = json(from_postgres.path(), &["import", "mlflow", &uri, "--artifacts", &artifacts]);
+        assert_eq!((&imported["reconciled"], &imported["left_out"]), (&value!(true), &value!([])), "{imported:#}");
+        assert_eq!(mlflow.dump(from_postgres.path()), kept);
+        assert_eq!(below(from_postgres.path()), below(one.path()));
+    }
+
     // What MLflow's client sees.
     let server = Server::start(one.path());
     let said = mlflow.agrees("compare", &server);
@@ -317,6 +330,7 @@ fn what_is_no_tracking_server_says_what_it_is() {
         (path("notes.db"), "cannot be read as a SQLite database"),
         (format!("sqlite:///{own}"), "but none of MLflow's"),
         ("mysql://root:secret@db/mlflow".to_owned(), "is nowhere Karat imports from"),
+        ("postgresql://root:secret@127.0.0.1:9/mlflow".to_owned(), "cannot be read as a PostgreSQL database"),
         ("http://root:secret@db/".to_owned(), "leave the password out of the address"),
         ("http://127.0.0.1:9".to_owned(), "it cannot be reached"),
     ] {

@@ -21,7 +21,6 @@ const POINTS: usize = 10_000;
 
 pub struct MlflowDatabase {
     database: Database,
-    label: String,
     revision: String,
 }
 
@@ -38,16 +37,13 @@ const NEEDED: [(&str, &str); 8] = [
 ];
 
 impl MlflowDatabase {
-    /// Opens `sqlite:///PATH`, or a path alone.
+    /// Opens `sqlite:///PATH`, a path alone, or `postgresql://USER:PASSWORD@HOST/DATABASE`.
     pub fn open(uri: &str) -> Answer<'_, MlflowDatabase> {
         Box::pin(async move {
-            let file = Database::file(uri)?;
-            let database = Database::open(&file).await?;
-            let foreign = |what: String| RegistryError::Invalid(format!("{}: {what}", file.display()));
+            let database = Database::open(uri).await?;
+            let foreign = |what: String| RegistryError::Invalid(format!("{}: {what}", database.label()));
             if !database.has("alembic_version") || !database.has("experiments") {
-                return Err(foreign(
-                    "this is a SQLite database, but none of MLflow's (it has no `experiments`)".into(),
-                ));
+                return Err(foreign("this is a database, but none of MLflow's (it has no `experiments`)".into()));
             }
             let revision = database.rows("SELECT version_num FROM alembic_version", &[]).await?;
             let revision = revision.into_iter().next().map(|record| record.cells::<1>()[0].clone().text());
@@ -58,7 +54,7 @@ impl MlflowDatabase {
                      `mlflow db upgrade` brings a copy up to date"
                 )));
             }
-            Ok(MlflowDatabase { database, label: format!("sqlite:///{}", file.display()), revision })
+            Ok(MlflowDatabase { database, revision })
         })
     }
 
@@ -110,7 +106,7 @@ impl MlflowDatabase {
 
 impl TrackingSource for MlflowDatabase {
     fn label(&self) -> &str {
-        &self.label
+        self.database.label()
     }
 
     fn survey(&self) -> Answer<'_, Survey> {

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use karat_core::RunId;
+use serde::{Deserialize, Serialize};
 
 use super::database::{Cell, Record};
 use super::{MlflowDatabase, PAGE, POINTS, lifecycle, page_of};
@@ -127,23 +128,67 @@ impl MlflowDatabase {
         Ok(())
     }
 
-    /// In the order of their writing.
+    /// In the order of their writing, where the database knows it.
     pub(super) async fn read_points(&self, run: &str, page: Option<&str>) -> Result<Page<Metric>, RegistryError> {
-        let after: i64 = page.and_then(|page| page.parse().ok()).unwrap_or_default();
+        let (after, from, place) = match self.database.has_row_numbers() {
+            true => ("rowid > $2", "metrics", "rowid"),
+            false => (
+                "(key, timestamp, step, value, nan) > ($2, $3, $4, $5, $6)",
+                "(SELECT *, CASE WHEN is_nan THEN 1 ELSE 0 END AS nan FROM metrics) numbered",
+                "key, timestamp, step, value, nan",
+            ),
+        };
+        let mut arguments = vec![Cell::Text(run.to_owned())];
+        let after = match page {
+            None => String::new(),
+            Some(page) => {
+                arguments.extend(Place::read(page).ok_or_else(|| RegistryError::Invalid(format!("no page: {page}")))?);
+                format!("AND {after}")
+            }
+        };
+        let number = if self.database.has_row_numbers() { "rowid" } else { "0" };
         let sql = format!(
-            "SELECT rowid, key, value, is_nan, timestamp, step FROM metrics WHERE run_uuid = $1 AND rowid > $2 \
-             ORDER BY rowid LIMIT {POINTS}"
+            "SELECT {number}, key, value, is_nan, timestamp, step FROM {from} WHERE run_uuid = $1 {after} \
+             ORDER BY {place} LIMIT {POINTS}"
         );
-        let rows = self.database.rows(&sql, &[Cell::Text(run.to_owned()), Cell::Int(after)]).await?;
+        let rows = self.database.rows(&sql, &arguments).await?;
         let mut last = None;
         let mut metrics = Vec::with_capacity(rows.len());
         for record in rows {
             let [row, key, value, is_nan, at, step] = record.cells();
-            last = Some(row.text());
+            last = Some(match self.database.has_row_numbers() {
+                true => Place::Number(row.int()),
+                false => Place::Point(key.clone().text(), at.int(), step.int(), value.float().to_bits(), is_nan.int()),
+            });
             metrics.push(metric([key, value, is_nan, at, step]));
         }
         let full = metrics.len() == POINTS;
-        Ok(page_of(metrics, full, last))
+        Ok(page_of(metrics, full, last.map(|place| place.write())))
+    }
+}
+
+/// Where a page of points ended.
+#[derive(Serialize, Deserialize)]
+enum Place {
+    Number(i64),
+    /// Key, time, step, the value's bits, whether it is NaN.
+    Point(String, i64, i64, u64, i64),
+}
+
+impl Place {
+    fn write(&self) -> String {
+        serde_json::json!(self).to_string()
+    }
+
+    /// As a statement's arguments.
+    fn read(page: &str) -> Option<Vec<Cell>> {
+        Some(match serde_json::from_str(page).ok()? {
+            Place::Number(number) => vec![Cell::Int(number)],
+            Place::Point(key, at, step, bits, nan) => {
+                let value = Cell::Float(f64::from_bits(bits));
+                vec![Cell::Text(key), Cell::Int(at), Cell::Int(step), value, Cell::Int(nan)]
+            }
+        })
     }
 }
 
