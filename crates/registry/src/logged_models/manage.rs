@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use karat_core::{Instant, RunId};
-use karat_metadata::{Connection, WriteTx, query, query_scalar};
+use karat_metadata::{Bind, Connection, WriteTx, query, query_scalar};
 
 use super::{LoggedModel, LoggedModelStatus, no_model, with_details};
 use crate::experiments::require_active;
@@ -183,16 +183,8 @@ pub(crate) async fn write_tags(
     model_id: &str,
     tags: &BTreeMap<String, String>,
 ) -> Result<(), RegistryError> {
-    for (key, value) in tags {
-        query(
-            "INSERT INTO logged_model_tags (model_id, key, value) VALUES ($1, $2, $3) \
-             ON CONFLICT (model_id, key) DO UPDATE SET value = excluded.value",
-        )
-        .bind(model_id)
-        .bind(key)
-        .bind(value)
-        .execute(tx)
-        .await?;
-    }
+    let rows = tags.iter().map(|(key, value)| [model_id.bound(), key.bound(), value.bound()]);
+    let newest = "ON CONFLICT (model_id, key) DO UPDATE SET value = excluded.value";
+    tx.insert("INSERT INTO logged_model_tags (model_id, key, value)", rows, newest).await?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use karat_core::Instant;
 use karat_metadata::audit::Subject;
-use karat_metadata::{Connection, WriteTx, query, query_scalar};
+use karat_metadata::{Bind, Connection, WriteTx, query, query_scalar};
 use serde_json::{Value as Json, json};
 
 use super::write::{audit, trained_here};
@@ -212,17 +212,9 @@ pub(crate) async fn write_tags(
     name: &str,
     tags: &BTreeMap<String, String>,
 ) -> Result<(), RegistryError> {
-    for (key, value) in tags {
-        query(
-            "INSERT INTO registered_model_tags (model, key, value) VALUES ($1, $2, $3) \
-             ON CONFLICT (model, key) DO UPDATE SET value = excluded.value",
-        )
-        .bind(name)
-        .bind(key)
-        .bind(value)
-        .execute(tx)
-        .await?;
-    }
+    let rows = tags.iter().map(|(key, value)| [name.bound(), key.bound(), value.bound()]);
+    let newest = "ON CONFLICT (model, key) DO UPDATE SET value = excluded.value";
+    tx.insert("INSERT INTO registered_model_tags (model, key, value)", rows, newest).await?;
     Ok(())
 }
 

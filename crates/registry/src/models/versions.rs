@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use karat_core::Instant;
-use karat_metadata::{Connection, WriteTx, query, query_scalar, stored};
+use karat_metadata::{Bind, Connection, WriteTx, query, query_scalar, stored};
 use serde_json::json;
 
 use super::write::{audit, subject, touch};
@@ -252,17 +252,9 @@ pub(crate) async fn write_tags(
     (model, number): (&str, u64),
     tags: &BTreeMap<String, String>,
 ) -> Result<(), RegistryError> {
-    for (key, value) in tags {
-        query(
-            "INSERT INTO model_version_tags (model, version, key, value) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (model, version, key) DO UPDATE SET value = excluded.value",
-        )
-        .bind(model)
-        .bind(stored::signed(number))
-        .bind(key)
-        .bind(value)
-        .execute(tx)
-        .await?;
-    }
+    let rows =
+        tags.iter().map(|(key, value)| [model.bound(), stored::signed(number).bound(), key.bound(), value.bound()]);
+    let newest = "ON CONFLICT (model, version, key) DO UPDATE SET value = excluded.value";
+    tx.insert("INSERT INTO model_version_tags (model, version, key, value)", rows, newest).await?;
     Ok(())
 }

@@ -126,17 +126,9 @@ pub(crate) async fn write_tags(
     run_id: &str,
     tags: &BTreeMap<String, String>,
 ) -> Result<(), RegistryError> {
-    for (key, value) in tags {
-        query(
-            "INSERT INTO run_tags (run_id, key, value) VALUES ($1, $2, $3) \
-             ON CONFLICT (run_id, key) DO UPDATE SET value = excluded.value",
-        )
-        .bind(run_id)
-        .bind(key)
-        .bind(value)
-        .execute(tx)
-        .await?;
-    }
+    let rows = tags.iter().map(|(key, value)| [run_id.bound(), key.bound(), value.bound()]);
+    let newest = "ON CONFLICT (run_id, key) DO UPDATE SET value = excluded.value";
+    tx.insert("INSERT INTO run_tags (run_id, key, value)", rows, newest).await?;
     Ok(())
 }
 
