@@ -183,7 +183,11 @@ fn a_team_moves_in_with_one_command_and_its_clients_see_the_same() {
         let from_postgres = project();
         let imported = json(from_postgres.path(), &["import", "mlflow", &uri, "--artifacts", &artifacts]);
         assert_eq!((&imported["reconciled"], &imported["left_out"]), (&value!(true), &value!([])), "{imported:#}");
-        assert_eq!(mlflow.dump(from_postgres.path()), kept);
+        let dump = mlflow.dump(from_postgres.path());
+        // A move of an alias says where it was imported from.
+        for table in TABLES.into_iter().filter(|table| *table != "alias_moves") {
+            assert_eq!(dump[table], kept[table], "{table}");
+        }
         assert_eq!(below(from_postgres.path()), below(one.path()));
     }
 
