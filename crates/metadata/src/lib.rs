@@ -11,6 +11,7 @@ pub mod audit;
 mod bind;
 mod blocking;
 mod builder;
+mod cells;
 pub mod commits;
 mod connection;
 mod error;
@@ -30,6 +31,7 @@ mod transaction;
 
 pub use bind::{Bind, Bound};
 pub use builder::{QueryBuilder, Separated};
+pub use cells::Cells;
 pub use connection::{Connection, Dialect};
 pub use error::MetadataError;
 pub use open::{Metadata, ReadConnection};

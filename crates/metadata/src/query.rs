@@ -2,13 +2,14 @@
 
 use std::marker::PhantomData;
 
+use futures::future::BoxFuture;
 use sqlx::{SqlSafeStr, SqlStr};
 
 use crate::bind::{self, Bind, Bound};
 use crate::blocking::blocking;
 use crate::connection::Raw;
 use crate::row::Column;
-use crate::{Answer, Connection, Row, postgres, sqlite};
+use crate::{Answer, Cells, Connection, MetadataError, Row, postgres, sqlite};
 
 /// A statement with `$1`, `$2`… for what is bound, in words that both databases accept.
 pub fn query(sql: &'static str) -> Query {
@@ -66,6 +67,28 @@ impl Query {
                     rows.into_iter().map(Row::Postgres).collect()
                 }
             })
+        })
+    }
+
+    /// Shows each row as it is read.
+    pub fn each<'c, E>(
+        self,
+        connection: &'c mut Connection,
+        mut see: impl FnMut(Cells<'_>) -> Result<(), E> + Send + 'c,
+    ) -> BoxFuture<'c, Result<(), E>>
+    where
+        E: From<MetadataError> + Send + 'c,
+    {
+        Box::pin(async move {
+            match connection.raw()? {
+                Raw::Sqlite(raw) => blocking(|| sqlite::each(raw, self.sql.as_str(), &self.bound, see)),
+                Raw::Postgres(raw) => {
+                    let bound = bind::postgres(self.bound)?;
+                    let rows = sqlx::query_with(self.sql, bound).fetch_all(&mut *raw).await;
+                    let rows = postgres::planned_anew(raw, rows).await.map_err(MetadataError::from)?;
+                    rows.iter().try_for_each(|row| see(Cells::Postgres(row)))
+                }
+            }
         })
     }
 

@@ -8,7 +8,7 @@ mod statement;
 pub(crate) use pool::{Pools, Reading, Writing, open};
 pub use row::SqliteRow;
 pub(crate) use row::Value;
-pub(crate) use statement::{execute, execute_rows, fetch_all, fetch_optional};
+pub(crate) use statement::{each, execute, execute_rows, fetch_all, fetch_optional};
 
 /// SQLite's primary result code: 5 busy, 6 locked, 10 I/O, 11 corrupt, 13 full, 14 cannot open, 26 not a database.
 pub(crate) fn code(error: &rusqlite::Error) -> Option<i32> {

@@ -4,6 +4,7 @@ use rusqlite::{CachedStatement, Connection};
 
 use super::{SqliteRow, Value};
 use crate::bind::Bound;
+use crate::{Cells, MetadataError};
 
 /// How many rows it changed.
 pub(crate) fn execute(connection: &Connection, sql: &str, bound: &[Bound]) -> Result<u64, rusqlite::Error> {
@@ -19,6 +20,20 @@ pub(crate) fn fetch_all(
     bound: &[Bound],
 ) -> Result<Vec<SqliteRow>, rusqlite::Error> {
     fetch(connection, sql, bound, usize::MAX)
+}
+
+pub(crate) fn each<E: From<MetadataError>>(
+    connection: &Connection,
+    sql: &str,
+    bound: &[Bound],
+    mut see: impl FnMut(Cells<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut statement = prepare(connection, sql, bound).map_err(MetadataError::from)?;
+    let mut rows = statement.raw_query();
+    while let Some(row) = rows.next().map_err(MetadataError::from)? {
+        see(Cells::Sqlite(row))?;
+    }
+    Ok(())
 }
 
 pub(crate) fn fetch_optional(

@@ -1,14 +1,15 @@
 //! Runs as they are read: the row, and everything logged to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use karat_core::RunId;
-use karat_metadata::{Connection, MetadataError, QueryBuilder, Row, query, query_scalar, stored};
+use karat_metadata::{
+    Cells, Connection, Dialect, MetadataError, Query, QueryBuilder, Row, query, query_scalar, stored,
+};
 
-use super::{DatasetInput, Run, RunFilter, RunModel, RunStatus, Whose, log};
+use super::{DatasetInput, Metric, Run, RunFilter, RunModel, RunStatus, Whose};
 use crate::{Answer, Lifecycle, Registry, RegistryError};
 
-const LATEST: &str = "SELECT run_id, key, value, is_nan, timestamp_ms, step FROM latest_metrics WHERE";
 /// Runs whose details are fetched together.
 const CHUNK: usize = 500;
 
@@ -72,54 +73,80 @@ pub(crate) async fn by_id(connection: &mut Connection, run_id: &str) -> Result<O
 pub(super) async fn with_details(connection: &mut Connection, rows: &[Row]) -> Result<Vec<Run>, RegistryError> {
     let mut runs = rows.iter().map(run_of).collect::<Result<Vec<Run>, RegistryError>>()?;
     for runs in runs.chunks_mut(CHUNK) {
-        let places: BTreeMap<String, usize> =
-            runs.iter().enumerate().map(|(place, run)| (run.run_id.to_string(), place)).collect();
-        for (place, row) in details(connection, &places, LATEST, "run_id, key").await? {
-            runs[place].metrics.push(log::metric_of(&row)?);
-        }
-        for (place, row) in
-            details(connection, &places, "SELECT run_id, key, value FROM params WHERE", "run_id, key").await?
-        {
-            runs[place].params.insert(row.get("key")?, row.get("value")?);
-        }
-        for (place, row) in
-            details(connection, &places, "SELECT run_id, key, value FROM run_tags WHERE", "run_id, key").await?
-        {
-            runs[place].tags.insert(row.get("key")?, row.get("value")?);
-        }
-        let inputs =
-            "SELECT i.run_id, i.context, i.tags, d.* FROM run_inputs i JOIN datasets d ON d.id = i.dataset_id WHERE";
-        for (place, row) in details(connection, &places, inputs, "d.id").await? {
-            runs[place].inputs.push(input_of(&row)?);
-        }
-        for (place, row) in details(connection, &places, "SELECT * FROM run_models WHERE", "model_id").await? {
-            let model = RunModel { model_id: row.get("model_id")?, step: row.get("step")? };
-            match stored::text(&row, "direction")?.as_str() {
-                "input" => runs[place].model_inputs.push(model),
-                _ => runs[place].model_outputs.push(model),
-            }
-        }
+        add_details(connection, runs).await?;
     }
     Ok(runs)
 }
 
-/// The rows of `select` that belong to these runs, each with its run's place.
-async fn details(
-    connection: &mut Connection,
-    places: &BTreeMap<String, usize>,
-    select: &'static str,
-    order: &'static str,
-) -> Result<Vec<(usize, Row)>, RegistryError> {
-    if places.is_empty() {
-        return Ok(Vec::new());
+async fn add_details(connection: &mut Connection, runs: &mut [Run]) -> Result<(), RegistryError> {
+    let ids: Vec<String> = runs.iter().map(|run| run.run_id.to_string()).collect();
+    let places: HashMap<&str, usize> = ids.iter().enumerate().map(|(place, id)| (id.as_str(), place)).collect();
+    let mut of_runs = async |select: &'static str, order: &'static str, see: See| {
+        let query = select_of(connection.dialect(), select, &ids, order);
+        query.each(connection, |cells| see(&mut runs[places[cells.text(0)?]], &cells)).await
+    };
+    of_runs(
+        "SELECT run_id, key, value, is_nan, timestamp_ms, step FROM latest_metrics",
+        "run_id, key",
+        |run, cells| {
+            let value = if cells.bool(3)? { f64::NAN } else { cells.float(2)? };
+            let (key, timestamp_ms, step) = (cells.text(1)?.to_owned(), cells.int(4)?, cells.int(5)?);
+            run.metrics.push(Metric { key, value, timestamp_ms, step });
+            Ok(())
+        },
+    )
+    .await?;
+    of_runs("SELECT run_id, key, value FROM params", "run_id, key", |run, cells| {
+        run.params.insert(cells.text(1)?.to_owned(), cells.text(2)?.to_owned());
+        Ok(())
+    })
+    .await?;
+    of_runs("SELECT run_id, key, value FROM run_tags", "run_id, key", |run, cells| {
+        run.tags.insert(cells.text(1)?.to_owned(), cells.text(2)?.to_owned());
+        Ok(())
+    })
+    .await?;
+    of_runs(INPUTS, "d.id", |run, cells| {
+        let text = |column| cells.text(column).map(str::to_owned);
+        run.inputs.push(DatasetInput {
+            name: text(3)?,
+            digest: text(4)?,
+            source_type: text(5)?,
+            source: text(6)?,
+            schema: text(7)?,
+            profile: text(8)?,
+            context: text(1)?,
+            tags: serde_json::from_str(cells.text(2)?).unwrap_or_default(),
+        });
+        Ok(())
+    })
+    .await?;
+    of_runs("SELECT run_id, direction, model_id, step FROM run_models", "model_id", |run, cells| {
+        let models = match cells.text(1)? {
+            "input" => &mut run.model_inputs,
+            _ => &mut run.model_outputs,
+        };
+        models.push(RunModel { model_id: cells.text(2)?.to_owned(), step: cells.int(3)? });
+        Ok(())
+    })
+    .await
+}
+
+/// Takes a row of its details into a run.
+type See = fn(&mut Run, &Cells<'_>) -> Result<(), RegistryError>;
+
+const INPUTS: &str = "SELECT i.run_id, i.context, i.tags, d.name, d.digest, d.source_type, d.source, d.schema, d.profile \
+                      FROM run_inputs i JOIN datasets d ON d.id = i.dataset_id";
+
+/// The rows of `select` that belong to these runs.
+fn select_of(dialect: Dialect, select: &'static str, ids: &[String], order: &'static str) -> Query {
+    let mut query = QueryBuilder::new(dialect, select);
+    query.push(" WHERE run_id IN (");
+    let mut list = query.separated(", ");
+    for id in ids {
+        list.push_bind(id);
     }
-    let mut query = QueryBuilder::new(connection.dialect(), format!("{select} run_id IN ("));
-    let mut ids = query.separated(", ");
-    for run_id in places.keys() {
-        ids.push_bind(run_id);
-    }
-    let rows = query.push(") ORDER BY ").push(order).build().fetch_all(connection).await?;
-    rows.into_iter().map(|row| Ok((places[&stored::text(&row, "run_id")?], row))).collect()
+    query.push(") ORDER BY ").push(order).build()
 }
 
 fn run_of(row: &Row) -> Result<Run, RegistryError> {
@@ -139,19 +166,6 @@ fn run_of(row: &Row) -> Result<Run, RegistryError> {
         inputs: Vec::new(),
         model_inputs: Vec::new(),
         model_outputs: Vec::new(),
-    })
-}
-
-fn input_of(row: &Row) -> Result<DatasetInput, RegistryError> {
-    Ok(DatasetInput {
-        name: stored::text(row, "name")?,
-        digest: stored::text(row, "digest")?,
-        source_type: stored::text(row, "source_type")?,
-        source: stored::text(row, "source")?,
-        schema: stored::text(row, "schema")?,
-        profile: stored::text(row, "profile")?,
-        context: stored::text(row, "context")?,
-        tags: serde_json::from_value(stored::json(row, "tags")?).unwrap_or_default(),
     })
 }
 

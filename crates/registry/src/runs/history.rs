@@ -1,7 +1,7 @@
 //! Everything a metric was, in pages, of several runs, or thinned out for a picture.
 
 use karat_core::Digest;
-use karat_metadata::{QueryBuilder, query};
+use karat_metadata::{Cells, QueryBuilder, query};
 
 use super::log::metric_of;
 use super::{Metric, Whose};
@@ -24,7 +24,7 @@ impl Registry {
         Box::pin(async move {
             let mut query = QueryBuilder::new(
                 self.metadata.dialect(),
-                "SELECT key, value, is_nan, timestamp_ms, step FROM metrics WHERE run_id = ",
+                "SELECT value, is_nan, timestamp_ms, step FROM metrics WHERE run_id = ",
             );
             query.push_bind(run_id).push(" AND key = ").push_bind(key);
             if let Some(token) = token {
@@ -40,13 +40,17 @@ impl Registry {
             }
             query.push(" ORDER BY timestamp_ms, step, value, is_nan LIMIT ");
             query.push_bind(most.map_or(i64::MAX, |most| i64::from(most) + 1));
-            let rows = query.build().fetch_all(&mut *self.read_settled(Whose::Runs(&[run_id])).await?).await?;
-            let shown = &rows[..rows.len().min(most.map_or(usize::MAX, |most| most as usize))];
-            let items = shown.iter().map(metric_of).collect::<Result<Vec<_>, _>>()?;
-            let next = match items.last() {
-                Some(last) if shown.len() < rows.len() => Some(Place::of(last).write(run_id, key)),
-                _ => None,
+            let mut reader = self.read_settled(Whose::Runs(&[run_id])).await?;
+            let mut items = Vec::new();
+            let see = |cells: Cells<'_>| -> Result<(), RegistryError> {
+                let value = if cells.bool(1)? { f64::NAN } else { cells.float(0)? };
+                items.push(Metric { key: key.to_owned(), value, timestamp_ms: cells.int(2)?, step: cells.int(3)? });
+                Ok(())
             };
+            query.build().each(&mut reader, see).await?;
+            let whole = most.is_none_or(|most| items.len() <= most as usize);
+            items.truncate(most.map_or(usize::MAX, |most| most as usize));
+            let next = items.last().filter(|_| !whole).map(|last| Place::of(last).write(run_id, key));
             Ok(Page { items, next })
         })
     }

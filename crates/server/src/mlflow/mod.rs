@@ -148,10 +148,11 @@ where
             let mut fields = read(&state, request).await?;
             fields.extend(path);
             let running = tracking.spawn(handler(tracking.clone(), fields));
-            running.await.map_err(|failed| MlflowError::internal(failed.to_string()))?
+            let answer = running.await.map_err(|failed| MlflowError::internal(failed.to_string()))??;
+            serde_json::to_vec(&answer).map_err(|error| MlflowError::internal(error.to_string()))
         };
         match answer.await {
-            Ok(answer) => Json(answer).into_response(),
+            Ok(bytes) => raw(StatusCode::OK, HeaderValue::from_static("application/json"), bytes.into()),
             Err(error) => error.into_response(),
         }
     })

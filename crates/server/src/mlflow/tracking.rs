@@ -60,8 +60,10 @@ impl Tracking {
         self.shared.clock.now()
     }
 
+    /// On a thread that may wait for the disk: there a statement costs no handing over of what else the thread has to do.
     pub(crate) fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
-        self.shared.threads.spawn(work)
+        let threads = self.shared.threads.clone();
+        self.shared.threads.spawn_blocking(move || threads.block_on(work))
     }
 }
 
