@@ -3,7 +3,7 @@ use karat_metadata::{Connection, QueryBuilder, Row};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::sql::{push_condition, push_filter, push_keys, push_order};
+use super::sql::{names, push_condition, push_filter, push_keys, push_order, push_rows};
 use super::{Key, Subject, parse_filter, parse_order};
 use crate::RegistryError;
 
@@ -81,8 +81,11 @@ pub(crate) async fn page_of_rows(
     let mut filter = parse_filter(asked.filter, asked.subject)?;
     filter.retain(|comparison| !(asked.subject.always_met)(comparison));
     let order = parse_order(asked.order_by, asked.subject)?;
-    let mut query = QueryBuilder::new(reader.dialect(), "");
-    let keys = push_keys(&mut query, asked.subject, asked.table, &order, last(!order.is_empty()));
+    // What an index has in order is read so; what must be sorted is names first.
+    let is_sorted = !order.is_empty();
+    let mut query = QueryBuilder::new(reader.dialect(), if is_sorted { "SELECT r.*, f.* FROM (" } else { "" });
+    let columns = if is_sorted { names(asked.subject) } else { "r.*".to_owned() };
+    let keys = push_keys(&mut query, asked.subject, (&columns, asked.table), &order, last(is_sorted));
     query.push(" WHERE ");
     narrow(&mut query);
     push_filter(&mut query, asked.subject, &filter);
@@ -92,6 +95,9 @@ pub(crate) async fn page_of_rows(
     }
     push_order(&mut query, &keys);
     query.push(" LIMIT ").push_bind(i64::from(asked.most) + 1);
+    if is_sorted {
+        push_rows(&mut query, asked.subject, asked.table, &keys);
+    }
     let mut rows = query.build().fetch_all(reader).await?;
     let is_last = rows.len() <= asked.most as usize;
     rows.truncate(asked.most as usize);

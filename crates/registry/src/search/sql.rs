@@ -168,12 +168,12 @@ impl Key {
     }
 }
 
-/// The keys of an order, which begin the query: `SELECT r.*, … AS k0, …`, its FROM, and the tables that hold them.
+/// The keys of an order, which begin the query: `SELECT {columns}, … AS k0, …`, its FROM, and the tables that hold them.
 /// Values first, then NaN, then what has none, in either direction.
 pub(crate) fn push_keys(
     query: &mut QueryBuilder,
     subject: &'static Subject,
-    from: &'static str,
+    (columns, from): (&str, &'static str),
     order: &[OrderBy],
     last: &[(&'static str, bool)],
 ) -> Vec<Key> {
@@ -204,7 +204,7 @@ pub(crate) fn push_keys(
             push_attribute_keys(&mut keys, attribute.column, attribute.kind, attribute.nullable, *descending);
         }
     }
-    query.push("SELECT r.*");
+    query.push("SELECT ").push(columns);
     for (number, key) in keys.iter().enumerate() {
         query.push(format_args!(", {} AS k{number}", key.expression));
     }
@@ -245,6 +245,20 @@ pub(crate) fn push_order(query: &mut QueryBuilder, keys: &[Key]) {
     for (number, key) in keys.iter().enumerate() {
         let comma = if number == 0 { "" } else { ", " };
         query.push(format_args!("{comma}{}{}", key.expression, if key.descending { " DESC" } else { "" }));
+    }
+}
+
+/// The columns that name a row: `r.model, r.version`
+pub(crate) fn names(subject: &'static Subject) -> String {
+    listed("r", subject.id)
+}
+
+/// Around a query of names and keys, whole rows: what is sorted is narrow then.
+pub(crate) fn push_rows(query: &mut QueryBuilder, subject: &'static Subject, from: &'static str, keys: &[Key]) {
+    query.push(format_args!(") f JOIN {from} r ON {} ORDER BY ", same("f", subject.id, subject.id)));
+    for (number, key) in keys.iter().enumerate() {
+        let comma = if number == 0 { "" } else { ", " };
+        query.push(format_args!("{comma}f.k{number}{}", if key.descending { " DESC" } else { "" }));
     }
 }
 
