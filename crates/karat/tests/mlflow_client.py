@@ -712,6 +712,80 @@ KNOWN = [
     ("POST /experiments/create {\"name\": \"searched\"}", "MLflow's message ends in its database's own words; ours says what to do"),
 ]
 
+def files(uri, experiment):
+    """Files as browsers and resuming clients fetch them, and what MLflow's pages ask for besides."""
+    ajax = "/ajax-api/2.0/mlflow"
+    _, made = call(uri, "POST", API + "/runs/create", {"experiment_id": experiment})
+    run = made["run"]["info"]["run_id"]
+
+    def exchange(method, path, data=None, **headers):
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        request = urllib.request.Request(uri + path, data=data, method=method, headers=names)
+        try:
+            answer = urllib.request.urlopen(request)
+        except urllib.error.HTTPError as error:
+            answer = error
+        body = answer.read()
+        return answer.status, body, answer.headers
+
+    content = bytes(range(256)) * 1000
+    for path, data in [("a/b.bin", content), ("über größe.txt", "größe".encode()), ("page.html", b"<script>alert(1)</script>"),
+                       ("huge.bin", b"x" * (10 * 1024 * 1024 + 1)), ("../x", b"x"), ("a/../../x", b"x"), ("", b"x"), ("none", b"")]:
+        status, body, _ = exchange("POST", f"{ajax}/upload-artifact?run_uuid={run}&path={urllib.parse.quote(path)}", data,
+                                   Content_Type="application/octet-stream")
+        yield f"upload {path}", [status, json.loads(body)["message"] if status == 400 and body else len(body)]
+    for query in (f"run_uuid={'f' * 32}&path=x", "path=x", f"run_uuid={run}"):
+        yield f"upload to {query[:9]}", exchange("POST", f"{ajax}/upload-artifact?{query}", b"x", Content_Type="application/octet-stream")[0]
+    get = f"/get-artifact?run_uuid={run}&path="
+    for path in ("a/b.bin", "über größe.txt"):
+        status, body, headers = exchange("GET", get + urllib.parse.quote(path))
+        yield f"get {path}", [status, len(body), headers["content-type"].split(";")[0], headers["content-disposition"].split(";")[0],
+                              headers["x-content-type-options"], headers["accept-ranges"]]
+    for part in ("bytes=0-0", "bytes=10-19", "bytes=255990-", "bytes=-7", "bytes=0-999999", "bytes=256000-", "bytes=999999-1000000"):
+        status, body, headers = exchange("GET", get + "a/b.bin", Range=part)
+        yield f"part {part}", [status, body.hex()[:64] if status == 206 else None, headers["content-range"],
+                               headers["content-length"] if status == 206 else None]
+    for part in ("bytes=0-9", "bytes=99-"):
+        for meant in ("same", "other"):
+            mark = exchange("GET", get + "a/b.bin")[2]["etag"] if meant == "same" else '"other"'
+            status, body, _ = exchange("GET", get + "a/b.bin", Range=part, If_Range=mark)
+            yield f"part {part} if {meant}", [status, len(body)]
+    for path in ("a", "nothing", "../x", "..%2f..%2fetc/passwd", "/etc/passwd", "%2e%2e/x", "a/%252e%252e/x", "c:/x"):
+        status, _, _ = exchange("GET", get + path)
+        # That there is no such file MLflow answers with 500 and its own path of it.
+        yield f"get {path}", status if path != "nothing" else 404
+    name = f"filed {run}"
+    call(uri, "POST", API + "/registered-models/create", {"name": name})
+    source = f"{made['run']['info']['artifact_uri']}/a"
+    call(uri, "POST", API + "/model-versions/create", {"name": name, "source": source, "run_id": run})
+    of_version = f"/model-versions/get-artifact?name={urllib.parse.quote(name)}&version="
+    yield "of a version", [len(exchange("GET", of_version + "1&path=b.bin")[1])]
+    yield "of none", [exchange("GET", of_version + "9&path=b.bin")[0], exchange("GET", of_version + "1&path=../b.bin")[0]]
+    yield "a part of a version's", exchange("GET", of_version + "1&path=b.bin", Range="bytes=5-8")[1].hex()
+    _, logged = call(uri, "POST", API + "/logged-models", {"experiment_id": experiment, "name": "m", "source_run_id": run})
+    info = logged["model"]["info"]
+    folder = info["artifact_uri"].split(":/", 1)[1].strip("/")
+    exchange("PUT", f"/api/2.0/mlflow-artifacts/artifacts/{folder}/deep/MLmodel", b"flavors: {}")
+    of_model = f"{ajax}/logged-models/{info['model_id']}/artifacts/files"
+    yield "of a model", exchange("GET", f"{of_model}?artifact_file_path=deep/MLmodel")[1].decode()
+    yield "of no model", [exchange("GET", f"{ajax}/logged-models/m-{'0' * 32}/artifacts/files?artifact_file_path=x")[0],
+                          exchange("GET", of_model)[0], exchange("GET", f"{of_model}?artifact_file_path=../x")[0]]
+
+    def dataset(dataset, *contexts):
+        tags = [{"key": "mlflow.data.context", "value": context} for context in contexts]
+        return {"dataset": {"name": dataset, "digest": "d" + dataset, "source_type": "local", "source": "x"}, "tags": tags}
+
+    _, other = call(uri, "POST", API + "/experiments/create", {"name": f"data {run}"})
+    for inputs in ([dataset("b", "training"), dataset("a")], [dataset("b", "training")], [dataset("b", "evaluation")]):
+        _, one = call(uri, "POST", API + "/runs/create", {"experiment_id": other["experiment_id"]})
+        call(uri, "POST", API + "/runs/log-inputs", {"run_id": one["run"]["info"]["run_id"], "datasets": inputs})
+    for ids in ([other["experiment_id"]], [other["experiment_id"], experiment, "0"], ["98765"], [], ["1"] * 21, None):
+        status, answer = call(uri, "POST", ajax + "/experiments/search-datasets", {"experiment_ids": ids})
+        # In no order there.
+        found = sorted(json.dumps(one, sort_keys=True) for one in answer.get("dataset_summaries", []))
+        yield f"data sets {ids}"[:40], [status, found if status == 200 else answer.get("message")]
+
+
 
 def sampled(uri, experiment):
     _, made = call(uri, "POST", API + "/runs/create", {"experiment_id": experiment})
@@ -762,6 +836,8 @@ def main(karat):
                 compare(f"{'versions' if versions else 'models'} {text} {order} {size}", ours, theirs)
         for (what, mine), (_, other) in zip(raw(karat, experiments[0]), raw(reference, experiments[1]), strict=True):
             compare(what, mine, other)
+        for (what, mine), (_, other) in zip(files(karat, experiments[0]), files(reference, experiments[1]), strict=True):
+            compare(f"files {what.split(' filed ')[0]}", mine, other)
         for (what, mine), (_, other) in zip(sampled(karat, experiments[0]), sampled(reference, experiments[1]), strict=True):
             compare(f"sampled {what}", mine, other)
         print(json.dumps({"compared": compared, "refused": refused, "known": len(KNOWN), "differences": differences}))

@@ -21,7 +21,7 @@ use karat_core::Instant;
 use karat_metadata::Metadata;
 
 pub use error::RegistryError;
-pub use experiments::{Experiment, ExperimentSearch, Lifecycle, NewExperiment, View};
+pub use experiments::{DatasetSummary, Experiment, ExperimentSearch, Lifecycle, NewExperiment, View};
 pub use logged_models::{LoggedModel, LoggedModelSearch, LoggedModelStatus, ModelMetric, NewLoggedModel};
 pub use models::{
     AliasAction, AliasChange, AliasMove, Approval, ApprovalRule, CHAMPION, Decision, DecisionKind, Held, ModelSearch,

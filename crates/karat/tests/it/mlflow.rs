@@ -171,6 +171,11 @@ fn a_server_of_its_own_needs_no_project() {
     drop(server);
     // The folder is a project now, whose runs every command shows.
     let server = start(&[]);
+    // MLflow's own list of calls has one without a slash.
+    for prefix in ["/api/2.0mlflow", "/ajax-api/2.0mlflow", "/api/2.0/mlflow", "/ajax-api/2.0/mlflow"] {
+        let (status, answer) = server.request("POST", &format!("{prefix}/experiments/search-datasets"), "{}");
+        assert!(status == 400 && answer["message"].to_string().contains("at least one experiment_id"), "{answer}");
+    }
     assert_eq!(server.request("GET", &get, "").1, found);
     let listed = json(folder.path(), &["experiments", "list", "--project", "kept"]);
     assert_eq!(listed[0]["name"], "a");
@@ -270,6 +275,19 @@ fn trees_that_python_grew_are_scored_exactly_behind_the_same_gates() {
     let stdout = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{stdout}{}", String::from_utf8_lossy(&output.stderr));
     let said: Json = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
+    let (_, made) = server.request("POST", "/api/2.0/mlflow/runs/create", "{\"experiment_id\": \"0\"}");
+    let run = made["run"]["info"]["run_id"].as_str().unwrap();
+    for path in
+        ["../../../../../etc/passwd", "..%2f..%2fx", "%252e%252e/x", "/etc/passwd", "a/../b", "", "a%00b", "c:/x"]
+    {
+        for (method, route) in [
+            ("GET", format!("/get-artifact?run_id={run}&path={path}")),
+            ("POST", format!("/ajax-api/2.0/mlflow/upload-artifact?run_uuid={run}&path={path}")),
+        ] {
+            let (status, answer) = server.request(method, &route, "{}");
+            assert_eq!(status, 400, "{method} {route}: {answer}");
+        }
+    }
     let run = |name: &str| said["runs"][name].as_str().unwrap().to_owned();
 
     let trial = json(folder, &["models", "register", &run("booster")]);
@@ -280,6 +298,43 @@ fn trees_that_python_grew_are_scored_exactly_behind_the_same_gates() {
     assert!(trial["warnings"].to_string().contains("grown elsewhere"), "{trial}");
     assert_eq!(trial["gates"].as_array().unwrap().len(), 2);
     // The measures are those that scikit-learn takes of LightGBM's own scores.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_leaves_in_pieces_whatever_its_size() {
+    use std::io::{Read, Write};
+    let folder = project();
+    let server = Server::start(folder.path());
+    let at = "/api/2.0/mlflow-artifacts/artifacts/0/x/artifacts/large.bin";
+    assert_eq!(server.request("PUT", at, "{}").0, 200);
+    let large = std::fs::File::options()
+        .write(true)
+        .open(folder.path().join(".karat/artifacts/mlflow/0/x/artifacts/large.bin"))
+        .unwrap();
+    const LENGTH: u64 = 300 << 20;
+    large.set_len(LENGTH).unwrap();
+    let before = server.peak_memory();
+    for (range, expected) in [(String::new(), LENGTH), (format!("range: bytes=7-{}\r\n", LENGTH - 8), LENGTH - 14)] {
+        let mut stream = std::net::TcpStream::connect(&server.address).unwrap();
+        write!(stream, "GET {at} HTTP/1.1\r\nhost: karat\r\nconnection: close\r\n{range}\r\n").unwrap();
+        let mut piece = vec![0; 1 << 20];
+        let (mut received, mut head) = (0_u64, Vec::new());
+        loop {
+            let length = stream.read(&mut piece).unwrap();
+            if length == 0 {
+                break;
+            }
+            match head.is_empty() {
+                true => head.extend_from_slice(&piece[..length]),
+                false => received += length as u64,
+            }
+        }
+        let end = head.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+        assert_eq!(received + (head.len() - end) as u64, expected, "{}", String::from_utf8_lossy(&head[..end]));
+    }
+    let grown = server.peak_memory() - before;
+    assert!(grown < 32 << 20, "{} MiB for a file of {} MiB", grown >> 20, LENGTH >> 20);
+}
+
     for measure in ["auc", "log_loss"] {
         let (ours, theirs) = (trial["metrics"][measure].as_f64().unwrap(), said[measure].as_f64().unwrap());
         assert!((ours - theirs).abs() < 1e-12, "{measure}: {ours} {theirs}");

@@ -113,6 +113,13 @@ impl Server {
         (status, body.to_owned())
     }
 
+    /// The most memory it has had, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() << 10
+    }
+
     /// As a crash does.
     pub fn kill(mut self) {
         self.child.kill().unwrap();

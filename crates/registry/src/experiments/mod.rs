@@ -1,5 +1,6 @@
 //! An experiment is what runs belong to.
 
+mod datasets;
 mod manage;
 mod search;
 
@@ -10,6 +11,7 @@ use karat_core::Instant;
 use karat_metadata::{Connection, Row, query, query_scalar, stored};
 use serde::Serialize;
 
+pub use datasets::DatasetSummary;
 pub use manage::NewExperiment;
 pub(crate) use manage::{by_id, require_active, write_tag};
 pub(crate) use search::push_experiments;

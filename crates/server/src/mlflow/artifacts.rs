@@ -1,27 +1,31 @@
 //! Artifacts behind the server: files under one folder, streamed both ways, whatever their size.
 
+use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{Path as UrlPath, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures::StreamExt;
 use serde_json::{Map, Value as Json, json};
 use tokio::fs::File;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
 use super::error::{Code, MlflowError};
 use super::fields::Fields;
-use super::{Answer, Tracking, not_implemented, paths, raw, wire};
+use super::{Answer, Tracking, files, located, not_implemented, paths, raw, wire};
 use crate::AppState;
 
-/// What of a file is in memory at once.
-const PIECE: usize = 64 << 10;
+/// The longest file that MLflow's pages may send.
+const MOST_AT_ONCE: u64 = 10 << 20;
+
+/// A file on its way, or why not.
+type Sent = Result<Response, MlflowError>;
 
 pub fn routes() -> Router<AppState> {
     Router::new()
@@ -49,6 +53,17 @@ async fn under(tracking: &Tracking, uri: &str, path: Option<&str>) -> Answer {
         wire::put(&mut answer, "files", listed(tracking.readable(&within)?, prefix).await?);
     }
     Ok(Json::Object(answer))
+}
+
+/// A file of a run, of a version or of a logged model, each named by its own fields.
+pub async fn of_what<F>(state: AppState, fields: Fields, headers: HeaderMap, locate: fn(Tracking, Fields) -> F) -> Sent
+where
+    F: Future<Output = Result<String, MlflowError>> + Send + 'static,
+{
+    let tracking = state.tracking()?;
+    let located = tracking.spawn(locate(tracking.clone(), fields));
+    let path = located.await.map_err(|failed| MlflowError::internal(failed.to_string()))??;
+    files::send(&tracking.readable(&path)?, &path, &headers).await
 }
 
 async fn list(State(state): State<AppState>, request: Request) -> Result<axum::Json<Json>, MlflowError> {
@@ -92,35 +107,8 @@ async fn listed(folder: PathBuf, prefix: String) -> Result<Vec<Json>, MlflowErro
     read.await.map_err(|failed| MlflowError::internal(failed.to_string()))?.map_err(of_disk)
 }
 
-async fn download(State(state): State<AppState>, UrlPath(path): UrlPath<String>) -> Result<Response, MlflowError> {
-    let file = state.tracking()?.readable(&path)?;
-    let opened = File::open(&file).await.map_err(|error| match absent(&error) {
-        true => MlflowError::new(Code::ResourceDoesNotExist, format!("No such artifact: '{path}'")),
-        false => of_disk(error),
-    })?;
-    let found = opened.metadata().await.map_err(of_disk)?;
-    if found.is_dir() {
-        let message = format!("Artifact path refers to a directory, not a file: '{path}'");
-        return Err(MlflowError::invalid(message));
-    }
-    let pieces = futures::stream::unfold(opened, |mut file| async move {
-        let mut piece = vec![0; PIECE];
-        match file.read(&mut piece).await {
-            Ok(0) => None,
-            Ok(length) => {
-                piece.truncate(length);
-                Some((Ok(Bytes::from(piece)), file))
-            }
-            Err(error) => Some((Err(error), file)),
-        }
-    });
-    let name = path.rsplit('/').next().unwrap_or_default();
-    let mut response = raw(StatusCode::OK, HeaderValue::from_static(kind(name)), Body::from_stream(pieces));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(found.len()));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CONTENT_DISPOSITION, disposition(name));
-    Ok(response)
+async fn download(State(state): State<AppState>, UrlPath(path): UrlPath<String>, headers: HeaderMap) -> Sent {
+    files::send(&state.tracking()?.readable(&path)?, &path, &headers).await
 }
 
 async fn upload(
@@ -129,10 +117,44 @@ async fn upload(
     request: Request,
 ) -> Result<Response, MlflowError> {
     let target = state.tracking()?.writable(&path)?;
+    store(request.into_body(), target, Limits { timeout: state.body.timeout, most: u64::MAX }).await?;
+    Ok(axum::Json(json!({})).into_response())
+}
+
+/// A file of a run, as MLflow's pages send it.
+pub async fn upload_to_run(State(state): State<AppState>, request: Request) -> Result<Response, MlflowError> {
+    let tracking = state.tracking()?;
+    let fields = Fields::from_query(request.uri())?;
+    let missing = |name: &str| MlflowError::invalid(format!("Request must specify {name}."));
+    let run_id = fields.text("run_uuid")?.filter(|id| !id.is_empty()).ok_or_else(|| missing("run_uuid"))?.to_owned();
+    let path = fields.text("path")?.filter(|path| !path.is_empty()).ok_or_else(|| missing("path"))?.to_owned();
+    let looked_up = tracking.clone();
+    let located = tracking.spawn(async move { located::in_run(&looked_up, &run_id, &path).await });
+    let path = located.await.map_err(|failed| MlflowError::internal(failed.to_string()))??;
+    let target = tracking.writable(&path)?;
+    let body = request.into_body();
+    if body.size_hint().exact() == Some(0) {
+        return Err(missing("data"));
+    }
+    store(body, target, Limits { timeout: state.body.timeout, most: MOST_AT_ONCE }).await?;
+    Ok(raw(StatusCode::OK, HeaderValue::from_static("application/json"), Body::empty()))
+}
+
+/// How a body may come.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// For each piece.
+    timeout: Duration,
+    /// Bytes.
+    most: u64,
+}
+
+/// Keeps a body under its name once it is whole.
+async fn store(body: Body, target: PathBuf, limits: Limits) -> Result<(), MlflowError> {
     let folder = target.parent().map(Path::to_owned).unwrap_or_default();
     tokio::fs::create_dir_all(&folder).await.map_err(of_disk)?;
     let staged = folder.join(format!("{}{:016x}", paths::STAGED, fastrand::u64(..)));
-    let written = receive(request.into_body(), &staged, state.body.timeout).await;
+    let written = receive(body, &staged, limits).await;
     let placed = match written {
         Ok(()) => place(staged.clone(), target, folder).await,
         Err(error) => Err(error),
@@ -141,17 +163,26 @@ async fn upload(
         // The error is what matters; what is left behind is never listed.
         tokio::fs::remove_file(&staged).await.ok();
     }
-    placed.map(|()| axum::Json(json!({})).into_response())
+    placed
 }
 
-/// Takes a body piece by piece; each has to come within the timeout.
-async fn receive(body: Body, staged: &Path, timeout: Duration) -> Result<(), MlflowError> {
+/// Takes a body piece by piece.
+async fn receive(body: Body, staged: &Path, Limits { timeout, most }: Limits) -> Result<(), MlflowError> {
     let mut file = File::create_new(staged).await.map_err(of_disk)?;
     let mut pieces = body.into_data_stream();
+    let mut received = 0;
     loop {
         match tokio::time::timeout(timeout, pieces.next()).await {
             Ok(None) => break,
-            Ok(Some(Ok(piece))) => file.write_all(&piece).await.map_err(of_disk)?,
+            Ok(Some(Ok(piece))) => {
+                received += piece.len() as u64;
+                if received > most {
+                    let megabytes = most >> 20;
+                    let message = format!("Artifact size is too large. Max size is {megabytes}MB.");
+                    return Err(MlflowError::invalid(message));
+                }
+                file.write_all(&piece).await.map_err(of_disk)?;
+            }
             Ok(Some(Err(error))) => {
                 return Err(MlflowError::invalid(format!("the artifact did not come whole: {error}")));
             }
@@ -194,11 +225,11 @@ async fn delete(
     }
 }
 
-fn absent(error: &io::Error) -> bool {
+pub fn absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-fn of_disk(error: io::Error) -> MlflowError {
+pub fn of_disk(error: io::Error) -> MlflowError {
     use io::ErrorKind::*;
     match error.kind() {
         NotADirectory | IsADirectory | AlreadyExists | DirectoryNotEmpty | InvalidFilename => {
@@ -206,36 +237,4 @@ fn of_disk(error: io::Error) -> MlflowError {
         }
         _ => MlflowError::internal(format!("artifacts: {error}")),
     }
-}
-
-/// As browsers and clients expect it of a name; never anything that a browser would run.
-fn kind(name: &str) -> &'static str {
-    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
-    match extension.to_ascii_lowercase().as_str() {
-        "json" => "application/json",
-        "txt" | "log" | "md" | "py" | "yaml" | "yml" | "html" | "htm" | "svg" | "js" | "csv" | "tsv" => "text/plain",
-        "" if name == "MLmodel" => "text/plain",
-        "png" => "image/png",
-        "jpg" | "jpeg" => "image/jpeg",
-        "gif" => "image/gif",
-        "pdf" => "application/pdf",
-        _ => "application/octet-stream",
-    }
-}
-
-fn disposition(name: &str) -> HeaderValue {
-    let plain: String =
-        name.chars().map(|c| if c.is_ascii_alphanumeric() || "._- ".contains(c) { c } else { '_' }).collect();
-    let encoded: String = name
-        .bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'-' => char::from(byte).to_string(),
-            byte => format!("%{byte:02X}"),
-        })
-        .collect();
-    let text = match plain == name {
-        true => format!("attachment; filename=\"{plain}\""),
-        false => format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}"),
-    };
-    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("attachment"))
 }

@@ -67,6 +67,11 @@ impl MlflowError {
         MlflowError { hidden: Some(hidden.into()), ..MlflowError::new(Code::InternalError, message) }
     }
 
+    /// As it is written, where another status than the usual tells more.
+    pub fn json(&self) -> Json<serde_json::Value> {
+        Json(json!({"error_code": self.code.as_str(), "message": self.message}))
+    }
+
     fn unavailable(hidden: impl Into<String>) -> MlflowError {
         let message = "experiments and runs cannot be read or written right now: try again";
         MlflowError { hidden: Some(hidden.into()), ..MlflowError::new(Code::TemporarilyUnavailable, message) }
@@ -103,8 +108,7 @@ impl From<Problem> for MlflowError {
 
 impl IntoResponse for MlflowError {
     fn into_response(self) -> Response {
-        let body = json!({"error_code": self.code.as_str(), "message": self.message});
-        let mut response = (self.code.status(), Json(body)).into_response();
+        let mut response = (self.code.status(), self.json()).into_response();
         if let Some(hidden) = self.hidden {
             response.extensions_mut().insert(Failed(hidden));
         }

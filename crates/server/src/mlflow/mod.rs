@@ -4,9 +4,12 @@
 //! `docs/tracking.md`.
 
 mod artifacts;
+mod datasets;
 mod error;
 mod experiments;
 mod fields;
+mod files;
+mod located;
 mod logged_models;
 mod metrics;
 mod model_versions;
@@ -25,7 +28,7 @@ use axum::body::Body;
 use axum::extract::{RawPathParams, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, on};
+use axum::routing::{MethodRouter, get, on, post};
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -46,6 +49,11 @@ pub fn routes() -> Router<AppState> {
         .nest("/api/2.0/mlflow-artifacts", artifacts::routes())
         .nest("/ajax-api/2.0/mlflow-artifacts", artifacts::routes())
         .nest("/api/3.0/mlflow", Router::new().route("/server-info", get(server_info)).fallback(not_implemented))
+        // What MLflow's client of the one call asks for: its own file of paths lacks a slash.
+        .route("/api/2.0mlflow/experiments/search-datasets", call(Method::POST, datasets::search))
+        .route("/ajax-api/2.0mlflow/experiments/search-datasets", call(Method::POST, datasets::search))
+        .route("/get-artifact", file(located::run_file))
+        .route("/model-versions/get-artifact", file(located::version_file))
         .nest("/ajax-api/3.0/mlflow", Router::new().route("/server-info", get(server_info)).fallback(not_implemented))
 }
 
@@ -62,6 +70,7 @@ fn tracking_routes() -> Router<AppState> {
         .route("/experiments/set-experiment-tag", call(M::POST, experiments::set_tag))
         .route("/experiments/delete-experiment-tag", call(M::POST, experiments::delete_tag))
         .route("/runs/create", call(M::POST, runs::create))
+        .route("/experiments/search-datasets", call(M::POST, datasets::search))
         .route("/runs/get", call(M::GET, runs::get))
         .route("/runs/search", call(M::POST, runs::search))
         .route("/runs/update", call(M::POST, runs::update))
@@ -129,7 +138,22 @@ fn registry_routes() -> Router<AppState> {
 
 /// What MLflow's pages ask for besides.
 fn pictures() -> Router<AppState> {
-    Router::new().route("/metrics/get-history-bulk", call(Method::GET, metrics::of_runs))
+    Router::new()
+        .route("/metrics/get-history-bulk", call(Method::GET, metrics::of_runs))
+        .route("/upload-artifact", post(artifacts::upload_to_run))
+        .route("/logged-models/{model_id}/artifacts/files", file(located::model_file))
+}
+
+/// A GET of a file, which `locate` finds by the fields of the query and the path.
+fn file<F>(locate: fn(Tracking, Fields) -> F) -> MethodRouter<AppState>
+where
+    F: Future<Output = Result<String, MlflowError>> + Send + 'static,
+{
+    get(move |State(state): State<AppState>, path: RawPathParams, request: Request| async move {
+        let mut fields = Fields::from_query(request.uri())?;
+        fields.extend(path.iter().map(|(name, value)| (name.into(), value.into())).collect());
+        artifacts::of_what(state, fields, request.headers().clone(), locate).await
+    })
 }
 
 /// A call of MLflow's: its fields from the body or the query, and from the path. It runs on the process's own threads, so
