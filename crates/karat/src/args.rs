@@ -165,6 +165,9 @@ pub enum Command {
     /// The chain of who changed what and when
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// What a server starts to measure a run that somebody registers
+    #[command(name = crate::commands::serve_registrar::COMMAND, hide = true)]
+    RegisterLogged,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@
 use crate::args::{Cli, Command, RunsCommand};
 
 const POLICY: &str = "OMP_WAIT_POLICY";
+const ASLEEP: &str = "passive";
 
 /// Starts the process anew with threads that sleep while they wait, for commands that train and unless the caller chose.
 /// OpenMP reads its settings when its library is loaded, before `main`: setting them here would be too late.
@@ -13,6 +14,11 @@ pub fn wait_asleep(cli: &Cli) {
     if trains && std::env::var_os(POLICY).is_none() {
         start_anew();
     }
+}
+
+/// For a process that trains, unless who started this one chose.
+pub fn asleep() -> Option<(&'static str, &'static str)> {
+    std::env::var_os(POLICY).is_none().then_some((POLICY, ASLEEP))
 }
 
 /// Returns only where that is not possible: then it goes on as it is.
@@ -25,7 +31,7 @@ fn start_anew() {
     if let Some(name) = arguments.next() {
         again.arg0(name);
     }
-    let error = again.args(arguments).env(POLICY, "passive").exec();
+    let error = again.args(arguments).env(POLICY, ASLEEP).exec();
     tracing::debug!(%error, "training threads will spin while they wait");
 }
 

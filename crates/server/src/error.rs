@@ -69,6 +69,11 @@ impl Problem {
         Problem::new(StatusCode::BAD_REQUEST, "malformed", detail)
     }
 
+    /// To be tried again after so many seconds.
+    pub fn after(self, seconds: u64) -> Problem {
+        Problem { retry_after: Some(seconds), ..self }
+    }
+
     /// A defect, or damage: the log says what, the answer does not.
     pub fn internal(hidden: impl Into<String>) -> Problem {
         let detail = "something went wrong here; the server's log says what";

@@ -13,6 +13,7 @@ mod native;
 mod observe;
 mod people;
 mod refusals;
+mod registrar;
 mod router;
 
 use std::ops::Deref;
@@ -31,6 +32,7 @@ pub use catalogue::{Catalogue, CatalogueError};
 pub use listen::{ListenOptions, serve};
 pub use mlflow::Tracking;
 pub use observe::install_metrics;
+pub use registrar::{LoggedRun, RegisteredRun, Registrar, RegistrarError};
 pub use router::{openapi, router};
 
 /// What handlers see. Cloned for every request, so it is one reference.
@@ -44,6 +46,7 @@ pub struct Parts {
     pub catalogue: Arc<dyn Catalogue>,
     pub pushes: Arc<Pushes>,
     pub refreshes: Arc<Refreshes>,
+    pub registrar: Arc<dyn Registrar>,
     /// Where experiments and runs are kept; a server without answers MLflow's clients that it has none.
     pub tracking: Option<Tracking>,
 }
@@ -54,6 +57,7 @@ pub struct Shared {
     pub catalogue: Arc<dyn Catalogue>,
     pub pushes: Arc<Pushes>,
     pub refreshes: Arc<Refreshes>,
+    pub registrar: Arc<dyn Registrar>,
     pub tracking: Option<Tracking>,
     pub metrics: PrometheusHandle,
     pub body: BodyLimits,
@@ -71,12 +75,13 @@ impl Deref for AppState {
 
 impl AppState {
     pub fn new(parts: Parts, metrics: PrometheusHandle, server: &Server) -> AppState {
-        let Parts { deployment, catalogue, pushes, refreshes, tracking } = parts;
+        let Parts { deployment, catalogue, pushes, refreshes, registrar, tracking } = parts;
         let shared = Shared {
             deployment,
             catalogue,
             pushes,
             refreshes,
+            registrar,
             tracking,
             metrics,
             body: BodyLimits::from(server),

@@ -58,6 +58,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(native::models::list))
         .routes(routes!(native::models::show))
         .routes(routes!(native::models::held))
+        .routes(routes!(native::versions::register))
         .routes(routes!(native::models::approve))
         .routes(routes!(native::models::reject))
         .routes(routes!(native::models::point, native::models::take_away))

@@ -54,6 +54,11 @@ impl Context {
         Ok(Project::load(&self.root()?, self.environment.as_deref())?)
     }
 
+    /// Whose overlay of `karat.yaml` counts, if one was named.
+    pub fn environment(&self) -> Option<String> {
+        self.environment.clone()
+    }
+
     pub async fn workspace(&self) -> Result<Workspace> {
         Box::pin(Workspace::open(self.load()?, around(progress::observer()))).await
     }

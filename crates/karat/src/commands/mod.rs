@@ -17,6 +17,7 @@ mod runs;
 mod schema;
 pub mod serve;
 mod serve_catalogue;
+pub mod serve_registrar;
 pub mod sources;
 mod test;
 pub mod train;
@@ -56,6 +57,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Runs(command) => Box::pin(runs::run(&context, command)).await,
         Command::Models(command) => Box::pin(models::run(&context, command)).await,
         Command::Import(command) => Box::pin(import::run(&context, command)).await,
+        Command::RegisterLogged => Box::pin(serve_registrar::work()).await,
         Command::Audit(command) => Box::pin(audit::run(&context, command)).await,
     }
 }

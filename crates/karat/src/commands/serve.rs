@@ -14,6 +14,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use super::serve_catalogue::Told;
+use super::serve_registrar::Registrations;
 use super::{Context, around};
 use crate::args::ServeArgs;
 use crate::output::count;
@@ -41,7 +42,8 @@ pub async fn run(context: &Context, args: &ServeArgs) -> Result<ExitCode> {
     for reason in waiting {
         tracing::warn!("{reason}");
     }
-    serve(Arc::new(workspace), listener, deployed, signalled()).await?;
+    let registrar = Arc::new(Registrations::of(&workspace, context.environment()));
+    serve(Arc::new(workspace), registrar, listener, deployed, signalled()).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -108,6 +110,7 @@ pub fn url(listener: &TcpListener) -> Result<String> {
 /// Answers, following releases and aliases, until `stop` resolves; then finishes requests under way and the log.
 pub async fn serve(
     workspace: Arc<Workspace>,
+    registrar: Arc<Registrations>,
     listener: TcpListener,
     deployed: Deployed,
     stop: impl Future<Output = ()> + Send + 'static,
@@ -118,8 +121,8 @@ pub async fn serve(
     let catalogue = Arc::new(Told::of(&workspace).await?);
     let metrics = karat_server::install_metrics()?;
     let tracking = tracking(&workspace).await?;
-    let parts =
-        Parts { deployment: deployed.deployment.clone(), catalogue, pushes: pushes.clone(), refreshes, tracking };
+    let (deployment, pushed) = (deployed.deployment.clone(), pushes.clone());
+    let parts = Parts { deployment, catalogue, pushes: pushed, refreshes, registrar, tracking };
     let state = AppState::new(parts, metrics, config);
     // A task of its own, which hears the signal itself: taking up a new version may take long, and meanwhile connections
     // are accepted, or no longer.

@@ -16,6 +16,7 @@ use super::own::{self, Asked};
 use super::place::{Found, Told};
 use super::story::Story;
 use super::{http, report};
+use crate::commands::serve_registrar::Registrations;
 use crate::commands::{features, replay as replaying, serve};
 use crate::output::{duration, indent, percent, quoted, table};
 
@@ -52,7 +53,8 @@ pub async fn tell(
     story.end_step();
 
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let served = serve::serve(workspace.clone(), listener, deployed, async {
+    let registrar = Arc::new(Registrations::of(workspace, None));
+    let served = serve::serve(workspace.clone(), registrar, listener, deployed, async {
         // A sender that was dropped means the same.
         stopped.await.ok();
     });

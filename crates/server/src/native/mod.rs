@@ -7,3 +7,4 @@ pub mod models;
 pub mod predict;
 pub mod prediction;
 pub mod push;
+pub mod versions;

@@ -371,13 +371,13 @@ pub async fn roll_back(
     Ok(Json(moved.await?.into()))
 }
 
-fn tracking(state: &AppState) -> Result<&Tracking, Problem> {
+pub(super) fn tracking(state: &AppState) -> Result<&Tracking, Problem> {
     let missing = || Problem::new(StatusCode::NOT_FOUND, "not_found", "this server keeps no models");
     state.tracking.as_ref().ok_or_else(missing)
 }
 
 /// Work on the registry, on the process's own threads: those that answer have decisions waiting.
-async fn with<T: Send + 'static>(
+pub(super) async fn with<T: Send + 'static>(
     state: &AppState,
     work: impl for<'r> FnOnce(&'r Registry) -> Answer<'r, T> + Send + 'static,
 ) -> Result<T, Problem> {
@@ -388,7 +388,7 @@ async fn with<T: Send + 'static>(
 }
 
 /// Who asks, and what.
-async fn asked<T: for<'d> Deserialize<'d> + Send + 'static>(
+pub(super) async fn asked<T: for<'d> Deserialize<'d> + Send + 'static>(
     state: &AppState,
     request: Request,
 ) -> Result<(String, T), Problem> {

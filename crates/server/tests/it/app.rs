@@ -12,7 +12,10 @@ use karat_jobs::refresh::Refreshes;
 use karat_project::spec::{self, Server};
 use karat_report::catalogue::{FeatureEntry, Flag, Freshness, StateEntry, Use, ViewEntry};
 use karat_report::lineage::Lineage;
-use karat_server::{AppState, Catalogue, CatalogueError, Parts, install_metrics, router};
+use karat_server::{
+    AppState, Catalogue, CatalogueError, LoggedRun, Parts, RegisteredRun, Registrar, RegistrarError, install_metrics,
+    router,
+};
 use karat_serving::{Deployment, Endpoint, EndpointParts, FeatureRef, ReadView, Served, ServedView};
 use karat_test_support::serving_app::{self, NOW, at, name};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -89,6 +92,7 @@ impl App {
             catalogue: Arc::new(Shelf),
             pushes: self.pushes.clone(),
             refreshes: Refreshes::channel().0,
+            registrar: Arc::new(Nobody),
             tracking: None,
         };
         AppState::new(parts, metrics(), &server)
@@ -125,6 +129,16 @@ impl App {
     pub async fn post(&self, uri: &str, body: impl Into<Body>) -> (StatusCode, Json) {
         let (status, _, body) = self.ask("POST", uri, body).await;
         (status, serde_json::from_slice(&body).unwrap_or(Json::Null))
+    }
+}
+
+/// Who measures no runs.
+#[derive(Debug)]
+struct Nobody;
+
+impl Registrar for Nobody {
+    fn register(&self, _: LoggedRun) -> BoxFuture<'static, Result<RegisteredRun, RegistrarError>> {
+        Box::pin(async { Err(RegistrarError::Busy) })
     }
 }
 
