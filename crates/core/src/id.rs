@@ -46,6 +46,11 @@ impl FromStr for PredictionId {
     }
 }
 
+/// A new UUID (version 7, so that they sort by time) as text, for what has no type of its own.
+pub fn fresh_id() -> String {
+    Uuid::now_v7().hyphenated().to_string()
+}
+
 /// Names one run: 32 hexadecimal digits, as MLflow's clients expect.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -22,7 +22,7 @@ mod value;
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use digest::{Digest, DigestWriter};
 pub use error::ErrorKind;
-pub use id::{PredictionId, RunId};
+pub use id::{PredictionId, RunId, fresh_id};
 pub use key::KeyView;
 pub use name::{Name, NameError, nearest};
 pub use number_text::thousands;

@@ -40,6 +40,7 @@ pub mod test;
 pub mod train;
 pub mod training_set;
 pub mod verify;
+pub mod webhooks;
 mod workspace;
 
 pub use catalog::Catalog;

@@ -13,6 +13,7 @@ mod purge;
 mod releases;
 mod runs;
 pub mod search;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -33,6 +34,7 @@ pub use releases::{Change, Release, ReleaseDraft, What, difference};
 pub use runs::{
     Batch, DatasetInput, Metric, NewRun, Run, RunDraft, RunFilter, RunModel, RunSearch, RunStatus, RunUpdate,
 };
+pub use webhooks::{Delivery, Event, NewWebhook, Webhook, WebhookStatus, WebhookUpdate, next_try};
 
 /// The generation ([`Metadata::generation`]) that moves with every release, approval and alias: what a server polls.
 pub const GENERATION: &str = "registry";

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use karat_jobs::deploy::{self, Deployed};
+use karat_jobs::webhooks::Webhooks;
 use karat_jobs::{Usage, Workspace};
 use karat_server::{AppState, ListenOptions, Parts, Tracking};
 use serde_json::json;
@@ -120,7 +121,8 @@ pub async fn serve(
     let (pushes, refreshes) = (deployed.pushes.clone(), deployed.refreshes.clone());
     let catalogue = Arc::new(Told::of(&workspace).await?);
     let metrics = karat_server::install_metrics()?;
-    let tracking = tracking(&workspace).await?;
+    let webhooks = Webhooks::new(workspace.registry.clone(), &config.webhook_origins, workspace.clock.clone())?;
+    let tracking = tracking(&workspace, webhooks.clone()).await?;
     let (deployment, pushed) = (deployed.deployment.clone(), pushes.clone());
     let parts = Parts { deployment, catalogue, pushes: pushed, refreshes, registrar, tracking };
     let state = AppState::new(parts, metrics, config);
@@ -134,18 +136,19 @@ pub async fn serve(
     tokio::select! {
         ended = &mut server => ended.context("the server ended")??,
         () = deployed.follow(workspace) => unreachable!("following ends with the process"),
+        () = webhooks.send() => unreachable!("so does sending"),
     }
     pushes.close().await;
     Deployed::close(&log)
 }
 
 /// Experiments and runs, as MLflow's clients read and write them.
-async fn tracking(workspace: &Workspace) -> Result<Option<Tracking>> {
+async fn tracking(workspace: &Workspace, webhooks: Webhooks) -> Result<Option<Tracking>> {
     workspace.registry.ensure_default_experiment(workspace.clock.now()).await?;
     let artifacts = workspace.tracked_artifacts();
     std::fs::create_dir_all(&artifacts).with_context(|| format!("{} cannot be made", artifacts.display()))?;
     let own = workspace.artifacts.directory().to_owned();
-    Ok(Some(Tracking::new(workspace.registry.clone(), artifacts, own, workspace.clock.clone())))
+    Ok(Some(Tracking::new(workspace.registry.clone(), artifacts, own, webhooks, workspace.clock.clone())))
 }
 
 /// Ctrl-C, or the signal to end.

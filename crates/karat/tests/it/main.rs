@@ -42,3 +42,4 @@ mod support;
 mod tagged;
 mod tampering;
 mod testing;
+mod webhooks;

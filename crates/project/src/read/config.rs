@@ -106,6 +106,23 @@ fn people(reader: &mut Reader<'_>, node: &Node) -> Option<IndexMap<String, Secre
     Some(people)
 }
 
+fn origins(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<String>> {
+    let Shape::List(items) = &node.shape else {
+        return reader.wrong(node, "a list of origins, such as `[http://hooks.bank:8080]`");
+    };
+    let origins = items.iter().filter_map(|item| origin(reader, item));
+    Some(origins.collect())
+}
+
+fn origin(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
+    let origin = text(reader, node)?;
+    let host = origin.strip_prefix("http://").or(origin.strip_prefix("https://"));
+    match host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '@', '?', '#', '*', ' '])) {
+        true => Some(origin),
+        false => reader.wrong(node, "scheme, host and port, such as `http://hooks.bank:8080`"),
+    }
+}
+
 fn server(reader: &mut Reader<'_>, node: &Node) -> Option<Server> {
     let mut fields = Fields::open(reader, node, "`server`")?;
     let default = Server::default();
@@ -120,6 +137,7 @@ fn server(reader: &mut Reader<'_>, node: &Node) -> Option<Server> {
         drain_after: fields.optional(reader, "drain_after", length).unwrap_or(default.drain_after),
         drain_within: fields.optional(reader, "drain_within", length).unwrap_or(default.drain_within),
         people: fields.optional(reader, "people", people).unwrap_or_default(),
+        webhook_origins: fields.optional(reader, "webhook_origins", origins).unwrap_or_default(),
     };
     fields.close(reader);
     Some(server)

@@ -83,6 +83,10 @@ pub struct Server {
     /// (`Authorization: Bearer …`), such as `${RITA_TOKEN}`.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     pub people: IndexMap<String, Secret>,
+    /// Where webhooks may lead besides public `https://` addresses: scheme, host and port, such as
+    /// `http://hooks.bank:8080`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub webhook_origins: Vec<String>,
 }
 
 /// Text that no message, log line or document repeats.
@@ -121,6 +125,7 @@ impl Default for Server {
             drain_after: Window::Fixed(0),
             drain_within: Window::Fixed(10 * SECOND),
             people: IndexMap::new(),
+            webhook_origins: Vec::new(),
         }
     }
 }

@@ -8,6 +8,7 @@ use super::moves::{holder_before, moves};
 use super::standing::may_serve;
 use super::write::{audit, require_actor, subject, trained_here};
 use super::{AliasAction, AliasChange, ModelVersion, list};
+use crate::webhooks::{Happened, tell};
 use crate::{Answer, GENERATION, Registry, RegistryError};
 
 impl Registry {
@@ -120,7 +121,7 @@ async fn hold(tx: &mut WriteTx, change: AliasChange<'_>, version: u64) -> Result
     Ok(())
 }
 
-/// The move in the alias's history, its audit entry, and the generation that tells the servers.
+/// The move in the alias's history, its audit entry, what webhooks are told, and the generation that tells the servers.
 async fn record(
     tx: &mut WriteTx,
     change: AliasChange<'_>,
@@ -140,6 +141,11 @@ async fn record(
     .bind(change.why)
     .execute(tx)
     .await?;
+    let happened = match to {
+        Some(version) => Happened::AliasSet { version: (change.model, version), alias: change.alias },
+        None => Happened::AliasDeleted { model: change.model, alias: change.alias },
+    };
+    tell(tx, happened, now).await?;
     let about = to.or(from).unwrap_or_default();
     let action = match action {
         AliasAction::Set => "alias.set",

@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 
 use super::write::{audit, trained_here};
 use super::{RegisteredModel, list};
+use crate::webhooks::{Happened, tell};
 use crate::{Answer, Registry, RegistryError, millis};
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -38,6 +39,7 @@ impl Registry {
             write_tags(&mut tx, &new.name, &new.tags).await?;
             record(&mut tx, ("model.create", actor, now), &new.name, json!({"tags": new.tags})).await?;
             let model = list::model(&mut tx, &new.name).await?;
+            tell(&mut tx, Happened::ModelCreated(&model), now).await?;
             tx.commit().await?;
             Ok(model)
         })

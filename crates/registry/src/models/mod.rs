@@ -35,8 +35,8 @@ pub use versions::VersionDraft;
 pub(crate) use versions::write_tags as write_version_tags;
 pub(crate) use write::trained_here;
 
-use crate::Lifecycle;
 use crate::gates::GateResult;
+use crate::{Lifecycle, OWN_FILES};
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RegisteredModel {
@@ -90,6 +90,14 @@ impl ModelVersion {
     /// `credit_default/3`
     pub fn label(&self) -> String {
         format!("{}/{}", self.model, self.version)
+    }
+
+    /// Where its files are, or the version it is a copy of, as clients name it.
+    pub fn source_uri(&self) -> String {
+        match self.digest {
+            Some(_) => format!("{OWN_FILES}/{}", self.source),
+            None => self.source.clone(),
+        }
     }
 }
 

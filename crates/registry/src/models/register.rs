@@ -7,6 +7,7 @@ use serde_json::json;
 use super::write::{audit, gates_text, subject, touch};
 use super::{ApprovalRule, ModelVersion, NewVersion, Registered, Source, VersionStatus, list};
 use crate::runs;
+use crate::webhooks::{Happened, tell};
 use crate::{Answer, GENERATION, Registry, RegistryError, millis};
 
 /// The run tag that names the version a run gave, new or not: `credit_default/3`.
@@ -37,6 +38,9 @@ impl Registry {
             let tags = BTreeMap::from([(VERSION_TAG.to_owned(), format!("{}/{number}", new.model))]);
             runs::write_tags(&mut tx, new.run_id.as_str(), &tags).await?;
             let version = list::version(&mut tx, &new.model, number).await?;
+            if (registered, version.status) == (Registered::New, VersionStatus::Ready) {
+                tell(&mut tx, Happened::VersionCreated(&version), now).await?;
+            }
             tx.commit().await?;
             Ok((version, registered))
         })
@@ -46,7 +50,8 @@ impl Registry {
     pub fn mark_ready<'a>(&'a self, model: &'a str, number: u64, now: Instant) -> Answer<'a, ModelVersion> {
         Box::pin(async move {
             let mut tx = self.metadata.begin().await?;
-            if list::version(&mut tx, model, number).await?.status != VersionStatus::Ready {
+            let was = list::version(&mut tx, model, number).await?.status;
+            if was != VersionStatus::Ready {
                 query("UPDATE model_versions SET status = $3 WHERE model = $1 AND version = $2")
                     .bind(model)
                     .bind(stored::signed(number))
@@ -57,6 +62,9 @@ impl Registry {
                 generations::bump(&mut tx, GENERATION).await?;
             }
             let version = list::version(&mut tx, model, number).await?;
+            if was != VersionStatus::Ready {
+                tell(&mut tx, Happened::VersionCreated(&version), now).await?;
+            }
             tx.commit().await?;
             Ok(version)
         })
@@ -92,7 +100,11 @@ async fn register_model(tx: &mut WriteTx, new: &NewVersion, actor: &str, now: In
             let about = karat_metadata::audit::Subject::new("model", &new.model);
             audit(tx, ("model.approval_rule", actor, now), about, details).await
         }
-        _ => Ok(()),
+        Some(_) => Ok(()),
+        None => {
+            let made = list::model(tx, &new.model).await?;
+            tell(tx, Happened::ModelCreated(&made), now).await
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::write::{audit, subject, touch};
 use super::{AliasChange, ApprovalRule, ModelVersion, Stage, VersionStatus, alias, list, manage};
+use crate::webhooks::{Happened, tell};
 use crate::{Answer, Lifecycle, Registry, RegistryError, millis};
 
 /// A version that a client registers; Karat did not train it.
@@ -59,6 +60,7 @@ impl Registry {
             let details = json!({"source": draft.source, "run": draft.run_id, "tags": draft.tags});
             audit(&mut tx, ("model.register", actor, now), subject(&draft.model, number), details).await?;
             let version = list::version(&mut tx, &draft.model, number).await?;
+            tell(&mut tx, Happened::VersionCreated(&version), now).await?;
             tx.commit().await?;
             Ok(version)
         })
@@ -185,6 +187,7 @@ impl Registry {
             write_tags(&mut tx, (model, number), &BTreeMap::from([(key.to_owned(), value.to_owned())])).await?;
             let details = json!({"key": key, "value": value});
             audit(&mut tx, ("model.tag", actor, now), subject(model, number), details).await?;
+            tell(&mut tx, Happened::TagSet { version: (model, number), tag: (key, value) }, now).await?;
             Ok(tx.commit().await?)
         })
     }
@@ -208,6 +211,7 @@ impl Registry {
                 .await?;
             if deleted > 0 {
                 audit(&mut tx, ("model.untag", actor, now), subject(model, number), json!({"key": key})).await?;
+                tell(&mut tx, Happened::TagDeleted { version: (model, number), key }, now).await?;
             }
             Ok(tx.commit().await?)
         })

@@ -9,6 +9,7 @@ mod releases;
 mod rules;
 mod runs;
 mod tracked;
+mod webhooks;
 
 use std::collections::BTreeMap;
 

@@ -58,11 +58,15 @@ impl Fields {
         self.values.get(name).filter(|value| !value.is_null())
     }
 
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
     pub fn path(&self, name: &str) -> String {
         format!("{}{name}", self.within)
     }
 
-    fn missing(&self, name: &str) -> MlflowError {
+    pub fn missing(&self, name: &str) -> MlflowError {
         MlflowError::invalid(format!("Missing value for required parameter '{}'.{SEE}", self.path(name)))
     }
 

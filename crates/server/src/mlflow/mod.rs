@@ -20,6 +20,7 @@ mod runs;
 mod sources;
 mod tracking;
 mod validate;
+mod webhooks;
 mod wire;
 
 use std::future::Future;
@@ -48,12 +49,12 @@ pub fn routes() -> Router<AppState> {
         .nest("/ajax-api/2.0/mlflow", tracking_routes().merge(pictures()))
         .nest("/api/2.0/mlflow-artifacts", artifacts::routes())
         .nest("/ajax-api/2.0/mlflow-artifacts", artifacts::routes())
-        .nest("/api/3.0/mlflow", Router::new().route("/server-info", get(server_info)).fallback(not_implemented))
         // What MLflow's client of the one call asks for: its own file of paths lacks a slash.
         .route("/api/2.0mlflow/experiments/search-datasets", call(Method::POST, datasets::search))
         .route("/ajax-api/2.0mlflow/experiments/search-datasets", call(Method::POST, datasets::search))
         .route("/get-artifact", file(located::run_file))
         .route("/model-versions/get-artifact", file(located::version_file))
+        .nest("/api/3.0/mlflow", Router::new().route("/server-info", get(server_info)).fallback(not_implemented))
         .nest("/ajax-api/3.0/mlflow", Router::new().route("/server-info", get(server_info)).fallback(not_implemented))
 }
 
@@ -69,8 +70,8 @@ fn tracking_routes() -> Router<AppState> {
         .route("/experiments/restore", call(M::POST, experiments::restore))
         .route("/experiments/set-experiment-tag", call(M::POST, experiments::set_tag))
         .route("/experiments/delete-experiment-tag", call(M::POST, experiments::delete_tag))
-        .route("/runs/create", call(M::POST, runs::create))
         .route("/experiments/search-datasets", call(M::POST, datasets::search))
+        .route("/runs/create", call(M::POST, runs::create))
         .route("/runs/get", call(M::GET, runs::get))
         .route("/runs/search", call(M::POST, runs::search))
         .route("/runs/update", call(M::POST, runs::update))
@@ -100,6 +101,7 @@ fn tracking_routes() -> Router<AppState> {
         .route("/logged-models/{model_id}/params", call(M::POST, logged_models::log_params))
         .route("/logged-models/{model_id}/artifacts/directories", call(M::GET, artifacts::of_model))
         .merge(registry_routes())
+        .merge(webhook_routes())
         .fallback(not_implemented)
 }
 
@@ -134,6 +136,19 @@ fn registry_routes() -> Router<AppState> {
         .route("/model-versions/get-download-uri", call(M::GET, versions::download_uri))
         .route("/model-versions/set-tag", call(M::POST, versions::set_tag))
         .route("/model-versions/delete-tag", call(M::DELETE, versions::delete_tag))
+}
+
+fn webhook_routes() -> Router<AppState> {
+    use Method as M;
+    Router::new()
+        .route("/webhooks", call(M::GET, webhooks::list).merge(call(M::POST, webhooks::create)))
+        .route(
+            "/webhooks/{webhook_id}",
+            call(M::GET, webhooks::get)
+                .merge(call(M::PATCH, webhooks::update))
+                .merge(call(M::DELETE, webhooks::delete)),
+        )
+        .route("/webhooks/{webhook_id}/test", call(M::POST, webhooks::try_out))
 }
 
 /// What MLflow's pages ask for besides.

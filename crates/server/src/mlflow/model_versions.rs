@@ -1,4 +1,4 @@
-use karat_registry::{ModelVersion, OWN_FILES, Stage, VersionDraft};
+use karat_registry::{ModelVersion, Stage, VersionDraft};
 use serde_json::{Map, Value as Json, json};
 
 use super::fields::Fields;
@@ -139,7 +139,7 @@ pub fn version(version: &ModelVersion) -> Json {
         ("last_updated_timestamp".to_owned(), version.last_update_time_ms.into()),
         ("current_stage".to_owned(), version.stage.as_str().into()),
         ("description".to_owned(), version.description.as_str().into()),
-        ("source".to_owned(), source(version).into()),
+        ("source".to_owned(), version.source_uri().into()),
         ("run_id".to_owned(), run_id.into()),
         ("run_link".to_owned(), version.run_link.as_str().into()),
         ("status".to_owned(), version.status.as_str().into()),
@@ -149,17 +149,10 @@ pub fn version(version: &ModelVersion) -> Json {
     Json::Object(fields)
 }
 
-fn source(version: &ModelVersion) -> String {
-    match version.digest {
-        Some(_) => format!("{OWN_FILES}/{}", version.source),
-        None => version.source.clone(),
-    }
-}
-
 /// Where its files are.
 pub fn location(version: &ModelVersion) -> String {
     match version.storage_location.is_empty() {
-        true => source(version),
+        true => version.source_uri(),
         false => version.storage_location.clone(),
     }
 }

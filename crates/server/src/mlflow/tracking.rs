@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use karat_core::{Clock, Instant};
+use karat_jobs::webhooks::Webhooks;
 use karat_registry::Registry;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -22,6 +23,7 @@ struct Shared {
     artifacts: PathBuf,
     /// The folder that [`karat_registry::OWN_FILES`] stands for.
     own: PathBuf,
+    webhooks: Webhooks,
     clock: Arc<dyn Clock>,
     /// The process's own: threads that answer have others waiting.
     threads: Handle,
@@ -30,8 +32,14 @@ struct Shared {
 impl Tracking {
     /// Works on the threads of the runtime it is made in.
     /// `artifacts`: the folder of what clients upload; `own`: of what Karat's runs and models left, which clients read.
-    pub fn new(registry: Registry, artifacts: PathBuf, own: PathBuf, clock: Arc<dyn Clock>) -> Tracking {
-        let shared = Shared { registry, artifacts, own, clock, threads: Handle::current() };
+    pub fn new(
+        registry: Registry,
+        artifacts: PathBuf,
+        own: PathBuf,
+        webhooks: Webhooks,
+        clock: Arc<dyn Clock>,
+    ) -> Tracking {
+        let shared = Shared { registry, artifacts, own, webhooks, clock, threads: Handle::current() };
         Tracking { shared: Arc::new(shared), caller: "mlflow".into() }
     }
 
@@ -54,6 +62,10 @@ impl Tracking {
 
     pub(super) fn own(&self) -> &Path {
         &self.shared.own
+    }
+
+    pub(super) fn webhooks(&self) -> &Webhooks {
+        &self.shared.webhooks
     }
 
     pub(crate) fn now(&self) -> Instant {
