@@ -243,7 +243,7 @@ def story(uri):
         mlflow.log_metric("rmse", 0.25, step=3, model_id=made.model_id)
     model = client.get_logged_model(made.model_id)
     tell("model", [model.name, str(model.status), model.params, [(m.key, m.value, m.step) for m in model.metrics],
-                   model.source_run_id == modelled.info.run_id, sorted(k for k in model.tags)])
+                   model.source_run_id == modelled.info.run_id, sorted(k for k in model.tags if ".git." not in k)])
     tell("model's run", [len(client.get_run(modelled.info.run_id).outputs.model_outputs)])
     tell("model's files", sorted(f.path for f in client.list_logged_model_artifacts(made.model_id)))
     tell("model again", mlflow.pyfunc.load_model(made.model_uri).predict([1.5, 2.0]))
@@ -260,7 +260,12 @@ def story(uri):
     with mlflow.start_run(run_id=parent.info.run_id):
         mlflow.set_tag("resumed", "yes")
     tell("resumed", client.get_run(parent.info.run_id).data.tags["resumed"])
-    autologged(client, tell)
+    return told
+
+
+def whole_story(uri):
+    told = story(uri)
+    autologged(MlflowClient(tracking_uri=uri), lambda what, value: told.append((what, value)))
     return told
 
 
@@ -707,11 +712,6 @@ def raw(uri, experiment):
         yield f"{method} {names.hide(path)} {names.hide(json.dumps(body))[:120]}", names.hide(json.dumps([status, answer], sort_keys=True))
 
 
-# Where Karat means to differ, and why: (what the step or call begins with, reason).
-KNOWN = [
-    ("POST /experiments/create {\"name\": \"searched\"}", "MLflow's message ends in its database's own words; ours says what to do"),
-]
-
 def files(uri, experiment):
     """Files as browsers and resuming clients fetch them, and what MLflow's pages ask for besides."""
     ajax = "/ajax-api/2.0/mlflow"
@@ -786,6 +786,11 @@ def files(uri, experiment):
         yield f"data sets {ids}"[:40], [status, found if status == 200 else answer.get("message")]
 
 
+# Where Karat means to differ, and why: (what the step or call begins with, reason).
+KNOWN = [
+    ("POST /experiments/create {\"name\": \"searched\"}", "MLflow's message ends in its database's own words; ours says what to do"),
+]
+
 
 def sampled(uri, experiment):
     _, made = call(uri, "POST", API + "/runs/create", {"experiment_id": experiment})
@@ -811,7 +816,7 @@ def main(karat):
                 differences.append({"what": what, "karat": ours, "mlflow": theirs})
 
         ours, theirs = ([(what, names.hide(json.dumps(value, sort_keys=True, default=str)))
-                         for what, value in story(uri)]
+                         for what, value in whole_story(uri)]
                         for uri, names in ((karat, Names()), (reference, Names())))
         for (what, mine), (_, other) in zip(ours, theirs, strict=True):
             compare(what, mine, other)

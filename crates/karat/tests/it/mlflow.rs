@@ -65,6 +65,34 @@ fn compared(python: &Path, folder: &tempfile::TempDir) {
 }
 
 #[test]
+fn a_client_of_a_year_before_sees_the_same() {
+    let older = std::env::var_os("KARAT_MLFLOW_OLD_PYTHON").map(PathBuf::from).filter(|python| python.is_file());
+    let (Some(python), Some(older)) = (mlflow_python(), older) else {
+        assert!(std::env::var_os("CI").is_none(), "CI sets it up: scripts/setup tests");
+        eprintln!("SKIPPED a_client_of_a_year_before_sees_the_same: no MLflow (`scripts/setup tests` installs it)");
+        return;
+    };
+    let told_by = |python: &Path| {
+        let folder = project();
+        let (server, work) = (Server::start(folder.path()), temp_dir());
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mlflow_story.py");
+        let output = Command::new(python).arg(script).arg(&server.address).current_dir(work.path()).output().unwrap();
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{stdout}{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_str::<Json>(stdout.lines().last().unwrap()).unwrap()
+    };
+    let (newer, older) = std::thread::scope(|scope| {
+        let newer = scope.spawn(|| told_by(&python));
+        (told_by(&older), newer.join().unwrap())
+    });
+    assert_ne!(newer["version"], older["version"]);
+    let (newer, older) = (newer["seen"].as_array().unwrap(), older["seen"].as_array().unwrap());
+    assert!(newer.len() > 100 && newer.len() == older.len(), "{} {}", newer.len(), older.len());
+    let different: Vec<_> = newer.iter().zip(older).filter(|(newer, older)| newer != older).collect();
+    assert!(different.is_empty(), "{different:#?}");
+}
+
+#[test]
 fn models_that_karat_trains_are_mlflows_models_and_gates_hold_on_every_route() {
     let Some(python) = mlflow_python() else {
         eprintln!("SKIPPED models_that_karat_trains_are_mlflows_models: no MLflow (`scripts/setup tests` installs it)");
@@ -143,6 +171,11 @@ fn mistakes_never_fail_the_server_and_what_is_not_there_says_so() {
     assert_eq!((status, &answer["multipart_uploads_enabled"]), (200, &value!(false)));
     let (status, answer) = server.request("GET", "/ajax-api/2.0/mlflow/experiments/get?experiment_id=0", "");
     assert_eq!((status, &answer["experiment"]["name"]), (200, &value!("Default")));
+    // MLflow's own list of calls has one without a slash.
+    for prefix in ["/api/2.0mlflow", "/ajax-api/2.0mlflow", "/api/2.0/mlflow", "/ajax-api/2.0/mlflow"] {
+        let (status, answer) = server.request("POST", &format!("{prefix}/experiments/search-datasets"), "{}");
+        assert!(status == 400 && answer["message"].to_string().contains("at least one experiment_id"), "{answer}");
+    }
     // As it is on the wire: no int64 as text, nothing empty.
     let (_, answer) = ask("POST", "/runs/create", &value!({"experiment_id": "0", "start_time": 5}).to_string());
     let run = answer["run"]["info"]["run_id"].as_str().unwrap().to_owned();
@@ -171,11 +204,6 @@ fn a_server_of_its_own_needs_no_project() {
     drop(server);
     // The folder is a project now, whose runs every command shows.
     let server = start(&[]);
-    // MLflow's own list of calls has one without a slash.
-    for prefix in ["/api/2.0mlflow", "/ajax-api/2.0mlflow", "/api/2.0/mlflow", "/ajax-api/2.0/mlflow"] {
-        let (status, answer) = server.request("POST", &format!("{prefix}/experiments/search-datasets"), "{}");
-        assert!(status == 400 && answer["message"].to_string().contains("at least one experiment_id"), "{answer}");
-    }
     assert_eq!(server.request("GET", &get, "").1, found);
     let listed = json(folder.path(), &["experiments", "list", "--project", "kept"]);
     assert_eq!(listed[0]["name"], "a");
@@ -247,34 +275,6 @@ fn artifacts_are_never_outside_their_folder() {
         let (status, answer) = server.request("GET", &format!("/api/2.0/mlflow-artifacts/artifacts?path={path}"), "");
         assert_eq!(status, 400, "{path}: {answer}");
     }
-    let kept: Vec<_> = std::fs::read_dir(folder.path().join(".karat/artifacts/mlflow")).unwrap().collect();
-    assert_eq!(kept.len(), 1);
-    assert_eq!(put("1/x/artifacts"), 400, "a folder is no file");
-    assert_eq!(put("1/x/artifacts/a.json/b"), 400, "a file is no folder");
-    assert_eq!(server.request("GET", &at("1/x/artifacts"), "").0, 400);
-    assert_eq!(server.request("DELETE", &at("1/x"), "{}").0, 200);
-    assert_eq!(server.request("GET", &at("1/x/artifacts/a.json"), "").0, 404);
-    assert_eq!(server.request("DELETE", &at("1/x"), "{}").0, 404);
-}
-
-#[test]
-fn trees_that_python_grew_are_scored_exactly_behind_the_same_gates() {
-    let Some(python) = mlflow_python() else {
-        eprintln!("SKIPPED trees_that_python_grew: no MLflow (`scripts/setup tests` installs it)");
-        return;
-    };
-    let project = small::project();
-    let folder = project.path();
-    json(folder, &["features", "training-set", "default_risk", "--output", "set"]);
-    let server = Server::start(folder);
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mlflow_boosters.py");
-    let work = temp_dir();
-    let set = folder.join("set");
-    let output =
-        Command::new(python).arg(script).arg(&server.address).arg(&set).current_dir(work.path()).output().unwrap();
-    let stdout = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{stdout}{}", String::from_utf8_lossy(&output.stderr));
-    let said: Json = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
     let (_, made) = server.request("POST", "/api/2.0/mlflow/runs/create", "{\"experiment_id\": \"0\"}");
     let run = made["run"]["info"]["run_id"].as_str().unwrap();
     for path in
@@ -288,16 +288,16 @@ fn trees_that_python_grew_are_scored_exactly_behind_the_same_gates() {
             assert_eq!(status, 400, "{method} {route}: {answer}");
         }
     }
-    let run = |name: &str| said["runs"][name].as_str().unwrap().to_owned();
+    let kept: Vec<_> = std::fs::read_dir(folder.path().join(".karat/artifacts/mlflow")).unwrap().collect();
+    assert_eq!(kept.len(), 1);
+    assert_eq!(put("1/x/artifacts"), 400, "a folder is no file");
+    assert_eq!(put("1/x/artifacts/a.json/b"), 400, "a file is no folder");
+    assert_eq!(server.request("GET", &at("1/x/artifacts"), "").0, 400);
+    assert_eq!(server.request("DELETE", &at("1/x"), "{}").0, 200);
+    assert_eq!(server.request("GET", &at("1/x/artifacts/a.json"), "").0, 404);
+    assert_eq!(server.request("DELETE", &at("1/x"), "{}").0, 404);
+}
 
-    let trial = json(folder, &["models", "register", &run("booster")]);
-    assert_eq!(
-        (trial["version"].as_u64(), trial["new_version"].as_bool(), trial["rounds"].as_u64()),
-        (Some(1), Some(true), Some(12))
-    );
-    assert!(trial["warnings"].to_string().contains("grown elsewhere"), "{trial}");
-    assert_eq!(trial["gates"].as_array().unwrap().len(), 2);
-    // The measures are those that scikit-learn takes of LightGBM's own scores.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_file_leaves_in_pieces_whatever_its_size() {
@@ -335,6 +335,34 @@ fn a_file_leaves_in_pieces_whatever_its_size() {
     assert!(grown < 32 << 20, "{} MiB for a file of {} MiB", grown >> 20, LENGTH >> 20);
 }
 
+#[test]
+fn trees_that_python_grew_are_scored_exactly_behind_the_same_gates() {
+    let Some(python) = mlflow_python() else {
+        eprintln!("SKIPPED trees_that_python_grew: no MLflow (`scripts/setup tests` installs it)");
+        return;
+    };
+    let project = small::project();
+    let folder = project.path();
+    json(folder, &["features", "training-set", "default_risk", "--output", "set"]);
+    let server = Server::start(folder);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mlflow_boosters.py");
+    let work = temp_dir();
+    let set = folder.join("set");
+    let output =
+        Command::new(python).arg(script).arg(&server.address).arg(&set).current_dir(work.path()).output().unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{stdout}{}", String::from_utf8_lossy(&output.stderr));
+    let said: Json = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
+    let run = |name: &str| said["runs"][name].as_str().unwrap().to_owned();
+
+    let trial = json(folder, &["models", "register", &run("booster")]);
+    assert_eq!(
+        (trial["version"].as_u64(), trial["new_version"].as_bool(), trial["rounds"].as_u64()),
+        (Some(1), Some(true), Some(12))
+    );
+    assert!(trial["warnings"].to_string().contains("grown elsewhere"), "{trial}");
+    assert_eq!(trial["gates"].as_array().unwrap().len(), 2);
+    // The measures are those that scikit-learn takes of LightGBM's own scores.
     for measure in ["auc", "log_loss"] {
         let (ours, theirs) = (trial["metrics"][measure].as_f64().unwrap(), said[measure].as_f64().unwrap());
         assert!((ours - theirs).abs() < 1e-12, "{measure}: {ours} {theirs}");
