@@ -1,4 +1,4 @@
-//! What Karat keeps for good: histories of sources as Parquet under commits, append-only logs, artifacts.
+//! What Karat keeps for good: histories of sources as Parquet under commits, append-only logs, artifacts, files of others.
 //!
 //! Invariant: never knows what a row, a record or an artifact means.
 //!
@@ -7,9 +7,11 @@
 mod artifacts;
 mod durable;
 mod error;
+pub mod files;
 mod kept;
 pub mod log;
 mod parts;
+pub mod remote;
 mod root;
 
 pub use artifacts::Artifacts;

@@ -2,11 +2,11 @@
 //!
 //! Between the two the process may die: then files are left that nothing names, and nothing that is named lacks its files.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use karat_core::{Window, Zone};
+use karat_history::files::{FileStore, in_folder};
 use karat_registry::{OWN_FILES, Purge, Purged, Removed};
 use serde::Serialize;
 
@@ -44,50 +44,35 @@ pub async fn run(workspace: &Workspace, older_than: Option<Window>, extent: Exte
     let mut collected = Collected { purged, files: 0, bytes: 0, elsewhere: Vec::new() };
     let removed: Vec<Removed> = collected.purged.runs.iter().chain(&collected.purged.logged_models).cloned().collect();
     for one in removed {
-        let Some(folder) = folder(workspace, &one) else {
+        let Some((store, folder)) = folder(workspace, &one) else {
             collected.elsewhere.push(one.artifact_uri);
             continue;
         };
-        let (files, bytes) = size(&folder).with_context(|| format!("{} cannot be read", folder.display()))?;
+        let extent_of = store.extent(&folder).await;
+        let (files, bytes) = extent_of.with_context(|| format!("{} cannot be read", store.describe(&folder)))?;
         collected.files += files;
         collected.bytes += bytes;
-        if extent == Extent::Remove && folder.exists() {
-            std::fs::remove_dir_all(&folder).with_context(|| format!("{} cannot be removed", folder.display()))?;
+        if extent == Extent::Remove {
+            let removed = store.delete(&folder).await;
+            removed.with_context(|| format!("{} cannot be removed", store.describe(&folder)))?;
         }
     }
     Ok(collected)
 }
 
 /// The folder of a run or logged model, where it is one of ours: the part of the path that is its id, with all below.
-fn folder(workspace: &Workspace, of: &Removed) -> Option<PathBuf> {
+fn folder(workspace: &Workspace, of: &Removed) -> Option<(Arc<dyn FileStore>, String)> {
     let own = of.artifact_uri.strip_prefix(OWN_FILES).and_then(|rest| rest.strip_prefix('/'));
-    let (root, path) = match own {
-        Some(path) => (workspace.artifacts.directory().to_owned(), path),
-        None => {
-            (workspace.tracked_artifacts(), of.artifact_uri.strip_prefix("mlflow-artifacts:/")?.trim_start_matches('/'))
-        }
+    let (store, path) = match own {
+        Some(path) => (in_folder(workspace.artifacts.directory()), path),
+        None => (
+            workspace.tracked_artifacts().clone(),
+            of.artifact_uri.strip_prefix("mlflow-artifacts:/")?.trim_start_matches('/'),
+        ),
     };
     let parts: Vec<&str> = path.split('/').collect();
     let safe =
         parts.iter().all(|part| !part.is_empty() && !matches!(*part, "." | "..") && !part.contains(['\\', '\0']));
     let end = parts.iter().position(|part| *part == of.id)?;
-    safe.then(|| parts[..=end].iter().fold(root, |folder, part| folder.join(part)))
-}
-
-/// How many files there are below a folder, and their bytes; of a folder that is not there, none.
-fn size(folder: &Path) -> io::Result<(usize, u64)> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((0, 0)),
-        Err(error) => return Err(error),
-    };
-    let (mut files, mut bytes) = (0, 0);
-    for entry in entries {
-        let entry = entry?;
-        let found = entry.metadata()?;
-        let (more, of) = if found.is_dir() { size(&entry.path())? } else { (1, found.len()) };
-        files += more;
-        bytes += of;
-    }
-    Ok((files, bytes))
+    safe.then(|| (store, parts[..=end].join("/")))
 }

@@ -1,9 +1,10 @@
 //! A model that a client logged becomes a version of one of the project's models, behind the same gates.
 
-use std::path::{Path, PathBuf};
 use std::time::Instant as Stopwatch;
 
 use anyhow::{Context, Result};
+use futures::TryStreamExt;
+use karat_history::files::{FileStore, Found};
 use karat_project::yaml_to_json;
 use karat_registry::{Lifecycle, RegistryError, Run, VERSION_TAG};
 use karat_training::{FitOptions, Progress, adopt, threads_from_environment};
@@ -32,7 +33,7 @@ pub async fn run(workspace: &Workspace, source: &str, model: Option<&str>, path:
         .into());
     }
     let folder = folder(workspace, &source, path).await?;
-    let text = trees(&folder)?;
+    let text = trees(workspace.tracked_artifacts().as_ref(), &folder).await?;
 
     let (release, at) = tags::prepare(workspace, &model, None).await?;
     let spec = workspace.model(&model)?;
@@ -64,12 +65,12 @@ fn only_model(workspace: &Workspace) -> Result<String> {
     }
 }
 
-/// The folder with the run's `MLmodel`.
-async fn folder(workspace: &Workspace, run: &Run, path: Option<&str>) -> Result<PathBuf> {
+/// The folder with the run's `MLmodel`, below what clients upload.
+async fn folder(workspace: &Workspace, run: &Run, path: Option<&str>) -> Result<String> {
+    let files = workspace.tracked_artifacts().as_ref();
     if let Some(path) = path {
-        let uri = format!("{}/{}", run.artifact_uri.trim_end_matches('/'), path.trim_matches('/'));
-        let folder = local(workspace, &uri)?;
-        if !folder.join(MLMODEL).is_file() {
+        let folder = below(&format!("{}/{}", run.artifact_uri.trim_end_matches('/'), path.trim_matches('/')))?;
+        if !has_model(files, &folder).await? {
             return Err(RegistryError::NotFound(format!("run {} has no model at `{path}`", run.run_id)).into());
         }
         return Ok(folder);
@@ -77,18 +78,21 @@ async fn folder(workspace: &Workspace, run: &Run, path: Option<&str>) -> Result<
     let mut folders = Vec::new();
     for output in &run.model_outputs {
         let logged = workspace.registry.logged_model(&output.model_id, false).await?;
-        folders.push((logged.name.clone(), local(workspace, &logged.artifact_location)?));
+        folders.push((logged.name.clone(), below(&logged.artifact_location)?));
     }
     // Clients before 3 log models among the run's files.
     if folders.is_empty() {
-        let files = local(workspace, &run.artifact_uri)?;
-        for entry in std::fs::read_dir(&files).into_iter().flatten() {
-            let entry = entry?;
-            folders.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
+        let root = below(&run.artifact_uri)?;
+        let listed = files.list(&root).await?.into_iter().filter(|entry| entry.found == Found::Folder);
+        folders.extend(listed.map(|entry| (entry.name.clone(), format!("{root}/{}", entry.name))));
+    }
+    let mut with_models = Vec::new();
+    for (name, folder) in folders {
+        if has_model(files, &folder).await? {
+            with_models.push((name, folder));
         }
     }
-    folders.retain(|(_, folder)| folder.join(MLMODEL).is_file());
-    match folders.as_slice() {
+    match with_models.as_slice() {
         [(_, folder)] => Ok(folder.clone()),
         [] => Err(RegistryError::NotFound(format!(
             "run {} has logged no model: `mlflow.lightgbm.log_model(booster, name=\"model\")` logs one",
@@ -102,8 +106,12 @@ async fn folder(workspace: &Workspace, run: &Run, path: Option<&str>) -> Result<
     }
 }
 
-/// A folder behind our server, by its URI.
-fn local(workspace: &Workspace, uri: &str) -> Result<PathBuf> {
+async fn has_model(files: &dyn FileStore, folder: &str) -> Result<bool> {
+    Ok(matches!(files.find(&format!("{folder}/{MLMODEL}")).await?, Some(Found::File { .. })))
+}
+
+/// The path of a folder behind our server, by its URI.
+fn below(uri: &str) -> Result<String> {
     let elsewhere = || {
         RegistryError::Refused(format!(
             "the files at {uri} are not behind this server: log the model into an experiment whose artifacts are"
@@ -112,18 +120,15 @@ fn local(workspace: &Workspace, uri: &str) -> Result<PathBuf> {
     let path = uri.strip_prefix("mlflow-artifacts:/").ok_or_else(elsewhere)?.trim_start_matches('/');
     let safe =
         path.split('/').all(|part| !part.is_empty() && !matches!(part, "." | "..") && !part.contains(['\\', '\0']));
-    match safe {
-        true => Ok(path.split('/').fold(workspace.tracked_artifacts(), |folder, part| folder.join(part))),
-        false => Err(elsewhere().into()),
-    }
+    if safe { Ok(path.to_owned()) } else { Err(elsewhere().into()) }
 }
 
 /// LightGBM's text of a folder that MLflow's client logged, or why there is none.
-fn trees(folder: &Path) -> Result<String> {
+async fn trees(files: &dyn FileStore, folder: &str) -> Result<String> {
     let refused = |message: String| anyhow::Error::from(RegistryError::Refused(message));
-    let file = folder.join(MLMODEL);
-    let text = std::fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
-    let model = yaml_to_json(&text).map_err(|error| refused(format!("{}: {error}", file.display())))?;
+    let file = format!("{folder}/{MLMODEL}");
+    let text = text(files, &file).await?;
+    let model = yaml_to_json(&text).map_err(|error| refused(format!("{}: {error}", files.describe(&file))))?;
     let flavours: Vec<&str> =
         model["flavors"].as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
     let Some(flavour) = model["flavors"].get("lightgbm") else {
@@ -141,29 +146,43 @@ fn trees(folder: &Path) -> Result<String> {
              (`mlflow.lightgbm.log_model(model.booster_, …)`)"
         )));
     }
-    let file = folder.join(data);
-    std::fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))
+    self::text(files, &format!("{folder}/{data}")).await
+}
+
+async fn text(files: &dyn FileStore, path: &str) -> Result<String> {
+    let failed = || format!("{} cannot be read", files.describe(path));
+    let opened = files.open(path).await.with_context(failed)?;
+    let mut bytes = Vec::new();
+    let mut pieces = opened.read_all().await.with_context(failed)?;
+    while let Some(piece) = pieces.try_next().await.with_context(failed)? {
+        bytes.extend_from_slice(&piece);
+    }
+    String::from_utf8(bytes).with_context(failed)
 }
 
 #[cfg(test)]
 mod tests {
+    use karat_history::files::in_folder;
+
     use super::*;
 
-    #[test]
-    fn what_is_not_a_booster_says_what_to_log() {
-        let said = |mlmodel: &str| {
-            let folder = tempfile::tempdir().unwrap();
-            std::fs::write(folder.path().join(MLMODEL), mlmodel).unwrap();
-            std::fs::write(folder.path().join("model.lgb"), "tree").unwrap();
-            trees(folder.path()).map_err(|error| error.to_string())
-        };
+    async fn said(mlmodel: &str) -> Result<String, String> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("model")).unwrap();
+        std::fs::write(folder.path().join("model").join(MLMODEL), mlmodel).unwrap();
+        std::fs::write(folder.path().join("model/model.lgb"), "tree").unwrap();
+        trees(in_folder(folder.path()).as_ref(), "model").await.map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn what_is_not_a_booster_says_what_to_log() {
         let pickled = "flavors:\n  lightgbm: {data: model.pkl, model_class: lightgbm.sklearn.LGBMClassifier}\n";
-        assert!(said(pickled).unwrap_err().contains("model.booster_"));
+        assert!(said(pickled).await.unwrap_err().contains("model.booster_"));
         let other = "flavors:\n  sklearn: {pickled_model: model.pkl}\n  python_function: {}\n";
-        assert!(said(other).unwrap_err().contains("python_function, sklearn"));
+        assert!(said(other).await.unwrap_err().contains("python_function, sklearn"));
         let outside = "flavors:\n  lightgbm: {data: ../../model.lgb, model_class: lightgbm.basic.Booster}\n";
-        assert!(said(outside).is_err());
-        assert_eq!(said("flavors:\n  lightgbm: {data: model.lgb}\n").unwrap(), "tree");
-        assert!(said("flavors: [").is_err());
+        assert!(said(outside).await.is_err());
+        assert_eq!(said("flavors:\n  lightgbm: {data: model.lgb}\n").await.unwrap(), "tree");
+        assert!(said("flavors: [").await.is_err());
     }
 }

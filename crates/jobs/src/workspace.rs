@@ -3,6 +3,7 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, Result};
 use karat_core::{Clock, Name, OnlineStore};
+use karat_history::files::{FileStore, in_bucket, in_folder};
 use karat_history::{Artifacts, History, Snapshot};
 use karat_metadata::Metadata;
 use karat_project::Project;
@@ -35,7 +36,7 @@ pub struct Workspace {
     pub clock: Arc<dyn Clock>,
     pub actor: String,
     state: PathBuf,
-    tracked: PathBuf,
+    tracked: Arc<dyn FileStore>,
     open_online: OpenOnline,
     online: OnceLock<Arc<dyn OnlineStore>>,
     catalog: OnceLock<Arc<Catalog>>,
@@ -56,8 +57,9 @@ impl Workspace {
         };
         let metadata = Metadata::open(&metadata_uri(&project)?).await?;
         let tracked = match &stores.artifacts {
-            Some(uri) => local_path(uri, "file://", project.root())?,
-            None => data.join("artifacts").join("mlflow"),
+            Some(uri) if uri.starts_with("s3://") => in_bucket(uri)?,
+            Some(uri) => in_folder(&local_path(uri, "file://", project.root())?),
+            None => in_folder(&data.join("artifacts").join("mlflow")),
         };
         let memory_bytes = usize::try_from(project.config().engine.memory.0)?;
         let engine = Engine::new(EngineOptions { memory_bytes, temp_dir: data.join(TEMPORARY) })?;
@@ -142,9 +144,9 @@ impl Workspace {
         self.state.join("quarantine").join(source)
     }
 
-    /// The folder of what MLflow's clients upload.
-    pub fn tracked_artifacts(&self) -> PathBuf {
-        self.tracked.clone()
+    /// What MLflow's clients upload.
+    pub fn tracked_artifacts(&self) -> &Arc<dyn FileStore> {
+        &self.tracked
     }
 
     pub fn predictions(&self) -> PathBuf {

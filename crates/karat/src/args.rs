@@ -266,8 +266,9 @@ pub struct ServeArgs {
     /// Where experiments, runs, models and the audit log are, such as sqlite://PATH [default: what karat.yaml says]
     #[arg(long, value_name = "URI")]
     pub metadata: Option<String>,
-    /// The folder for what MLflow's clients upload [default: what karat.yaml says, else among the data]
-    #[arg(long, alias = "artifacts-destination", value_name = "DIR")]
+    /// Where what MLflow's clients upload is kept: a folder, or s3://BUCKET/PREFIX [default: what karat.yaml says, else among
+    /// the data]
+    #[arg(long, alias = "artifacts-destination", value_name = "DIR|URI")]
     pub artifacts: Option<String>,
     /// Where MLflow's clients keep the files of new experiments themselves, such as s3://bucket/mlflow
     #[arg(long, value_name = "URI")]

@@ -11,7 +11,7 @@ use crate::catalogue::CatalogueError;
 use crate::observe::Failed;
 
 /// What it takes to make room on a disk, or to turn to another server.
-const RETRY_SECONDS: u64 = 5;
+pub(crate) const RETRY_SECONDS: u64 = 5;
 
 /// An error as it leaves: RFC 9457 problem details.
 #[derive(Debug, Serialize, ToSchema)]

@@ -13,6 +13,8 @@ pub mod postgres_server;
 #[expect(clippy::unwrap_used, reason = "test helpers fail the test they help")]
 pub mod redis_server;
 #[expect(clippy::unwrap_used, reason = "test helpers fail the test they help")]
+pub mod s3_server;
+#[expect(clippy::unwrap_used, reason = "test helpers fail the test they help")]
 pub mod serving_app;
 
 pub use places::{copy_folder, example_copy, repository, shared_data, temp_dir, test_python};

@@ -1,12 +1,13 @@
-//! Files of another server's folder, copied below ours: each appears whole or not at all, and none twice.
+//! Files of another server's folder, copied to where ours are: each appears whole or not at all, and none twice.
 
-use std::fs::{File, FileTimes};
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use karat_core::Digest;
+use futures::TryStreamExt;
+use karat_history::files::{Announced, FileStore, Found, Writers};
 use karat_registry::import::{Counts, LeftOut, Noun};
 
 use super::ledger::Ledger;
@@ -14,15 +15,16 @@ use super::places::{Place, is_plain};
 use super::server::{Listed, MlflowServer};
 use crate::Stage;
 
-/// Files that are not whole yet begin so; the server neither lists nor gives them.
-pub const STAGED: &str = ".staged-";
+pub use karat_history::files::STAGED;
 
-/// What is copied before the bar moves.
-const PIECE: u64 = 8 << 20;
+/// What is copied at once.
+const PIECE: usize = 256 << 10;
 
 pub struct Files {
     from: Origin,
-    to: PathBuf,
+    to: Arc<dyn FileStore>,
+    /// The folder of files on their way from a server.
+    passing: PathBuf,
     stage: Box<dyn Stage>,
 }
 
@@ -34,23 +36,22 @@ pub enum Origin {
 }
 
 impl Files {
-    pub fn new(from: Origin, to: PathBuf, stage: Box<dyn Stage>) -> Files {
-        Files { from, to, stage }
+    pub fn new(from: Origin, to: Arc<dyn FileStore>, passing: PathBuf, stage: Box<dyn Stage>) -> Files {
+        Files { from, to, passing, stage }
     }
 
     /// Copies what is at a place, and says of whom it is where something of it is left out.
     pub async fn take(&self, whose: &str, place: &Place, missing: Missing, ledger: &mut Ledger) -> Result<()> {
-        let to = join(&self.to, &place.here);
         let found = match &self.from {
             Origin::Folder(root) => {
                 let from = join(root, &place.there);
                 let found = from.exists();
                 if found {
-                    tokio::task::block_in_place(|| self.folder(whose, &from, &to, ledger))?;
+                    self.folder(whose, &from, &place.here, ledger).await?;
                 }
                 found
             }
-            Origin::Server(server) => self.below(server, (whose, &place.there), &to, ledger).await?,
+            Origin::Server(server) => self.below(server, (whose, &place.there), &place.here, ledger).await?,
         };
         if !found && missing == Missing::IsTold {
             self.tell_missing(whose, &place.there, ledger);
@@ -84,7 +85,7 @@ impl Files {
         &self,
         server: &MlflowServer,
         (whose, root): (&str, &str),
-        to: &Path,
+        to: &str,
         ledger: &mut Ledger,
     ) -> Result<bool> {
         let (mut found, mut folders) = (false, vec![root.to_owned()]);
@@ -102,7 +103,7 @@ impl Files {
                 } else if listed.is_folder {
                     folders.push(listed.path);
                 } else {
-                    self.fetch(server, (whose, &listed), &join(to, below), ledger).await?;
+                    self.fetch(server, (whose, &listed), &format!("{to}/{below}"), ledger).await?;
                 }
             }
         }
@@ -114,115 +115,135 @@ impl Files {
         &self,
         server: &MlflowServer,
         (whose, listed): (&str, &Listed),
-        to: &Path,
+        to: &str,
         ledger: &mut Ledger,
     ) -> Result<()> {
         let counts = counts(listed.bytes);
         ledger.there += &counts;
-        let held = |to: &Path| std::fs::metadata(to).is_ok_and(|here| here.is_file() && here.len() == listed.bytes);
-        if !held(to) && std::fs::symlink_metadata(to).is_ok() {
-            let why = format!("another file is at {}, and stays as it is here", to.display());
-            ledger.leave(LeftOut { what: format!("{} of {whose}", listed.path), why, counts });
-            return Ok(());
-        }
-        if !held(to) {
-            let place = || format!("{} cannot be written", to.display());
-            let folder = to.parent().unwrap_or(Path::new("."));
-            std::fs::create_dir_all(folder).with_context(place)?;
-            let staged = staged(to);
-            let file = server.download(&listed.path, || File::create(&staged)).await?;
-            tokio::task::block_in_place(|| {
-                file.sync_all()?;
-                std::fs::rename(&staged, to)?;
-                File::open(folder)?.sync_all()
-            })
-            .with_context(place)?;
-            ledger.new += &counts;
-        }
-        self.stage.advance(listed.bytes);
-        if held(to) {
-            ledger.here += &counts;
-        }
-        Ok(())
-    }
-
-    fn folder(&self, whose: &str, from: &Path, to: &Path, ledger: &mut Ledger) -> Result<()> {
-        let failed = |path: &Path| format!("{} cannot be read", path.display());
-        if from.is_file() {
-            return self.file(whose, from, to, ledger).map(drop);
-        }
-        let mut entries: Vec<_> =
-            std::fs::read_dir(from).and_then(Iterator::collect::<io::Result<Vec<_>>>).with_context(|| failed(from))?;
-        entries.sort_by_key(std::fs::DirEntry::file_name);
-        let mut new = false;
-        for entry in entries {
-            let (path, target) = (entry.path(), to.join(entry.file_name()));
-            let kind = entry.file_type().with_context(|| failed(&path))?;
-            if kind.is_dir() {
-                self.folder(whose, &path, &target, ledger)?;
-            } else if kind.is_file() {
-                new |= self.file(whose, &path, &target, ledger)?;
-            } else {
-                let what = format!("{} of {whose}", path.display());
-                let why = "it is neither a file nor a folder".to_owned();
-                ledger.leave(LeftOut { what, why, counts: Counts::default() });
+        match self.found(to).await? {
+            Some(Found::File { bytes, .. }) if bytes == listed.bytes => self.stage.advance(listed.bytes),
+            Some(_) => {
+                let why = format!("another file is at {}, and stays as it is here", self.to.describe(to));
+                ledger.leave(LeftOut { what: format!("{} of {whose}", listed.path), why, counts });
+                return Ok(());
+            }
+            None => {
+                let passing = self.passing.join("import");
+                server.download(&listed.path, || File::create(&passing)).await?;
+                self.copy(&passing, to).await?;
+                ledger.new += &counts;
             }
         }
-        if new {
-            File::open(to).and_then(|folder| folder.sync_all()).with_context(|| format!("{}", to.display()))?;
+        self.here(to, &counts, ledger).await
+    }
+
+    /// Everything below a folder, or the file that is there, one folder after the other.
+    async fn folder(&self, whose: &str, from: &Path, to: &str, ledger: &mut Ledger) -> Result<()> {
+        let failed = |path: &Path| format!("{} cannot be read", path.display());
+        if from.is_file() {
+            return self.file(whose, from, to, ledger).await;
+        }
+        let mut folders = vec![(from.to_owned(), to.to_owned())];
+        while let Some((from, to)) = folders.pop() {
+            let entries = std::fs::read_dir(&from).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+            let mut entries: Vec<_> = entries.with_context(|| failed(&from))?;
+            entries.sort_by_key(std::fs::DirEntry::file_name);
+            for entry in entries {
+                let path = entry.path();
+                let kind = entry.file_type().with_context(|| failed(&path))?;
+                let name = entry.file_name().into_string().ok().filter(|name| is_plain(name));
+                match name.map(|name| format!("{to}/{name}")) {
+                    Some(to) if kind.is_dir() => folders.push((path, to)),
+                    Some(to) if kind.is_file() => self.file(whose, &path, &to, ledger).await?,
+                    named => {
+                        let what = format!("{} of {whose}", path.display());
+                        let why = match named {
+                            Some(_) => "it is neither a file nor a folder",
+                            None => "its name is more than a name",
+                        };
+                        ledger.leave(LeftOut { what, why: why.to_owned(), counts: Counts::default() });
+                    }
+                }
+            }
         }
         Ok(())
     }
 
-    /// Whether it was copied.
-    fn file(&self, whose: &str, from: &Path, to: &Path, ledger: &mut Ledger) -> Result<bool> {
+    async fn file(&self, whose: &str, from: &Path, to: &str, ledger: &mut Ledger) -> Result<()> {
         let length = std::fs::metadata(from).with_context(|| format!("{} cannot be read", from.display()))?.len();
         let counts = counts(length);
         ledger.there += &counts;
-        let new = match std::fs::symlink_metadata(to) {
-            Ok(_) if same(from, to).with_context(|| format!("{} cannot be read", to.display()))? => {
-                self.stage.advance(length);
-                false
+        match self.found(to).await? {
+            None => {
+                self.copy(from, to).await?;
+                ledger.new += &counts;
             }
-            Ok(_) => {
+            Some(found) if self.same(from, to, found).await? => self.stage.advance(length),
+            Some(_) => {
                 self.stage.advance(length);
                 let what = format!("{} of {whose}", from.display());
-                let why = format!("another file is at {}, and stays as it is here", to.display());
+                let why = format!("another file is at {}, and stays as it is here", self.to.describe(to));
                 ledger.leave(LeftOut { what, why, counts });
-                return Ok(false);
+                return Ok(());
             }
-            Err(_) => {
-                self.copy(from, to)
-                    .with_context(|| format!("{} cannot be copied to {}", from.display(), to.display()))?;
-                ledger.new += &counts;
-                true
-            }
-        };
-        // Asked of the disk again, whatever was done to it.
-        if std::fs::metadata(to).is_ok_and(|here| here.is_file() && here.len() == length) {
-            ledger.here += &counts;
         }
-        Ok(new)
+        self.here(to, &counts, ledger).await
     }
 
-    fn copy(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let folder = to.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(folder)?;
-        let staged = staged(to);
-        let source = File::open(from)?;
-        let mut target = File::create(&staged)?;
+    async fn found(&self, to: &str) -> Result<Option<Found>> {
+        self.to.find(to).await.with_context(|| format!("{} cannot be read", self.to.describe(to)))
+    }
+
+    /// Asked of where it lies, whatever was done to it.
+    async fn here(&self, to: &str, counts: &Counts, ledger: &mut Ledger) -> Result<()> {
+        if matches!(self.found(to).await?, Some(Found::File { bytes, .. }) if bytes == counts.get(Noun::Bytes)) {
+            ledger.here += counts;
+        }
+        Ok(())
+    }
+
+    async fn copy(&self, from: &Path, to: &str) -> Result<()> {
+        let failed = || format!("{} cannot be copied to {}", from.display(), self.to.describe(to));
+        let mut source = File::open(from).with_context(failed)?;
+        let metadata = source.metadata().with_context(failed)?;
+        // By its time a file is known again without being read, where times are kept.
+        let modified = metadata.modified().ok();
+        let announced = Announced { bytes: Some(metadata.len()), modified, writers: Writers::Alone };
+        let mut incoming = self.to.create(to, announced).await.with_context(failed)?;
+        let mut piece = vec![0; PIECE];
         loop {
-            let copied = io::copy(&mut (&source).take(PIECE), &mut target)?;
-            if copied == 0 {
+            let read = tokio::task::block_in_place(|| source.read(&mut piece)).with_context(failed)?;
+            if read == 0 {
                 break;
             }
-            self.stage.advance(copied);
+            incoming.write(&piece[..read]).await.with_context(failed)?;
+            self.stage.advance(read as u64);
         }
-        target.flush()?;
-        // By its time a file is known again without being read.
-        target.set_times(FileTimes::new().set_modified(source.metadata()?.modified()?))?;
-        target.sync_all()?;
-        std::fs::rename(&staged, to)
+        incoming.finish().await.with_context(failed)
+    }
+
+    /// By length and time, else by their bytes.
+    async fn same(&self, from: &Path, to: &str, found: Found) -> Result<bool> {
+        let failed = || format!("{} cannot be compared with {}", from.display(), self.to.describe(to));
+        let Found::File { bytes, modified } = found else { return Ok(false) };
+        let mut source = File::open(from).with_context(failed)?;
+        let metadata = source.metadata().with_context(failed)?;
+        if metadata.len() != bytes {
+            return Ok(false);
+        }
+        if modified.is_some() && metadata.modified().ok() == modified {
+            return Ok(true);
+        }
+        let mut pieces = self.to.open(to).await.with_context(failed)?.read_all().await.with_context(failed)?;
+        let mut beside = Vec::new();
+        while let Some(piece) = pieces.try_next().await.with_context(failed)? {
+            beside.resize(piece.len(), 0);
+            tokio::task::block_in_place(|| source.read_exact(&mut beside)).with_context(failed)?;
+            if beside != piece {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 
@@ -230,12 +251,6 @@ fn counts(bytes: u64) -> Counts {
     let mut counts = Counts::of([(Noun::Files, 1)]);
     counts.add(Noun::Bytes, bytes);
     counts
-}
-
-/// Beside the file; the same name every time, so that a copy that was cut short leaves nothing for good.
-fn staged(file: &Path) -> PathBuf {
-    let name = file.file_name().unwrap_or_default().as_encoded_bytes();
-    file.with_file_name(format!("{STAGED}{}", &Digest::of(name).as_str()[..16]))
 }
 
 /// Whether files that are named and not there are worth a word: a run without files has no folder.
@@ -262,27 +277,4 @@ pub fn bytes_below(folder: &Path) -> io::Result<u64> {
 
 fn join(folder: &Path, path: &str) -> PathBuf {
     path.split('/').fold(folder.to_owned(), |folder, name| folder.join(name))
-}
-
-/// By length and time, else by their bytes.
-fn same(a: &Path, b: &Path) -> io::Result<bool> {
-    let (first, second) = (std::fs::metadata(a)?, std::fs::metadata(b)?);
-    if !second.is_file() || first.len() != second.len() {
-        return Ok(false);
-    }
-    if first.modified()? == second.modified()? {
-        return Ok(true);
-    }
-    let (mut a, mut b) = (io::BufReader::new(File::open(a)?), io::BufReader::new(File::open(b)?));
-    let (mut left, mut right) = (vec![0; 1 << 16], vec![0; 1 << 16]);
-    loop {
-        let read = a.read(&mut left)?;
-        if read == 0 {
-            return Ok(true);
-        }
-        b.read_exact(&mut right[..read])?;
-        if left[..read] != right[..read] {
-            return Ok(false);
-        }
-    }
 }

@@ -264,5 +264,5 @@ fn open_files(
         (None, _) => return Ok(None),
     };
     let stage = workspace.observer.begin("artifacts", bytes, Unit::Bytes);
-    Ok(Some(Files::new(origin, workspace.tracked_artifacts(), stage)))
+    Ok(Some(Files::new(origin, workspace.tracked_artifacts().clone(), workspace.temporary()?, stage)))
 }

@@ -101,7 +101,7 @@ pub fn is_plain(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     let encoded = ["%2e", "%2f", "%5c", "%25", "%00"].iter().any(|code| lower.contains(code));
     let named = !name.is_empty() && !matches!(name, "." | "..") && !name.starts_with(super::files::STAGED);
-    named && !encoded && !name.contains(['\\', '#', '\0'])
+    named && !encoded && !name.contains(['\\', '#']) && !name.contains(|c: char| c.is_ascii_control())
 }
 
 /// The path of a URI on the server's own disk.

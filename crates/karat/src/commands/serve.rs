@@ -5,8 +5,10 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use karat_history::files::{FilesError, in_folder};
 use karat_jobs::deploy::{self, Deployed};
 use karat_jobs::webhooks::Webhooks;
 use karat_jobs::{Usage, Workspace};
@@ -20,6 +22,9 @@ use super::{Context, around};
 use crate::args::ServeArgs;
 use crate::output::count;
 use crate::progress;
+
+/// How long starting waits for a bucket's word.
+const BUCKET: Duration = Duration::from_secs(3);
 
 pub async fn run(context: &Context, args: &ServeArgs) -> Result<ExitCode> {
     let workspace = open(context, args).await?;
@@ -58,24 +63,29 @@ async fn open(context: &Context, args: &ServeArgs) -> Result<Workspace> {
         (Err(_), Some(folder)) => (context.within(&blank(folder)?).load()?, None),
         _ => (context.load()?, args.data.as_deref().map(absolute).transpose()?),
     };
-    let artifacts = match args.artifacts.as_deref() {
-        Some(uri) if uri.contains("://") && !uri.starts_with("file://") => {
-            let message = format!(
-                "--artifacts {uri}: what comes through the server is kept in a folder; where clients write to a store \
-                 themselves, it is --default-artifact-root {uri}"
-            );
-            return Err(Usage(message).into());
-        }
-        Some(path) => Some(absolute(Path::new(path.strip_prefix("file://").unwrap_or(path)))?),
-        None => None,
-    };
+    let artifacts = args.artifacts.as_deref().map(place).transpose()?;
     let project = project.with_stores(|stores| {
         stores.data = data.map(|path| format!("file://{}", path.display())).or(stores.data.take());
-        stores.artifacts = artifacts.map(|path| format!("file://{}", path.display())).or(stores.artifacts.take());
+        stores.artifacts = artifacts.or(stores.artifacts.take());
         stores.metadata = args.metadata.clone().or(stores.metadata.take());
         stores.default_artifact_root = args.default_artifact_root.clone().or(stores.default_artifact_root.take());
     });
     Box::pin(Workspace::open(project, around(progress::observer()))).await
+}
+
+/// Where `--artifacts` says that files lie: a bucket, or a folder that is named from here.
+fn place(uri: &str) -> Result<String> {
+    match uri.split_once("://") {
+        Some(("s3", _)) => Ok(uri.to_owned()),
+        Some((scheme, _)) if scheme != "file" => {
+            let message = format!(
+                "--artifacts {uri}: what comes through the server is kept in a folder or below s3://BUCKET/PREFIX; where \
+                 clients write to a store themselves, it is --default-artifact-root {uri}"
+            );
+            Err(Usage(message).into())
+        }
+        _ => Ok(format!("file://{}", absolute(Path::new(uri.strip_prefix("file://").unwrap_or(uri)))?.display())),
+    }
 }
 
 /// A project of nothing but a name, made where there is none.
@@ -145,9 +155,15 @@ pub async fn serve(
 /// Experiments and runs, as MLflow's clients read and write them.
 async fn tracking(workspace: &Workspace, webhooks: Webhooks) -> Result<Option<Tracking>> {
     workspace.registry.ensure_default_experiment(workspace.clock.now()).await?;
-    let artifacts = workspace.tracked_artifacts();
-    std::fs::create_dir_all(&artifacts).with_context(|| format!("{} cannot be made", artifacts.display()))?;
-    let own = workspace.artifacts.directory().to_owned();
+    let artifacts = workspace.tracked_artifacts().clone();
+    match tokio::time::timeout(BUCKET, artifacts.ready()).await {
+        Ok(Err(error @ FilesError::Io { .. })) => return Err(error.into()),
+        // Decisions are answered without it, and its clients are told what is wrong.
+        Ok(Err(error)) => tracing::warn!("artifacts: {error}"),
+        Err(_) => tracing::warn!("artifacts: {} does not answer", artifacts.describe("")),
+        Ok(Ok(())) => {}
+    }
+    let own = in_folder(workspace.artifacts.directory());
     Ok(Some(Tracking::new(workspace.registry.clone(), artifacts, own, webhooks, workspace.clock.clone())))
 }
 

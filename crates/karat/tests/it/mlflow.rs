@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use karat_test_support::postgres_server::PostgresServer;
+use karat_test_support::s3_server::S3Server;
 use karat_test_support::temp_dir;
 use serde_json::{Value as Json, json as value};
 
+use crate::mlflow_files::Place;
 use crate::small::{self, put};
 use crate::support::{Server, json, karat};
 
@@ -207,8 +209,8 @@ fn a_server_of_its_own_needs_no_project() {
     assert_eq!(server.request("GET", &get, "").1, found);
     let listed = json(folder.path(), &["experiments", "list", "--project", "kept"]);
     assert_eq!(listed[0]["name"], "a");
-    let wrong = karat(folder.path(), &["serve", "--data", "kept", "--artifacts", "s3://bucket/x"]).ends_with(2).stderr;
-    assert!(wrong.contains("--default-artifact-root s3://bucket/x"), "{wrong}");
+    let wrong = karat(folder.path(), &["serve", "--data", "kept", "--artifacts", "gs://bucket/x"]).ends_with(2).stderr;
+    assert!(wrong.contains("s3://BUCKET/PREFIX") && wrong.contains("--default-artifact-root gs://bucket/x"), "{wrong}");
     let nowhere = karat(folder.path(), &["serve"]).ends_with(2).stderr;
     assert!(nowhere.contains("no karat.yaml") && nowhere.contains("--data"), "{nowhere}");
 }
@@ -341,10 +343,28 @@ fn trees_that_python_grew_are_scored_exactly_behind_the_same_gates() {
         eprintln!("SKIPPED trees_that_python_grew: no MLflow (`scripts/setup tests` installs it)");
         return;
     };
+    adopted(&python, &small::project(), None);
+}
+
+#[test]
+fn and_so_are_those_in_a_bucket() {
+    let test = "and_so_are_those_in_a_bucket";
+    let Some(python) = mlflow_python() else {
+        eprintln!("SKIPPED {test}: no MLflow (`scripts/setup tests` installs it)");
+        return;
+    };
+    let Some(s3) = S3Server::start(test) else { return };
+    s3.make_bucket("lake");
     let project = small::project();
+    put(project.path(), "karat.yaml", "name: small\nstores: {artifacts: \"s3://lake/x\"}\n");
+    adopted(&python, &project, Some(&s3));
+}
+
+fn adopted(python: &Path, project: &tempfile::TempDir, s3: Option<&S3Server>) {
     let folder = project.path();
+    let place = Place::new(folder, s3);
     json(folder, &["features", "training-set", "default_risk", "--output", "set"]);
-    let server = Server::start(folder);
+    let server = place.serve(&[]);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mlflow_boosters.py");
     let work = temp_dir();
     let set = folder.join("set");
@@ -355,7 +375,7 @@ fn trees_that_python_grew_are_scored_exactly_behind_the_same_gates() {
     let said: Json = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
     let run = |name: &str| said["runs"][name].as_str().unwrap().to_owned();
 
-    let trial = json(folder, &["models", "register", &run("booster")]);
+    let trial = place.json(&["models", "register", &run("booster")]);
     assert_eq!(
         (trial["version"].as_u64(), trial["new_version"].as_bool(), trial["rounds"].as_u64()),
         (Some(1), Some(true), Some(12))
@@ -368,7 +388,7 @@ fn trees_that_python_grew_are_scored_exactly_behind_the_same_gates() {
         assert!((ours - theirs).abs() < 1e-12, "{measure}: {ours} {theirs}");
     }
     // Again it is the same version, and the source's run says which.
-    assert_eq!(json(folder, &["models", "register", &run("booster")])["new_version"], false);
+    assert_eq!(place.json(&["models", "register", &run("booster")])["new_version"], false);
     let source = json(folder, &["runs", "show", &run("booster")]);
     assert_eq!(source["tags"]["karat.model_version"], "default_risk/1");
     let again = karat(folder, &["runs", "reproduce", trial["run_id"].as_str().unwrap()]).ends_with(1).stderr;
@@ -397,7 +417,7 @@ fn trees_that_python_grew_are_scored_exactly_behind_the_same_gates() {
         ("nothing", "has logged no model"),
         ("two", "has logged several models: --path one|other"),
     ] {
-        let said = karat(folder, &["models", "register", &run(name)]);
+        let said = place.karat(&["models", "register", &run(name)]);
         assert!(said.code != 0 && said.stderr.contains(with), "{name}: {}", said.stderr);
     }
 }

@@ -97,6 +97,12 @@ impl Server {
     }
 
     fn exchange(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        let (status, _, body) = self.with_head(method, path, body);
+        (status, body)
+    }
+
+    /// With the head of the answer as it stands.
+    pub fn with_head(&self, method: &str, path: &str, body: &str) -> (u16, String, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         write!(
             stream,
@@ -110,7 +116,7 @@ impl Server {
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, body.to_owned())
+        (status, format!("{head}\r\n"), body.to_owned())
     }
 
     /// The most memory it has had, in bytes.

@@ -20,7 +20,7 @@ fn stores(reader: &mut Reader<'_>, node: &Node) -> Option<Stores> {
     let mut fields = Fields::open(reader, node, "`stores`")?;
     let metadata = fields.optional(reader, "metadata", metadata);
     let data = fields.optional(reader, "data", data);
-    let artifacts = fields.optional(reader, "artifacts", self::data);
+    let artifacts = fields.optional(reader, "artifacts", artifacts);
     let default_artifact_root = fields.optional(reader, "default_artifact_root", |reader, node| {
         let root = text(reader, node)?;
         match root.split_once(':') {
@@ -43,6 +43,18 @@ fn data(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
     match uri.split_once("://") {
         Some(("file", path)) if !path.is_empty() => Some(uri),
         _ => reader.wrong_with_help(node, "a `file://PATH`", "other stores come in a later version"),
+    }
+}
+
+fn artifacts(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
+    let uri = text(reader, node)?;
+    match uri.split_once("://") {
+        Some(("file" | "s3", place)) if !place.is_empty() => Some(uri),
+        _ => reader.wrong_with_help(
+            node,
+            "a `file://PATH` or `s3://BUCKET/PREFIX`",
+            "other stores are for `default_artifact_root`: clients write there themselves",
+        ),
     }
 }
 

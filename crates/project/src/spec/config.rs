@@ -32,7 +32,7 @@ pub struct Stores {
     /// `file://PATH`: histories, artifacts, quarantine and the prediction log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
-    /// `file://PATH`: what MLflow's clients upload; `artifacts/mlflow` among the data where nothing is said.
+    /// `file://PATH` or `s3://BUCKET/PREFIX`: what MLflow's clients upload; `artifacts/mlflow` among the data where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifacts: Option<String>,
     /// Where clients keep the files of new experiments, below it one folder each, such as `s3://bucket/mlflow`: they write there

@@ -1,18 +1,14 @@
-//! Objects of S3, Google Cloud Storage and Azure. Credentials, regions and endpoints come from the environment, in the
-//! variables that each vendor's own tools read (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL`…).
+//! Objects of S3, Google Cloud Storage and Azure.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
 use karat_core::nearest;
-use object_store::aws::AmazonS3Builder;
-use object_store::azure::MicrosoftAzureBuilder;
-use object_store::gcp::GoogleCloudStorageBuilder;
+use karat_history::remote::{Answers, brief, bucket as open_bucket};
 use object_store::path::Path as Key;
-use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig};
+use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt};
 use tempfile::NamedTempFile;
 
 use super::background::{Piped, wait};
@@ -37,7 +33,7 @@ pub(crate) fn objects(url: &str) -> Result<Vec<Object>> {
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
     let (bucket, pattern) =
         rest.split_once('/').ok_or_else(|| wrong(format!("names no file in its bucket; write `{url}/*.csv`")))?;
-    let store = open_store(scheme, bucket).map_err(|error| wrong(brief(&error)))?;
+    let store = open_bucket(scheme, bucket, Answers::Soon).map_err(|error| wrong(brief(&error)))?;
     let root = format!("{scheme}://{bucket}");
     let metas = if pattern.contains(['*', '?', '[']) {
         let glob = glob::Pattern::new(pattern).map_err(|error| wrong(error.to_string()))?;
@@ -87,31 +83,6 @@ fn asked<T>(answer: io::Result<object_store::Result<T>>) -> object_store::Result
     answer.unwrap_or_else(|error| Err(object_store::Error::Generic { store: "remote", source: Box::new(error) }))
 }
 
-fn open_store(scheme: &str, bucket: &str) -> object_store::Result<Arc<dyn ObjectStore>> {
-    let retry = RetryConfig { max_retries: 4, retry_timeout: Duration::from_secs(30), ..RetryConfig::default() };
-    // An endpoint without TLS is one that somebody wrote out: a test's, or one beside this machine.
-    let plain = |names: &[&str]| {
-        names.iter().any(|name| std::env::var(name).is_ok_and(|endpoint| endpoint.starts_with("http://")))
-    };
-    Ok(match scheme {
-        "gs" => Arc::new(GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket).with_retry(retry).build()?),
-        "az" => {
-            let mut builder = MicrosoftAzureBuilder::from_env().with_container_name(bucket).with_retry(retry);
-            if plain(&["AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"]) {
-                builder = builder.with_allow_http(true);
-            }
-            Arc::new(builder.build()?)
-        }
-        _ => {
-            let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(retry);
-            if plain(&["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"]) {
-                builder = builder.with_allow_http(true);
-            }
-            Arc::new(builder.build()?)
-        }
-    })
-}
-
 fn failed(url: &str, error: &object_store::Error) -> QueryError {
     QueryError::Io { path: url.to_owned(), error: explained(error) }
 }
@@ -128,15 +99,6 @@ fn explained(error: &object_store::Error) -> io::Error {
             io::Error::other(format!("{text}; are the store's credentials in the environment right?"))
         }
         _ => io::Error::other(text),
-    }
-}
-
-/// In one line, and not endless.
-fn brief(error: &object_store::Error) -> String {
-    let text = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-    match text.char_indices().nth(300) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text,
     }
 }
 

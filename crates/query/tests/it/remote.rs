@@ -1,10 +1,12 @@
 //! What comes from elsewhere: object stores, a database, commands. Each test brings its own server, or says why not.
 
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use karat_core::ErrorKind;
 use karat_test_support::postgres_server::PostgresServer;
+use karat_test_support::s3_server::S3Server;
+use karat_test_support::test_python;
 use serde_json::{Value as Json, json};
 
 use crate::world::{World, accepted, day, quarantined, source};
@@ -13,78 +15,18 @@ fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// Ends with the test.
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn wait_for(port: u16, what: &str) {
-    let begun = Instant::now();
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{what} does not come up");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
-/// Runs this very test again, alone, with variables set: a process's environment is not changed while others run.
-fn again_with(test: &str, variables: &[(&str, &str)]) {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .envs(variables.iter().copied())
-        .env("KARAT_TEST_INNER", "1")
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
-}
-
-fn is_inner() -> bool {
-    std::env::var_os("KARAT_TEST_INNER").is_some()
-}
-
 fn people(path: Json) -> karat_project::spec::Source {
     source(json!({"name": "people", "path": path, "keys": ["id"], "columns": [["id", "int"], ["name", "text"]]}))
 }
 
 #[test]
 fn objects_are_read_as_files_are() {
-    if is_inner() {
+    if S3Server::is_told() {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(objects());
         return;
     }
     let test = "remote::objects_are_read_as_files_are";
-    let Some(python) = karat_test_support::test_python() else {
-        assert!(std::env::var_os("CI").is_none(), "CI sets it up: scripts/setup tests");
-        eprintln!("SKIPPED {test}: no KARAT_TEST_PYTHON (`scripts/setup tests` makes it)");
-        return;
-    };
-    let has_moto = Command::new(&python).args(["-c", "import moto.server"]).stderr(Stdio::null()).status().unwrap();
-    if !has_moto.success() {
-        assert!(std::env::var_os("CI").is_none(), "CI sets it up: scripts/setup tests");
-        eprintln!("SKIPPED {test}: {} has no moto (`scripts/setup tests` installs it)", python.display());
-        return;
-    }
-    let port = free_port();
-    let server = "from moto.server import main; import sys; main(sys.argv[1:])";
-    let mut command = Command::new(&python);
-    command
-        .args(["-c", server, "-H", "127.0.0.1", "-p", &port.to_string()])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let _server = Server(command.spawn().unwrap());
-    wait_for(port, "moto");
-    let endpoint = format!("http://127.0.0.1:{port}");
-    let variables = [
-        ("AWS_ENDPOINT_URL", endpoint.as_str()),
-        ("AWS_ACCESS_KEY_ID", "test"),
-        ("AWS_SECRET_ACCESS_KEY", "secret-of-the-test"),
-        ("AWS_REGION", "us-east-1"),
-    ];
+    let Some(server) = S3Server::start(test) else { return };
     let fill = "
 import boto3, gzip, io, os, pyarrow as pa, pyarrow.parquet as pq
 s3 = boto3.client('s3', endpoint_url=os.environ['AWS_ENDPOINT_URL'])
@@ -103,9 +45,9 @@ pq.write_table(pa.table({'column_%d' % n: [n] for n in range(3000)}), out)
 put('wide.parquet', out.getvalue())
 put('no.parquet', b'id,name' * 50000)
 ";
-    let filled = Command::new(&python).args(["-c", fill]).envs(variables).output().unwrap();
+    let filled = Command::new(test_python().unwrap()).args(["-c", fill]).envs(server.variables()).output().unwrap();
     assert!(filled.status.success(), "{}", String::from_utf8_lossy(&filled.stderr));
-    again_with(test, &variables);
+    server.run_again(test);
 }
 
 async fn objects() {

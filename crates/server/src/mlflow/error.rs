@@ -1,11 +1,12 @@
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use karat_core::ErrorKind;
+use karat_history::files::FilesError;
 use karat_registry::RegistryError;
 use serde_json::json;
 
-use crate::error::Problem;
+use crate::error::{Problem, RETRY_SECONDS};
 use crate::observe::Failed;
 
 /// An error as MLflow's clients read it.
@@ -22,6 +23,7 @@ pub enum Code {
     InvalidParameterValue,
     ResourceAlreadyExists,
     ResourceDoesNotExist,
+    PermissionDenied,
     RequestLimitExceeded,
     NotImplemented,
     TemporarilyUnavailable,
@@ -34,6 +36,7 @@ impl Code {
             Code::InvalidParameterValue => "INVALID_PARAMETER_VALUE",
             Code::ResourceAlreadyExists => "RESOURCE_ALREADY_EXISTS",
             Code::ResourceDoesNotExist => "RESOURCE_DOES_NOT_EXIST",
+            Code::PermissionDenied => "PERMISSION_DENIED",
             Code::RequestLimitExceeded => "REQUEST_LIMIT_EXCEEDED",
             Code::NotImplemented => "NOT_IMPLEMENTED",
             Code::TemporarilyUnavailable => "TEMPORARILY_UNAVAILABLE",
@@ -45,6 +48,7 @@ impl Code {
         match self {
             Code::InvalidParameterValue | Code::ResourceAlreadyExists => StatusCode::BAD_REQUEST,
             Code::ResourceDoesNotExist => StatusCode::NOT_FOUND,
+            Code::PermissionDenied => StatusCode::FORBIDDEN,
             Code::RequestLimitExceeded => StatusCode::TOO_MANY_REQUESTS,
             Code::NotImplemented => StatusCode::NOT_IMPLEMENTED,
             Code::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -87,8 +91,53 @@ impl From<RegistryError> for MlflowError {
             RegistryError::Conflict(message) => MlflowError::new(Code::ResourceAlreadyExists, message),
             RegistryError::Metadata(failed) => match failed.kind() {
                 ErrorKind::Unavailable | ErrorKind::Conflict => MlflowError::unavailable(error.to_string()),
+                ErrorKind::Invalid => {
+                    MlflowError::invalid("a text is longer, or another, than can be kept: shorten it")
+                }
                 _ => MlflowError::internal(error.to_string()),
             },
+        }
+    }
+}
+
+impl From<FilesError> for MlflowError {
+    fn from(error: FilesError) -> MlflowError {
+        let told = error.to_string();
+        match error {
+            FilesError::Path { problem, .. } => MlflowError::invalid(format!("Invalid path: {problem}")),
+            FilesError::LeadsOut { .. } => {
+                MlflowError::invalid("Invalid path: a link there leads out of the artifacts")
+            }
+            FilesError::Clash { .. } => {
+                MlflowError::invalid("Invalid path: it names a folder where a file is, or the other way round")
+            }
+            FilesError::Missing { path } => {
+                MlflowError::new(Code::ResourceDoesNotExist, format!("No such artifact: '{path}'"))
+            }
+            FilesError::IsFolder { path } => {
+                MlflowError::invalid(format!("Artifact path refers to a directory, not a file: '{path}'"))
+            }
+            // What only the server's own people can mend is nothing to be sent again and again.
+            FilesError::NoBucket { place } => {
+                let message = format!(
+                    "{place}: there is no such bucket. Whoever runs this server makes it, or names another (`stores.artifacts`)"
+                );
+                MlflowError { hidden: Some(told), ..MlflowError::new(Code::ResourceDoesNotExist, message) }
+            }
+            FilesError::Denied { place, .. } => {
+                let message = format!(
+                    "{place} lets this server neither read nor write: whoever runs it sees to its credentials and their \
+                     permissions"
+                );
+                MlflowError { hidden: Some(told), ..MlflowError::new(Code::PermissionDenied, message) }
+            }
+            FilesError::Away { .. } => {
+                let message = "artifacts cannot be read or written right now: try again";
+                MlflowError { hidden: Some(told), ..MlflowError::new(Code::TemporarilyUnavailable, message) }
+            }
+            FilesError::Location { .. } | FilesError::Refused { .. } | FilesError::Io { .. } => {
+                MlflowError::internal(format!("artifacts: {told}"))
+            }
         }
     }
 }
@@ -109,6 +158,9 @@ impl From<Problem> for MlflowError {
 impl IntoResponse for MlflowError {
     fn into_response(self) -> Response {
         let mut response = (self.code.status(), self.json()).into_response();
+        if self.code == Code::TemporarilyUnavailable {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_SECONDS));
+        }
         if let Some(hidden) = self.hidden {
             response.extensions_mut().insert(Failed(hidden));
         }

@@ -1,20 +1,13 @@
 //! A file as it leaves: whole, or one range of it, with a piece in memory at a time.
 
-use std::io;
-use std::path::Path;
-
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use tokio::fs::File;
-use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom};
+use karat_history::files::FilesError;
 
-use super::artifacts::{absent, of_disk};
-use super::error::{Code, MlflowError};
+use super::error::MlflowError;
+use super::paths::Place;
 use super::raw;
-
-/// What of a file is in memory at once.
-const PIECE: usize = 64 << 10;
 
 /// What a request asks for of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,66 +21,38 @@ enum Part {
     Nowhere,
 }
 
-/// The file at `file`, which clients know as `path`. A range counts where the file is still the one that was meant
+/// The file at `place`, which clients know as `path`. A range counts where the file is still the one that was meant
 /// (`if-range`); what is no range of bytes is passed over, several at once are answered with the whole.
-pub async fn send(file: &Path, path: &str, headers: &HeaderMap) -> Result<Response, MlflowError> {
-    let mut opened = File::open(file).await.map_err(|error| match absent(&error) {
-        true => MlflowError::new(Code::ResourceDoesNotExist, format!("No such artifact: '{path}'")),
-        false => of_disk(error),
+pub async fn send(place: &Place, path: &str, headers: &HeaderMap) -> Result<Response, MlflowError> {
+    let opened = place.store.open(&place.path).await.map_err(|error| match error {
+        // As the client named it.
+        FilesError::Missing { .. } => FilesError::Missing { path: path.to_owned() },
+        FilesError::IsFolder { .. } => FilesError::IsFolder { path: path.to_owned() },
+        other => other,
     })?;
-    let found = opened.metadata().await.map_err(of_disk)?;
-    if found.is_dir() {
-        let message = format!("Artifact path refers to a directory, not a file: '{path}'");
-        return Err(MlflowError::invalid(message));
-    }
-    let (length, mark) = (found.len(), mark(&found));
+    let (length, mark) = (opened.bytes, opened.mark.clone());
     let (status, first, sent) = match part(headers, length, &mark) {
         Part::Whole => (StatusCode::OK, 0, length),
         Part::Range { first, length } => (StatusCode::PARTIAL_CONTENT, first, length),
         Part::Nowhere => return Ok(nowhere(length)),
     };
-    if first > 0 {
-        opened.seek(SeekFrom::Start(first)).await.map_err(of_disk)?;
-    }
+    let pieces = opened.read(first..first + sent).await?;
     let name = path.rsplit('/').next().unwrap_or_default();
-    let mut response = raw(status, HeaderValue::from_static(kind(name)), Body::from_stream(pieces(opened, sent)));
+    let mut response = raw(status, HeaderValue::from_static(kind(name)), Body::from_stream(pieces));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(sent));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CONTENT_DISPOSITION, disposition(name));
-    if let Ok(mark) = HeaderValue::try_from(mark) {
+    if let Ok(mark) = HeaderValue::try_from(mark)
+        && !mark.is_empty()
+    {
         headers.insert(header::ETAG, mark);
     }
     if status == StatusCode::PARTIAL_CONTENT {
         headers.insert(header::CONTENT_RANGE, content_range(&format!("{first}-{}", first + sent - 1), length));
     }
     Ok(response)
-}
-
-/// So many bytes from where the file stands.
-fn pieces(file: File, length: u64) -> impl futures::Stream<Item = io::Result<Bytes>> {
-    futures::stream::unfold((file, length), |(mut file, left)| async move {
-        if left == 0 {
-            return None;
-        }
-        let mut piece = vec![0; PIECE.min(usize::try_from(left).unwrap_or(PIECE))];
-        match file.read(&mut piece).await {
-            // It has become shorter: who waits for the rest is told, not left to wait.
-            Ok(0) => Some((Err(io::ErrorKind::UnexpectedEof.into()), (file, 0))),
-            Ok(length) => {
-                piece.truncate(length);
-                Some((Ok(Bytes::from(piece)), (file, left - length as u64)))
-            }
-            Err(error) => Some((Err(error), (file, 0))),
-        }
-    })
-}
-
-/// Changes with what the file holds: files are replaced whole, by others.
-fn mark(found: &std::fs::Metadata) -> String {
-    let age = found.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default();
-    format!("\"{:x}-{:x}\"", age.as_nanos(), found.len())
 }
 
 fn part(headers: &HeaderMap, length: u64, mark: &str) -> Part {

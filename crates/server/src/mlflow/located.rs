@@ -1,7 +1,5 @@
 //! Where behind the server a file of a run, of a version or of a logged model lies.
 
-use std::path::Path;
-
 use super::error::{Code, MlflowError};
 use super::fields::Fields;
 use super::{Tracking, model_versions, paths, validate};
@@ -36,7 +34,7 @@ pub async fn in_run(tracking: &Tracking, run_id: &str, path: &str) -> Result<Str
 /// A path below a folder of ours.
 fn below(uri: &str, path: &str) -> Result<String, MlflowError> {
     // As a path of its own it is what clients may say; where the whole leads is looked at again where the file is opened.
-    paths::within(Path::new(""), path)?;
+    paths::checked(path)?;
     let elsewhere = || {
         let message = format!("the files at {uri} are not behind this server: clients read and write them there");
         MlflowError::new(Code::NotImplemented, message)

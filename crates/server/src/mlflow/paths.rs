@@ -1,6 +1,10 @@
 //! What a client calls a file, and where that is: never outside the folder of artifacts.
 
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Path as UrlPath};
+use axum::http::request::Parts;
+use karat_history::files::{FileStore, STAGED};
 
 use super::Tracking;
 use super::error::MlflowError;
@@ -8,18 +12,44 @@ use super::error::MlflowError;
 /// The scheme of artifacts that lie behind the server.
 pub const PROXIED: &str = "mlflow-artifacts:";
 
-/// The file or folder of a path that was percent-decoded once. Names that a second reading would take apart (`%2e`, `\`)
-/// are refused like `..` itself.
-pub fn within(root: &Path, path: &str) -> Result<PathBuf, MlflowError> {
+/// Checks a path that was percent-decoded once. Names that a second reading would take apart (`%2e`, `\`) are refused like
+/// `..` itself.
+pub fn checked(path: &str) -> Result<&str, MlflowError> {
     let bad = |name: &str| {
         name.is_empty() || matches!(name, "." | "..") || name.contains(['\\', '#', '\0']) || name.starts_with(STAGED)
     };
     let windows = path.as_bytes().get(1) == Some(&b':');
     let encoded = ["%2e", "%2f", "%5c", "%25", "%00"].iter().any(|code| path.to_ascii_lowercase().contains(code));
-    if windows || encoded || path.split('/').any(bad) {
-        return Err(MlflowError::invalid("Invalid path"));
+    match windows || encoded || path.split('/').any(bad) {
+        true => Err(MlflowError::invalid("Invalid path")),
+        false => Ok(path),
     }
-    Ok(path.split('/').fold(root.to_owned(), |folder, name| folder.join(name)))
+}
+
+/// What a URL names below a route, percent-decoded once.
+pub struct Named(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = MlflowError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Named, MlflowError> {
+        match UrlPath::from_request_parts(parts, state).await {
+            Ok(UrlPath(path)) => Ok(Named(path)),
+            Err(_) => Err(MlflowError::invalid("Invalid path: it is no UTF-8")),
+        }
+    }
+}
+
+/// A file or folder, there or not.
+pub struct Place {
+    pub store: Arc<dyn FileStore>,
+    pub path: String,
+}
+
+impl Place {
+    fn new(store: &Arc<dyn FileStore>, path: &str) -> Result<Place, MlflowError> {
+        Ok(Place { store: store.clone(), path: checked(path)?.to_owned() })
+    }
 }
 
 /// Below the folder of artifacts, what Karat's own runs and models left: clients read it and leave it as it is.
@@ -27,27 +57,24 @@ const OWN: &str = "karat";
 
 impl Tracking {
     /// The file or folder that a client reads under this path.
-    pub(super) fn readable(&self, path: &str) -> Result<PathBuf, MlflowError> {
+    pub(super) fn readable(&self, path: &str) -> Result<Place, MlflowError> {
         match path.strip_prefix(OWN).and_then(|rest| rest.strip_prefix('/')) {
-            Some(own) => within(self.own(), own),
-            None => within(self.artifacts(), path),
+            Some(own) => Place::new(self.own(), own),
+            None => Place::new(self.artifacts(), path),
         }
     }
 
     /// The file that a client writes or deletes.
-    pub(super) fn writable(&self, path: &str) -> Result<PathBuf, MlflowError> {
+    pub(super) fn writable(&self, path: &str) -> Result<Place, MlflowError> {
         match path == OWN || path.starts_with("karat/") {
             true => Err(MlflowError::invalid(format!(
                 "Invalid path '{path}': files of runs and models that Karat trained stay as they are; log into a run of \
                  your own"
             ))),
-            false => within(self.artifacts(), path),
+            false => Place::new(self.artifacts(), path),
         }
     }
 }
-
-/// Files that are still coming begin so.
-pub const STAGED: &str = ".staged-";
 
 /// The path of a run's folder under the root, of `mlflow-artifacts:/PATH` or `mlflow-artifacts://HOST/PATH`.
 pub fn of_uri(uri: &str) -> Option<&str> {
@@ -74,7 +101,6 @@ mod tests {
 
     #[test]
     fn no_path_leads_out() {
-        let root = Path::new("/root");
         for bad in [
             "..",
             "../x",
@@ -96,9 +122,9 @@ mod tests {
             "%252e",
             ".staged-1",
         ] {
-            assert!(within(root, bad).is_err(), "{bad}");
+            assert!(checked(bad).is_err(), "{bad}");
         }
-        assert_eq!(within(root, "1/ab/artifacts/a b..txt").unwrap(), Path::new("/root/1/ab/artifacts/a b..txt"));
+        assert_eq!(checked("1/ab/artifacts/a b..txt").unwrap(), "1/ab/artifacts/a b..txt");
     }
 
     #[test]

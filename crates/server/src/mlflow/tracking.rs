@@ -1,9 +1,9 @@
 use std::fmt;
 use std::future::Future;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use karat_core::{Clock, Instant};
+use karat_history::files::FileStore;
 use karat_jobs::webhooks::Webhooks;
 use karat_registry::Registry;
 use tokio::runtime::Handle;
@@ -19,10 +19,10 @@ pub struct Tracking {
 
 struct Shared {
     registry: Registry,
-    /// The folder that `mlflow-artifacts:/` stands for.
-    artifacts: PathBuf,
-    /// The folder that [`karat_registry::OWN_FILES`] stands for.
-    own: PathBuf,
+    /// What `mlflow-artifacts:/` stands for.
+    artifacts: Arc<dyn FileStore>,
+    /// What [`karat_registry::OWN_FILES`] stands for.
+    own: Arc<dyn FileStore>,
     webhooks: Webhooks,
     clock: Arc<dyn Clock>,
     /// The process's own: threads that answer have others waiting.
@@ -31,11 +31,11 @@ struct Shared {
 
 impl Tracking {
     /// Works on the threads of the runtime it is made in.
-    /// `artifacts`: the folder of what clients upload; `own`: of what Karat's runs and models left, which clients read.
+    /// `artifacts`: what clients upload; `own`: what Karat's runs and models left, which clients read.
     pub fn new(
         registry: Registry,
-        artifacts: PathBuf,
-        own: PathBuf,
+        artifacts: Arc<dyn FileStore>,
+        own: Arc<dyn FileStore>,
         webhooks: Webhooks,
         clock: Arc<dyn Clock>,
     ) -> Tracking {
@@ -56,11 +56,11 @@ impl Tracking {
         &self.shared.registry
     }
 
-    pub(super) fn artifacts(&self) -> &Path {
+    pub(super) fn artifacts(&self) -> &Arc<dyn FileStore> {
         &self.shared.artifacts
     }
 
-    pub(super) fn own(&self) -> &Path {
+    pub(super) fn own(&self) -> &Arc<dyn FileStore> {
         &self.shared.own
     }
 
