@@ -21,6 +21,7 @@ mod lists;
 mod lookups;
 mod mistakes;
 mod mlflow;
+mod mlflow_attacks;
 mod mlflow_files;
 mod mlflow_import;
 mod own_files;

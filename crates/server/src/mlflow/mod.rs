@@ -26,6 +26,7 @@ mod wire;
 use std::future::Future;
 
 use axum::body::Body;
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -179,9 +180,11 @@ where
     A: Serialize + Send + 'static,
 {
     let filter = axum::routing::MethodFilter::try_from(method).expect("one of HTTP's own methods");
-    on(filter, move |State(state): State<AppState>, path: RawPathParams, request: Request| async move {
-        let path: Vec<(String, String)> = path.iter().map(|(name, value)| (name.into(), value.into())).collect();
+    type Path = Result<RawPathParams, RawPathParamsRejection>;
+    on(filter, move |State(state): State<AppState>, path: Path, request: Request| async move {
         let answer = async {
+            let path = path.map_err(|error| MlflowError::invalid(error.body_text()))?;
+            let path: Vec<(String, String)> = path.iter().map(|(name, value)| (name.into(), value.into())).collect();
             let known = state.people.find(request.headers()).map(str::to_owned);
             let tracking = state.tracking()?.called_by(known.unwrap_or_else(|| caller(request.headers())));
             let mut fields = read(&state, request).await?;
@@ -211,11 +214,27 @@ fn caller(headers: &HeaderMap) -> String {
 
 async fn read(state: &AppState, request: Request) -> Result<Fields, MlflowError> {
     let (head, body) = request.into_parts();
+    if head.uri.to_string().contains("%00") {
+        return Err(nul());
+    }
     if head.method == Method::GET && head.uri.query().is_some_and(|query| !query.is_empty()) {
         return Fields::from_query(&head.uri);
     }
     let bytes = body::json(&head.headers, body, state.body).await?;
-    Fields::from_body(&bytes)
+    match holds_nul(&bytes) {
+        true => Err(nul()),
+        false => Fields::from_body(&bytes),
+    }
+}
+
+/// Whether a text of a JSON document holds a NUL, which can be written in one way only. PostgreSQL could not keep it.
+fn holds_nul(body: &[u8]) -> bool {
+    let is_escape = |at: usize| body[..at].iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 0;
+    body.windows(6).enumerate().any(|(at, window)| window == b"\\u0000" && is_escape(at))
+}
+
+fn nul() -> MlflowError {
+    MlflowError::invalid("a text with a NUL character cannot be kept: leave it out")
 }
 
 /// Of MLflow's GenAI calls and others that are not answered here.
@@ -250,4 +269,23 @@ impl AppState {
 /// An answer with a body of its own kind.
 fn raw(status: StatusCode, kind: HeaderValue, body: Body) -> Response {
     (status, [(header::CONTENT_TYPE, kind)], body).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nul_is_found_and_what_only_looks_like_one_is_not() {
+        for (body, held) in [
+            (r#"{"a": "\u0000"}"#, true),
+            (r#"{"a": "x\\\u0000"}"#, true),
+            (r#"{"a": "\\u0000"}"#, false),
+            (r#"{"a": "\u00001"}"#, true),
+            (r#"{"a": "u0000\u0001"}"#, false),
+            ("", false),
+        ] {
+            assert_eq!(holds_nul(body.as_bytes()), held, "{body}");
+        }
+    }
 }
