@@ -1,4 +1,4 @@
-//! Eight clients that ask for decisions until the server is gone, and remember what was answered.
+//! Eight clients that work until the server is gone, and remember what was answered; among them those that ask for decisions.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,42 +16,55 @@ pub const CLIENT_THREADS: usize = 8;
 /// Keys asked for at once, at most.
 pub const MOST_KEYS: usize = 3;
 
-pub struct Clients {
-    threads: Vec<JoinHandle<Remembered>>,
+/// What each of them brings back is a `T`.
+pub struct Clients<T> {
+    threads: Vec<JoinHandle<T>>,
     answered: Arc<AtomicUsize>,
 }
 
 /// What one client was told.
 #[derive(Default)]
-struct Remembered {
+pub struct Remembered {
     ids: Vec<String>,
     refused: Vec<(u16, String)>,
 }
 
-impl Clients {
-    pub fn start(address: &str, rng: &mut Rng) -> Clients {
-        let answered = Arc::new(AtomicUsize::new(0));
-        let threads = (0..CLIENT_THREADS).map(|_| {
-            let (address, answered, rng) = (address.to_owned(), answered.clone(), rng.fork());
-            std::thread::spawn(move || ask(&address, &answered, rng))
+impl<T: Send + 'static> Clients<T> {
+    /// Each does `work`, given its number and a counter of what was acknowledged.
+    pub fn at_work(work: impl Fn(usize, &AtomicUsize, Rng) -> T + Send + Sync + 'static, rng: &mut Rng) -> Clients<T> {
+        let (answered, work) = (Arc::new(AtomicUsize::new(0)), Arc::new(work));
+        let threads = (0..CLIENT_THREADS).map(|number| {
+            let (work, answered, rng) = (work.clone(), answered.clone(), rng.fork());
+            std::thread::spawn(move || work(number, &answered, rng))
         });
         Clients { threads: threads.collect(), answered }
     }
 
-    /// Until so many decisions were acknowledged.
-    pub fn wait_for(&self, decisions: usize) {
+    /// Until so much was acknowledged.
+    pub fn wait_for(&self, acknowledged: usize) {
         let begun = Instant::now();
-        while self.answered.load(Ordering::Relaxed) < decisions {
-            assert!(begun.elapsed() < Duration::from_secs(60), "no {decisions} decisions within a minute");
+        while self.answered.load(Ordering::Relaxed) < acknowledged {
+            assert!(begun.elapsed() < Duration::from_secs(60), "not {acknowledged} answers within a minute");
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Once the server is gone: what each brings back.
+    pub fn back(self) -> Vec<T> {
+        self.threads.into_iter().map(|thread| thread.join().expect("a client does not panic")).collect()
+    }
+}
+
+impl Clients<Remembered> {
+    pub fn start(address: &str, rng: &mut Rng) -> Clients<Remembered> {
+        let address = address.to_owned();
+        Clients::at_work(move |_, answered, rng| ask(&address, answered, rng), rng)
     }
 
     /// Once the server is gone: the ids of all decisions that were acknowledged. Nothing else was answered than they.
     pub fn acknowledged(self) -> Vec<String> {
         let mut ids = Vec::new();
-        for thread in self.threads {
-            let remembered = thread.join().expect("a client does not panic");
+        for remembered in self.back() {
             assert!(remembered.refused.is_empty(), "{:?}", remembered.refused);
             ids.extend(remembered.ids);
         }

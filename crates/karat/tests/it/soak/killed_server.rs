@@ -55,7 +55,7 @@ fn what_a_killed_server_acknowledged_is_logged_once_and_replays() {
 }
 
 /// Amid what it does before it listens: applying, ingesting, materializing, mending the log.
-fn killed_while_starting(folder: &Path, rng: &mut Rng) {
+pub fn killed_while_starting(folder: &Path, rng: &mut Rng) {
     let mut child = crate::support::command(folder, &["serve", "--port", "0"])
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())

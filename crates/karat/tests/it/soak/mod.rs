@@ -9,6 +9,7 @@ mod disk;
 mod dump;
 mod full_disk;
 mod killed_server;
+mod killed_tracking;
 mod killed_work;
 mod schemathesis;
 mod server;
