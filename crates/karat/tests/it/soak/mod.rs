@@ -11,6 +11,7 @@ mod full_disk;
 mod killed_server;
 mod killed_tracking;
 mod killed_work;
+mod large_artifact;
 mod schemathesis;
 mod server;
 mod torn_log;
@@ -26,6 +27,11 @@ use crate::support::{json, karat};
 /// How many rounds of kills.
 fn rounds() -> u32 {
     number("KARAT_SOAK_ROUNDS").map_or(3, |rounds| rounds.try_into().expect("fewer rounds than that"))
+}
+
+/// Whether more was asked for than a usual run does.
+fn is_long() -> bool {
+    number("KARAT_SOAK_ROUNDS").is_some()
 }
 
 fn number(variable: &str) -> Option<u64> {

@@ -30,11 +30,16 @@ impl Server {
         Server::try_start(folder).unwrap_or_else(|refused| panic!("the server does not come up: {refused:?}"))
     }
 
-    /// What it says goes to `serve.stderr` beside the project, which nothing reads as a part of it.
     pub fn try_start(folder: &Path) -> Result<Server, Refused> {
+        Server::try_start_with(folder, &[])
+    }
+
+    /// With variables of its environment. What it says is kept outside the project.
+    pub fn try_start_with(folder: &Path, variables: &[(&str, String)]) -> Result<Server, Refused> {
         let words = std::env::temp_dir().join(format!("karat-serve-{}-{}", std::process::id(), fastrand::u64(..)));
         let mut child = command(folder, &["serve", "--port", "0"])
             .env("KARAT_LOG", "warn,karat_serving=error")
+            .envs(variables.iter().cloned())
             .stdout(Stdio::piped())
             .stderr(File::create(&words).unwrap())
             .spawn()
@@ -62,6 +67,13 @@ impl Server {
         let mut connection = Connection::open(&self.address).unwrap();
         let (status, body) = connection.exchange(method, path, body).unwrap();
         (status, serde_json::from_str(&body).unwrap_or(Json::Null))
+    }
+
+    /// The most of it that was ever in memory, in bytes.
+    pub fn peak(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() << 10
     }
 
     /// As `kill -9` does.
