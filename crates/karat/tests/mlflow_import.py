@@ -23,13 +23,13 @@ import tempfile
 
 from mlflow_client import (Dataset, DatasetInput, InputTag, Metric, MlflowClient, Param, ViewType, attempt, end_reference, fill,
                            fill_models, generated, generated_for_models, mlflow, number, searched, searched_models, seen_experiment,
-                           seen_model, seen_run, seen_version, start_reference, story)
+                           seen_model, seen_run, seen_version, start_reference, whole_story)
 
 
 def fill_server(runs):
     process, uri = start_reference()
     try:
-        story(uri)
+        whole_story(uri)
         fill(uri, random.Random(7))
         fill_models(uri, random.Random(3))
         deep(uri, runs)
