@@ -3,8 +3,8 @@ use karat_metadata::{Connection, QueryBuilder, Row};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::sql::{names, push_condition, push_filter, push_keys, push_order, push_rows};
-use super::{Key, Subject, parse_filter, parse_order};
+use super::sql::{Which, names, push_condition, push_filter, push_first_value, push_keys, push_order, push_rows};
+use super::{Comparison, Entity, Key, OrderBy, Subject, parse_filter, parse_order};
 use crate::RegistryError;
 
 /// A page of a search, and the token of the next where there is one.
@@ -70,40 +70,96 @@ pub(crate) struct Search<'s> {
     pub page_token: Option<&'s str>,
 }
 
+/// Rows of a scope from which on an order by a metric is read from that metric's index, and those without a value only where
+/// they come to be shown. Of fewer rows all are sorted: the index has other scopes' values, too.
+const MANY: i64 = 2_000;
+
 /// A page of rows and the token of the next. `last` are the attributes (and whether descending) that end an order, given
 /// whether one was asked for; `narrow` adds what follows `WHERE`.
 pub(crate) async fn page_of_rows(
     reader: &mut Connection,
     asked: &Search<'_>,
     last: impl FnOnce(bool) -> &'static [(&'static str, bool)],
-    narrow: impl FnOnce(&mut QueryBuilder),
+    narrow: impl Fn(&mut QueryBuilder),
 ) -> Result<(Vec<Row>, Option<String>), RegistryError> {
     let mut filter = parse_filter(asked.filter, asked.subject)?;
     filter.retain(|comparison| !(asked.subject.always_met)(comparison));
     let order = parse_order(asked.order_by, asked.subject)?;
-    // What an index has in order is read so; what must be sorted is names first.
-    let is_sorted = !order.is_empty();
-    let mut query = QueryBuilder::new(reader.dialect(), if is_sorted { "SELECT r.*, f.* FROM (" } else { "" });
-    let columns = if is_sorted { names(asked.subject) } else { "r.*".to_owned() };
-    let keys = push_keys(&mut query, asked.subject, (&columns, asked.table), &order, last(is_sorted));
-    query.push(" WHERE ");
+    let last = last(!order.is_empty());
+    let terms = Terms { asked, filter, order, last };
+    if terms.begins_with_a_metric() && is_large(reader, asked.table, &narrow).await? {
+        let (rows, next) = terms.rows(reader, Which::WithFirstValue, &narrow).await?;
+        // Where they do not fill the page, what has no value follows them.
+        if next.is_some() {
+            return Ok((rows, next));
+        }
+    }
+    terms.rows(reader, Which::All, &narrow).await
+}
+
+async fn is_large(
+    reader: &mut Connection,
+    table: &'static str,
+    narrow: &impl Fn(&mut QueryBuilder),
+) -> Result<bool, RegistryError> {
+    let mut query =
+        QueryBuilder::new(reader.dialect(), format!("SELECT COUNT(*) AS found FROM (SELECT 1 FROM {table} r WHERE "));
     narrow(&mut query);
-    push_filter(&mut query, asked.subject, &filter);
-    let search = format!("{:?} {:?} {}", asked.filter, asked.order_by, asked.scope);
-    if let Some(token) = asked.page_token {
-        push_condition(&mut query, &keys, &PageToken::read(token, &search, &keys)?);
+    query.push(" LIMIT ").push_bind(MANY).push(") few");
+    let found = query.build().fetch_optional(reader).await?;
+    Ok(found.map(|row| row.get::<i64>("found")).transpose()? == Some(MANY))
+}
+
+/// A search, read.
+struct Terms<'s> {
+    asked: &'s Search<'s>,
+    filter: Vec<Comparison>,
+    order: Vec<OrderBy>,
+    last: &'static [(&'static str, bool)],
+}
+
+impl Terms<'_> {
+    /// Whether values of one metric come first, in a table that has each once.
+    fn begins_with_a_metric(&self) -> bool {
+        let detail = self.asked.subject.detail(Entity::Metric);
+        self.order.first().is_some_and(|clause| clause.entity == Entity::Metric)
+            && detail.is_some_and(|detail| detail.table == detail.ordered)
     }
-    push_order(&mut query, &keys);
-    query.push(" LIMIT ").push_bind(i64::from(asked.most) + 1);
-    if is_sorted {
-        push_rows(&mut query, asked.subject, asked.table, &keys);
+
+    async fn rows(
+        &self,
+        reader: &mut Connection,
+        which: Which,
+        narrow: &impl Fn(&mut QueryBuilder),
+    ) -> Result<(Vec<Row>, Option<String>), RegistryError> {
+        let Terms { asked, filter, order, last } = self;
+        // What an index has in order is read so; what must be sorted is names first.
+        let is_sorted = !order.is_empty() && which == Which::All;
+        let mut query = QueryBuilder::new(reader.dialect(), if is_sorted { "SELECT r.*, f.* FROM (" } else { "" });
+        let columns = if is_sorted { names(asked.subject) } else { "r.*".to_owned() };
+        let keys = push_keys(&mut query, asked.subject, (&columns, asked.table), order, last, which);
+        query.push(" WHERE ");
+        if let (Which::WithFirstValue, Some(first)) = (which, order.first()) {
+            push_first_value(&mut query, asked.subject, &first.key, filter);
+        }
+        narrow(&mut query);
+        push_filter(&mut query, asked.subject, filter);
+        let search = format!("{:?} {:?} {}", asked.filter, asked.order_by, asked.scope);
+        if let Some(token) = asked.page_token {
+            push_condition(&mut query, &keys, &PageToken::read(token, &search, &keys)?);
+        }
+        push_order(&mut query, &keys);
+        query.push(" LIMIT ").push_bind(i64::from(asked.most) + 1);
+        if is_sorted {
+            push_rows(&mut query, asked.subject, asked.table, &keys);
+        }
+        let mut rows = query.build().fetch_all(reader).await?;
+        let is_last = rows.len() <= asked.most as usize;
+        rows.truncate(asked.most as usize);
+        let next = match rows.last() {
+            Some(row) if !is_last => Some(PageToken::after_row(&search, &keys, row)?.write()?),
+            _ => None,
+        };
+        Ok((rows, next))
     }
-    let mut rows = query.build().fetch_all(reader).await?;
-    let is_last = rows.len() <= asked.most as usize;
-    rows.truncate(asked.most as usize);
-    let next = match rows.last() {
-        Some(row) if !is_last => Some(PageToken::after_row(&search, &keys, row)?.write()?),
-        _ => None,
-    };
-    Ok((rows, next))
 }

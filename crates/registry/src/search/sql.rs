@@ -176,6 +176,7 @@ pub(crate) fn push_keys(
     (columns, from): (&str, &'static str),
     order: &[OrderBy],
     last: &[(&'static str, bool)],
+    which: Which,
 ) -> Vec<Key> {
     let mut keys = Vec::new();
     for (number, clause) in order.iter().enumerate() {
@@ -184,6 +185,10 @@ pub(crate) fn push_keys(
             Entity::Attribute => {
                 let attribute = subject.attribute(&clause.key).expect("the parser knows attributes");
                 push_attribute_keys(&mut keys, attribute.column, attribute.kind, attribute.nullable, descending);
+            }
+            Entity::Metric if number == 0 && which == Which::WithFirstValue => {
+                keys.push(Key::int(CONSTANT, false));
+                keys.push(Key { expression: "o0.value".to_owned(), descending, kind: KeyKind::Float });
             }
             Entity::Metric => {
                 let class = format!("CASE WHEN o{number}.is_nan THEN 1 WHEN o{number}.value IS NULL THEN 2 ELSE 0 END");
@@ -208,8 +213,19 @@ pub(crate) fn push_keys(
     for (number, key) in keys.iter().enumerate() {
         query.push(format_args!(", {} AS k{number}", key.expression));
     }
-    query.push(format_args!(" FROM {from} r"));
-    for (number, clause) in order.iter().enumerate() {
+    let joined = match which {
+        Which::All => {
+            query.push(format_args!(" FROM {from} r"));
+            0
+        }
+        Which::WithFirstValue => {
+            // Begun at the values, whose index has them in order; to SQLite CROSS says that it may not begin elsewhere.
+            let values = subject.detail(Entity::Metric).expect("ordered by one").ordered;
+            query.push(format_args!(" FROM {values} o0 CROSS JOIN {from} r"));
+            1
+        }
+    };
+    for (number, clause) in order.iter().enumerate().skip(joined) {
         if let Some(detail) = subject.detail(clause.entity) {
             let (table, same) = (detail.ordered, same(&format!("o{number}"), detail.owner, subject.id));
             query.push(format_args!(" LEFT JOIN {table} o{number} ON {same} AND o{number}.key = "));
@@ -217,6 +233,44 @@ pub(crate) fn push_keys(
         }
     }
     keys
+}
+
+/// Which rows a query is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Which {
+    All,
+    /// Those that have a number of the metric that they are ordered by first: they come first.
+    WithFirstValue,
+}
+
+/// A key that is the same of all rows.
+const CONSTANT: &str = "0";
+
+/// What [`Which::WithFirstValue`] says, after a WHERE; with what the filter says of the same metric, where an index can end.
+pub(crate) fn push_first_value(
+    query: &mut QueryBuilder,
+    subject: &'static Subject,
+    metric: &str,
+    comparisons: &[Comparison],
+) {
+    let detail = subject.detail(Entity::Metric).expect("ordered by one");
+    query.push(format_args!("{} AND NOT o0.is_nan AND o0.key = ", same("o0", detail.owner, subject.id)));
+    query.push_bind(metric);
+    for comparison in comparisons {
+        let is_bound = matches!(
+            comparison.comparator,
+            Comparator::Equal
+                | Comparator::Less
+                | Comparator::LessOrEqual
+                | Comparator::Greater
+                | Comparator::GreaterOrEqual
+        );
+        if is_bound && comparison.entity == Entity::Metric && comparison.key == metric {
+            query.push(" AND o0.value");
+            push_compared(query, comparison);
+        }
+    }
+    query.push(" AND ");
 }
 
 /// A number, which PostgreSQL does not take a truth value for.
@@ -241,10 +295,10 @@ fn push_attribute_keys(keys: &mut Vec<Key>, column: &str, kind: AttributeKind, n
 }
 
 pub(crate) fn push_order(query: &mut QueryBuilder, keys: &[Key]) {
-    query.push(" ORDER BY ");
-    for (number, key) in keys.iter().enumerate() {
-        let comma = if number == 0 { "" } else { ", " };
-        query.push(format_args!("{comma}{}{}", key.expression, if key.descending { " DESC" } else { "" }));
+    // In an ORDER BY a number would be a column's.
+    for (number, key) in keys.iter().filter(|key| key.expression != CONSTANT).enumerate() {
+        let begin = if number == 0 { " ORDER BY " } else { ", " };
+        query.push(format_args!("{begin}{}{}", key.expression, if key.descending { " DESC" } else { "" }));
     }
 }
 
@@ -266,6 +320,8 @@ pub(crate) fn push_rows(query: &mut QueryBuilder, subject: &'static Subject, fro
 pub(crate) fn push_condition(query: &mut QueryBuilder, keys: &[Key], values: &[Json]) {
     let Some((first, value)) = keys.first().zip(values.first()) else { return };
     // Says nothing new, but an index can begin at it.
+    let varying = keys.iter().zip(values).find(|(key, _)| key.expression != CONSTANT);
+    let (first, value) = varying.unwrap_or((first, value));
     query.push(format_args!(" AND {} {} ", first.expression, if first.descending { "<=" } else { ">=" }));
     first.push_bound(query, value);
     query.push(" AND ");

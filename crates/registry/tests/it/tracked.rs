@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use karat_core::ErrorKind;
+use karat_core::{ErrorKind, RunId};
+use karat_registry::import::ImportRun;
 use karat_registry::search::Page;
 use karat_registry::{
     Batch, DatasetInput, ExperimentSearch, Lifecycle, LoggedModelSearch, Metric, NewExperiment, NewRun, Registry, Run,
@@ -266,4 +267,77 @@ async fn who_names_nothing_to_search_finds_nothing() {
     let none = LoggedModelSearch { most: 10, ..LoggedModelSearch::default() };
     assert!(registry.search_logged_models(&none).await.unwrap().items.is_empty());
     assert!(registry.metric_of_runs(&[], "m", 10).await.unwrap().is_empty());
+}
+
+/// Of many runs the first pages of an order by a metric are read from that metric's index.
+#[tokio::test]
+async fn pages_of_many_runs_are_those_of_all_sorted() {
+    let office = Office::open().await;
+    let registry = &office.registry;
+    let (many, few) = (experiment(registry, "many").await, experiment(registry, "few").await);
+    let run = |experiment_id: i64, number: i64| {
+        // Few values, so that many are equal; NaN, and none at all.
+        let value = match number * 7 % 11 {
+            0 => None,
+            1 => Some(f64::NAN),
+            other => Some(other as f64 / 4.0),
+        };
+        let metrics = value.map(|value| metric("auc", value, 0)).into_iter().collect();
+        let params = BTreeMap::from([("depth".to_owned(), (number % 3).to_string())]);
+        let run = Run {
+            run_id: RunId::new(),
+            experiment_id,
+            name: format!("r{number}"),
+            user: "ana".into(),
+            status: RunStatus::Finished,
+            start_time_ms: number / 5,
+            end_time_ms: None,
+            lifecycle_stage: Lifecycle::Active,
+            artifact_uri: "elsewhere".into(),
+            metrics,
+            params,
+            tags: BTreeMap::new(),
+            inputs: Vec::new(),
+            model_inputs: Vec::new(),
+            model_outputs: Vec::new(),
+        };
+        ImportRun { run, deleted_time_ms: None, history: None }
+    };
+    let runs: Vec<ImportRun> =
+        (0..2_100).map(|number| run(many, number)).chain((0..50).map(|number| run(few, number))).collect();
+    registry.import_runs(&runs).await.unwrap();
+    for experiment_ids in [vec![many], vec![many, few], vec![few]] {
+        for (order, filter) in [
+            ("metrics.auc DESC", ""),
+            ("metrics.auc", ""),
+            ("metrics.auc DESC", "metrics.auc > 0.6 AND params.depth = '2'"),
+            ("metrics.auc", "metrics.auc <= 1.5 AND metrics.auc != 1"),
+            ("metrics.auc", "params.depth = '1'"),
+            ("metrics.auc DESC, run_name", "metrics.auc = 1.5"),
+            ("metrics.other", ""),
+        ] {
+            let order_by = order.split(", ").map(str::to_owned).collect();
+            let mut asked = RunSearch {
+                experiment_ids: experiment_ids.clone(),
+                filter: filter.into(),
+                order_by,
+                most: 10_000,
+                ..RunSearch::default()
+            };
+            let all = registry.search_runs(&asked).await.unwrap();
+            assert!(all.next.is_none());
+            asked.most = 190;
+            let mut paged = Vec::new();
+            loop {
+                let page = registry.search_runs(&asked).await.unwrap();
+                paged.extend(page.items);
+                asked.page_token = page.next;
+                if asked.page_token.is_none() {
+                    break;
+                }
+            }
+            let ids = |runs: &[Run]| runs.iter().map(|run| run.run_id.to_string()).collect::<Vec<_>>();
+            assert!(ids(&paged) == ids(&all.items), "{experiment_ids:?} {order} {filter}");
+        }
+    }
 }
