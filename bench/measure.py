@@ -68,11 +68,11 @@ class Server:
         return family
 
     def cpu(self) -> float:
-        """Seconds of user and system time so far."""
+        """Seconds of user and system time so far, those of workers that were replaced meanwhile included."""
         used = 0
         for pid in self.processes():
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            used += int(fields[11]) + int(fields[12])
+            used += sum(int(field) for field in fields[11:15])
         return used / TICKS
 
     def resident(self) -> float:
