@@ -29,7 +29,8 @@ const STALLED: Duration = Duration::from_secs(30);
 pub struct Bucket {
     /// Keys in them begin below the prefix.
     pub(super) store: Arc<dyn ObjectStore>,
-    streaming: Arc<dyn ObjectStore>,
+    /// Whoever calls it sees to it that it does not take for ever.
+    pub(super) streaming: Arc<dyn ObjectStore>,
     /// `s3://bucket/prefix`
     pub(super) place: Arc<str>,
     pub(super) threads: Handle,

@@ -1,4 +1,6 @@
+use std::future::Future;
 use std::mem;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
@@ -17,6 +19,10 @@ const UNKNOWN: u64 = 10 << 20;
 const MOST_PARTS: u64 = 9_000;
 /// On their way while the next one fills.
 const UNDER_WAY: usize = 2;
+/// For a part to arrive.
+const PART: Duration = Duration::from_secs(120);
+/// For the store to make an object of the parts, which takes it minutes where there are many.
+const COMPLETION: Duration = Duration::from_secs(900);
 
 /// A file on its way into a bucket: at once if it is small, else in parts that become an object at the end.
 pub struct Upload {
@@ -59,12 +65,14 @@ impl Upload {
         let mut parts = match self.parts.take() {
             Some(parts) => parts,
             None => {
-                let (store, key) = (self.bucket.store.clone(), self.key.clone());
-                let upload = self.bucket.on_threads(async move { store.put_multipart(&key).await }).await?;
+                // Each step has its own time below.
+                let (store, key) = (self.bucket.streaming.clone(), self.key.clone());
+                let begun = within(PART, async move { store.put_multipart(&key).await });
+                let upload = self.bucket.on_threads(begun).await?;
                 Parts { upload, under_way: JoinSet::new() }
             }
         };
-        let sending = parts.upload.put_part(part.into());
+        let sending = within(PART, parts.upload.put_part(part.into()));
         parts.under_way.spawn_on(sending, &self.bucket.threads);
         let parts = self.parts.insert(parts);
         parts.wait(UNDER_WAY).await
@@ -86,7 +94,7 @@ impl Upload {
         parts.wait(0).await?;
         let Some(mut parts) = self.parts.take() else { return Ok(()) };
         let completed = self.bucket.on_threads(async move {
-            let completed = parts.upload.complete().await;
+            let completed = within(COMPLETION, parts.upload.complete()).await;
             Ok((completed, parts))
         });
         let (completed, parts) = completed.await?;
@@ -104,6 +112,13 @@ impl Parts {
             self.under_way.join_next().await.expect("some are under way").map_err(stopped)??;
         }
         Ok(())
+    }
+}
+
+async fn within<T>(time: Duration, work: impl Future<Output = object_store::Result<T>>) -> object_store::Result<T> {
+    match tokio::time::timeout(time, work).await {
+        Ok(done) => done,
+        Err(late) => Err(object_store::Error::Generic { store: "S3", source: Box::new(late) }),
     }
 }
 

@@ -387,6 +387,11 @@ fn adopted(python: &Path, project: &tempfile::TempDir, s3: Option<&S3Server>) {
         let (ours, theirs) = (trial["metrics"][measure].as_f64().unwrap(), said[measure].as_f64().unwrap());
         assert!((ours - theirs).abs() < 1e-12, "{measure}: {ours} {theirs}");
     }
+    // Its own files are listed and given as ever, wherever those of clients lie.
+    let own = "/api/2.0/mlflow-artifacts/artifacts";
+    let (_, listed) = server.request("GET", &format!("{own}?path=karat/models/default_risk/1"), "");
+    assert!(listed["files"].as_array().unwrap().iter().any(|file| file["path"] == "MLmodel"), "{listed}");
+    assert!(server.text(&format!("{own}/karat/models/default_risk/1/MLmodel")).contains("lightgbm.basic.Booster"));
     // Again it is the same version, and the source's run says which.
     assert_eq!(place.json(&["models", "register", &run("booster")])["new_version"], false);
     let source = json(folder, &["runs", "show", &run("booster")]);
