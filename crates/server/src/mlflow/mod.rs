@@ -44,6 +44,9 @@ pub use tracking::Tracking;
 
 type Answer = Result<Value, MlflowError>;
 
+/// What a route's path names, or why it cannot be read.
+type UrlPath = Result<RawPathParams, RawPathParamsRejection>;
+
 pub fn routes() -> Router<AppState> {
     Router::new()
         .nest("/api/2.0/mlflow", tracking_routes())
@@ -165,7 +168,11 @@ fn file<F>(locate: fn(Tracking, Fields) -> F) -> MethodRouter<AppState>
 where
     F: Future<Output = Result<String, MlflowError>> + Send + 'static,
 {
-    get(move |State(state): State<AppState>, path: RawPathParams, request: Request| async move {
+    get(move |State(state): State<AppState>, path: UrlPath, request: Request| async move {
+        let path = path.map_err(|error| MlflowError::invalid(error.body_text()))?;
+        if request.uri().to_string().contains("%00") {
+            return Err(nul());
+        }
         let mut fields = Fields::from_query(request.uri())?;
         fields.extend(path.iter().map(|(name, value)| (name.into(), value.into())).collect());
         artifacts::of_what(state, fields, request.headers().clone(), locate).await
@@ -180,8 +187,7 @@ where
     A: Serialize + Send + 'static,
 {
     let filter = axum::routing::MethodFilter::try_from(method).expect("one of HTTP's own methods");
-    type Path = Result<RawPathParams, RawPathParamsRejection>;
-    on(filter, move |State(state): State<AppState>, path: Path, request: Request| async move {
+    on(filter, move |State(state): State<AppState>, path: UrlPath, request: Request| async move {
         let answer = async {
             let path = path.map_err(|error| MlflowError::invalid(error.body_text()))?;
             let path: Vec<(String, String)> = path.iter().map(|(name, value)| (name.into(), value.into())).collect();

@@ -93,6 +93,9 @@ fn paths(victim: &Victim<'_>) {
                 victim.refused("GET", &query, b"");
             }
         }
+        if !path.contains("%ff") && !path.contains("%c0") {
+            pages(victim, path);
+        }
         for id in ["runs/get?run_id=", "artifacts/list?run_id="] {
             victim.refused("GET", &format!("{API}/{id}{path}"), b"");
         }
@@ -110,6 +113,18 @@ fn paths(victim: &Victim<'_>) {
     }
     assert_eq!(victim.state(), before);
     locations(victim);
+}
+
+/// What MLflow's own pages ask for.
+fn pages(victim: &Victim<'_>, path: &str) {
+    for query in [
+        format!("/get-artifact?run_id={}&path={path}", victim.run),
+        format!("/model-versions/get-artifact?name=victim%202&version=1&path={path}"),
+        format!("/ajax-api/2.0/mlflow/logged-models/{}/artifacts/files?artifact_file_path={path}", victim.model_id),
+    ] {
+        victim.refused("GET", &query, b"");
+    }
+    victim.refused("POST", &format!("/ajax-api/2.0/mlflow/upload-artifact?run_uuid={}&path={path}", victim.run), b"{}");
 }
 
 /// Of experiments: wherever one says its files are, the server gives none that are not below its own root.

@@ -32,9 +32,12 @@ impl<'a> Victim<'a> {
                 "params": [{"key": "p", "value": "1"}], "tags": [{"key": "t", "value": "1"}]}));
             run
         }).collect::<Vec<_>>();
-        for name in ["victim", "victim 2", "victim 3"] {
+        // The second one's files lie behind the server.
+        let behind = (format!("runs:/{}/model", runs[0]), runs[0].clone());
+        let elsewhere = ("s3://lake/x".to_owned(), String::new());
+        for (name, (source, run)) in [("victim", &elsewhere), ("victim 2", &behind), ("victim 3", &elsewhere)] {
             post("registered-models/create", value!({"name": name, "tags": [{"key": "t", "value": "1"}]}));
-            post("model-versions/create", value!({"name": name, "source": "s3://lake/x"}));
+            post("model-versions/create", value!({"name": name, "source": source, "run_id": run}));
         }
         post("registered-models/alias", value!({"name": "victim", "alias": "best", "version": "1"}));
         let logged = post("logged-models", value!({"experiment_id": experiment, "name": "logged"}));
