@@ -1,9 +1,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use sha2::{Digest as _, Sha256};
-
-/// What SHA-256 works on at once.
-const BLOCK: usize = 64;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
 
 /// HMAC-SHA256 (RFC 2104) in base64.
 pub fn signature(secret: &str, text: &str) -> String {
@@ -11,13 +9,8 @@ pub fn signature(secret: &str, text: &str) -> String {
 }
 
 fn hmac(key: &[u8], text: &[u8]) -> [u8; 32] {
-    let mut block = [0; BLOCK];
-    match key.len() > BLOCK {
-        true => block[..32].copy_from_slice(&Sha256::digest(key)),
-        false => block[..key.len()].copy_from_slice(key),
-    }
-    let inner = Sha256::new().chain_update(block.map(|byte| byte ^ 0x36)).chain_update(text).finalize();
-    Sha256::new().chain_update(block.map(|byte| byte ^ 0x5c)).chain_update(inner).finalize().into()
+    let keyed = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+    keyed.chain_update(text).finalize().into_bytes().into()
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ where
         return Ok(serde_json::from_slice(&body));
     }
     let parsing = tokio::task::spawn_blocking(move || serde_json::from_slice(&body));
-    parsing.await.map_err(|failed| Problem::internal(failed.to_string()))
+    Ok(parsing.await?)
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), Problem> {

@@ -1,3 +1,4 @@
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use karat_core::ErrorKind;
@@ -5,6 +6,7 @@ use karat_jobs::push::PushError;
 use karat_registry::RegistryError;
 use karat_serving::ServingError;
 use serde::Serialize;
+use tokio::task::JoinError;
 use utoipa::ToSchema;
 
 use crate::catalogue::CatalogueError;
@@ -79,6 +81,26 @@ impl Problem {
         let detail = "something went wrong here; the server's log says what";
         let problem = Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail);
         Problem { hidden: Some(hidden.into().into_boxed_str()), ..problem }
+    }
+}
+
+/// Of a path that is not text, or not of the types it is read as.
+impl From<PathRejection> for Problem {
+    fn from(rejection: PathRejection) -> Problem {
+        Problem::malformed(rejection.body_text())
+    }
+}
+
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Problem {
+        Problem::malformed(rejection.body_text())
+    }
+}
+
+/// Of work on another thread that did not come to its end.
+impl From<JoinError> for Problem {
+    fn from(failed: JoinError) -> Problem {
+        Problem::internal(failed.to_string())
     }
 }
 

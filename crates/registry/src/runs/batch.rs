@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use karat_metadata::{MetadataError, WriteTx, query, query_scalar};
+use karat_metadata::{MetadataError, WriteTx, query};
 use tokio::sync::oneshot;
 
+use super::log::keep_param;
 use super::manage::{NAME_TAG, rename, require_active};
 use super::settle::{Whose, keep, settle};
 use super::{Metric, write_tags};
@@ -166,16 +167,7 @@ async fn write(tx: &mut WriteTx, job: &Job) -> Result<(), RegistryError> {
     require_active(tx, run_id).await?;
     let mut changed = Vec::new();
     for (key, value) in &batch.params {
-        // The update that changes nothing makes RETURNING give the row that was there.
-        let kept: String = query_scalar(
-            "INSERT INTO params (run_id, key, value) VALUES ($1, $2, $3) \
-             ON CONFLICT (run_id, key) DO UPDATE SET value = params.value RETURNING value",
-        )
-        .bind(run_id)
-        .bind(key)
-        .bind(value)
-        .fetch_one(tx)
-        .await?;
+        let kept = keep_param(tx, run_id, key, value).await?;
         if kept != *value {
             changed.push((key, kept, value));
         }

@@ -26,16 +26,7 @@ impl Registry {
             let mut tx = self.metadata.begin().await?;
             require(&mut tx, run_id).await?;
             for (key, value) in params {
-                // The update that changes nothing makes RETURNING give the row that was there.
-                let kept: String = query_scalar(
-                    "INSERT INTO params (run_id, key, value) VALUES ($1, $2, $3) \
-                     ON CONFLICT (run_id, key) DO UPDATE SET value = params.value RETURNING value",
-                )
-                .bind(run_id.as_str())
-                .bind(key)
-                .bind(value)
-                .fetch_one(&mut tx)
-                .await?;
+                let kept = keep_param(&mut tx, run_id.as_str(), key, value).await?;
                 if kept != *value {
                     return Err(RegistryError::Conflict(format!(
                         "param `{key}` of run `{run_id}` is `{kept}` already and cannot become `{value}`"
@@ -72,10 +63,31 @@ impl Registry {
     }
 }
 
+/// Keeps a param that is new; the value that there is then.
+pub(super) async fn keep_param(
+    tx: &mut WriteTx,
+    run_id: &str,
+    key: &str,
+    value: &str,
+) -> Result<String, RegistryError> {
+    // The update that changes nothing makes RETURNING give the row that was there.
+    let kept = query_scalar(
+        "INSERT INTO params (run_id, key, value) VALUES ($1, $2, $3) \
+         ON CONFLICT (run_id, key) DO UPDATE SET value = params.value RETURNING value",
+    );
+    Ok(kept.bind(run_id).bind(key).bind(value).fetch_one(tx).await?)
+}
+
 /// Appends to the history of the metrics and moves their latest values.
 pub(super) async fn write_metrics(tx: &mut WriteTx, run_id: &str, metrics: &[Metric]) -> Result<(), RegistryError> {
     write_points(tx, metrics.iter().map(|metric| (run_id, metric))).await?;
-    write_latest(tx, latest(metrics).into_values().map(|metric| (run_id, metric))).await
+    let head = "INSERT INTO latest_metrics (run_id, key, value, is_nan, timestamp_ms, step)";
+    let later = "ON CONFLICT (run_id, key) DO UPDATE SET value = excluded.value, is_nan = excluded.is_nan, \
+                 timestamp_ms = excluded.timestamp_ms, step = excluded.step \
+                 WHERE (excluded.step, excluded.timestamp_ms, excluded.value) \
+                 > (latest_metrics.step, latest_metrics.timestamp_ms, latest_metrics.value)";
+    tx.insert(head, latest(metrics).into_values().map(|metric| bound(run_id, metric)), later).await?;
+    Ok(())
 }
 
 /// Appends to histories; a point that is there stays.
@@ -85,20 +97,6 @@ pub(crate) async fn write_points<'m>(
 ) -> Result<u64, RegistryError> {
     let head = "INSERT INTO metrics (run_id, key, value, is_nan, timestamp_ms, step)";
     Ok(tx.insert(head, points.map(|(run_id, metric)| bound(run_id, metric)), "ON CONFLICT DO NOTHING").await?)
-}
-
-/// Moves latest values on to these, each of its own run and key.
-pub(super) async fn write_latest<'m>(
-    tx: &mut WriteTx,
-    latest: impl Iterator<Item = (&'m str, &'m Metric)>,
-) -> Result<(), RegistryError> {
-    let head = "INSERT INTO latest_metrics (run_id, key, value, is_nan, timestamp_ms, step)";
-    let later = "ON CONFLICT (run_id, key) DO UPDATE SET value = excluded.value, is_nan = excluded.is_nan, \
-                 timestamp_ms = excluded.timestamp_ms, step = excluded.step \
-                 WHERE (excluded.step, excluded.timestamp_ms, excluded.value) \
-                 > (latest_metrics.step, latest_metrics.timestamp_ms, latest_metrics.value)";
-    tx.insert(head, latest.map(|(run_id, metric)| bound(run_id, metric)), later).await?;
-    Ok(())
 }
 
 /// A point as its row has it: NaN is 0, with a word beside it.
@@ -148,9 +146,9 @@ pub(crate) fn number(metric: &Metric) -> f64 {
 }
 
 /// Of each key the point with the greatest (step, time, value); of equal ones the first in the batch.
-pub(super) fn latest<'m>(metrics: impl IntoIterator<Item = &'m Metric>) -> BTreeMap<&'m str, &'m Metric> {
+fn latest(metrics: &[Metric]) -> BTreeMap<&str, &Metric> {
     let order = |metric: &Metric| (metric.step, metric.timestamp_ms);
-    let mut latest: BTreeMap<&'m str, &'m Metric> = BTreeMap::new();
+    let mut latest: BTreeMap<&str, &Metric> = BTreeMap::new();
     for metric in metrics {
         let held = latest.entry(&metric.key).or_insert(metric);
         let later = order(metric).cmp(&order(held)).then(number(metric).total_cmp(&number(held)));

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use karat_metadata::{Connection, MetadataError, QueryBuilder, ReadConnection, WriteTx, query, query_scalar, stored};
+use karat_metadata::{Connection, MetadataError, QueryBuilder, ReadConnection, WriteTx, query, stored};
 
 use super::Metric;
-use super::log::{latest, write_latest, write_points};
+use super::log::write_metrics;
 use crate::{Registry, RegistryError};
 
 /// Whose batches.
@@ -62,11 +62,9 @@ pub(crate) async fn settle(tx: &mut WriteTx, whose: Whose<'_>) -> Result<(), Reg
             by_run.entry(row.get("run_id")?).or_default().extend(points(&stored::text(row, "points")?)?);
         }
         for (run_id, metrics) in &mut by_run {
-            let latest: Vec<Metric> = latest(metrics.iter()).into_values().cloned().collect();
-            write_latest(tx, latest.iter().map(|metric| (run_id.as_str(), metric))).await?;
             // In the order of their key, each page of the history is written once.
             metrics.sort_by(|a, b| (&a.key, a.timestamp_ms, a.step).cmp(&(&b.key, b.timestamp_ms, b.step)));
-            write_points(tx, metrics.iter().map(|metric| (run_id.as_str(), metric))).await?;
+            write_metrics(tx, run_id, metrics).await?;
         }
         let mut delete = QueryBuilder::new(tx.dialect(), "DELETE FROM metric_batches");
         push_whose(&mut delete, whose);
@@ -76,9 +74,6 @@ pub(crate) async fn settle(tx: &mut WriteTx, whose: Whose<'_>) -> Result<(), Reg
 }
 
 async fn waiting(connection: &mut Connection, whose: Whose<'_>) -> Result<bool, RegistryError> {
-    if let Whose::All = whose {
-        return Ok(query_scalar("SELECT EXISTS (SELECT 1 FROM metric_batches)").fetch_one(connection).await?);
-    }
     let mut exists = QueryBuilder::new(connection.dialect(), "SELECT id FROM metric_batches");
     push_whose(&mut exists, whose);
     Ok(exists.push(" LIMIT 1").build().fetch_optional(connection).await?.is_some())

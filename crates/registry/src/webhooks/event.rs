@@ -1,7 +1,7 @@
 //! What webhooks are told of, as MLflow names it and in the form of its payloads.
 
 use karat_core::{Instant, fresh_id};
-use karat_metadata::{WriteTx, query, query_scalar};
+use karat_metadata::{Bind, WriteTx, query_scalar};
 use serde_json::{Value as Json, json};
 
 use crate::{ModelVersion, RegisteredModel, RegistryError};
@@ -166,25 +166,22 @@ impl Happened<'_> {
 /// Keeps for every webhook that wants it what is to be sent of a change, with the change or not at all.
 pub(crate) async fn tell(tx: &mut WriteTx, what: Happened<'_>, now: Instant) -> Result<(), RegistryError> {
     let event = what.event();
+    let name = event.to_string();
     let wanted: Vec<String> = query_scalar(
         "SELECT e.webhook_id FROM webhook_events e JOIN webhooks w ON w.webhook_id = e.webhook_id \
          WHERE e.event = $1 AND w.status = 'ACTIVE' ORDER BY e.webhook_id",
     )
-    .bind(event.to_string())
+    .bind(&name)
     .fetch_all(tx)
     .await?;
-    for webhook_id in wanted {
-        query(
-            "INSERT INTO webhook_deliveries (delivery_id, webhook_id, event, body, due, attempts) \
-             VALUES ($1, $2, $3, $4, $5, 0)",
-        )
-        .bind(fresh_id())
-        .bind(webhook_id)
-        .bind(event.to_string())
-        .bind(event.body(&what.data(), now))
-        .bind(now.micros())
-        .execute(tx)
-        .await?;
+    if wanted.is_empty() {
+        return Ok(());
     }
+    let body = event.body(&what.data(), now);
+    let rows = wanted.into_iter().map(|webhook_id| {
+        [fresh_id().bound(), webhook_id.bound(), (&name).bound(), (&body).bound(), now.micros().bound(), 0_i64.bound()]
+    });
+    let head = "INSERT INTO webhook_deliveries (delivery_id, webhook_id, event, body, due, attempts)";
+    tx.insert(head, rows, "").await?;
     Ok(())
 }

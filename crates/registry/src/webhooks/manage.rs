@@ -1,6 +1,6 @@
 use karat_core::{Instant, fresh_id};
 use karat_metadata::audit::{self, NewEntry, Subject};
-use karat_metadata::{Connection, Row, WriteTx, query, query_scalar, stored};
+use karat_metadata::{Bind, Connection, Row, WriteTx, query, query_scalar, stored};
 use serde_json::{Value as Json, json};
 
 use super::{Event, Webhook, WebhookStatus, missing};
@@ -191,16 +191,9 @@ async fn secret(connection: &mut Connection, webhook_id: &str) -> Result<String,
 }
 
 async fn write_events(tx: &mut WriteTx, webhook_id: &str, events: &[Event]) -> Result<(), RegistryError> {
-    for event in events {
-        query(
-            "INSERT INTO webhook_events (webhook_id, event) VALUES ($1, $2) \
-             ON CONFLICT (webhook_id, event) DO NOTHING",
-        )
-        .bind(webhook_id)
-        .bind(event.to_string())
-        .execute(tx)
-        .await?;
-    }
+    let rows = events.iter().map(|event| [webhook_id.bound(), event.to_string().bound()]);
+    let head = "INSERT INTO webhook_events (webhook_id, event)";
+    tx.insert(head, rows, "ON CONFLICT (webhook_id, event) DO NOTHING").await?;
     Ok(())
 }
 

@@ -62,7 +62,7 @@ where
 {
     let tracking = state.tracking()?;
     let located = tracking.spawn(locate(tracking.clone(), fields));
-    let path = located.await.map_err(|failed| MlflowError::internal(failed.to_string()))??;
+    let path = located.await??;
     files::send(&tracking.readable(&path)?, &path, &headers).await
 }
 
@@ -110,7 +110,7 @@ pub async fn upload_to_run(State(state): State<AppState>, request: Request) -> R
     let path = fields.text("path")?.filter(|path| !path.is_empty()).ok_or_else(|| missing("path"))?.to_owned();
     let looked_up = tracking.clone();
     let located = tracking.spawn(async move { located::in_run(&looked_up, &run_id, &path).await });
-    let path = located.await.map_err(|failed| MlflowError::internal(failed.to_string()))??;
+    let path = located.await??;
     let place = tracking.writable(&path)?;
     if request.body().size_hint().exact() == Some(0) {
         return Err(missing("data"));

@@ -5,6 +5,7 @@ use karat_core::ErrorKind;
 use karat_history::files::FilesError;
 use karat_registry::RegistryError;
 use serde_json::json;
+use tokio::task::JoinError;
 
 use crate::error::{Problem, RETRY_SECONDS};
 use crate::observe::Failed;
@@ -97,6 +98,13 @@ impl From<RegistryError> for MlflowError {
                 _ => MlflowError::internal(error.to_string()),
             },
         }
+    }
+}
+
+/// Of work on another thread that did not come to its end.
+impl From<JoinError> for MlflowError {
+    fn from(failed: JoinError) -> MlflowError {
+        MlflowError::internal(failed.to_string())
     }
 }
 

@@ -196,7 +196,7 @@ where
             let mut fields = read(&state, request).await?;
             fields.extend(path);
             let running = tracking.spawn(handler(tracking.clone(), fields));
-            let answer = running.await.map_err(|failed| MlflowError::internal(failed.to_string()))??;
+            let answer = running.await??;
             serde_json::to_vec(&answer).map_err(|error| MlflowError::internal(error.to_string()))
         };
         match answer.await {

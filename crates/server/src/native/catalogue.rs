@@ -197,7 +197,7 @@ pub async fn view(
     State(state): State<AppState>,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Json<FeatureView>, Problem> {
-    let Path(name) = path.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
+    let Path(name) = path?;
     Ok(Json(state.catalogue.view(&name).await?.into()))
 }
 

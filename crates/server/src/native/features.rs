@@ -58,13 +58,13 @@ pub async fn get(
     path: Result<Path<(String, String)>, PathRejection>,
     query: Result<Query<AsOf>, QueryRejection>,
 ) -> Result<Json<Features>, Problem> {
-    let Path((view, key)) = path.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
-    let Query(query) = query.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
+    let Path((view, key)) = path?;
+    let Query(query) = query?;
     let deployment = state.deployment.clone();
     let waits = deployment.features_wait();
     let read = move || deployment.features(&view, &key, query.as_of.as_deref());
     let answer = match waits {
-        true => tokio::task::spawn_blocking(read).await.map_err(|failed| Problem::internal(failed.to_string()))?,
+        true => tokio::task::spawn_blocking(read).await?,
         false => read(),
     };
     Ok(Json(answer?.into()))

@@ -176,7 +176,7 @@ pub async fn show(
     State(state): State<AppState>,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Json<ModelWithVersions>, Problem> {
-    let Path(name) = path.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
+    let Path(name) = path?;
     let found = with(&state, move |registry| {
         Box::pin(async move { Ok((registry.model(&name).await?, registry.versions(&name).await?)) })
     });
@@ -200,8 +200,8 @@ pub async fn held(
     path: Result<Path<String>, PathRejection>,
     query: Result<Query<Then>, QueryRejection>,
 ) -> Result<Json<HeldThen>, Problem> {
-    let Path(name) = path.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
-    let Query(Then { at }) = query.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
+    let Path(name) = path?;
+    let Query(Then { at }) = query?;
     let at = at.map(|text| Instant::parse_with_offset(&text)).transpose();
     let at = at.map_err(|error| Problem::malformed(format!("`at`: {error}")))?;
     let now = tracking(&state)?.now();
@@ -229,7 +229,7 @@ pub async fn approve(
     path: Result<Path<(String, u64)>, PathRejection>,
     request: Request,
 ) -> Result<Json<Version>, Problem> {
-    let Path((model, number)) = path.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
+    let Path((model, number)) = path?;
     let (who, asked) = asked::<ApproveRequest>(&state, request).await?;
     let alias = asked.alias.as_deref().map(alias_name).transpose()?;
     let (why, now) = (reason(asked.why)?, tracking(&state)?.now());
@@ -262,7 +262,7 @@ pub async fn reject(
     path: Result<Path<(String, u64)>, PathRejection>,
     request: Request,
 ) -> Result<Json<Version>, Problem> {
-    let Path((model, number)) = path.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
+    let Path((model, number)) = path?;
     let (who, asked) = asked::<WhyRequest>(&state, request).await?;
     let (why, now) = (reason(asked.why)?, tracking(&state)?.now());
     let rejected = with(&state, move |registry| {
@@ -294,7 +294,7 @@ pub async fn point(
     path: Result<Path<(String, String)>, PathRejection>,
     request: Request,
 ) -> Result<Json<Version>, Problem> {
-    let Path((model, alias)) = path.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
+    let Path((model, alias)) = path?;
     let (who, asked) = asked::<PointRequest>(&state, request).await?;
     let alias = alias_name(&alias)?;
     let (why, number, now) = (reason(asked.why)?, asked.version, tracking(&state)?.now());
@@ -326,7 +326,7 @@ pub async fn take_away(
     path: Result<Path<(String, String)>, PathRejection>,
     request: Request,
 ) -> Result<Json<Model>, Problem> {
-    let Path((model, alias)) = path.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
+    let Path((model, alias)) = path?;
     let (who, asked) = asked::<WhyRequest>(&state, request).await?;
     let (why, now) = (reason(asked.why)?, tracking(&state)?.now());
     let left = with(&state, move |registry| {
@@ -359,7 +359,7 @@ pub async fn roll_back(
     path: Result<Path<(String, String)>, PathRejection>,
     request: Request,
 ) -> Result<Json<Version>, Problem> {
-    let Path((model, alias)) = path.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
+    let Path((model, alias)) = path?;
     let (who, asked) = asked::<WhyRequest>(&state, request).await?;
     let (why, now) = (reason(asked.why)?, tracking(&state)?.now());
     let moved = with(&state, move |registry| {
@@ -384,7 +384,7 @@ pub(super) async fn with<T: Send + 'static>(
     let tracking = tracking(state)?;
     let registry = tracking.registry().clone();
     let running = tracking.spawn(async move { work(&registry).await });
-    Ok(running.await.map_err(|failed| Problem::internal(failed.to_string()))??)
+    Ok(running.await??)
 }
 
 /// Who asks, and what.

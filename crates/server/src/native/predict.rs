@@ -71,7 +71,7 @@ pub async fn predict(
     Extension(id): Extension<RequestId>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let Path(name) = path.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
+    let Path(name) = path?;
     let endpoint = state.deployment.endpoint(&name)?;
     let (head, body) = request.into_parts();
     let body = body::json(&head.headers, body, state.body).await?;

@@ -49,7 +49,7 @@ pub async fn register(
     path: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<(StatusCode, Json<Version>), Problem> {
-    let Path(model) = path.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
+    let Path(model) = path?;
     let (who, asked) = asked::<RegisterRequest>(&state, request).await?;
     if asked.run.trim().is_empty() {
         return Err(RegistryError::Invalid("say which run: its id, or the beginning of it".to_owned()).into());
