@@ -32,7 +32,8 @@ pub use models::{
 pub use purge::{Kept, Purge, Purged, Removed};
 pub use releases::{Change, Release, ReleaseDraft, What, difference};
 pub use runs::{
-    Batch, DatasetInput, Metric, NewRun, Run, RunDraft, RunFilter, RunModel, RunSearch, RunStatus, RunUpdate,
+    Batch, DatasetInput, Metric, NewRun, Run, RunDraft, RunFilter, RunModel, RunRevision, RunSearch, RunStatus,
+    RunUpdate,
 };
 pub use webhooks::{Delivery, Event, NewWebhook, Webhook, WebhookStatus, WebhookUpdate, next_try};
 

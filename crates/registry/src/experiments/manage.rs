@@ -114,7 +114,7 @@ impl Registry {
                 return Err(no_experiment(id));
             }
             query(
-                "UPDATE runs SET lifecycle_stage = $2, deleted_time_ms = $3 \
+                "UPDATE runs SET lifecycle_stage = $2, deleted_time_ms = $3, revision = revision + 1 \
                  WHERE experiment_id = $1 AND lifecycle_stage != $2",
             )
             .bind(id)

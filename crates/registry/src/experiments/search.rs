@@ -1,5 +1,5 @@
 use super::{Experiment, Lifecycle, experiment_of};
-use crate::search::{self, EXPERIMENTS, Page, Search, page_of_rows};
+use crate::search::{self, Columns, EXPERIMENTS, Page, Search, page_of_rows};
 use crate::{Answer, Registry, RegistryError};
 use karat_metadata::QueryBuilder;
 
@@ -54,6 +54,7 @@ impl Registry {
             let search = Search {
                 subject: &EXPERIMENTS,
                 table: "experiments",
+                columns: Columns::All,
                 filter: &asked.filter,
                 order_by: &asked.order_by,
                 scope: &format!("{:?}", asked.view),

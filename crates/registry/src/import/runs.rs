@@ -85,7 +85,7 @@ async fn write(tx: &mut WriteTx, theirs: &ImportRun) -> Result<(), RegistryError
     let deleted = (run.lifecycle_stage == Lifecycle::Deleted).then(|| theirs.deleted_time_ms.unwrap_or_default());
     query(
         "INSERT INTO runs (run_id, experiment_id, name, user_name, status, start_time_ms, end_time_ms, lifecycle_stage, \
-         artifact_uri, deleted_time_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+         artifact_uri, deleted_time_ms, revision) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
     .bind(id)
     .bind(run.experiment_id)
@@ -97,6 +97,8 @@ async fn write(tx: &mut WriteTx, theirs: &ImportRun) -> Result<(), RegistryError
     .bind(run.lifecycle_stage.as_str())
     .bind(&run.artifact_uri)
     .bind(deleted)
+    // One of this id may have been here and purged: what was read of that one does not hold.
+    .bind(fastrand::i64(..=i64::MAX / 2).abs())
     .execute(tx)
     .await?;
     write_tags(tx, id, &run.tags).await?;

@@ -1,6 +1,6 @@
 use super::{LoggedModel, with_details};
 use crate::experiments::push_experiments;
-use crate::search::{LOGGED_MODELS, Page, Search, page_of_rows};
+use crate::search::{Columns, LOGGED_MODELS, Page, Search, page_of_rows};
 use crate::{Answer, Registry, View};
 
 /// What logged models to find, in MLflow's search language; deleted ones never are.
@@ -20,6 +20,7 @@ impl Registry {
             let search = Search {
                 subject: &LOGGED_MODELS,
                 table: "logged_models",
+                columns: Columns::All,
                 filter: &asked.filter,
                 order_by: &asked.order_by,
                 scope: &format!("{:?}", asked.experiment_ids),

@@ -1,7 +1,7 @@
 use karat_metadata::{Connection, QueryBuilder, query, stored};
 
 use super::{ModelVersion, RegisteredModel, Stage, list, manage};
-use crate::search::{MODEL_VERSIONS, Page, REGISTERED_MODELS, Search, page_of_rows};
+use crate::search::{Columns, MODEL_VERSIONS, Page, REGISTERED_MODELS, Search, page_of_rows};
 use crate::{Answer, Registry, RegistryError};
 
 /// What registered models, or versions of them, to find, in MLflow's search language; deleted versions never are.
@@ -72,6 +72,7 @@ impl ModelSearch {
         Search {
             subject,
             table,
+            columns: Columns::All,
             filter: &self.filter,
             order_by: &self.order_by,
             scope: table,

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use karat_metadata::{MetadataError, WriteTx, query};
 use tokio::sync::oneshot;
 
-use super::log::keep_param;
+use super::log::{changed, keep_param};
 use super::manage::{NAME_TAG, rename, require_active};
 use super::settle::{Whose, keep, settle};
 use super::{Metric, write_tags};
@@ -165,15 +165,18 @@ async fn alone(tx: &mut WriteTx, job: &Job, only: bool) -> Result<Result<(), Reg
 async fn write(tx: &mut WriteTx, job: &Job) -> Result<(), RegistryError> {
     let Job { run_id, batch, .. } = job;
     require_active(tx, run_id).await?;
-    let mut changed = Vec::new();
+    let mut others = Vec::new();
     for (key, value) in &batch.params {
         let kept = keep_param(tx, run_id, key, value).await?;
         if kept != *value {
-            changed.push((key, kept, value));
+            others.push((key, kept, value));
         }
     }
-    if !changed.is_empty() {
-        return Err(param_changed(run_id, &changed, batch.params.len()));
+    if !others.is_empty() {
+        return Err(param_changed(run_id, &others, batch.params.len()));
+    }
+    if !batch.params.is_empty() {
+        changed(tx, run_id).await?;
     }
     keep(tx, run_id, &batch.metrics).await?;
     logged_models::write_metrics(tx, run_id, &batch.model_metrics).await?;

@@ -12,12 +12,13 @@ impl Registry {
                 return Err(RegistryError::Invalid(format!("a run cannot end as {status}")));
             }
             let mut tx = self.metadata.begin().await?;
-            let updated = query("UPDATE runs SET status = $2, end_time_ms = $3 WHERE run_id = $1")
-                .bind(run_id.as_str())
-                .bind(status.as_str())
-                .bind(millis(now))
-                .execute(&mut tx)
-                .await?;
+            let updated =
+                query("UPDATE runs SET status = $2, end_time_ms = $3, revision = revision + 1 WHERE run_id = $1")
+                    .bind(run_id.as_str())
+                    .bind(status.as_str())
+                    .bind(millis(now))
+                    .execute(&mut tx)
+                    .await?;
             if updated == 0 {
                 return Err(no_run(run_id));
             }

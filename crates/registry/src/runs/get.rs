@@ -11,7 +11,7 @@ use super::{DatasetInput, Metric, Run, RunFilter, RunModel, RunStatus, Whose};
 use crate::{Answer, Lifecycle, Registry, RegistryError};
 
 /// Runs whose details are fetched together.
-const CHUNK: usize = 500;
+pub(super) const CHUNK: usize = 500;
 
 impl Registry {
     /// A run by its id or by a beginning of it that no other run has.
@@ -80,7 +80,8 @@ pub(super) async fn with_details(connection: &mut Connection, rows: &[Row]) -> R
 
 async fn add_details(connection: &mut Connection, runs: &mut [Run]) -> Result<(), RegistryError> {
     let ids: Vec<String> = runs.iter().map(|run| run.run_id.to_string()).collect();
-    let places: HashMap<&str, usize> = ids.iter().enumerate().map(|(place, id)| (id.as_str(), place)).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let places: HashMap<&str, usize> = ids.iter().enumerate().map(|(place, id)| (*id, place)).collect();
     let mut of_runs = async |select: &'static str, order: &'static str, see: See| {
         let query = select_of(connection.dialect(), select, &ids, order);
         query.each(connection, |cells| see(&mut runs[places[cells.text(0)?]], &cells)).await
@@ -139,14 +140,19 @@ const INPUTS: &str = "SELECT i.run_id, i.context, i.tags, d.name, d.digest, d.so
                       FROM run_inputs i JOIN datasets d ON d.id = i.dataset_id";
 
 /// The rows of `select` that belong to these runs.
-fn select_of(dialect: Dialect, select: &'static str, ids: &[String], order: &'static str) -> Query {
+fn select_of(dialect: Dialect, select: &'static str, ids: &[&str], order: &'static str) -> Query {
+    rows_of(dialect, select, ids).push(" ORDER BY ").push(order).build()
+}
+
+pub(super) fn rows_of(dialect: Dialect, select: &'static str, ids: &[&str]) -> QueryBuilder {
     let mut query = QueryBuilder::new(dialect, select);
     query.push(" WHERE run_id IN (");
     let mut list = query.separated(", ");
     for id in ids {
-        list.push_bind(id);
+        list.push_bind(*id);
     }
-    query.push(") ORDER BY ").push(order).build()
+    query.push(")");
+    query
 }
 
 fn run_of(row: &Row) -> Result<Run, RegistryError> {
@@ -169,6 +175,6 @@ fn run_of(row: &Row) -> Result<Run, RegistryError> {
     })
 }
 
-fn run_id(text: &str) -> Result<RunId, RegistryError> {
+pub(super) fn run_id(text: &str) -> Result<RunId, RegistryError> {
     RunId::parse(text).ok_or_else(|| MetadataError::Corrupt(format!("`{text}` is not the id of a run")).into())
 }

@@ -25,6 +25,7 @@ impl Registry {
                 .execute(&mut tx)
                 .await?;
             }
+            log::changed(&mut tx, run_id.as_str()).await?;
             Ok(tx.commit().await?)
         })
     }

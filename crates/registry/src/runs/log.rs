@@ -33,6 +33,7 @@ impl Registry {
                     )));
                 }
             }
+            changed(&mut tx, run_id.as_str()).await?;
             Ok(tx.commit().await?)
         })
     }
@@ -63,6 +64,12 @@ impl Registry {
     }
 }
 
+/// Says that a run is another than it was: whatever writes what is shown of it says so in the same transaction.
+pub(crate) async fn changed(tx: &mut WriteTx, run_id: &str) -> Result<(), RegistryError> {
+    query("UPDATE runs SET revision = revision + 1 WHERE run_id = $1").bind(run_id).execute(tx).await?;
+    Ok(())
+}
+
 /// Keeps a param that is new; the value that there is then.
 pub(super) async fn keep_param(
     tx: &mut WriteTx,
@@ -87,7 +94,7 @@ pub(super) async fn write_metrics(tx: &mut WriteTx, run_id: &str, metrics: &[Met
                  WHERE (excluded.step, excluded.timestamp_ms, excluded.value) \
                  > (latest_metrics.step, latest_metrics.timestamp_ms, latest_metrics.value)";
     tx.insert(head, latest(metrics).into_values().map(|metric| bound(run_id, metric)), later).await?;
-    Ok(())
+    changed(tx, run_id).await
 }
 
 /// Appends to histories; a point that is there stays.
@@ -126,7 +133,9 @@ pub(crate) async fn write_tags(
 ) -> Result<(), RegistryError> {
     let rows = tags.iter().map(|(key, value)| [run_id.bound(), key.bound(), value.bound()]);
     let newest = "ON CONFLICT (run_id, key) DO UPDATE SET value = excluded.value";
-    tx.insert("INSERT INTO run_tags (run_id, key, value)", rows, newest).await?;
+    if tx.insert("INSERT INTO run_tags (run_id, key, value)", rows, newest).await? > 0 {
+        changed(tx, run_id).await?;
+    }
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use karat_core::{Instant, RunId};
 use karat_metadata::audit::{self, NewEntry, Subject};
 use karat_metadata::{Connection, WriteTx, query, query_scalar};
 
+use super::log::changed;
 use super::{DatasetInput, Run, RunModel, RunStatus, Whose, get, settle, write_tags};
 use crate::experiments::require_active as require_active_experiment;
 use crate::{Answer, Lifecycle, Registry, RegistryError, millis};
@@ -69,8 +70,8 @@ impl Registry {
             let mut tx = self.metadata.begin().await?;
             require_active(&mut tx, run_id).await?;
             query(
-                "UPDATE runs SET status = COALESCE($2, status), end_time_ms = COALESCE($3, end_time_ms) \
-                 WHERE run_id = $1",
+                "UPDATE runs SET status = COALESCE($2, status), end_time_ms = COALESCE($3, end_time_ms), \
+                 revision = revision + 1 WHERE run_id = $1",
             )
             .bind(run_id)
             .bind(update.status.map(RunStatus::as_str))
@@ -93,7 +94,8 @@ impl Registry {
             let mut tx = self.metadata.begin().await?;
             require(&mut tx, run_id).await?;
             let moved = query(
-                "UPDATE runs SET lifecycle_stage = $2, deleted_time_ms = $3 WHERE run_id = $1 AND lifecycle_stage != $2",
+                "UPDATE runs SET lifecycle_stage = $2, deleted_time_ms = $3, revision = revision + 1 \
+                 WHERE run_id = $1 AND lifecycle_stage != $2",
             )
             .bind(run_id)
             .bind(to.as_str())
@@ -121,6 +123,7 @@ impl Registry {
             if deleted == 0 {
                 return Err(RegistryError::NotFound(format!("No tag with name: {key} in run with id {run_id}")));
             }
+            changed(&mut tx, run_id).await?;
             Ok(tx.commit().await?)
         })
     }
@@ -151,6 +154,7 @@ impl Registry {
                 .execute(&mut tx)
                 .await?;
             }
+            changed(&mut tx, run_id).await?;
             write_models(&mut tx, run_id, "input", models).await?;
             Ok(tx.commit().await?)
         })
@@ -168,7 +172,11 @@ impl Registry {
 }
 
 pub(super) async fn rename(tx: &mut WriteTx, run_id: &str, name: &str) -> Result<(), RegistryError> {
-    query("UPDATE runs SET name = $2 WHERE run_id = $1").bind(run_id).bind(name).execute(tx).await?;
+    query("UPDATE runs SET name = $2, revision = revision + 1 WHERE run_id = $1")
+        .bind(run_id)
+        .bind(name)
+        .execute(tx)
+        .await?;
     write_tags(tx, run_id, &BTreeMap::from([(NAME_TAG.to_owned(), name.to_owned())])).await
 }
 
@@ -190,7 +198,10 @@ pub(crate) async fn write_models(
         .execute(tx)
         .await?;
     }
-    Ok(())
+    match models.is_empty() {
+        true => Ok(()),
+        false => changed(tx, run_id).await,
+    }
 }
 
 async fn require(connection: &mut Connection, run_id: &str) -> Result<Run, RegistryError> {

@@ -26,7 +26,7 @@ pub(crate) use inputs::write_dataset;
 pub(crate) use log::{bound, metric_of, number, require, write_points, write_tags};
 pub(crate) use manage::write_models;
 pub use manage::{NewRun, RunUpdate};
-pub use search::RunSearch;
+pub use search::{RunRevision, RunSearch};
 pub(crate) use settle::{Whose, settle};
 
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -15,7 +15,7 @@ use std::fmt;
 pub use filter::parse_filter;
 pub use order::parse_order;
 pub use page::Page;
-pub(crate) use page::{Search, page_of_rows};
+pub(crate) use page::{Columns, Search, page_of_rows};
 use sql::Key;
 pub use subject::{EXPERIMENTS, LOGGED_MODELS, MODEL_VERSIONS, REGISTERED_MODELS, RUNS, Subject};
 

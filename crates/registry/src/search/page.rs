@@ -3,8 +3,10 @@ use karat_metadata::{Connection, QueryBuilder, Row};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::sql::{Which, names, push_condition, push_filter, push_first_value, push_keys, push_order, push_rows};
-use super::{Comparison, Entity, Key, OrderBy, Subject, parse_filter, parse_order};
+use super::sql::{
+    Counted, Which, bounds, names, push_condition, push_filter, push_first_value, push_keys, push_order, push_rows,
+};
+use super::{Comparator, Comparison, Entity, Key, OrderBy, Subject, parse_filter, parse_order};
 use crate::RegistryError;
 
 /// A page of a search, and the token of the next where there is one.
@@ -62,6 +64,7 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 pub(crate) struct Search<'s> {
     pub subject: &'static Subject,
     pub table: &'static str,
+    pub columns: Columns,
     pub filter: &'s str,
     pub order_by: &'s [String],
     /// What else decides which rows there are, in whatever form: a page token belongs to it.
@@ -70,8 +73,15 @@ pub(crate) struct Search<'s> {
     pub page_token: Option<&'s str>,
 }
 
-/// Rows of a scope from which on an order by a metric is read from that metric's index, and those without a value only where
-/// they come to be shown. Of fewer rows all are sorted: the index has other scopes' values, too.
+/// What of its rows a search gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Columns {
+    All,
+    /// Those named, of `r`: a few.
+    Of(&'static str),
+}
+
+/// So many rows or values are many, and are not counted further.
 const MANY: i64 = 2_000;
 
 /// A page of rows and the token of the next. `last` are the attributes (and whether descending) that end an order, given
@@ -87,7 +97,7 @@ pub(crate) async fn page_of_rows(
     let order = parse_order(asked.order_by, asked.subject)?;
     let last = last(!order.is_empty());
     let terms = Terms { asked, filter, order, last };
-    if terms.begins_with_a_metric() && is_large(reader, asked.table, &narrow).await? {
+    if terms.reads_in_order(reader, &narrow).await? {
         let (rows, next) = terms.rows(reader, Which::WithFirstValue, &narrow).await?;
         // Where they do not fill the page, what has no value follows them.
         if next.is_some() {
@@ -97,17 +107,17 @@ pub(crate) async fn page_of_rows(
     terms.rows(reader, Which::All, &narrow).await
 }
 
-async fn is_large(
+/// How many rows `select` finds, as far as `most`.
+async fn counted(
     reader: &mut Connection,
-    table: &'static str,
-    narrow: &impl Fn(&mut QueryBuilder),
-) -> Result<bool, RegistryError> {
-    let mut query =
-        QueryBuilder::new(reader.dialect(), format!("SELECT COUNT(*) AS found FROM (SELECT 1 FROM {table} r WHERE "));
-    narrow(&mut query);
-    query.push(" LIMIT ").push_bind(MANY).push(") few");
+    most: i64,
+    select: impl FnOnce(&mut QueryBuilder),
+) -> Result<i64, RegistryError> {
+    let mut query = QueryBuilder::new(reader.dialect(), "SELECT COUNT(*) AS found FROM (");
+    select(&mut query);
+    query.push(" LIMIT ").push_bind(most).push(") few");
     let found = query.build().fetch_optional(reader).await?;
-    Ok(found.map(|row| row.get::<i64>("found")).transpose()? == Some(MANY))
+    Ok(found.map(|row| row.get::<i64>("found")).transpose()?.unwrap_or_default())
 }
 
 /// A search, read.
@@ -119,11 +129,46 @@ struct Terms<'s> {
 }
 
 impl Terms<'_> {
-    /// Whether values of one metric come first, in a table that has each once.
-    fn begins_with_a_metric(&self) -> bool {
-        let detail = self.asked.subject.detail(Entity::Metric);
-        self.order.first().is_some_and(|clause| clause.entity == Entity::Metric)
-            && detail.is_some_and(|detail| detail.table == detail.ordered)
+    /// The metric whose values come first, in a table that has each once.
+    fn first_metric(&self) -> Option<&str> {
+        let detail = self.asked.subject.detail(Entity::Metric)?;
+        let first = self.order.first().filter(|clause| clause.entity == Entity::Metric)?;
+        (detail.table == detail.ordered).then_some(first.key.as_str())
+    }
+
+    /// Whether the order by a metric is read from that metric's index, and rows without a value only where they come to be
+    /// shown. Else all are sorted: where they are no more than a page, where the index has mostly other scopes' values, and
+    /// where few meet the filter, which would be looked for long.
+    async fn reads_in_order(
+        &self,
+        reader: &mut Connection,
+        narrow: &impl Fn(&mut QueryBuilder),
+    ) -> Result<bool, RegistryError> {
+        let Some(metric) = self.first_metric() else { return Ok(false) };
+        let Search { subject, table, most, .. } = *self.asked;
+        let scope = counted(reader, MANY, |query| {
+            query.push(format_args!("SELECT 1 FROM {table} r WHERE "));
+            narrow(query);
+        });
+        let scope = scope.await?;
+        if scope <= i64::from(most) {
+            return Ok(false);
+        }
+        if scope < MANY {
+            let enough = 4 * scope;
+            let numbers = Counted::Numbers(metric);
+            return Ok(counted(reader, enough, |query| numbers.push(query, subject)).await? < enough);
+        }
+        for comparison in &self.filter {
+            let is_detail = !matches!(comparison.entity, Entity::Attribute | Entity::Dataset);
+            if is_detail && comparison.comparator == Comparator::Equal {
+                let meeting = Counted::Meeting(comparison);
+                if counted(reader, MANY, |query| meeting.push(query, subject)).await? < MANY {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
     }
 
     async fn rows(
@@ -134,16 +179,28 @@ impl Terms<'_> {
     ) -> Result<(Vec<Row>, Option<String>), RegistryError> {
         let Terms { asked, filter, order, last } = self;
         // What an index has in order is read so; what must be sorted is names first.
-        let is_sorted = !order.is_empty() && which == Which::All;
+        let is_sorted = !order.is_empty() && which == Which::All && asked.columns == Columns::All;
         let mut query = QueryBuilder::new(reader.dialect(), if is_sorted { "SELECT r.*, f.* FROM (" } else { "" });
-        let columns = if is_sorted { names(asked.subject) } else { "r.*".to_owned() };
+        let columns = match asked.columns {
+            Columns::Of(columns) => columns.to_owned(),
+            Columns::All if is_sorted => names(asked.subject),
+            Columns::All => "r.*".to_owned(),
+        };
         let keys = push_keys(&mut query, asked.subject, (&columns, asked.table), order, last, which);
         query.push(" WHERE ");
-        if let (Which::WithFirstValue, Some(first)) = (which, order.first()) {
-            push_first_value(&mut query, asked.subject, &first.key, filter);
+        match self.first_metric().filter(|_| which == Which::WithFirstValue) {
+            Some(metric) => {
+                let (bounds, filter): (Vec<_>, Vec<_>) =
+                    filter.iter().cloned().partition(|comparison| bounds(comparison, metric));
+                push_first_value(&mut query, asked.subject, metric, &bounds);
+                narrow(&mut query);
+                push_filter(&mut query, asked.subject, &filter, which);
+            }
+            None => {
+                narrow(&mut query);
+                push_filter(&mut query, asked.subject, filter, which);
+            }
         }
-        narrow(&mut query);
-        push_filter(&mut query, asked.subject, filter);
         let search = format!("{:?} {:?} {}", asked.filter, asked.order_by, asked.scope);
         if let Some(token) = asked.page_token {
             push_condition(&mut query, &keys, &PageToken::read(token, &search, &keys)?);

@@ -8,13 +8,18 @@ use super::{Comparator, Comparison, Entity, OrderBy, Value};
 use crate::RegistryError;
 
 /// Narrows a query over the subject's table, alias `r`, that has its WHERE already.
-pub(crate) fn push_filter(query: &mut QueryBuilder, subject: &'static Subject, comparisons: &[Comparison]) {
+pub(crate) fn push_filter(
+    query: &mut QueryBuilder,
+    subject: &'static Subject,
+    comparisons: &[Comparison],
+    which: Which,
+) {
     for comparison in comparisons {
         query.push(" AND ");
         match comparison.entity {
             Entity::Attribute => push_attribute(query, subject, comparison),
             Entity::Dataset => push_dataset(query, comparison),
-            _ => push_detail(query, subject, comparison),
+            _ => push_detail(query, subject, comparison, which),
         }
     }
 }
@@ -39,13 +44,14 @@ fn push_attribute(query: &mut QueryBuilder, subject: &'static Subject, compariso
     }
 }
 
-fn push_detail(query: &mut QueryBuilder, subject: &'static Subject, comparison: &Comparison) {
+fn push_detail(query: &mut QueryBuilder, subject: &'static Subject, comparison: &Comparison, which: Which) {
     let detail = subject.detail(comparison.entity).expect("the parser knows what has details");
     let (table, id, owner) = (detail.table, listed("r", subject.id), listed("d", detail.owner));
     let same = same("d", detail.owner, subject.id);
+    let begins_here = comparison.comparator == Comparator::Equal && which == Which::All;
     match comparison.comparator {
         // What may be rare begins at its own index; everything else looks at each candidate.
-        Comparator::Equal => query.push(format_args!("({id}) IN (SELECT {owner} FROM {table} d WHERE d.key = ")),
+        _ if begins_here => query.push(format_args!("({id}) IN (SELECT {owner} FROM {table} d WHERE d.key = ")),
         Comparator::IsNull => query.push(format_args!("NOT EXISTS (SELECT 1 FROM {table} d WHERE {same} AND d.key = ")),
         _ => query.push(format_args!("EXISTS (SELECT 1 FROM {table} d WHERE {same} AND d.key = ")),
     };
@@ -58,15 +64,39 @@ fn push_detail(query: &mut QueryBuilder, subject: &'static Subject, comparison: 
             push_compared(query, comparison);
             query.push(")");
         }
-        _ => {
-            if comparison.entity == Entity::Metric {
-                query.push(" AND NOT d.is_nan");
-            }
-            query.push(" AND d.value");
-            push_compared(query, comparison);
-        }
+        _ => push_value(query, "d", comparison),
     }
     query.push(")");
+}
+
+/// ` AND d.value > …`, of a number one that is none left out.
+fn push_value(query: &mut QueryBuilder, alias: &str, comparison: &Comparison) {
+    if comparison.entity == Entity::Metric {
+        query.push(format_args!(" AND {alias}.is_nan = FALSE"));
+    }
+    query.push(format_args!(" AND {alias}.value"));
+    push_compared(query, comparison);
+}
+
+/// Counts rows of a scope, those of a metric's numbers, or those that meet a comparison of one key, as far as `most`.
+pub(crate) enum Counted<'c> {
+    Numbers(&'c str),
+    Meeting(&'c Comparison),
+}
+
+impl Counted<'_> {
+    pub(crate) fn push(&self, query: &mut QueryBuilder, subject: &'static Subject) {
+        let (entity, key) = match self {
+            Counted::Numbers(metric) => (Entity::Metric, *metric),
+            Counted::Meeting(comparison) => (comparison.entity, comparison.key.as_str()),
+        };
+        let table = subject.detail(entity).expect("the parser knows what has details").table;
+        query.push(format_args!("SELECT 1 FROM {table} d WHERE d.key = ")).push_bind(key);
+        match self {
+            Counted::Numbers(_) => drop(query.push(" AND d.is_nan = FALSE")),
+            Counted::Meeting(comparison) => push_value(query, "d", comparison),
+        }
+    }
 }
 
 /// `r.model, r.version`
@@ -246,29 +276,27 @@ pub(crate) enum Which {
 /// A key that is the same of all rows.
 const CONSTANT: &str = "0";
 
-/// What [`Which::WithFirstValue`] says, after a WHERE; with what the filter says of the same metric, where an index can end.
+/// Whether a comparison says from where to where an index of this metric's values is read.
+pub(crate) fn bounds(comparison: &Comparison, metric: &str) -> bool {
+    use Comparator::*;
+    comparison.entity == Entity::Metric
+        && comparison.key == metric
+        && matches!(comparison.comparator, Equal | Less | LessOrEqual | Greater | GreaterOrEqual)
+}
+
+/// What [`Which::WithFirstValue`] says, after a WHERE, and what bounds the values.
 pub(crate) fn push_first_value(
     query: &mut QueryBuilder,
     subject: &'static Subject,
     metric: &str,
-    comparisons: &[Comparison],
+    bounds: &[Comparison],
 ) {
     let detail = subject.detail(Entity::Metric).expect("ordered by one");
-    query.push(format_args!("{} AND NOT o0.is_nan AND o0.key = ", same("o0", detail.owner, subject.id)));
+    query.push(format_args!("{} AND o0.is_nan = FALSE AND o0.key = ", same("o0", detail.owner, subject.id)));
     query.push_bind(metric);
-    for comparison in comparisons {
-        let is_bound = matches!(
-            comparison.comparator,
-            Comparator::Equal
-                | Comparator::Less
-                | Comparator::LessOrEqual
-                | Comparator::Greater
-                | Comparator::GreaterOrEqual
-        );
-        if is_bound && comparison.entity == Entity::Metric && comparison.key == metric {
-            query.push(" AND o0.value");
-            push_compared(query, comparison);
-        }
+    for comparison in bounds {
+        query.push(" AND o0.value");
+        push_compared(query, comparison);
     }
     query.push(" AND ");
 }

@@ -269,9 +269,15 @@ async fn who_names_nothing_to_search_finds_nothing() {
     assert!(registry.metric_of_runs(&[], "m", 10).await.unwrap().is_empty());
 }
 
-/// Of many runs the first pages of an order by a metric are read from that metric's index.
+/// The first pages of an order by a metric are read from that metric's index: of many runs, and of those that are most of it.
 #[tokio::test]
-async fn pages_of_many_runs_are_those_of_all_sorted() {
+async fn pages_in_an_index_s_order_are_those_of_all_sorted() {
+    compare_pages([2_100, 50], 190).await;
+    compare_pages([60, 30], 7).await;
+}
+
+/// What fits one page is sorted: by it those of pages of `most` are judged.
+async fn compare_pages(runs: [i64; 2], most: u32) {
     let office = Office::open().await;
     let registry = &office.registry;
     let (many, few) = (experiment(registry, "many").await, experiment(registry, "few").await);
@@ -303,8 +309,8 @@ async fn pages_of_many_runs_are_those_of_all_sorted() {
         };
         ImportRun { run, deleted_time_ms: None, history: None }
     };
-    let runs: Vec<ImportRun> =
-        (0..2_100).map(|number| run(many, number)).chain((0..50).map(|number| run(few, number))).collect();
+    let numbered = [many, few].into_iter().zip(runs).flat_map(|(id, runs)| (0..runs).map(move |number| (id, number)));
+    let runs: Vec<ImportRun> = numbered.map(|(id, number)| run(id, number)).collect();
     registry.import_runs(&runs).await.unwrap();
     for experiment_ids in [vec![many], vec![many, few], vec![few]] {
         for (order, filter) in [
@@ -326,7 +332,7 @@ async fn pages_of_many_runs_are_those_of_all_sorted() {
             };
             let all = registry.search_runs(&asked).await.unwrap();
             assert!(all.next.is_none());
-            asked.most = 190;
+            asked.most = most;
             let mut paged = Vec::new();
             loop {
                 let page = registry.search_runs(&asked).await.unwrap();
@@ -340,4 +346,82 @@ async fn pages_of_many_runs_are_those_of_all_sorted() {
             assert!(ids(&paged) == ids(&all.items), "{experiment_ids:?} {order} {filter}");
         }
     }
+}
+
+/// Who keeps a run as it was read relies on it: whatever is written of a run gives it another revision.
+#[tokio::test]
+async fn every_write_gives_a_run_another_revision() {
+    let office = Office::open().await;
+    let registry = &office.registry;
+    let experiment_id = experiment(registry, "one").await;
+    let run = started(registry, experiment_id, "a", 1).await;
+    let (run_id, id) = (&run.run_id, run.run_id.as_str());
+    let other = started(registry, experiment_id, "b", 2).await;
+    let last = std::cell::Cell::new((None, run.clone()));
+    let moved = async |what: &str| {
+        let asked =
+            RunSearch { experiment_ids: vec![experiment_id], view: View::All, most: 10, ..RunSearch::default() };
+        let found = registry.find_runs(&asked).await.unwrap().items;
+        let found = found.iter().find(|found| found.run_id == *run_id).unwrap();
+        let read = registry.runs_by_ids(&[id]).await.unwrap();
+        assert_eq!((&read[0].0, &read[0].1), (found, &registry.run_by_id(id).await.unwrap()), "{what}");
+        let (before, was) = last.replace((Some(found.revision), read[0].1.clone()));
+        assert!(before.is_none_or(|before| before < found.revision), "{what}: {before:?} {}", found.revision);
+        assert_ne!(was, read[0].1, "{what}");
+    };
+    let data = |name: &str| DatasetInput {
+        name: name.into(),
+        digest: "d".into(),
+        source_type: "file".into(),
+        source: "s".into(),
+        schema: String::new(),
+        profile: String::new(),
+        context: String::new(),
+        tags: BTreeMap::new(),
+    };
+    let pairs = |key: &str| BTreeMap::from([(key.to_owned(), "v".to_owned())]);
+    let model = RunModel { model_id: "m-1".into(), step: 1 };
+    let batches = [
+        Batch { metrics: vec![metric("a", 1.0, 1)], ..Batch::default() },
+        Batch { params: vec![("p".into(), "1".into())], ..Batch::default() },
+        Batch { tags: vec![("t".into(), "1".into())], ..Batch::default() },
+        Batch { tags: vec![("mlflow.runName".into(), "renamed".into())], ..Batch::default() },
+    ];
+    for batch in batches {
+        let what = format!("{batch:?}");
+        registry.log_batch(id, batch).await.unwrap();
+        moved(&what).await;
+    }
+    registry.log_metrics(run_id, &[metric("b", 1.0, 1)]).await.unwrap();
+    moved("log_metrics").await;
+    registry.log_params(run_id, &pairs("q")).await.unwrap();
+    moved("log_params").await;
+    registry.log_tags(run_id, &pairs("u")).await.unwrap();
+    moved("log_tags").await;
+    registry.log_inputs(run_id, &[data("x")]).await.unwrap();
+    moved("log_inputs").await;
+    registry.delete_run_tag(id, "u").await.unwrap();
+    moved("delete_run_tag").await;
+    registry.add_inputs(id, &[data("y")], &[]).await.unwrap();
+    moved("add_inputs, a data set").await;
+    registry.add_inputs(id, &[], std::slice::from_ref(&model)).await.unwrap();
+    moved("add_inputs, a model").await;
+    registry.add_outputs(id, &[model]).await.unwrap();
+    moved("add_outputs").await;
+    registry.update_run(id, &RunUpdate { name: Some("again".into()), ..RunUpdate::default() }).await.unwrap();
+    moved("update_run, its name").await;
+    registry.update_run(id, &RunUpdate { end_time_ms: Some(5), ..RunUpdate::default() }).await.unwrap();
+    moved("update_run, its end").await;
+    registry.finish_run(run_id, RunStatus::Failed, now()).await.unwrap();
+    moved("finish_run").await;
+    for to in [Lifecycle::Deleted, Lifecycle::Active] {
+        registry.move_run(id, to, "ana", now()).await.unwrap();
+        moved("move_run").await;
+    }
+    for to in [Lifecycle::Deleted, Lifecycle::Active] {
+        registry.move_experiment(experiment_id, to, "ana", now()).await.unwrap();
+        moved("move_experiment").await;
+    }
+    let untouched = registry.runs_by_ids(&[other.run_id.as_str()]).await.unwrap().remove(0).1;
+    assert_eq!(untouched, other);
 }

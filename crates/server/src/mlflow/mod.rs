@@ -11,6 +11,7 @@ mod fields;
 mod files;
 mod located;
 mod logged_models;
+mod messages;
 mod metrics;
 mod model_versions;
 mod names;
@@ -77,7 +78,7 @@ fn tracking_routes() -> Router<AppState> {
         .route("/experiments/search-datasets", call(M::POST, datasets::search))
         .route("/runs/create", call(M::POST, runs::create))
         .route("/runs/get", call(M::GET, runs::get))
-        .route("/runs/search", call(M::POST, runs::search))
+        .route("/runs/search", written(M::POST, runs::search, wire::Runs::to_json))
         .route("/runs/update", call(M::POST, runs::update))
         .route("/runs/delete", call(M::POST, runs::delete))
         .route("/runs/restore", call(M::POST, runs::restore))
@@ -186,6 +187,19 @@ where
     F: Future<Output = Result<A, MlflowError>> + Send + 'static,
     A: Serialize + Send + 'static,
 {
+    written(method, handler, serde_json::to_vec)
+}
+
+/// As [`call`], with an answer that is written in its own way.
+fn written<F, A>(
+    method: Method,
+    handler: fn(Tracking, Fields) -> F,
+    write: fn(&A) -> serde_json::Result<Vec<u8>>,
+) -> MethodRouter<AppState>
+where
+    F: Future<Output = Result<A, MlflowError>> + Send + 'static,
+    A: Send + 'static,
+{
     let filter = axum::routing::MethodFilter::try_from(method).expect("one of HTTP's own methods");
     on(filter, move |State(state): State<AppState>, path: UrlPath, request: Request| async move {
         let answer = async {
@@ -197,7 +211,7 @@ where
             fields.extend(path);
             let running = tracking.spawn(handler(tracking.clone(), fields));
             let answer = running.await??;
-            serde_json::to_vec(&answer).map_err(|error| MlflowError::internal(error.to_string()))
+            write(&answer).map_err(|error| MlflowError::internal(error.to_string()))
         };
         match answer.await {
             Ok(bytes) => raw(StatusCode::OK, HeaderValue::from_static("application/json"), bytes.into()),

@@ -58,8 +58,9 @@ pub async fn search(tracking: Tracking, fields: Fields) -> Result<wire::Runs, Ml
         most: most(results)?,
         page_token: token(&fields)?,
     };
-    let page = tracking.registry().search_runs(&asked).await?;
-    Ok(wire::Runs { runs: page.items, next_page_token: page.next })
+    let page = tracking.registry().find_runs(&asked).await?;
+    let runs = tracking.messages().of(tracking.registry(), &page.items).await?;
+    Ok(wire::Runs { runs, next_page_token: page.next })
 }
 
 pub async fn update(tracking: Tracking, fields: Fields) -> Answer {

@@ -9,6 +9,8 @@ use karat_registry::Registry;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
+use super::messages::Messages;
+
 /// What MLflow's clients read and write.
 #[derive(Clone)]
 pub struct Tracking {
@@ -23,6 +25,7 @@ struct Shared {
     artifacts: Arc<dyn FileStore>,
     /// What [`karat_registry::OWN_FILES`] stands for.
     own: Arc<dyn FileStore>,
+    messages: Messages,
     webhooks: Webhooks,
     clock: Arc<dyn Clock>,
     /// The process's own: threads that answer have others waiting.
@@ -39,7 +42,8 @@ impl Tracking {
         webhooks: Webhooks,
         clock: Arc<dyn Clock>,
     ) -> Tracking {
-        let shared = Shared { registry, artifacts, own, webhooks, clock, threads: Handle::current() };
+        let shared =
+            Shared { registry, artifacts, own, messages: Messages::new(), webhooks, clock, threads: Handle::current() };
         Tracking { shared: Arc::new(shared), caller: "mlflow".into() }
     }
 
@@ -54,6 +58,10 @@ impl Tracking {
 
     pub(crate) fn registry(&self) -> &Registry {
         &self.shared.registry
+    }
+
+    pub(super) fn messages(&self) -> &Messages {
+        &self.shared.messages
     }
 
     pub(super) fn artifacts(&self) -> &Arc<dyn FileStore> {

@@ -1,10 +1,13 @@
 //! Experiments and runs as MLflow's clients read them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use karat_registry::{DatasetInput, Experiment, Lifecycle, Metric, Run, RunModel};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value as Json, json};
+
+use super::messages::Message;
 
 /// The tag that says what an input is for.
 pub const CONTEXT_TAG: &str = "mlflow.data.context";
@@ -149,12 +152,32 @@ impl<'r> MetricMessage<'r> {
 }
 
 /// A page of runs.
-#[derive(Serialize)]
 pub struct Runs {
-    #[serde(serialize_with = "runs", skip_serializing_if = "Vec::is_empty")]
-    pub runs: Vec<Run>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runs: Vec<Arc<Message>>,
     pub next_page_token: Option<String>,
+}
+
+impl Runs {
+    /// The runs' own JSON, put together.
+    pub fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+        let length: usize = self.runs.iter().map(|run| run.json.len() + 1).sum();
+        let mut json = Vec::with_capacity(length + 2_048);
+        json.push(b'{');
+        for (number, run) in self.runs.iter().enumerate() {
+            json.extend_from_slice(if number == 0 { b"\"runs\":[" } else { b"," });
+            json.extend_from_slice(&run.json);
+        }
+        if !self.runs.is_empty() {
+            json.push(b']');
+        }
+        if let Some(token) = &self.next_page_token {
+            json.extend_from_slice(if self.runs.is_empty() { b"" } else { b"," });
+            json.extend_from_slice(b"\"next_page_token\":");
+            serde_json::to_writer(&mut json, token)?;
+        }
+        json.push(b'}');
+        Ok(json)
+    }
 }
 
 /// A page of a metric's history.
@@ -171,10 +194,6 @@ pub struct History {
 pub struct Histories {
     #[serde(serialize_with = "metrics_of_runs")]
     pub metrics: Vec<(String, Metric)>,
-}
-
-fn runs<S: Serializer>(runs: &[Run], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(runs.iter().map(RunMessage::from))
 }
 
 fn metrics<S: Serializer>(metrics: &[Metric], serializer: S) -> Result<S::Ok, S::Error> {
