@@ -466,7 +466,7 @@ def searched_models(uri, versions, text, order, size):
             page = search(text, max_results=size, order_by=order, page_token=token)
             names.append([f"{one.name}/{one.version}" if versions else seen_model(one) for one in page])
             token = page.token
-            if not token or len(names) > 60:
+            if not token or len(names) >= pages:
                 return names
     except MlflowException as error:
         return {"error": error.error_code}
@@ -548,8 +548,8 @@ def generated(rng, count):
             yield text, order
 
 
-def searched(uri, experiment, text, order, size):
-    """The names of all pages, or the error."""
+def searched(uri, experiment, text, order, size, pages=60):
+    """The names of all pages, or of the first so many, or the error."""
     client = MlflowClient(tracking_uri=uri)
     names, token = [], None
     try:

@@ -2,6 +2,8 @@
 
     python mlflow_import.py fill RUNS          a server's database and artifacts in the working directory: reference.db,
                                                reference-artifacts; one that was used without a server: local.db, mlruns
+    python mlflow_import.py many RUNS          a server's database with so many runs that are searched, and a few deep ones
+    python mlflow_import.py searches ADDRESS   what is found among them there, beside what that server finds
     python mlflow_import.py compare ADDRESS    what Karat answers there beside what that server answers
     python mlflow_import.py local ADDRESS      the same for local.db; ids of experiments may be others
     python mlflow_import.py serve              starts that server, prints where, and ends it when stdin ends
@@ -38,6 +40,52 @@ def fill_server(runs):
     mlflow.set_tracking_uri("sqlite:///local.db")
     used_without_server(MlflowClient(tracking_uri="sqlite:///local.db"))
     print(json.dumps({"filled": True}))
+
+
+def fill_many(wanted):
+    """Runs told to a server, then copied in its database, each under an id, a name and a time of its own."""
+    process, uri = start_reference()
+    try:
+        experiment = fill(uri, random.Random(7))
+        deep(uri, 20)
+    finally:
+        end_reference(process)
+    base = sqlite3.connect("reference.db")
+    base.create_function("copied", 2, lambda id, copy: hashlib.md5(f"{id}/{copy}".encode()).hexdigest(), deterministic=True)
+    runs = base.execute("SELECT COUNT(*) FROM runs WHERE experiment_id = ?", (experiment,)).fetchone()[0]
+    ours = "(SELECT run_uuid FROM runs WHERE experiment_id = :experiment AND name NOT LIKE '%+%')"
+    changed = {"run_uuid": "copied(run_uuid, :copy)", "destination_id": "copied(destination_id, :copy)", "input_uuid": "copied(input_uuid, :copy)",
+               "start_time": "start_time + :copy", "artifact_uri": "replace(artifact_uri, run_uuid, copied(run_uuid, :copy))"}
+    tables = {"runs": f"run_uuid IN {ours}", "metrics": f"run_uuid IN {ours}", "latest_metrics": f"run_uuid IN {ours}", "params": f"run_uuid IN {ours}",
+              "tags": f"run_uuid IN {ours}", "inputs": f"destination_id IN {ours}",
+              "input_tags": f"input_uuid IN (SELECT input_uuid FROM inputs WHERE destination_id IN {ours})"}
+    for copy in range(1, -(-wanted // runs)):
+        for table, which in tables.items():
+            columns = [row[1] for row in base.execute(f"PRAGMA table_info({table})")]
+            named = {"runs": {"name": "name || '+' || :copy"},
+                     "tags": {"value": "CASE WHEN key = 'mlflow.runName' THEN value || '+' || :copy ELSE value END"}}.get(table, {})
+            values = ", ".join((changed | named).get(column, f'"{column}"') for column in columns)
+            base.execute(f"INSERT INTO {table} SELECT {values} FROM {table} WHERE {which}", {"experiment": experiment, "copy": copy})
+    base.commit()
+    print(json.dumps({"runs": base.execute("SELECT COUNT(*) FROM runs").fetchone()[0]}))
+
+
+def searches(karat):
+    process, reference = start_reference()
+    comparison, rng, found = Comparison(), random.Random(11), 0
+    try:
+        experiment = MlflowClient(tracking_uri=karat).get_experiment_by_name("searched").experiment_id
+        for text, order in generated(rng, 40):
+            size = rng.choice([50, 1000])
+            mine, others = (searched(uri, experiment, text, order, size, pages=3) for uri in (karat, reference))
+            if isinstance(others, dict):
+                mine, others = mine["error"], others["error"]
+            else:
+                found += sum(map(len, others))
+            comparison.see(f"filter {text} {order}", mine, others)
+        comparison.done(found=found)
+    finally:
+        end_reference(process)
 
 
 def to_postgres(uri):
@@ -274,13 +322,16 @@ def old():
     print(json.dumps({"runs": base.execute("SELECT COUNT(*) FROM runs").fetchone()[0]}))
 
 
+# When something was done here, and in which order, is no part of what was taken over.
+LOCAL = (("alias_moves", "at"), ("datasets", "id"), ("run_inputs", "dataset_id"), ("runs", "revision"))
+
+
 def dump(file, tables):
     base = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
     digests = {}
     for table in tables:
         columns = [row[1] for row in base.execute(f"PRAGMA table_info({table})")]
-        # When something was done here is no part of what was taken over.
-        columns = [column for column in columns if (table, column) not in (("alias_moves", "at"), ("datasets", "id"), ("run_inputs", "dataset_id"))]
+        columns = [column for column in columns if (table, column) not in LOCAL]
         rows = sorted(repr(row) for row in base.execute(f"SELECT {', '.join(columns)} FROM {table}"))
         digests[table] = [len(rows), hashlib.sha256("\n".join(rows).encode()).hexdigest()]
     print(json.dumps(digests))
@@ -288,5 +339,6 @@ def dump(file, tables):
 
 if __name__ == "__main__":
     command, *rest = sys.argv[1:]
-    {"fill": lambda: fill_server(int(rest[0])), "compare": lambda: compare("http://" + rest[0]), "old": old, "serve": serve,
+    {"fill": lambda: fill_server(int(rest[0])), "many": lambda: fill_many(int(rest[0])), "searches": lambda: searches("http://" + rest[0]),
+     "compare": lambda: compare("http://" + rest[0]), "old": old, "serve": serve,
      "local": lambda: local("http://" + rest[0]), "postgres": lambda: to_postgres(rest[0]), "dump": lambda: dump(rest[0], rest[1:])}[command]()

@@ -51,14 +51,23 @@ const SAME_OVER_HTTP: [&str; 10] = [
     "model_aliases",
 ];
 
-struct Mlflow {
+pub struct Mlflow {
     python: PathBuf,
     work: tempfile::TempDir,
 }
 
 impl Mlflow {
+    /// None where MLflow is not installed, which is said.
+    pub fn find(test: &str) -> Option<Mlflow> {
+        let python = mlflow_python();
+        if python.is_none() {
+            eprintln!("SKIPPED {test}: no MLflow (`scripts/setup tests` installs it)");
+        }
+        Some(Mlflow { python: python?, work: temp_dir() })
+    }
+
     /// The last line that the script prints.
-    fn run(&self, arguments: &[&str]) -> Json {
+    pub fn run(&self, arguments: &[&str]) -> Json {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mlflow_import.py");
         let output =
             Command::new(&self.python).arg(script).args(arguments).current_dir(self.work.path()).output().unwrap();
@@ -67,16 +76,16 @@ impl Mlflow {
         serde_json::from_str(stdout.lines().last().unwrap()).unwrap()
     }
 
-    fn path(&self, name: &str) -> String {
+    pub fn path(&self, name: &str) -> String {
         self.work.path().join(name).display().to_string()
     }
 
-    fn dump(&self, project: &Path) -> Json {
+    pub fn dump(&self, project: &Path) -> Json {
         let database = project.join(".karat/metadata.db").display().to_string();
         self.run(&[&["dump", database.as_str()][..], &TABLES[..]].concat())
     }
 
-    fn agrees(&self, what: &str, server: &Server) -> Json {
+    pub fn agrees(&self, what: &str, server: &Server) -> Json {
         let said = self.run(&[what, &server.address]);
         let differences = said["differences"].as_array().unwrap();
         assert!(differences.is_empty(), "{} of {}: {:#}", differences.len(), said["compared"], said["differences"]);
@@ -107,11 +116,7 @@ fn count(imported: &Json, noun: &str, side: &str) -> u64 {
 
 #[test]
 fn a_team_moves_in_with_one_command_and_its_clients_see_the_same() {
-    let Some(python) = mlflow_python() else {
-        eprintln!("SKIPPED a_team_moves_in_with_one_command: no MLflow (`scripts/setup tests` installs it)");
-        return;
-    };
-    let mlflow = Mlflow { python, work: temp_dir() };
+    let Some(mlflow) = Mlflow::find("a_team_moves_in_with_one_command") else { return };
     mlflow.run(&["fill", "80"]);
     let (database, artifacts) =
         (format!("sqlite:///{}", mlflow.path("reference.db")), mlflow.path("reference-artifacts"));

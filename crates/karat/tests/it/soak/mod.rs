@@ -12,6 +12,7 @@ mod killed_server;
 mod killed_tracking;
 mod killed_work;
 mod large_artifact;
+mod moving_in;
 mod schemathesis;
 mod server;
 mod torn_log;
