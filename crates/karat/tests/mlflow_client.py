@@ -466,7 +466,7 @@ def searched_models(uri, versions, text, order, size):
             page = search(text, max_results=size, order_by=order, page_token=token)
             names.append([f"{one.name}/{one.version}" if versions else seen_model(one) for one in page])
             token = page.token
-            if not token or len(names) >= pages:
+            if not token or len(names) > 60:
                 return names
     except MlflowException as error:
         return {"error": error.error_code}
@@ -557,7 +557,7 @@ def searched(uri, experiment, text, order, size, pages=60):
             page = client.search_runs([experiment], text, ViewType.ALL, size, order, token)
             names.append([run.info.run_name for run in page])
             token = page.token
-            if not token or len(names) > 60:
+            if not token or len(names) >= pages:
                 return names
     except MlflowException as error:
         return {"error": error.error_code, "message": normal_message(str(error))}
