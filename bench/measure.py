@@ -38,6 +38,8 @@ class Server:
 
     def __init__(self, name: str, command: list, ready: str, cwd: Path, port: int):
         self.name, self.port = name, port
+        # Of processes that work for it and are not its children.
+        self.beside: list[int] = []
         begun = time.perf_counter()
         self.process = subprocess.Popen(
             [str(part) for part in command], cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -60,8 +62,8 @@ class Server:
         self.start_up = time.perf_counter() - begun
 
     def processes(self) -> list:
-        """It and its workers."""
-        family = [self.process.pid]
+        """It, what works for it, and their workers."""
+        family = [self.process.pid, *self.beside]
         for pid in family:
             for task in Path(f"/proc/{pid}/task").glob("*/children"):
                 family.extend(int(child) for child in task.read_text().split())
@@ -86,6 +88,45 @@ class Server:
             self.process.wait(20)
         except subprocess.TimeoutExpired:
             self.process.kill()
+
+
+class Postgres:
+    """A PostgreSQL cluster in a folder, with a user `karat` who needs no password; Debian's programs, and their account for root."""
+
+    def __init__(self, folder: Path):
+        programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+        if not programs:
+            sys.exit("no PostgreSQL in /usr/lib/postgresql: scripts/setup tests installs it")
+        self.programs, self.data, self.port = programs[-1], folder / "cluster", free_port()
+        self.data.mkdir(parents=True, exist_ok=True)
+        if os.geteuid() == 0:
+            run("chown", "postgres", self.data)
+            for parent in self.data.resolve().parents:
+                parent.chmod(parent.stat().st_mode | 0o011)
+        if not (self.data / "PG_VERSION").exists():
+            self._run("initdb", "-D", self.data, "-A", "trust", "-U", "karat", "-E", "UTF8", "--locale=C.UTF-8")
+        options = f"-p {self.port} -k {self.data} -c listen_addresses=127.0.0.1"
+        self._run("pg_ctl", "-D", self.data, "-o", options, "-l", self.data / "log", "-w", "start")
+        self.pid = int((self.data / "postmaster.pid").read_text().splitlines()[0])
+
+    def _run(self, program: str, *arguments) -> None:
+        account = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+        # The server keeps what pg_ctl writes to: nobody waits for its end.
+        done = subprocess.run([*account, str(self.programs / program), *map(str, arguments)], cwd="/",
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if done.returncode != 0:
+            sys.exit(f"{program} failed: see {self.data / 'log'}")
+
+    def database(self, name: str, scheme: str = "postgres") -> str:
+        """The URI of a database, made where there is none."""
+        at = ["-h", "127.0.0.1", "-p", str(self.port), "-U", "karat"]
+        there = run(self.programs / "psql", *at, "-At", "-c", f"SELECT 1 FROM pg_database WHERE datname = '{name}'", "postgres")
+        if not there.strip():
+            run(self.programs / "createdb", *at, name)
+        return f"{scheme}://karat@127.0.0.1:{self.port}/{name}"
+
+    def stop(self) -> None:
+        self._run("pg_ctl", "-D", self.data, "-m", "fast", "-w", "stop")
 
 
 def wrk(server: Server, path: str, bodies: Path, connections: int, seconds: int, also: str = "") -> dict:

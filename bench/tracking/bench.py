@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Logging and searching runs over MLflow's API: Karat beside `mlflow server` (SQLite both), in one run:
-`bench/tracking/run`.
+"""Logging and searching runs over MLflow's API: Karat beside `mlflow server`, on SQLite both or, with `--postgres`, on one
+PostgreSQL server, in one run: `bench/tracking/run`.
 
 Both hold a thousand runs of five metrics and two params, and one run with a history of 100,000 points. Measured at 1 and 8
 clients: a batch of 100 metrics; the newest 100 of the runs; those filtered and ordered by a metric; a page of 10,000 points
-of the long history. With `--runs 1000000` Karat alone is filled with a million runs of 20 metrics (into its database, in the
-way it writes them), and the searches and batches are measured there.
+of the long history. With `--runs 1000000` Karat alone is measured: with a million runs of 20 metrics (written into its database
+as it writes them itself) beside one with nothing but the runs that are logged to.
 
-CPU is the server's user and system time from /proc over the answers it gave, workers included; wrk runs on the same cores.
+CPU is the server's user and system time from /proc over the answers it gave, workers and PostgreSQL's processes included; wrk runs
+on the same cores.
 
 Needs wrk, MLflow (scripts/requirements-mlflow.txt) in this Python, and `karat` built: cargo build --release -p karat
 """
@@ -21,14 +22,13 @@ import statistics
 import sys
 import tempfile
 import urllib.request
-import uuid
 from pathlib import Path
 
 os.environ.update(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false", MLFLOW_DISABLE_TELEMETRY="true", GIT_PYTHON_REFRESH="quiet")
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from measure import Server, free_port, run, say, spread
+from measure import Postgres, Server, free_port, run, say, spread
 
 API = "/api/2.0/mlflow"
 RUNS, POINTS = 1_000, 100_000
@@ -86,7 +86,7 @@ def load(server: Server, path: str, clients: int, seconds: int, script=None, arg
 def loads(held: dict, work: Path) -> dict:
     """What is measured: name to (path, script, arguments)."""
     questions = {"log-batch of 100 metrics": ("/runs/log-batch", HERE / "log.lua", held["logged"])}
-    for name, search in SEARCHES.items():
+    for name, search in SEARCHES.items() if "experiment" in held else ():
         bodies = work / f"{abs(hash(name))}.jsonl"
         bodies.write_text(json.dumps({"experiment_ids": [held["experiment"]], **search}) + "\n")
         questions[name] = ("/runs/search", HERE.parent / "post.lua", [bodies])
@@ -96,33 +96,127 @@ def loads(held: dict, work: Path) -> dict:
     return questions
 
 
-def many(folder: Path, wanted: int) -> dict:
-    """Fills Karat's database itself: a million runs over HTTP would measure the filling."""
-    chance = random.Random(5)
-    database = sqlite3.connect(folder / ".karat" / "metadata.db", isolation_level=None)
-    database.execute("PRAGMA synchronous = OFF")
-    experiment = database.execute("SELECT COALESCE(MAX(id), 0) + 1 FROM experiments").fetchone()[0]
-    database.execute("BEGIN")
-    database.execute(
+def loggable(server: Server) -> dict:
+    """Only runs to log to."""
+    other = post(server, "/experiments/create", {"name": "logged"})["experiment_id"]
+    return {"logged": [post(server, "/runs/create", {"experiment_id": other})["run"]["info"]["run_id"] for _ in range(20)]}
+
+
+KEYS = sorted(["auc", *(f"m{number}" for number in range(19))])
+
+
+def many(wanted: int, dialect: str) -> list:
+    """Statements that fill Karat's database: a million runs over HTTP would measure the filling. In the order of their keys, as
+    Karat's own ids are in the order of time."""
+    keys = ", ".join(f"('{key}')" for key in KEYS)
+    experiment = "(SELECT id FROM experiments WHERE name = 'many')"
+    if dialect == "postgres":
+        numbers, hexadecimal, chance = f"generate_series(1, {wanted}) AS n (i)", "lpad(to_hex(i), 32, '0')", "random()"
+        choice = "(ARRAY['4', '6', '8'])[1 + i % 3]"
+    else:
+        numbers = f"(WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {wanted}) SELECT i FROM n)"
+        hexadecimal, chance, choice = "printf('%032x', i)", "(random() & 1048575) / 1048576.0", "(i % 3 + 2) * 2"
+    return [
         "INSERT INTO experiments (id, name, artifact_location, lifecycle_stage, creation_time_ms, last_update_time_ms) "
-        "VALUES (?, 'many', ?, 'active', 1, 1)", (experiment, f"mlflow-artifacts:/{experiment}"))
-    keys = ["auc", *(f"m{number}" for number in range(19))]
-    logged = []
-    for begin in range(0, wanted, 10_000):
-        ids = [uuid.uuid4().hex for _ in range(begin, min(begin + 10_000, wanted))]
-        logged = logged or ids[:20]
-        database.executemany(
-            "INSERT INTO runs (run_id, experiment_id, name, user_name, status, start_time_ms, lifecycle_stage, artifact_uri) "
-            "VALUES (?, ?, 'r', 'ana', 'FINISHED', ?, 'active', '')",
-            [(run_id, experiment, 1_000 + begin + at) for at, run_id in enumerate(ids)])
-        rows = [(run_id, key, chance.random()) for run_id in ids for key in keys]
-        for table in ("metrics", "latest_metrics"):
-            database.executemany(f"INSERT INTO {table} (run_id, key, value, is_nan, timestamp_ms, step) VALUES (?, ?, ?, 0, 1, 0)", rows)
-        database.executemany("INSERT INTO params (run_id, key, value) VALUES (?, 'depth', ?)", [(run_id, str(chance.choice([4, 6, 8]))) for run_id in ids])
-    database.execute("COMMIT")
-    database.execute("ANALYZE")
+        "SELECT MAX(id) + 1, 'many', 'mlflow-artifacts:/many', 'active', 1, 1 FROM experiments",
+        "INSERT INTO runs (run_id, experiment_id, name, user_name, status, start_time_ms, lifecycle_stage, artifact_uri) "
+        f"SELECT {hexadecimal}, {experiment}, 'r', 'ana', 'FINISHED', 1000 + i, 'active', '' FROM {numbers}",
+        f"INSERT INTO params (run_id, key, value) SELECT {hexadecimal}, 'depth', {choice} FROM {numbers}",
+        # An index that is made after its rows is made in a tenth of the time.
+        "DROP INDEX latest_metrics_value",
+        "INSERT INTO latest_metrics (run_id, key, value, is_nan, timestamp_ms, step) "
+        f"SELECT r.run_id, k.key, {chance}, FALSE, 1, 0 FROM runs r CROSS JOIN (SELECT column1 AS key FROM (VALUES {keys}) v) k "
+        f"WHERE r.experiment_id = {experiment}",
+        "INSERT INTO metrics (run_id, key, value, is_nan, timestamp_ms, step) "
+        "SELECT run_id, key, value, is_nan, timestamp_ms, step FROM latest_metrics",
+    ]
+
+
+def fill_sqlite(folder: Path, wanted: int) -> None:
+    database = sqlite3.connect(folder / ".karat" / "metadata.db", isolation_level=None)
+    database.executescript("PRAGMA synchronous = OFF; PRAGMA cache_size = -1000000; PRAGMA temp_store = MEMORY")
+    index = database.execute("SELECT sql FROM sqlite_master WHERE name = 'latest_metrics_value'").fetchone()[0]
+    for statement in ["BEGIN", *many(wanted, "sqlite"), index, "COMMIT", "ANALYZE", "PRAGMA wal_checkpoint(TRUNCATE)"]:
+        database.execute(statement)
     database.close()
-    return {"experiment": str(experiment), "logged": logged}
+
+
+def fill_postgres(uri: str, wanted: int) -> None:
+    import psycopg2
+
+    database = psycopg2.connect(uri)
+    cursor = database.cursor()
+    cursor.execute("SET maintenance_work_mem = '1GB'")
+    cursor.execute("SELECT indexdef FROM pg_indexes WHERE indexname = 'latest_metrics_value'")
+    index = cursor.fetchone()[0]
+    for statement in [*many(wanted, "postgres"), index]:
+        cursor.execute(statement)
+    database.commit()
+    database.autocommit = True
+    cursor.execute("VACUUM ANALYZE")
+    database.close()
+
+
+class Bench:
+    """The servers, where they keep what they hold."""
+
+    def __init__(self, karat: Path, work: Path, postgres: bool):
+        self.karat, self.work = karat, work
+        self.postgres = Postgres(work) if postgres else None
+        self.servers = []
+
+    def _started(self, server: Server) -> Server:
+        if self.postgres:
+            server.beside.append(self.postgres.pid)
+        self.servers.append(server)
+        return server
+
+    def start_karat(self, name: str) -> Server:
+        folder, port = self.work / name, free_port()
+        folder.mkdir(parents=True, exist_ok=True)
+        stores = f"stores: {{metadata: \"{self.postgres.database(folder.name)}\"}}\n" if self.postgres else ""
+        (folder / "karat.yaml").write_text(f"name: bench\n{stores}")
+        return self._started(Server("Karat", [self.karat, "serve", "--port", port], "/health", folder, port))
+
+    def start_mlflow(self) -> Server:
+        folder, port = self.work / "mlflow", free_port()
+        folder.mkdir(parents=True, exist_ok=True)
+        store = self.postgres.database("mlflow", "postgresql") if self.postgres else "sqlite:///mlflow.db"
+        command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, "--artifacts-destination", "artifacts",
+                   "--host", "127.0.0.1", "--port", port]
+        return self._started(Server("MLflow", command, "/health", folder, port))
+
+    def beside_mlflow(self) -> list:
+        """Servers, and what each holds."""
+        held = []
+        for server in (self.start_karat("karat"), self.start_mlflow()):
+            say(f"filling {server.name}")
+            held.append((server, fill(server)))
+        return held
+
+    def with_many(self, runs: int) -> list:
+        empty = self.start_karat("empty")
+        empty.name = "Karat, empty"
+        filled = self.start_karat("many")
+        filled.name = f"Karat, {runs:,} runs"
+        held = loggable(filled)
+        filled.stop()
+        self.servers.remove(filled)
+        say(f"filling {runs:,} runs of {len(KEYS)} metrics")
+        if self.postgres:
+            fill_postgres(self.postgres.database("many", "postgresql"), runs)
+        else:
+            fill_sqlite(self.work / "many", runs)
+        filled = self.start_karat("many")
+        filled.name = f"Karat, {runs:,} runs"
+        held["experiment"] = post(filled, "/experiments/search", {"filter": "name = 'many'", "max_results": 1})["experiments"][0]["experiment_id"]
+        return [(empty, loggable(empty)), (filled, held)]
+
+    def stop(self) -> None:
+        for server in self.servers:
+            server.stop()
+        if self.postgres:
+            self.postgres.stop()
 
 
 def main() -> None:
@@ -130,45 +224,23 @@ def main() -> None:
     parser.add_argument("--karat", required=True, type=Path)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=3)
-    parser.add_argument("--runs", type=int, default=0, help="fill Karat with so many runs instead, and measure it alone")
+    parser.add_argument("--runs", type=int, default=0, help="measure Karat alone, with so many runs and with none")
+    parser.add_argument("--postgres", action="store_true", help="keep everything in a PostgreSQL server that is started for it")
     parser.add_argument("--work", type=Path, help="a folder for what the servers keep [default: a temporary one]")
     args = parser.parse_args()
-    work = args.work or Path(tempfile.mkdtemp(prefix="karat-bench-"))
-    folder = work / "karat"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "karat.yaml").write_text("name: bench\n")
-
-    def karat() -> Server:
-        port = free_port()
-        return Server("Karat", [args.karat, "serve", "--port", port], "/health", folder, port)
-
-    servers = []
+    work = (args.work or Path(tempfile.mkdtemp(prefix="karat-bench-"))).resolve()
+    bench = Bench(args.karat.resolve(), work, args.postgres)
     try:
-        servers.append(karat())
-        if args.runs:
-            servers.pop().stop()
-            say(f"filling {args.runs:,} runs of 20 metrics")
-            held = [many(folder, args.runs)]
-            servers.append(karat())
-        else:
-            port = free_port()
-            (work / "mlflow").mkdir(exist_ok=True)
-            command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", "sqlite:///mlflow.db", "--artifacts-destination",
-                       "artifacts", "--host", "127.0.0.1", "--port", port]
-            servers.append(Server("MLflow", command, "/health", work / "mlflow", port))
-            held = []
-            for server in servers:
-                say(f"filling {server.name}")
-                held.append(fill(server))
+        held = bench.with_many(args.runs) if args.runs else bench.beside_mlflow()
         figures = {}
         for turn in range(args.rounds):
-            for server, mine in zip(servers, held):
+            for server, mine in held:
                 for name, (path, script, arguments) in loads(mine, work).items():
                     for clients in (1, 8):
                         found = load(server, path, clients, args.seconds, script, arguments)
                         figures.setdefault((name, clients, server.name), []).append(found)
                 say(f"round {turn + 1}: {server.name}")
-        print(f"medians of {args.rounds} rounds of {args.seconds} s (least to most)")
+        print(f"medians of {args.rounds} rounds of {args.seconds} s (least to most){', PostgreSQL included' if args.postgres else ''}")
         for (name, clients, whose), rounds in figures.items():
             cpu = [found["cpu_us"] for found in rounds]
             line = f"{name}, {clients} client{'s' if clients > 1 else ''}: {whose}: {spread(cpu)} us of CPU"
@@ -178,11 +250,10 @@ def main() -> None:
                 ratio = statistics.median(found["cpu_us"] for found in theirs) / max(statistics.median(cpu), 1e-9)
                 line += f"; 1/{ratio:,.0f} of MLflow's CPU"
             print(line)
-        for server in servers:
+        for server, _ in held:
             print(f"{server.name}: {server.resident():,.0f} MB resident at the end")
     finally:
-        for server in servers:
-            server.stop()
+        bench.stop()
 
 
 if __name__ == "__main__":
