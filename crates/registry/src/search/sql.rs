@@ -47,7 +47,11 @@ fn push_attribute(query: &mut QueryBuilder, subject: &'static Subject, compariso
 fn push_detail(query: &mut QueryBuilder, subject: &'static Subject, comparison: &Comparison, which: Which) {
     let detail = subject.detail(comparison.entity).expect("the parser knows what has details");
     let (table, id, owner) = (detail.table, listed("r", subject.id), listed("d", detail.owner));
-    let same = same("d", detail.owner, subject.id);
+    let same = match which {
+        Which::All => same("d", detail.owner, subject.id),
+        // The values' own columns: what fails is passed over before its row is looked up.
+        Which::WithFirstValue => same_columns(("d", detail.owner), ("o0", detail.owner)),
+    };
     let begins_here = comparison.comparator == Comparator::Equal && which == Which::All;
     match comparison.comparator {
         // What may be rare begins at its own index; everything else looks at each candidate.
@@ -106,7 +110,11 @@ fn listed(alias: &str, columns: &[&str]) -> String {
 
 /// `d.model = r.model AND d.version = r.version`
 fn same(alias: &str, owner: &[&str], id: &[&str]) -> String {
-    let each = owner.iter().zip(id).map(|(owner, id)| format!("{alias}.{owner} = r.{id}"));
+    same_columns((alias, owner), ("r", id))
+}
+
+fn same_columns((alias, columns): (&str, &[&str]), (other, others): (&str, &[&str])) -> String {
+    let each = columns.iter().zip(others).map(|(column, its)| format!("{alias}.{column} = {other}.{its}"));
     each.collect::<Vec<_>>().join(" AND ")
 }
 
