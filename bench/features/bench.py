@@ -114,10 +114,11 @@ def main():
         for name, system in systems.items():
             figures[name].append(system())
             print(f"run {run + 1} of {options.runs}: {name} {figures[name][-1][0]:.2f} CPU-s", file=sys.stderr, flush=True)
-    compare(work, question, ["out-karat.parquet", *(output for _, output in peers.values())])
+    if peers:
+        compare(work, question, ["out-karat.parquet", *(output for _, output in peers.values())])
 
     karat_cpu = statistics.median(cpu for cpu, _, _ in figures["Karat: training set from history"])
-    print(f"\n{options.question}: {options.events:,} events, {options.clients:,} clients, {os.cpu_count()} cores; all outputs agree\n")
+    print(f"\n{options.question}: {options.events:,} events, {options.clients:,} clients, {os.cpu_count()} cores{'; all outputs agree' if peers else ''}\n")
     print(f"| system | CPU s, median (min to max) of {options.runs} | x Karat | wall s | peak memory |")
     print("|---|---|---|---|---|")
     for name, runs in figures.items():

@@ -1,6 +1,7 @@
 //! The native API under `/v1`.
 
 pub mod catalogue;
+pub mod decisions;
 pub mod endpoints;
 pub mod features;
 pub mod models;

@@ -8,7 +8,8 @@ use karat_registry::RegistryError;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::models::{Version, asked, tracking, with};
+use super::decisions::asked;
+use super::models::{Version, tracking, with};
 use crate::AppState;
 use crate::error::Problem;
 use crate::refusals::{BodyRefused, NoDatabase, NobodyKnown};

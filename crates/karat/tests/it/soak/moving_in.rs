@@ -12,7 +12,10 @@ use crate::support::{Server, command, json};
 
 #[test]
 fn many_runs_move_in_although_their_import_is_killed() {
-    let Some(mlflow) = Mlflow::find("soak::moving_in::many_runs_move_in_although_their_import_is_killed") else {
+    let Some(mlflow) = Mlflow::find() else {
+        eprintln!(
+            "SKIPPED many_runs_move_in_although_their_import_is_killed: no MLflow (`scripts/setup tests` installs it)"
+        );
         return;
     };
     let mut rng = rng("moving_in");
