@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
@@ -13,12 +14,18 @@ use tempfile::NamedTempFile;
 
 use crate::{QueryError, Result};
 
+/// Rows that small batches are gathered to: each batch costs what a hundred rows do, however few it has.
+const GATHERED_ROWS: usize = 8192;
+
 pub(crate) struct SpoolWriter {
     schema: SchemaRef,
     temp_dir: PathBuf,
     budget: usize,
     bytes: usize,
     rows: u64,
+    waiting: Vec<RecordBatch>,
+    waiting_rows: usize,
+    waiting_bytes: usize,
     memory: Vec<RecordBatch>,
     file: Option<(NamedTempFile, StreamWriter<BufWriter<File>>)>,
 }
@@ -36,7 +43,18 @@ pub(crate) struct Spool {
 impl SpoolWriter {
     pub(crate) fn new(schema: SchemaRef, temp_dir: &Path, budget: usize) -> SpoolWriter {
         let temp_dir = temp_dir.to_owned();
-        SpoolWriter { schema, temp_dir, budget, bytes: 0, rows: 0, memory: Vec::new(), file: None }
+        SpoolWriter {
+            schema,
+            temp_dir,
+            budget,
+            bytes: 0,
+            rows: 0,
+            waiting: Vec::new(),
+            waiting_rows: 0,
+            waiting_bytes: 0,
+            memory: Vec::new(),
+            file: None,
+        }
     }
 
     pub(crate) fn rows(&self) -> u64 {
@@ -48,6 +66,21 @@ impl SpoolWriter {
             return Ok(());
         }
         self.rows += batch.num_rows() as u64;
+        self.waiting_rows += batch.num_rows();
+        self.waiting_bytes += batch.get_array_memory_size();
+        self.waiting.push(batch);
+        if self.waiting_rows >= GATHERED_ROWS || self.waiting_bytes > self.budget / 4 { self.gather() } else { Ok(()) }
+    }
+
+    /// What waits, as one batch.
+    fn gather(&mut self) -> Result<()> {
+        (self.waiting_rows, self.waiting_bytes) = (0, 0);
+        let waiting = std::mem::take(&mut self.waiting);
+        let batch = match waiting.as_slice() {
+            [] => return Ok(()),
+            [one] => one.clone(),
+            several => concat_batches(&self.schema, several)?,
+        };
         self.bytes += batch.get_array_memory_size();
         if let Some((_, writer)) = &mut self.file {
             writer.write(&batch)?;
@@ -68,7 +101,8 @@ impl SpoolWriter {
         Ok(())
     }
 
-    pub(crate) fn finish(self) -> Result<Spool> {
+    pub(crate) fn finish(mut self) -> Result<Spool> {
+        self.gather()?;
         let file = match self.file {
             None => None,
             Some((file, mut writer)) => {
@@ -107,6 +141,34 @@ impl Spool {
                     batch.map_err(QueryError::from)
                 })))
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{AsArray, Int64Array};
+    use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+
+    use super::*;
+
+    #[test]
+    fn small_batches_come_back_as_few_in_their_order_from_memory_and_from_disk() {
+        let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]));
+        let folder = tempfile::tempdir().unwrap();
+        for (budget, is_on_disk) in [(1 << 30, false), (100_000, true)] {
+            let mut writer = SpoolWriter::new(schema.clone(), folder.path(), budget);
+            for begin in (0..30_000).step_by(10) {
+                let numbers = Arc::new(Int64Array::from_iter_values(begin..begin + 10));
+                writer.push(RecordBatch::try_new(schema.clone(), vec![numbers]).unwrap()).unwrap();
+            }
+            let spool = writer.finish().unwrap();
+            assert_eq!((spool.rows(), spool.file.is_some()), (30_000, is_on_disk));
+            let batches: Vec<_> = spool.batches().unwrap().map(Result::unwrap).collect();
+            assert!(batches.len() < 300, "{}", batches.len());
+            let numbers =
+                batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec());
+            assert!(numbers.eq(0..30_000));
         }
     }
 }
