@@ -12,7 +12,7 @@ use crate::running::{PREDICT, Running, answer, impatient, many, milliseconds, on
 
 #[tokio::test(flavor = "multi_thread")]
 async fn beyond_capacity_the_answer_is_429_with_a_time_to_try_again() {
-    let limits = Limits { concurrency: 1, queue: 1, deadline: milliseconds(200), ..Limits::default() };
+    let limits = Limits { concurrency: 1, queue: 1, deadline: milliseconds(1_500), ..Limits::default() };
     let app = App::limited(limits);
     let running = start(&app, impatient()).await;
     assert_eq!(running.post(&one()).await.status, 200);
@@ -20,12 +20,12 @@ async fn beyond_capacity_the_answer_is_429_with_a_time_to_try_again() {
     // One waits until its deadline, one more than fit is refused at once.
     let (begun, body) = (Instant::now(), one());
     let (waiting, refused) = tokio::join!(running.post(&body), async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
         let refused = running.post(&one()).await;
-        assert!(begun.elapsed() < Duration::from_millis(190), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_millis(1_450), "{:?}", begun.elapsed());
         refused
     });
-    for (answer, words) in [(&waiting, "no turn came within 200 milliseconds"), (&refused, "2 requests are before")] {
+    for (answer, words) in [(&waiting, "no turn came within 1500 milliseconds"), (&refused, "2 requests are before")] {
         assert_eq!((answer.status, &answer.body["code"]), (429, &json!("busy")), "{}", answer.body);
         assert!(answer.body["detail"].as_str().unwrap().starts_with(words), "{}", answer.body);
         assert!(answer.head.contains("retry-after: 1"), "{}", answer.head);
@@ -146,7 +146,8 @@ async fn versions_change_under_clients_without_a_failed_request() {
     let until = Instant::now() + Duration::from_millis(500);
     let clients = (0..4).map(|_| async {
         let (mut stream, mut answers) = (running.connect().await, 0);
-        while Instant::now() < until {
+        // A busy machine may take longer for a few.
+        while Instant::now() < until || answers < 10 {
             stream.write_all(request(&one()).as_bytes()).await.unwrap();
             assert_eq!(answer(&mut stream).await.unwrap().status, 200);
             answers += 1;
@@ -154,14 +155,15 @@ async fn versions_change_under_clients_without_a_failed_request() {
         answers
     });
     let changes = async {
-        while Instant::now() < until {
+        loop {
             app.deploy(app.endpoint_after(app.inner.parts()));
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    let (answers, ()) = tokio::join!(futures::future::join_all(clients), changes);
-    let answers: usize = answers.iter().sum();
-    assert!(answers > 20, "{answers}");
+    let answers: usize = tokio::select! {
+        answers = futures::future::join_all(clients) => answers.iter().sum(),
+        () = changes => unreachable!("they go on"),
+    };
     assert_eq!(app.inner.logged().len(), answers);
 }
 
