@@ -8,6 +8,7 @@
 //!
 //! Writers of all processes take turns on `writer.lock`; readers never wait, and hold no transaction between calls.
 
+mod data_file;
 mod errors;
 mod layout;
 mod lock_file;
@@ -70,6 +71,10 @@ impl LmdbStore {
         let failed = |error: heed::Error| errors::convert(&dir, &options, error);
         std::fs::create_dir_all(&dir).map_err(|error| failed(error.into()))?;
         lock_file::reserve(&dir, options.max_readers).map_err(|error| failed(error.into()))?;
+        let writer =
+            OpenOptions::new().create(true).truncate(false).read(true).write(true).open(dir.join("writer.lock"));
+        let writer = writer.map_err(|error| failed(error.into()))?;
+        let beginning = data_file::begin(&dir, &writer).map_err(|error| failed(error.into()))?;
         let mut open = EnvOpenOptions::new().read_txn_without_tls();
         open.map_size(options.map_bytes.next_multiple_of(64 << 10)).max_readers(options.max_readers).max_dbs(8);
         // SAFETY: LMDB asks that nobody else changes the mapped file; the directory is ours, and every process that
@@ -87,9 +92,8 @@ impl LmdbStore {
             })
         });
         let (meta, (definitions, (garbage, states))) = tables.map_err(failed)?.unwrap_commit();
-        let writer =
-            OpenOptions::new().create(true).truncate(false).read(true).write(true).open(dir.join("writer.lock"));
-        let writer = Mutex::new(writer.map_err(|error| failed(error.into()))?);
+        drop(beginning);
+        let writer = Mutex::new(writer);
         let store = LmdbStore { tables: Tables { meta, definitions, garbage, states }, dir, options, env, writer };
         store.check_format()?;
         Ok(store)

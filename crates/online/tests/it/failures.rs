@@ -60,3 +60,23 @@ fn what_is_no_store_is_not_opened() {
     assert_eq!(error.kind, ErrorKind::Corrupt);
     assert!(error.message.contains("materialize again"), "{error}");
 }
+
+/// As a full disk leaves it, or a kill, at its first opening.
+#[test]
+fn a_file_that_was_hardly_begun_is_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("data.mdb");
+    drop(LmdbStore::open(dir.path(), LmdbOptions::default()).unwrap());
+    let whole = std::fs::read(&file).unwrap();
+    let definition = Digest::of("anew");
+    for begun in [&whole[..4096], &whole[..8191], &[0; 4096], &[]] {
+        std::fs::write(&file, begun).unwrap();
+        let store = LmdbStore::open(dir.path(), LmdbOptions::default()).unwrap();
+        store.put(&definition, &b"note".to_vec(), &mut std::iter::once((vec![1], vec![2]))).unwrap();
+        assert_eq!(store.definitions().unwrap(), [(definition.clone(), 1)]);
+    }
+    // Somebody's own file is not taken for one.
+    std::fs::write(&file, "not a store").unwrap();
+    assert_eq!(LmdbStore::open(dir.path(), LmdbOptions::default()).unwrap_err().kind, ErrorKind::Corrupt);
+    assert_eq!(std::fs::read(&file).unwrap(), b"not a store");
+}
