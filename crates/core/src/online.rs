@@ -103,6 +103,44 @@ pub trait OnlineStore: Send + Sync + std::fmt::Debug {
     /// The definitions that have state, each with its number of keys.
     fn definitions(&self) -> Result<Vec<(Digest, u64)>, OnlineError>;
 
+    /// The note of the state that is filled for a definition beside the one that readers have; `None` where none is.
+    ///
+    /// A large state is filled in parts: [`OnlineStore::begin_filling`], then [`OnlineStore::fill`] for each part, then
+    /// [`OnlineStore::finish_filling`]. Between these others write, and the process may die: what a `fill` returned from stays,
+    /// and whoever finds the note goes on. Readers, and every other method, see nothing of it until it is finished.
+    /// `replace` and `drop_definition` of the definition forget it.
+    fn filling(&self, definition: &Digest) -> Result<Option<StateNote>, OnlineError>;
+
+    /// Begins an empty state under `note`, in place of what was filled until now, where that has still the note `expected`
+    /// (`None`: nothing was). Else the answer is `false`.
+    fn begin_filling(
+        &self,
+        definition: &Digest,
+        expected: Option<&StateNote>,
+        note: &StateNote,
+    ) -> Result<bool, OnlineError>;
+
+    /// Writes `entries` into the state that is filled and then its next note, where its note is still `expected`; else no
+    /// entry is asked for, and the answer is `false`. Cut short it may leave some of the entries under the old note: they
+    /// are to be written again.
+    fn fill(
+        &self,
+        definition: &Digest,
+        expected: &StateNote,
+        note: &StateNote,
+        entries: StateEntries<'_>,
+    ) -> Result<bool, OnlineError>;
+
+    /// As [`OnlineStore::replace_with`], of what was filled with `entries` over it, where its note is still `expected`; else
+    /// no entry is asked for, and the answer is `false`.
+    fn finish_filling(
+        &self,
+        definition: &Digest,
+        expected: &StateNote,
+        entries: StateEntries<'_>,
+        note: TellNote<'_>,
+    ) -> Result<bool, OnlineError>;
+
     /// Forgets a definition's state and note. Not an error when there is none.
     fn drop_definition(&self, definition: &Digest) -> Result<(), OnlineError>;
 }

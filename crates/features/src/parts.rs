@@ -1,47 +1,52 @@
 //! Histories in parts, by their keys: what is too much to be held at once is gone through part by part.
 
-use std::hash::BuildHasher;
-
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::Int64Type;
-use hashbrown::DefaultHashBuilder;
 use karat_core::{Instant, hidden};
 
+use crate::accumulate::{hash_text, hash_word};
 use crate::error::FeatureError;
 use crate::events::{Keys, keep_events, key_columns, spread};
 use crate::view::CompiledView;
 
-/// Which part a key is in: the same for as long as this lives.
+/// Which part a key is in: the same on every machine and in every process, so that one goes on with another's parts.
 #[derive(Debug)]
 pub struct KeyParts {
     parts: usize,
     words: bool,
-    hasher: DefaultHashBuilder,
 }
 
 impl KeyParts {
     pub fn new(view: &CompiledView, parts: usize) -> KeyParts {
         let words = Keys::are_words(view.key_columns());
-        KeyParts { parts: parts.max(1), words, hasher: DefaultHashBuilder::default() }
+        KeyParts { parts: parts.max(1), words }
     }
 
     /// The rows whose keys are in each part, ascending. Keys with a null are in none; their rows are with the first.
     pub fn spread(&self, keys: &[ArrayRef]) -> Vec<Vec<u32>> {
         let rows = keys.first().map_or(0, |key| key.len());
         let part = |hash: u64| (hash % self.parts as u64) as usize;
-        let of_word = |word: i64| part(self.hasher.hash_one(word));
-        let of_bytes = |key: &[u8]| part(self.hasher.hash_one(key));
+        let of_word = |word: i64| part(hash_word(word));
+        let of_bytes = |key: &[u8]| part(hash_text(key));
         spread((keys, rows), self.parts, self.words, of_word, of_bytes)
     }
 }
 
 impl CompiledView {
-    /// The events of a batch of history, part by part.
-    pub fn in_parts(&self, parts: &KeyParts, history: &RecordBatch) -> Result<Vec<RecordBatch>, FeatureError> {
+    /// The events of a batch of history, part by part; none of parts that are not wanted.
+    pub fn in_parts(
+        &self,
+        parts: &KeyParts,
+        history: &RecordBatch,
+        is_wanted: impl Fn(usize) -> bool,
+    ) -> Result<Vec<RecordBatch>, FeatureError> {
         let events = keep_events(self, history)?;
         let rows = parts.spread(&key_columns(self, &events)?);
-        let taken = rows.into_iter().map(|rows| take_record_batch(&events, &UInt32Array::from(rows)));
+        let taken = rows.into_iter().enumerate().map(|(part, rows)| match is_wanted(part) {
+            true => take_record_batch(&events, &UInt32Array::from(rows)),
+            false => Ok(events.slice(0, 0)),
+        });
         taken.collect::<Result<_, _>>().map_err(|error| FeatureError::Batch(error.to_string()))
     }
 
@@ -60,5 +65,25 @@ impl CompiledView {
         let plan = &self.plan;
         let words = 3 + plan.arguments.len() + plan.identity.len() + usize::from(plan.sequence.is_some());
         words * size_of::<u64>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Int64Array, StringArray};
+
+    use super::*;
+
+    /// States that were begun are gone on with by these: another number begins a new format of what is noted of them.
+    #[test]
+    fn keys_stay_in_their_parts_for_ever() {
+        let words: ArrayRef = Arc::new(Int64Array::from(vec![Some(0), Some(-1), Some(1), None, Some(42)]));
+        let spread = KeyParts { parts: 4, words: true }.spread(&[words]);
+        assert_eq!(spread, [vec![1, 3], vec![2, 4], vec![], vec![0]]);
+        let texts: ArrayRef = Arc::new(StringArray::from(vec!["", "a", "Brno", "Praha"]));
+        let spread = KeyParts { parts: 4, words: false }.spread(&[texts]);
+        assert_eq!(spread, [vec![0, 1], vec![], vec![2], vec![3]]);
     }
 }

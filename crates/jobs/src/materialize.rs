@@ -1,25 +1,20 @@
 //! Views' online state, built from history.
 
-mod collect;
-
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::time::Instant as Stopwatch;
+mod divided;
+mod filling;
+mod held;
+mod later;
+mod state;
 
 use anyhow::{Context, Result, bail};
-use futures::StreamExt;
-use karat_core::{Digest, ErrorKind, Name, OnlineError};
-use karat_features::CompiledView;
-use karat_history::Snapshot;
+use karat_core::{Digest, Name};
 use karat_registry::ModelVersion;
-use karat_serving::{Pinned, StateNote};
+use karat_serving::Pinned;
 use serde::Serialize;
-use tokio::runtime::Handle;
 
-use crate::push::{Follower, LiveView, Tools, caught_up};
 use crate::statistics::{self, Subject};
-use crate::{Catalog, NotFound, Unit, Workspace, artifact, reading};
-use collect::{Collected, Collecting};
+use crate::{Catalog, NotFound, Workspace, artifact};
+use state::Wanted;
 
 /// One view's state, as it stands now.
 #[derive(Debug, Clone, Serialize)]
@@ -32,6 +27,17 @@ pub struct Materialized {
     /// Whether it was built now; the state was there already otherwise.
     pub built: bool,
     pub seconds: f64,
+    /// Where it was filled in parts, and some of them were there from a time before that was cut short.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resumed: Option<Resumed>,
+}
+
+/// A state that was gone on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Resumed {
+    pub parts: u64,
+    /// Of these, those that were filled already.
+    pub filled_before: u64,
 }
 
 /// Applies and ingests what is new, then builds what is missing or old: the views named (all, when none is), and those
@@ -64,8 +70,8 @@ pub(crate) async fn of_catalog(
     let mut done = Vec::new();
     for (name, planned) in &catalog.views {
         if is_chosen(name) {
-            let horizon = planned.spec.online_horizon;
-            let one = one(workspace, name, &planned.view, &planned.digest, horizon).await?;
+            let (view, digest, horizon) = (&planned.view, &planned.digest, planned.spec.online_horizon);
+            let one = state::one(&Wanted { workspace, name, view, digest, horizon }).await?;
             let of =
                 Subject { name, view: &planned.view, digest: &planned.digest, stale_after: planned.spec.stale_after };
             statistics::ensure(workspace, of, one.commit).await?;
@@ -132,7 +138,8 @@ pub(crate) fn check_names(catalog: &Catalog, names: &[String]) -> Result<()> {
 pub(crate) async fn pinned(workspace: &Workspace, pinned: &Pinned, label: &str) -> Result<Vec<Materialized>> {
     let mut done = Vec::new();
     for (view, compiled) in pinned.views.iter().zip(pinned.compile()?) {
-        let one = one(workspace, &view.name, &compiled, &view.digest, view.online_horizon).await;
+        let (name, digest, horizon) = (&view.name, &view.digest, view.online_horizon);
+        let one = state::one(&Wanted { workspace, name, view: &compiled, digest, horizon }).await;
         let one = one.with_context(|| format!("view {} as {label} was trained with it", view.name))?;
         let of = Subject { name: &view.name, view: &compiled, digest: &view.digest, stale_after: view.stale_after };
         statistics::ensure(workspace, of, one.commit).await?;
@@ -159,134 +166,4 @@ pub(crate) fn is_there(workspace: &Workspace, pinned: &Pinned) -> Result<bool> {
         }
     }
     Ok(true)
-}
-
-async fn one(
-    workspace: &Workspace,
-    name: &Name,
-    view: &CompiledView,
-    digest: &Digest,
-    horizon: Option<karat_core::Window>,
-) -> Result<Materialized> {
-    let begun = Stopwatch::now();
-    let online = workspace.online()?;
-    let mut snapshot = reading::snapshot(workspace, &view.definition().source, None).await?;
-    if let Some(note) = online.note(digest)? {
-        let note = StateNote::parse(&note)?;
-        let current = |note: StateNote, built: bool| Materialized {
-            view: name.clone(),
-            definition: digest.clone(),
-            keys: note.keys,
-            records: note.records,
-            commit: note.commit,
-            built,
-            seconds: begun.elapsed().as_secs_f64(),
-        };
-        if note.horizon == horizon && note.commit > snapshot.commit {
-            // It follows what is pushed, and the snapshot is of a moment before.
-            snapshot = reading::snapshot(workspace, &view.definition().source, None).await?;
-        }
-        if note.horizon == horizon && note.commit == snapshot.commit {
-            return Ok(current(note, false));
-        }
-        if note.horizon == horizon && follows(&note, &snapshot) {
-            let live = LiveView { name: name.clone(), digest: digest.clone(), view: view.clone() };
-            let tools = Tools::of(workspace, &snapshot.source)?;
-            let (source, commit) = (&snapshot.source, snapshot.commit);
-            let follower = Follower { tools: &tools, source, commit, records: &[] };
-            tokio::task::block_in_place(|| follower.bring_up(&live))?;
-            if let Some(note) = online.note(digest)? {
-                return Ok(current(StateNote::parse(&note)?, true));
-            }
-        }
-    }
-    let stage = workspace.observer.begin(&format!("materializing {name}"), snapshot.rows(), Unit::Rows);
-    let mut collecting = Collecting::new(workspace, view, horizon, snapshot.rows())?;
-    let mut batches = snapshot.stream(view.source_columns(), &view.hidden_columns(), None);
-    let mut records = 0;
-    while let Some(batch) = batches.next().await {
-        let batch = batch?;
-        records += batch.num_rows() as u64;
-        stage.advance(batch.num_rows() as u64);
-        collecting.push(&batch)?;
-    }
-    drop(stage);
-    let note = tokio::task::block_in_place(|| {
-        let states = collecting.finish()?;
-        let note = StateNote {
-            commit: snapshot.commit,
-            at: workspace.clock.now(),
-            horizon,
-            keys: 0,
-            records,
-            newest: states.newest_event(),
-        };
-        fill(workspace, view, digest, &snapshot, &states, note)
-    })?;
-    Ok(Materialized {
-        view: name.clone(),
-        definition: digest.clone(),
-        keys: note.keys,
-        records: note.records,
-        commit: note.commit,
-        built: true,
-        seconds: begun.elapsed().as_secs_f64(),
-    })
-}
-
-/// Whether a state needs no more than the little that was pushed since it was made.
-fn follows(note: &StateNote, snapshot: &Snapshot) -> bool {
-    let since = snapshot.since(note.commit);
-    let little = since.rows() <= snapshot.rows() / LITTLE;
-    note.commit >= snapshot.first && note.commit < snapshot.commit && since.is_pushed() && little
-}
-
-/// The share of a history that is little.
-const LITTLE: u64 = 8;
-
-/// Writes states of a snapshot, and over them those of what was pushed since: nobody else writes meanwhile, so what is
-/// pushed from then on follows.
-fn fill(
-    workspace: &Workspace,
-    view: &CompiledView,
-    digest: &Digest,
-    snapshot: &Snapshot,
-    states: &Collected<'_>,
-    note: StateNote,
-) -> Result<StateNote> {
-    let online = workspace.online()?;
-    let known = RefCell::new(note);
-    let broken = RefCell::new(None);
-    let later = || {
-        let mut note = known.borrow_mut();
-        let mut found = BTreeMap::new();
-        loop {
-            let mut further = note.clone();
-            let looking = caught_up(&workspace.history, view, note.horizon, snapshot, &mut further);
-            match Handle::current().block_on(looking) {
-                Ok(states) if further.commit > note.commit => {
-                    found.extend(states);
-                    *note = further;
-                }
-                Ok(_) => break,
-                // What was made until then is whole; whoever takes pushes goes on from there.
-                Err(error) => {
-                    tracing::warn!(%digest, error = format!("{error:#}"), "what was pushed meanwhile is not in yet");
-                    break;
-                }
-            }
-        }
-        found
-    };
-    let of_snapshot = states.iter(&broken).inspect(|_| known.borrow_mut().keys += 1);
-    let mut entries = of_snapshot.chain(std::iter::once_with(later).flatten());
-    let replaced = online.replace_with(digest, &mut entries, &mut || match &*broken.borrow() {
-        None => Ok(known.borrow().to_bytes()),
-        Some(error) => Err(OnlineError { kind: ErrorKind::Internal, message: format!("{error:#}") }),
-    });
-    drop(entries);
-    match broken.into_inner() {
-        Some(error) => Err(error),
-        None => Ok(replaced.map(|()| known.into_inner())?),
-    }
 }

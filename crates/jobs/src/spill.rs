@@ -1,5 +1,6 @@
 //! Events that are too many to be held at once: on disk by parts of their keys, which are gone through one by one.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Seek};
 use std::path::{Path, PathBuf};
@@ -23,11 +24,16 @@ const MOST_PARTS: u64 = 256;
 /// Rows written at once.
 const ROWS: usize = 8192;
 
-/// How many parts so many events of a view are gone through in; one is held as a whole.
-pub(crate) fn parts(workspace: &Workspace, view: &CompiledView, events: u64) -> u64 {
-    let held = workspace.project.config().engine.memory.0 / HELD;
+/// How many parts so many events of a view are gone through in, so many at once; one is held as a whole.
+pub(crate) fn parts(workspace: &Workspace, view: &CompiledView, events: u64, at_once: u64) -> u64 {
     let bytes = events.saturating_mul(view.event_bytes() as u64);
-    if bytes <= held { 1 } else { (bytes / (held / PARTS_IN_HELD).max(1)).clamp(2, MOST_PARTS) }
+    let held = held(workspace);
+    if bytes <= held { 1 } else { (bytes / (held / (PARTS_IN_HELD * at_once)).max(1)).clamp(2, MOST_PARTS) }
+}
+
+/// How many bytes of events may be held.
+pub(crate) fn held(workspace: &Workspace) -> u64 {
+    workspace.project.config().engine.memory.0 / HELD
 }
 
 /// Events on their way to disk.
@@ -35,6 +41,8 @@ pub(crate) struct Spilling<'v> {
     view: &'v CompiledView,
     keys: KeyParts,
     parts: Vec<Part>,
+    /// Parts whose events nobody asks for.
+    left_out: BTreeSet<usize>,
     newest: Option<Instant>,
     /// Where the files are, which have no names: nothing is left of them, however the process ends.
     folder: PathBuf,
@@ -62,14 +70,21 @@ impl<'v> Spilling<'v> {
     pub fn new(workspace: &Workspace, view: &'v CompiledView, parts: u64) -> Result<Spilling<'v>> {
         let keys = KeyParts::new(view, parts as usize);
         let parts = std::iter::repeat_with(Part::default).take(parts as usize).collect();
-        Ok(Spilling { view, keys, parts, newest: None, folder: workspace.temporary()? })
+        let folder = workspace.temporary()?;
+        Ok(Spilling { view, keys, parts, left_out: BTreeSet::new(), newest: None, folder })
+    }
+
+    /// As it is, without the events of these parts.
+    pub fn without(self, left_out: BTreeSet<usize>) -> Spilling<'v> {
+        Spilling { left_out, ..self }
     }
 
     /// Takes a batch of history.
     pub fn push(&mut self, history: &RecordBatch) -> Result<()> {
         self.newest = self.view.newest_event(history)?.max(self.newest);
         let needed = self.needed(history)?;
-        for (part, events) in self.parts.iter_mut().zip(self.view.in_parts(&self.keys, &needed)?) {
+        let events = self.view.in_parts(&self.keys, &needed, |part| !self.left_out.contains(&part))?;
+        for (part, events) in self.parts.iter_mut().zip(events) {
             part.push(events, &self.folder).with_context(|| cannot_write(&self.folder))?;
         }
         Ok(())
@@ -85,7 +100,7 @@ impl<'v> Spilling<'v> {
     }
 
     pub fn finish(self) -> Result<Spilled<'v>> {
-        let Spilling { view, keys, parts, newest, folder } = self;
+        let Spilling { view, keys, parts, newest, folder, .. } = self;
         let parts = parts.into_iter().map(|part| part.finish(&folder)).collect::<Result<Vec<_>>>();
         Ok(Spilled { view, keys, newest, parts: parts.with_context(|| cannot_write(&folder))? })
     }
@@ -128,10 +143,6 @@ impl Part {
 }
 
 impl Spilled<'_> {
-    pub fn len(&self) -> usize {
-        self.parts.len()
-    }
-
     /// How many events are in a part.
     pub fn events(&self, part: usize) -> usize {
         self.parts[part].1

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use karat_jobs::{Observer, Stage, Unit};
 
-use crate::output::note;
+use crate::output::{duration, note};
 
 pub fn observer() -> std::sync::Arc<dyn Observer> {
     if std::io::stderr().is_terminal() { std::sync::Arc::new(Bars::default()) } else { std::sync::Arc::new(Lines) }
@@ -72,8 +72,9 @@ fn style(total: u64, unit: Unit) -> ProgressStyle {
 struct Lines;
 
 impl Observer for Lines {
-    fn begin(&self, title: &str, _: u64, _: Unit) -> Box<dyn Stage> {
-        Box::new(Line { title: title.to_owned(), begun: Instant::now(), state: std::sync::Mutex::default() })
+    fn begin(&self, title: &str, total: u64, _: Unit) -> Box<dyn Stage> {
+        let state = std::sync::Mutex::new(LineState { total, ..LineState::default() });
+        Box::new(Line { title: title.to_owned(), begun: Instant::now(), state })
     }
 
     fn say(&self, line: &str) {
@@ -102,12 +103,34 @@ impl Stage for Line {
     fn advance(&self, by: u64) {
         let mut state = self.state.lock().expect("no holder panics");
         state.done += by;
-        let tens = self.begun.elapsed().as_secs() / 10;
-        if tens > state.said {
-            state.said = tens;
-            let share = (state.done * 100).checked_div(state.total);
-            let share = share.map(|share| format!(", {share} %")).unwrap_or_default();
-            note(&format!("{}: {} s{share}", self.title, self.begun.elapsed().as_secs()));
+        let seconds = self.begun.elapsed().as_secs();
+        if seconds / 10 > state.said {
+            state.said = seconds / 10;
+            note(&format!("{}: {seconds} s{}", self.title, share(seconds, state.done, state.total)));
         }
+    }
+}
+
+/// How much is done, and how long the rest takes if it goes on as until now; nothing where the amount is not known.
+fn share(seconds: u64, done: u64, total: u64) -> String {
+    if done == 0 || total == 0 {
+        return String::new();
+    }
+    let percent = (done * 100 / total).min(100);
+    match (seconds as f64 / done as f64 * total.saturating_sub(done) as f64).round() {
+        0.0 => format!(", {percent} %"),
+        left => format!(", {percent} %, about {} left", duration(left)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::share;
+
+    #[test]
+    fn lines_tell_the_share_and_the_time_left() {
+        assert_eq!(share(30, 25, 100), ", 25 %, about 90.0 s left");
+        assert_eq!(share(10, 120, 100), ", 100 %");
+        assert_eq!((share(10, 0, 100), share(10, 5, 0)), (String::new(), String::new()));
     }
 }

@@ -26,8 +26,7 @@ pub(crate) use exact::{ExactState, ExactSum};
 pub(crate) use moments::Moments;
 use ordered::{Ordered, sortable};
 use round::round_narrow_quotient;
-pub(crate) use sketch::{REGISTERS, Sketch};
-use sketch::{hash_text, hash_word};
+pub(crate) use sketch::{REGISTERS, Sketch, hash_text, hash_word};
 
 #[derive(Debug, Clone)]
 pub(crate) enum Accumulator {

@@ -101,7 +101,7 @@ fn tau(share: f64) -> f64 {
 }
 
 /// Of a value that is one word: a mixture that no two words share (the last step of SplitMix64).
-pub(super) fn hash_word(word: i64) -> u64 {
+pub(crate) fn hash_word(word: i64) -> u64 {
     let mut hash = (word as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);
     hash = (hash ^ hash >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     hash = (hash ^ hash >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -109,7 +109,7 @@ pub(super) fn hash_word(word: i64) -> u64 {
 }
 
 /// Of a text: FNV-1a of its bytes, mixed.
-pub(super) fn hash_text(text: &[u8]) -> u64 {
+pub(crate) fn hash_text(text: &[u8]) -> u64 {
     let fold = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
     hash_word(text.iter().fold(0xcbf2_9ce4_8422_2325, fold) as i64)
 }

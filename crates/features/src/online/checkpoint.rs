@@ -7,6 +7,7 @@ use super::bytes::{NO_SENSE, Reader, Writer};
 use super::columns::check;
 use crate::accumulate::{Accumulator, DigitsState, ExactState, ExactSum, Moments, REGISTERS, Sketch};
 use crate::error::FeatureError;
+use crate::events::Texts;
 use crate::view::{Plan, SlotKind};
 
 #[derive(Debug)]
@@ -19,7 +20,14 @@ pub(super) struct Checkpoint {
     pub(super) accumulators: Vec<(usize, Accumulator)>,
 }
 
-pub(super) fn write(writer: &mut Writer, checkpoint: &Checkpoint, plan: &Plan, code: &mut dyn FnMut(i64) -> i64) {
+/// The same bytes whatever else is among the `texts`: `code` gives the state's own codes, in the order it is asked.
+pub(super) fn write(
+    writer: &mut Writer,
+    checkpoint: &Checkpoint,
+    plan: &Plan,
+    texts: &Texts,
+    code: &mut dyn FnMut(i64) -> i64,
+) {
     writer.fixed(checkpoint.event_time);
     writer.fixed(checkpoint.known_time);
     writer.fixed(checkpoint.commit);
@@ -45,7 +53,11 @@ pub(super) fn write(writer: &mut Writer, checkpoint: &Checkpoint, plan: &Plan, c
                 }
             }
             Accumulator::Distinct(counts) => {
-                let mut words: Vec<i64> = counts.keys().map(|key| word(*key)).collect();
+                let mut keys: Vec<i64> = counts.keys().copied().collect();
+                if text {
+                    keys.sort_unstable_by(|a, b| texts.get(*a as u32).cmp(texts.get(*b as u32)));
+                }
+                let mut words: Vec<i64> = keys.into_iter().map(word).collect();
                 words.sort_unstable();
                 writer.unsigned(words.len() as u64);
                 words.iter().for_each(|word| writer.signed(*word));

@@ -102,7 +102,7 @@ pub(super) fn write(draft: &Draft<'_>) -> Vec<u8> {
     }
     if let Some(checkpoint) = draft.checkpoint {
         body.fixed(draft.horizon);
-        checkpoint::write(&mut body, checkpoint, plan, &mut |word| codes.code(word));
+        checkpoint::write(&mut body, checkpoint, plan, draft.texts, &mut |word| codes.code(word));
     }
     if let (Some(cell), Some(column)) = (draft.sequence, &plan.sequence) {
         cells(&mut body, &mut codes, column.data_type, cell);

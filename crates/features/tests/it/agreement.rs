@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use arrow::array::{AsArray, RecordBatch};
 use karat_core::{Instant, Value, ValueType};
-use karat_features::{AsOfPass, CompiledView, FeatureError, FeatureRow, ReadAt, Retention, Spine, StateBuilder};
+use karat_features::{
+    AsOfPass, CompiledView, FeatureError, FeatureRow, KeyParts, ReadAt, Retention, Spine, StateBuilder,
+};
 use proptest::prelude::*;
 
 use crate::histories::{Case, batch, cases, shuffled};
@@ -33,6 +35,25 @@ fn full(case: &Case, records: &[Record], view: &CompiledView, retention: Retenti
     }
     let states = builder.finish();
     (states.iter().collect(), states.newest_event())
+}
+
+/// As [`full`], byte for byte, of each part of the keys by itself, as another process makes it.
+fn in_parts(case: &Case, view: &CompiledView, retention: Retention, newest: Option<Instant>, parts: usize) -> States {
+    let mut states = States::new();
+    for part in 0..parts {
+        let mut builder = StateBuilder::new(view, retention).after(newest);
+        for records in case.records.chunks(case.batch) {
+            let spread = view.in_parts(&KeyParts::new(view, parts), &batch(records, &case.rules), |one| one == part);
+            for (place, events) in spread.unwrap().into_iter().enumerate() {
+                assert!(place == part || events.num_rows() == 0, "only what is wanted");
+                builder.push(&events).unwrap();
+            }
+        }
+        for (key, state) in builder.finish().iter() {
+            assert!(states.insert(key, state).is_none(), "a key is in one part");
+        }
+    }
+    states
 }
 
 /// Records come bit by bit; what belongs before a key's horizon makes that key anew from all that came.
@@ -117,7 +138,8 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
         prop_assert_eq!(bits(&values), bits(&expected), "offline {:?} {:?}", reader, names);
         prop_assert_eq!(found.column(names.len()).as_boolean().value(row), no_history);
     }
-    let (states, _) = full(case, &case.records, &view, Retention::All);
+    let (states, newest) = full(case, &case.records, &view, Retention::All);
+    prop_assert_eq!(&in_parts(case, &view, Retention::All, newest, 3), &states);
     without_lists(case, &view, &found, &states)?;
     let updated = incremental(case, &view, Retention::All);
     for reader in &case.readers {
@@ -131,6 +153,7 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
     let Some(horizon) = case.horizon else { return Ok(()) };
     let retention = view.retention(Some(horizon.parse().unwrap())).unwrap();
     let (states, newest) = full(case, &case.records, &view, retention);
+    prop_assert_eq!(&in_parts(case, &view, retention, newest, 2), &states);
     let updated = incremental(case, &view, retention);
     for reader in &case.readers {
         let (expected, no_history) = case.expected(*reader);

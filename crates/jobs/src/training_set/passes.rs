@@ -104,7 +104,7 @@ enum Taken<'v> {
 impl<'v> Taking<'v> {
     /// As one of so many views that take the history in together.
     fn new(workspace: &Workspace, view: &'v CompiledView, snapshot: &Snapshot, together: usize) -> Result<Taking<'v>> {
-        let parts = spill::parts(workspace, view, snapshot.rows().saturating_mul(together as u64));
+        let parts = spill::parts(workspace, view, snapshot.rows().saturating_mul(together as u64), 1);
         if parts > 1 {
             return Ok(Taking::Spilling(Spilling::new(workspace, view, parts)?));
         }

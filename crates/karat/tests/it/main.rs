@@ -12,6 +12,7 @@ mod docs_yaml;
 mod employers;
 mod feast;
 mod feast_writes;
+mod filled;
 mod hammered;
 mod init_cases;
 mod journey;

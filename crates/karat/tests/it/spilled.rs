@@ -10,7 +10,7 @@ use crate::support::json;
 
 const EVENTS: i64 = 170_000;
 
-fn project(folder: &Path, config: &str) {
+pub fn project(folder: &Path, config: &str) {
     put(folder, "karat.yaml", &format!("name: large\n{config}"));
     put(folder, "entities/client.yaml", "kind: Entity\nname: client\nkey: client_id\ntype: int\n");
     put(folder, "entities/shop.yaml", "kind: Entity\nname: shop\nkey: shop\ntype: text\n");

@@ -4,12 +4,14 @@
 //! base generation and, while a large `put` is being merged, at an overlay generation that readers look into first.
 //! So large writes are filled in many short transactions under a generation nobody points at, and appear by one
 //! change of the record. Generations that nothing points at are listed as garbage before their first entry is
-//! written: a killed writer leaves only listed garbage, and the next writer removes it.
+//! written: a killed writer leaves only listed garbage, and the next writer removes it. A state that is filled in parts
+//! ([`filling`]) has a record of its own, and so outlives its writer.
 //!
 //! Writers of all processes take turns on `writer.lock`; readers never wait, and hold no transaction between calls.
 
 mod data_file;
 mod errors;
+mod filling;
 mod layout;
 mod lock_file;
 mod read;
@@ -61,6 +63,8 @@ struct Tables {
     definitions: Database<'static, Bytes, Bytes>,
     /// Generations that no record points at, being filled or to be deleted.
     garbage: Database<'static, Bytes, Bytes>,
+    /// As `definitions`, of states being filled, which readers do not see; Karats that know nothing of them leave them be.
+    fillings: Database<'static, Bytes, Bytes>,
     states: Database<'static, Bytes, Bytes>,
 }
 
@@ -87,14 +91,16 @@ impl LmdbStore {
                 let meta = opener.create_database(txn, Some("meta"))?;
                 let definitions = opener.create_database(txn, Some("definitions"))?;
                 let garbage = opener.create_database(txn, Some("garbage"))?;
+                let fillings = opener.create_database(txn, Some("fillings"))?;
                 let states = opener.create_database(txn, Some("states"))?;
-                Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit((meta, (definitions, (garbage, states)))))
+                let made = (meta, (definitions, (garbage, (fillings, states))));
+                Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(made))
             })
         });
-        let (meta, (definitions, (garbage, states))) = tables.map_err(failed)?.unwrap_commit();
+        let (meta, (definitions, (garbage, (fillings, states)))) = tables.map_err(failed)?.unwrap_commit();
+        let tables = Tables { meta, definitions, garbage, fillings, states };
         drop(beginning);
-        let writer = Mutex::new(writer);
-        let store = LmdbStore { tables: Tables { meta, definitions, garbage, states }, dir, options, env, writer };
+        let store = LmdbStore { tables, dir, options, env, writer: Mutex::new(writer) };
         store.check_format()?;
         Ok(store)
     }
@@ -190,6 +196,39 @@ impl OnlineStore for LmdbStore {
 
     fn definitions(&self) -> Result<Vec<(Digest, u64)>, OnlineError> {
         self.list_definitions()
+    }
+
+    fn filling(&self, definition: &Digest) -> Result<Option<StateNote>, OnlineError> {
+        self.note_of_filling(definition)
+    }
+
+    fn begin_filling(
+        &self,
+        definition: &Digest,
+        expected: Option<&StateNote>,
+        note: &StateNote,
+    ) -> Result<bool, OnlineError> {
+        self.begin_filling_states(definition, expected, note)
+    }
+
+    fn fill(
+        &self,
+        definition: &Digest,
+        expected: &StateNote,
+        note: &StateNote,
+        entries: StateEntries<'_>,
+    ) -> Result<bool, OnlineError> {
+        self.fill_states(definition, expected, note, entries)
+    }
+
+    fn finish_filling(
+        &self,
+        definition: &Digest,
+        expected: &StateNote,
+        entries: StateEntries<'_>,
+        note: TellNote<'_>,
+    ) -> Result<bool, OnlineError> {
+        self.finish_filling_states(definition, expected, entries, note)
     }
 
     fn drop_definition(&self, definition: &Digest) -> Result<(), OnlineError> {

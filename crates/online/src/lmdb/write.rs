@@ -12,7 +12,7 @@ use crate::check_key;
 /// How many keys one transaction deletes.
 const DELETE_KEYS: usize = 20_000;
 
-type Entry = (Vec<u8>, Vec<u8>);
+pub(super) type Entry = (Vec<u8>, Vec<u8>);
 
 impl LmdbStore {
     pub(super) fn put_states(
@@ -94,6 +94,7 @@ impl LmdbStore {
         }
         let note = note()?;
         self.change(|txn| {
+            self.forget_filling(txn, definition)?;
             let unused = self.record(txn, definition)?.map(|old| old.base);
             let record = Record { base: generation, overlay: None, keys, note: &note };
             self.point(txn, definition, record, generation, unused)
@@ -106,6 +107,7 @@ impl LmdbStore {
         let _turn = self.turn()?;
         self.tidy()?;
         self.change(|txn| {
+            self.forget_filling(txn, definition)?;
             let Some(base) = self.record(txn, definition)?.map(|record| record.base) else { return Ok(()) };
             self.tables.garbage.put(txn, &base.to_be_bytes(), &[]).map_err(|error| self.error(error))?;
             let deleted = self.tables.definitions.delete(txn, definition.as_str().as_bytes());
@@ -156,7 +158,7 @@ impl LmdbStore {
     }
 
     /// Whether the key is new to the generation.
-    fn write_one(
+    pub(super) fn write_one(
         &self,
         txn: &mut RwTxn,
         generation: Generation,
@@ -174,7 +176,7 @@ impl LmdbStore {
     }
 
     /// The next entries, about a transaction's worth, sorted; of entries with one key the last given stays last.
-    fn chunk(&self, entries: StateEntries<'_>) -> Result<Vec<Entry>, OnlineError> {
+    pub(super) fn chunk(&self, entries: StateEntries<'_>) -> Result<Vec<Entry>, OnlineError> {
         let mut chunk = Vec::new();
         let mut bytes = 0;
         while bytes < self.options.transaction_bytes {
@@ -188,7 +190,7 @@ impl LmdbStore {
     }
 
     /// Merges what a large `put` left in overlays, and deletes garbage. Needs this writer's turn.
-    fn tidy(&self) -> Result<(), OnlineError> {
+    pub(super) fn tidy(&self) -> Result<(), OnlineError> {
         for (definition, overlay, base) in self.overlays()? {
             self.merge(overlay, base)?;
             self.change(|txn| {
@@ -245,7 +247,7 @@ impl LmdbStore {
         }
     }
 
-    fn sweep_or_warn(&self) {
+    pub(super) fn sweep_or_warn(&self) {
         if let Err(error) = self.sweep() {
             tracing::warn!(%error, "online state no longer needed was not deleted; the next write tries again");
         }
@@ -300,7 +302,12 @@ impl LmdbStore {
         self.put_record(txn, definition, record)
     }
 
-    fn put_record(&self, txn: &mut RwTxn, definition: &Digest, record: Record<'_>) -> Result<(), OnlineError> {
+    pub(super) fn put_record(
+        &self,
+        txn: &mut RwTxn,
+        definition: &Digest,
+        record: Record<'_>,
+    ) -> Result<(), OnlineError> {
         let key = definition.as_str().as_bytes();
         self.tables.definitions.put(txn, key, &record.to_bytes()).map_err(|error| self.error(error))
     }
@@ -314,7 +321,7 @@ impl LmdbStore {
         })
     }
 
-    fn next_generation(&self, txn: &mut RwTxn) -> Result<Generation, OnlineError> {
+    pub(super) fn next_generation(&self, txn: &mut RwTxn) -> Result<Generation, OnlineError> {
         let next = self.tables.meta.get(txn, NEXT_GENERATION_KEY).map_err(|error| self.error(error))?;
         let generation = match next.map(<[u8; 8]>::try_from) {
             None => 1,
@@ -326,12 +333,15 @@ impl LmdbStore {
         Ok(generation)
     }
 
-    fn read(&self) -> Result<RoTxn<'_, heed::WithoutTls>, OnlineError> {
+    pub(super) fn read(&self) -> Result<RoTxn<'_, heed::WithoutTls>, OnlineError> {
         self.env.read_txn().map_err(|error| self.error(error))
     }
 
     /// One write transaction; nothing of it stays when `change` fails.
-    fn change<T>(&self, change: impl FnOnce(&mut RwTxn) -> Result<T, OnlineError>) -> Result<T, OnlineError> {
+    pub(super) fn change<T>(
+        &self,
+        change: impl FnOnce(&mut RwTxn) -> Result<T, OnlineError>,
+    ) -> Result<T, OnlineError> {
         let mut txn = self.env.write_txn().map_err(|error| self.error(error))?;
         let done = change(&mut txn)?;
         txn.commit().map_err(|error| self.error(error))?;

@@ -78,12 +78,19 @@ impl Server {
 }
 
 impl Link {
-    /// One round trip for all of them. Every answer is taken in, so that none is left for the next command.
+    /// One round trip for all of them. Every answer is taken in, so that none is left for the next command; a connection
+    /// that gives none is not used again.
     fn load(&mut self) -> RedisResult<()> {
         for script in ALL {
             self.send(::redis::cmd("SCRIPT").arg("LOAD").arg(script.text()))?;
         }
-        let answers: Vec<RedisResult<Value>> = ALL.iter().map(|_| self.receive()).collect();
+        let mut answers = Vec::with_capacity(ALL.len());
+        for _ in ALL {
+            match self.receive() {
+                Err(error) if error.is_io_error() => return Err(error),
+                answer => answers.push(answer),
+            }
+        }
         self.names.clear();
         for answer in answers {
             self.names.push(::redis::from_redis_value(answer?)?);

@@ -12,6 +12,7 @@
 //! | `PREFIX:format` | version of this layout |
 //! | `PREFIX:definitions` | set of digests |
 //! | `PREFIX:definition:DIGEST` | hash: `note`, `base`, `overlay`, `keys` (in both together) |
+//! | `PREFIX:filling:DIGEST` | hash: `note`, `base`, `keys` of a state filled in parts, which readers do not see |
 //! | `PREFIX:states:GENERATION` | hash: key to state |
 //! | `PREFIX:generation` | the newest generation's number |
 //! | `PREFIX:garbage` | set of generations being filled, or left behind |
@@ -19,6 +20,7 @@
 
 mod address;
 mod errors;
+mod filling;
 mod link;
 mod pool;
 mod read;
@@ -138,6 +140,39 @@ impl OnlineStore for RedisStore {
 
     fn definitions(&self) -> Result<Vec<(Digest, u64)>, OnlineError> {
         self.list_definitions()
+    }
+
+    fn filling(&self, definition: &Digest) -> Result<Option<StateNote>, OnlineError> {
+        self.note_of_filling(definition)
+    }
+
+    fn begin_filling(
+        &self,
+        definition: &Digest,
+        expected: Option<&StateNote>,
+        note: &StateNote,
+    ) -> Result<bool, OnlineError> {
+        self.begin_filling_states(definition, expected, note)
+    }
+
+    fn fill(
+        &self,
+        definition: &Digest,
+        expected: &StateNote,
+        note: &StateNote,
+        entries: StateEntries<'_>,
+    ) -> Result<bool, OnlineError> {
+        self.fill_states(definition, expected, note, entries)
+    }
+
+    fn finish_filling(
+        &self,
+        definition: &Digest,
+        expected: &StateNote,
+        entries: StateEntries<'_>,
+        note: TellNote<'_>,
+    ) -> Result<bool, OnlineError> {
+        self.finish_filling_states(definition, expected, entries, note)
     }
 
     fn drop_definition(&self, definition: &Digest) -> Result<(), OnlineError> {

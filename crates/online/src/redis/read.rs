@@ -152,7 +152,7 @@ impl RedisStore {
         }
     }
 
-    fn bytes(&self, value: Value) -> Result<Option<Vec<u8>>, OnlineError> {
+    pub(super) fn bytes(&self, value: Value) -> Result<Option<Vec<u8>>, OnlineError> {
         match value {
             Value::BulkString(bytes) => Ok(Some(bytes)),
             Value::Nil => Ok(None),

@@ -16,9 +16,14 @@ pub(super) enum Script {
     Merge,
     Put,
     Drop,
+    Filling,
+    Begin,
+    More,
+    Mark,
+    Finish,
 }
 
-pub(super) const ALL: [Script; 12] = [
+pub(super) const ALL: [Script; 17] = [
     Script::Read,
     Script::List,
     Script::Keys,
@@ -31,6 +36,11 @@ pub(super) const ALL: [Script; 12] = [
     Script::Merge,
     Script::Put,
     Script::Drop,
+    Script::Filling,
+    Script::Begin,
+    Script::More,
+    Script::Mark,
+    Script::Finish,
 ];
 
 const NAMES: &str = include_str!("scripts/names.lua");
@@ -51,6 +61,11 @@ impl Script {
             Script::Merge => writing(include_str!("scripts/merge.lua")),
             Script::Put => writing(include_str!("scripts/put.lua")),
             Script::Drop => writing(include_str!("scripts/drop.lua")),
+            Script::Filling => reading(include_str!("scripts/filling.lua")),
+            Script::Begin => writing(include_str!("scripts/begin.lua")),
+            Script::More => writing(include_str!("scripts/more.lua")),
+            Script::Mark => writing(include_str!("scripts/mark.lua")),
+            Script::Finish => writing(include_str!("scripts/finish.lua")),
         }
     }
 }

@@ -36,6 +36,13 @@ pub(super) enum Place {
     Instead,
 }
 
+/// What becomes of a state filled in parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Then {
+    GoOn,
+    Finish,
+}
+
 /// Given back when dropped, with what was filled and never pointed at.
 pub(super) struct Turn {
     server: Arc<Server>,
@@ -74,12 +81,46 @@ impl Turn {
         }
         let mut command = self.step(Script::Fill);
         command.arg(self.generation).arg(base.unwrap_or_default());
+        self.send(command, entries)
+    }
+
+    /// Writes a chunk into what is filled of a definition in parts.
+    pub fn fill_more(&mut self, definition: &Digest, entries: &[Entry]) -> Result<(), OnlineError> {
+        if self.under_way == WINDOW {
+            self.receive_one()?;
+        }
+        let mut command = self.step(Script::More);
+        command.arg(definition.as_str());
+        self.send(command, entries)
+    }
+
+    fn send(&mut self, mut command: Cmd, entries: &[Entry]) -> Result<(), OnlineError> {
         for (key, state) in entries {
             command.arg(key).arg(state);
         }
         self.link.send(&command).map_err(|error| self.server.error(error))?;
         self.under_way += 1;
         Ok(())
+    }
+
+    /// Begins what is filled of a definition in parts with this turn's generation.
+    pub fn begin_filling(&mut self, definition: &Digest, note: &StateNote) -> Result<(), OnlineError> {
+        let mut command = self.step(Script::Begin);
+        command.arg(definition.as_str()).arg(self.generation).arg(note);
+        self.call(&command).map(drop)
+    }
+
+    /// Notes what was filled, once it is there, or lets the definition have it.
+    pub fn note_filling(&mut self, definition: &Digest, note: &StateNote, then: Then) -> Result<(), OnlineError> {
+        while self.under_way > 0 {
+            self.receive_one()?;
+        }
+        let mut command = self.step(match then {
+            Then::GoOn => Script::Mark,
+            Then::Finish => Script::Finish,
+        });
+        command.arg(definition.as_str()).arg(note);
+        self.call(&command).map(drop)
     }
 
     /// Lets the definition have what was filled, in one step that readers see.

@@ -136,7 +136,7 @@ impl RedisStore {
     }
 
     /// The next entries, about [`super::RedisOptions::chunk_bytes`] of them.
-    fn chunk(&self, entries: StateEntries<'_>) -> Result<Vec<Entry>, OnlineError> {
+    pub(super) fn chunk(&self, entries: StateEntries<'_>) -> Result<Vec<Entry>, OnlineError> {
         let mut chunk = Vec::new();
         let mut bytes = 0;
         while bytes < self.server.options.chunk_bytes && chunk.len() < CHUNK_ENTRIES {

@@ -22,6 +22,9 @@ pub fn check(store: &dyn OnlineStore) {
     definitions_do_not_mix(store);
     several_definitions_are_read_at_once(store);
     a_write_appears_when_it_returns_and_not_before(store);
+    a_state_filled_in_parts_appears_when_it_is_finished(store);
+    what_is_filled_goes_on_only_from_its_own_note(store);
+    fillers_of_one_state_take_turns(store);
     readers_never_see_half_a_put(store);
 }
 
@@ -321,6 +324,125 @@ fn a_write_appears_when_it_returns_and_not_before(store: &dyn OnlineStore) {
     };
     ok(store.replace(&definition, &b"newest".to_vec(), &mut new(100, 3).map(unchanged)));
     assert_holds(store, &definition, b"newest", &new(100, 3).collect());
+}
+
+fn numbered(keys: std::ops::Range<u8>, state: u8) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
+    keys.map(move |n| (vec![n], vec![state; 60]))
+}
+
+fn a_state_filled_in_parts_appears_when_it_is_finished(store: &dyn OnlineStore) {
+    let definition = definition(store, "filled");
+    let note = |text: &str| text.as_bytes().to_vec();
+    let filling = || ok(store.filling(&definition));
+    // The first is new to readers, the second is instead of what they have, and of what was put meanwhile.
+    let mut before: Option<(Vec<u8>, States)> = None;
+    for round in 1..3_u8 {
+        let unseen = |before: &Option<(Vec<u8>, States)>| match before {
+            None => assert_absent(store, &definition),
+            Some((note, states)) => assert_holds(store, &definition, note, states),
+        };
+        assert_eq!(filling(), None);
+        assert!(ok(store.begin_filling(&definition, None, &note("0"))));
+        assert_eq!(filling(), Some(note("0")));
+        unseen(&before);
+        assert!(ok(store.fill(&definition, &note("0"), &note("1"), &mut numbered(0..40, round))));
+        unseen(&before);
+        // A part that ends too early leaves its note; written again it counts once.
+        let mut cut_short = numbered(40..90, round).chain([(vec![1; 481], vec![1])]);
+        let error = store.fill(&definition, &note("1"), &note("2"), &mut cut_short).unwrap_err();
+        assert_eq!((error.kind, filling()), (ErrorKind::Invalid, Some(note("1"))));
+        unseen(&before);
+        if let Some((said, states)) = &mut before {
+            put(store, &definition, b"put meanwhile", &numbered(0..3, 77).collect());
+            *said = note("put meanwhile");
+            states.extend(numbered(0..3, 77));
+        }
+        assert!(ok(store.fill(&definition, &note("1"), &note("2"), &mut numbered(40..100, round))));
+        assert_eq!(filling(), Some(note("2")));
+        unseen(&before);
+        let taken = std::cell::Cell::new(0_u8);
+        let mut over = numbered(95..120, round + 10).inspect(|_| {
+            unseen(&before);
+            taken.set(taken.get() + 1);
+        });
+        assert!(ok(store.finish_filling(&definition, &note("2"), &mut over, &mut || Ok(vec![taken.get()]))));
+        assert_eq!(filling(), None);
+        let whole: States = numbered(0..95, round).chain(numbered(95..120, round + 10)).collect();
+        assert_holds(store, &definition, &[25], &whole);
+        before = Some((vec![25], whole));
+    }
+    put(store, &definition, b"after", &States::new());
+}
+
+fn what_is_filled_goes_on_only_from_its_own_note(store: &dyn OnlineStore) {
+    let definition = definition(store, "filled after");
+    let (first, second, third) = (b"first".to_vec(), b"second".to_vec(), b"third".to_vec());
+    let untaken = || std::iter::from_fn(|| -> Option<(Vec<u8>, Vec<u8>)> { panic!("no entry is asked for") });
+    let untold = &mut || -> Result<Vec<u8>, OnlineError> { panic!("no note is asked for") };
+    assert!(!ok(store.fill(&definition, &first, &second, &mut untaken())));
+    assert!(!ok(store.finish_filling(&definition, &first, &mut untaken(), untold)));
+    assert!(!ok(store.begin_filling(&definition, Some(&first), &second)));
+    assert_eq!(ok(store.filling(&definition)), None);
+
+    assert!(ok(store.begin_filling(&definition, None, &first)));
+    assert!(ok(store.fill(&definition, &first, &second, &mut numbered(0..50, 1))));
+    assert!(
+        !ok(store.begin_filling(&definition, None, &third))
+            && !ok(store.begin_filling(&definition, Some(&first), &third))
+    );
+    assert!(!ok(store.fill(&definition, &first, &third, &mut untaken())));
+    assert!(!ok(store.finish_filling(&definition, &first, &mut untaken(), untold)));
+    assert_eq!(ok(store.filling(&definition)), Some(second.clone()));
+
+    // Begun anew, nothing is left of it.
+    assert!(ok(store.begin_filling(&definition, Some(&second), &third)));
+    assert!(ok(store.fill(&definition, &third, &third, &mut numbered(50..60, 2))));
+    assert!(ok(store.finish_filling(&definition, &third, &mut std::iter::empty(), &mut || Ok(first.clone()))));
+    assert_holds(store, &definition, &first, &numbered(50..60, 2).collect());
+
+    // An empty one is one, too; a state replaced or dropped meanwhile is not filled any more.
+    assert!(ok(store.begin_filling(&definition, None, &first)));
+    assert!(ok(store.finish_filling(&definition, &first, &mut std::iter::empty(), &mut || Ok(second.clone()))));
+    assert_holds(store, &definition, &second, &States::new());
+    assert!(ok(store.begin_filling(&definition, None, &first)));
+    assert!(ok(store.fill(&definition, &first, &second, &mut numbered(0..50, 1))));
+    ok(store.replace(&definition, &third, &mut numbered(3..4, 3)));
+    assert_eq!(ok(store.filling(&definition)), None);
+    assert_holds(store, &definition, &third, &numbered(3..4, 3).collect());
+    assert!(ok(store.begin_filling(&definition, None, &first)));
+    assert!(ok(store.fill(&definition, &first, &second, &mut numbered(0..50, 1))));
+    ok(store.drop_definition(&definition));
+    assert_eq!(ok(store.filling(&definition)), None);
+    assert_absent(store, &definition);
+}
+
+/// Several fill the parts of one state, each in turn the next that is missing, and others write meanwhile.
+fn fillers_of_one_state_take_turns(store: &dyn OnlineStore) {
+    const PARTS: u8 = 12;
+    let (definition, other) = (definition(store, "fillers"), definition(store, "fillers: other"));
+    assert!(ok(store.begin_filling(&definition, None, &vec![0])));
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                loop {
+                    let Some(note) = ok(store.filling(&definition)) else { return };
+                    if note[0] == PARTS {
+                        let mut over = numbered(240..241, 9);
+                        ok(store.finish_filling(&definition, &note, &mut over, &mut || Ok(b"whole".to_vec())));
+                        return;
+                    }
+                    let (from, next) = (note[0] * 20, vec![note[0] + 1]);
+                    ok(store.fill(&definition, &note, &next, &mut numbered(from..from + 20, note[0])));
+                }
+            });
+        }
+        for n in 0..10_u8 {
+            put(store, &other, &[n], &states([(b"a", &[n])]));
+        }
+    });
+    let parts = (0..PARTS).flat_map(|part| numbered(part * 20..part * 20 + 20, part));
+    assert_holds(store, &definition, b"whole", &parts.chain(numbered(240..241, 9)).collect());
+    assert_holds(store, &other, &[9], &states([(b"a", &[9])]));
 }
 
 /// A put writes one version under every key: whoever has seen a version at one key sees none older at another.

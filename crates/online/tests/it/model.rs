@@ -15,11 +15,21 @@ type Entries = Vec<(Vec<u8>, Vec<u8>)>;
 /// Note and states.
 type Model = BTreeMap<Digest, (Vec<u8>, BTreeMap<Vec<u8>, Vec<u8>>)>;
 
+/// How a part is written: at once, or first cut short by a killed writer.
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Whole,
+    CutShort,
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Put(u8, Vec<u8>, Entries),
     Replace(u8, Vec<u8>, Entries),
     Drop(u8),
+    Begin(u8, Vec<u8>),
+    Fill(u8, Vec<u8>, Entries, Part),
+    Finish(u8, Vec<u8>, Entries),
     Reopen,
 }
 
@@ -35,6 +45,10 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..3_u8, note(), entries()).prop_map(|(d, n, e)| Step::Put(d, n, e)),
         2 => (0..3_u8, note(), entries()).prop_map(|(d, n, e)| Step::Replace(d, n, e)),
         1 => (0..3_u8).prop_map(Step::Drop),
+        2 => (0..3_u8, note()).prop_map(|(d, n)| Step::Begin(d, n)),
+        4 => (0..3_u8, note(), entries(), prop_oneof![Just(Part::Whole), Just(Part::CutShort)])
+            .prop_map(|(d, n, e, part)| Step::Fill(d, n, e, part)),
+        2 => (0..3_u8, note(), entries()).prop_map(|(d, n, e)| Step::Finish(d, n, e)),
         1 => Just(Step::Reopen),
     ]
 }
@@ -56,7 +70,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn lmdb_is_a_map_of_maps(steps in vec(step(), 1..8), transaction_bytes in step_bytes()) {
+    fn lmdb_is_a_map_of_maps(steps in vec(step(), 1..14), transaction_bytes in step_bytes()) {
         let dir = tempfile::tempdir().unwrap();
         let options = LmdbOptions { transaction_bytes, ..LmdbOptions::default() };
         is_a_map_of_maps(steps, &|| Box::new(LmdbStore::open(dir.path(), options).unwrap()))?;
@@ -66,7 +80,7 @@ proptest! {
 #[test]
 fn redis_is_a_map_of_maps() {
     let Some(server) = RedisServer::start("model::redis_is_a_map_of_maps") else { return };
-    let cases = (vec(step(), 1..8), step_bytes());
+    let cases = (vec(step(), 1..14), step_bytes());
     let outcome = TestRunner::new(config()).run(&cases, |(steps, chunk_bytes)| {
         server.command(&["FLUSHALL"]);
         let options = RedisOptions { chunk_bytes, ..RedisOptions::default() };
@@ -77,7 +91,7 @@ fn redis_is_a_map_of_maps() {
 
 fn is_a_map_of_maps(steps: Vec<Step>, open: &dyn Fn() -> Box<dyn OnlineStore>) -> Result<(), TestCaseError> {
     let mut store = open();
-    let mut model = Model::new();
+    let (mut model, mut filled) = (Model::new(), Model::new());
     for step in steps {
         match step {
             Step::Put(number, note, entries) => {
@@ -89,10 +103,37 @@ fn is_a_map_of_maps(steps: Vec<Step>, open: &dyn Fn() -> Box<dyn OnlineStore>) -
             Step::Replace(number, note, entries) => {
                 store.replace(&definition(number), &note, &mut entries.clone().into_iter()).unwrap();
                 model.insert(definition(number), (note, entries.into_iter().collect()));
+                filled.remove(&definition(number));
             }
             Step::Drop(number) => {
                 store.drop_definition(&definition(number)).unwrap();
                 model.remove(&definition(number));
+                filled.remove(&definition(number));
+            }
+            Step::Begin(number, note) => {
+                let before = filled.get(&definition(number)).map(|(note, _)| note);
+                prop_assert!(store.begin_filling(&definition(number), before, &note).unwrap());
+                filled.insert(definition(number), (note, BTreeMap::new()));
+            }
+            Step::Fill(number, note, entries, part) => {
+                let Some((before, states)) = filled.get_mut(&definition(number)) else { continue };
+                if let Part::CutShort = part {
+                    let mut some = entries.clone().into_iter().chain([(vec![0; 481], vec![])]);
+                    store.fill(&definition(number), before, &note, &mut some).unwrap_err();
+                    drop(store);
+                    store = open();
+                }
+                prop_assert!(store.fill(&definition(number), before, &note, &mut entries.clone().into_iter()).unwrap());
+                *before = note;
+                states.extend(entries);
+            }
+            Step::Finish(number, note, entries) => {
+                let Some((before, mut states)) = filled.remove(&definition(number)) else { continue };
+                let told = &mut || Ok(note.clone());
+                let mut over = entries.clone().into_iter();
+                prop_assert!(store.finish_filling(&definition(number), &before, &mut over, told).unwrap());
+                states.extend(entries);
+                model.insert(definition(number), (note, states));
             }
             Step::Reopen => {
                 // LMDB's directory is open once in a process.
@@ -104,6 +145,8 @@ fn is_a_map_of_maps(steps: Vec<Step>, open: &dyn Fn() -> Box<dyn OnlineStore>) -
         prop_assert_eq!(store.definitions().unwrap(), counts);
         for number in 0..3 {
             let definition = definition(number);
+            let being_filled = filled.get(&definition).map(|(note, _)| note.clone());
+            prop_assert_eq!(store.filling(&definition).unwrap(), being_filled);
             let expected = model.get(&definition);
             prop_assert_eq!(store.note(&definition).unwrap(), expected.map(|(note, _)| note.clone()));
             let states = expected.map(|(_, states)| states.clone()).unwrap_or_default();

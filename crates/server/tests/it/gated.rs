@@ -91,6 +91,39 @@ impl OnlineStore for Gated {
         self.inner.definitions()
     }
 
+    fn filling(&self, definition: &Digest) -> Result<Option<StateNote>, OnlineError> {
+        self.inner.filling(definition)
+    }
+
+    fn begin_filling(
+        &self,
+        definition: &Digest,
+        expected: Option<&StateNote>,
+        note: &StateNote,
+    ) -> Result<bool, OnlineError> {
+        self.inner.begin_filling(definition, expected, note)
+    }
+
+    fn fill(
+        &self,
+        definition: &Digest,
+        expected: &StateNote,
+        note: &StateNote,
+        entries: StateEntries<'_>,
+    ) -> Result<bool, OnlineError> {
+        self.inner.fill(definition, expected, note, entries)
+    }
+
+    fn finish_filling(
+        &self,
+        definition: &Digest,
+        expected: &StateNote,
+        entries: StateEntries<'_>,
+        note: TellNote<'_>,
+    ) -> Result<bool, OnlineError> {
+        self.inner.finish_filling(definition, expected, entries, note)
+    }
+
     fn drop_definition(&self, definition: &Digest) -> Result<(), OnlineError> {
         self.inner.drop_definition(definition)
     }

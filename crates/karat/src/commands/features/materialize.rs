@@ -2,7 +2,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use karat_jobs::Workspace;
-use karat_jobs::materialize::{self, Materialized};
+use karat_jobs::materialize::{self, Materialized, Resumed};
 
 use crate::commands::Context;
 use crate::output::{duration, table, thousands};
@@ -24,8 +24,18 @@ pub fn table_of(done: &[Materialized]) -> String {
             thousands(one.keys),
             thousands(one.records),
             one.commit.to_string(),
-            if one.built { format!("built in {}", duration(one.seconds)) } else { "up to date".to_owned() },
+            if one.built { built(one) } else { "up to date".to_owned() },
         ]
     });
     table(["view", "definition", "keys", "records", "commit", ""], &[2, 3, 4], rows)
+}
+
+fn built(one: &Materialized) -> String {
+    let built = format!("built in {}", duration(one.seconds));
+    match one.resumed {
+        Some(Resumed { parts, filled_before }) => {
+            format!("{built}, {filled_before} of {parts} parts were filled already")
+        }
+        None => built,
+    }
 }

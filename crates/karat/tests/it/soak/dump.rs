@@ -65,7 +65,10 @@ async fn one(history: &History, source: &Name) -> Vec<String> {
 
 /// Every key of every definition with its state, byte for byte, and the note beside them.
 pub fn states(folder: &Path) -> BTreeMap<String, Vec<String>> {
-    let store = LmdbStore::open(folder.join(".karat/online"), LmdbOptions::default()).unwrap();
+    states_of(&LmdbStore::open(folder.join(".karat/online"), LmdbOptions::default()).unwrap())
+}
+
+pub fn states_of(store: &dyn OnlineStore) -> BTreeMap<String, Vec<String>> {
     let mut dump = BTreeMap::new();
     for (definition, keys) in store.definitions().unwrap() {
         let note = StateNote::parse(&store.note(&definition).unwrap().unwrap()).unwrap();

@@ -11,6 +11,18 @@ local function states(generation)
   return prefix .. ':states:' .. generation
 end
 
+-- What is filled of a definition in parts: hash of note, base, keys.
+local function filling(digest)
+  return prefix .. ':filling:' .. digest
+end
+
+-- Note, base and keys of it; a first field that is false: nothing is, or what was has been lost.
+local function look_filling(digest)
+  local found = redis.call('HMGET', filling(digest), 'note', 'base', 'keys')
+  if found[1] and found[3] ~= '0' and redis.call('EXISTS', states(found[2])) == 0 then return {false, false, false} end
+  return found
+end
+
 -- What a definition consists of: note, base, overlay (or false), keys. A first field that is false: never written.
 local function look(digest)
   return redis.call('HMGET', record(digest), 'note', 'base', 'overlay', 'keys')

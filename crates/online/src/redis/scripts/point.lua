@@ -11,6 +11,7 @@ else
   redis.call('HSET', record(ARGV[5]), 'base', ARGV[6], 'note', ARGV[8], 'keys', ARGV[7])
   redis.call('HDEL', record(ARGV[5]), 'overlay')
   forget(found[2], found[3])
+  if ARGV[9] == 'instead' then forget_filling(ARGV[5]) end
 end
 redis.call('SADD', DEFINITIONS, ARGV[5])
 redis.call('SREM', GARBAGE, ARGV[6])

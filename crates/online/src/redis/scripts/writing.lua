@@ -36,3 +36,9 @@ local function forget(...)
     if generation then redis.call('UNLINK', states(generation)) end
   end
 end
+
+-- Forgets what is filled of a definition.
+local function forget_filling(digest)
+  forget(redis.call('HGET', filling(digest), 'base'))
+  redis.call('DEL', filling(digest))
+end
