@@ -5,6 +5,7 @@ mod filling;
 mod held;
 mod later;
 mod state;
+mod touched;
 
 use anyhow::{Context, Result, bail};
 use karat_core::{Digest, Name};
@@ -30,6 +31,9 @@ pub struct Materialized {
     /// Where it was filled in parts, and some of them were there from a time before that was cut short.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resumed: Option<Resumed>,
+    /// How many keys were made anew, where nothing was new of the others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changed: Option<u64>,
 }
 
 /// A state that was gone on with.

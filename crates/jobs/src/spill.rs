@@ -36,6 +36,11 @@ pub(crate) fn held(workspace: &Workspace) -> u64 {
     workspace.project.config().engine.memory.0 / HELD
 }
 
+/// How many events of a view may be held.
+pub(crate) fn most_events(workspace: &Workspace, view: &CompiledView) -> u64 {
+    held(workspace) / view.event_bytes() as u64
+}
+
 /// Events on their way to disk.
 pub(crate) struct Spilling<'v> {
     view: &'v CompiledView,

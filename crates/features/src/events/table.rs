@@ -10,7 +10,7 @@ use karat_core::{Column, DataType, Value};
 
 use super::uniform::Uniform;
 use super::{Cells, Texts};
-use crate::key::encode_key;
+use crate::key::{KeyError, decode_key, encode_key};
 use crate::view::Plan;
 
 pub(crate) const NO_KEY: u32 = u32::MAX;
@@ -171,7 +171,7 @@ pub(crate) enum Keys {
 }
 
 impl Keys {
-    fn new(columns: &[Column]) -> Keys {
+    pub(crate) fn new(columns: &[Column]) -> Keys {
         if Keys::are_words(columns) {
             return Keys::Words { data_type: columns[0].data_type, codes: HashMap::new(), words: Vec::new() };
         }
@@ -192,6 +192,19 @@ impl Keys {
                 encode_key(&[super::value(*data_type, Some(words[code]), &Texts::default())])
             }
             Keys::Bytes(texts) => texts.get(code as u32).to_vec(),
+        }
+    }
+
+    /// The code of a key, as [`encode_key`] writes it; a new one gets a new code.
+    pub(crate) fn insert(&mut self, key: &[u8]) -> Result<u32, KeyError> {
+        match self {
+            Keys::Words { codes, words, .. } => match decode_key(key)?.as_slice() {
+                [Value::Int(word)] => Ok(code_of(codes, words, *word)),
+                [Value::Date(day)] => Ok(code_of(codes, words, i64::from(*day))),
+                [Value::Timestamp(instant)] => Ok(code_of(codes, words, instant.micros())),
+                _ => Err(KeyError),
+            },
+            Keys::Bytes(texts) => Ok(texts.intern(key)),
         }
     }
 

@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 
 use super::state::Wanted;
 use crate::push::caught_up;
+use crate::spill;
 
 /// The note of a state of a snapshot, which moves on with what came since.
 pub(super) struct Later<'a> {
@@ -26,10 +27,11 @@ impl<'a> Later<'a> {
     /// takes pushes goes on from the note.
     pub fn states(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
         let (of, mut note) = (&self.of, self.note.borrow_mut());
+        let most = spill::most_events(of.workspace, of.view);
         let mut found = BTreeMap::new();
         loop {
             let mut further = note.clone();
-            let looking = caught_up(&of.workspace.history, of.view, note.horizon, self.snapshot, &mut further);
+            let looking = caught_up(&of.workspace.history, of.view, note.horizon, self.snapshot, &mut further, most);
             match Handle::current().block_on(looking) {
                 Ok(states) if further.commit > note.commit => {
                     found.extend(states);

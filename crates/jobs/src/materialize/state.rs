@@ -9,6 +9,7 @@ use karat_history::Snapshot;
 use karat_serving::StateNote;
 
 use super::filling::Begun;
+use super::touched::{self, Touched};
 use super::{Materialized, Resumed, divided, held};
 use crate::push::{Follower, LiveView, Tools};
 use crate::{Workspace, reading, spill};
@@ -29,29 +30,41 @@ pub(super) struct Built {
     pub resumed: Option<Resumed>,
 }
 
+/// How a state came to be as it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    Found,
+    /// It took in what was pushed.
+    Followed,
+    /// So many keys were made anew.
+    Changed(u64),
+    Anew(Option<Resumed>),
+}
+
 pub(super) async fn one(of: &Wanted<'_>) -> Result<Materialized> {
     let begun = Stopwatch::now();
     let (workspace, online) = (of.workspace, of.workspace.online()?);
-    let told = |note: StateNote, built: bool, resumed| Materialized {
+    let told = |note: StateNote, how: How| Materialized {
         view: of.name.clone(),
         definition: of.digest.clone(),
         keys: note.keys,
         records: note.records,
         commit: note.commit,
-        built,
+        built: how != How::Found,
         seconds: begun.elapsed().as_secs_f64(),
-        resumed,
+        resumed: if let How::Anew(resumed) = how { resumed } else { None },
+        changed: if let How::Changed(keys) = how { Some(keys) } else { None },
     };
     loop {
         let mut snapshot = reading::snapshot(workspace, &of.view.definition().source, None).await?;
-        if let Some(note) = online.note(of.digest)? {
-            let note = StateNote::parse(&note)?;
+        if let Some(noted) = online.note(of.digest)? {
+            let note = StateNote::parse(&noted)?;
             if note.horizon == of.horizon && note.commit > snapshot.commit {
                 // It follows what is pushed, and the snapshot is of a moment before.
                 snapshot = reading::snapshot(workspace, &of.view.definition().source, None).await?;
             }
             if note.horizon == of.horizon && note.commit == snapshot.commit {
-                return Ok(told(note, false, None));
+                return Ok(told(note, How::Found));
             }
             if note.horizon == of.horizon && follows(&note, &snapshot) {
                 let live = LiveView { name: of.name.clone(), digest: of.digest.clone(), view: of.view.clone() };
@@ -60,13 +73,22 @@ pub(super) async fn one(of: &Wanted<'_>) -> Result<Materialized> {
                 let follower = Follower { tools: &tools, source, commit, records: &[] };
                 tokio::task::block_in_place(|| follower.bring_up(&live))?;
                 if let Some(note) = online.note(of.digest)? {
-                    return Ok(told(StateNote::parse(&note)?, true, None));
+                    return Ok(told(StateNote::parse(&note)?, How::Followed));
+                }
+            }
+            if note.horizon == of.horizon {
+                match touched::bring_up(of, &noted, &snapshot).await? {
+                    Touched::BroughtUp(note, keys) => return Ok(told(note, How::Changed(keys))),
+                    Touched::Overtaken => continue,
+                    Touched::TooMuch => {}
                 }
             }
         }
         match anew(of, &snapshot).await? {
             // What was begun before may be of an older commit, and more have come since than its end took in.
-            Some(Built { note, resumed }) if note.commit >= snapshot.commit => return Ok(told(note, true, resumed)),
+            Some(Built { note, resumed }) if note.commit >= snapshot.commit => {
+                return Ok(told(note, How::Anew(resumed)));
+            }
             // Or somebody else is filling it, too.
             Some(_) | None => {}
         }

@@ -1,21 +1,21 @@
 //! Online state that follows history: into the states of the keys that new records touch, all at once with the number
 //! they are known up to.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
-use arrow::compute::filter_record_batch;
+use anyhow::{Context, Result, bail};
+use arrow::array::RecordBatch;
 use futures::TryStreamExt;
-use karat_core::{Instant, Name, OnlineError, Value};
-use karat_features::{CompiledView, FeatureError, StateBuilder, encode_key};
+use karat_core::{Instant, Name, OnlineError};
+use karat_features::{CompiledView, FeatureError, KeySet, StateBuilder};
 use karat_history::{History, Snapshot};
 use karat_query::{Group, Pushing};
 use karat_serving::StateNote;
 use serde_json::Value as Json;
 
 use super::{Horizon, LiveView, Tools};
+use crate::{Silent, Stage};
 
 /// Takes a group of requests into history, and brings the state of these views up to it.
 pub(crate) async fn take(
@@ -103,7 +103,7 @@ impl Follower<'_> {
             builder.push(batch)?;
         }
         let new = builder.finish();
-        let (mut states, mut before_horizon, mut fresh) = (Vec::with_capacity(new.len()), HashSet::new(), 0);
+        let (mut states, mut before_horizon, mut fresh) = (Vec::with_capacity(new.len()), KeySet::new(view), 0);
         {
             let old = |key: &[u8]| {
                 let mut found = None;
@@ -114,7 +114,7 @@ impl Follower<'_> {
             for (key, state) in new.updates(old) {
                 match state {
                     Ok(state) => states.push((key, state)),
-                    Err(UpdateError::Feature(FeatureError::BeforeHorizon { .. })) => drop(before_horizon.insert(key)),
+                    Err(UpdateError::Feature(FeatureError::BeforeHorizon { .. })) => before_horizon.insert(&key)?,
                     Err(error) => return Err(error.into()),
                 }
             }
@@ -123,9 +123,10 @@ impl Follower<'_> {
         if !before_horizon.is_empty() {
             let anew = self.tools.runtime.block_on(async {
                 let snapshot = self.snapshot().await?.context("what was pushed has a history")?;
-                anew(&snapshot, view, note.horizon, newest, &before_horizon).await
+                let of = Anew { snapshot: &snapshot, view, horizon: note.horizon, newest, keys: &before_horizon };
+                of.states(u64::MAX, &Silent).await
             })?;
-            states.extend(anew);
+            states.extend(anew.into_iter().flatten());
         }
         let records: u64 = batches.iter().map(|batch| batch.num_rows() as u64).sum();
         let note = StateNote {
@@ -153,46 +154,47 @@ enum UpdateError {
     Online(#[from] OnlineError),
 }
 
-/// The states of these keys, made of their whole history.
-async fn anew(
-    snapshot: &Snapshot,
-    view: &CompiledView,
-    horizon: Horizon,
-    newest: Option<Instant>,
-    keys: &HashSet<Vec<u8>>,
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
-    let mut builder = StateBuilder::new(view, view.retention(horizon)?).after(newest);
-    let mut batches = snapshot.stream(view.source_columns(), &view.hidden_columns(), None);
-    while let Some(batch) = batches.try_next().await? {
-        let of: Vec<Option<Vec<u8>>> = keys_of(view, &batch);
-        let keep: BooleanArray =
-            of.iter().map(|key| Some(key.as_ref().is_some_and(|key| keys.contains(key)))).collect();
-        if keep.true_count() > 0 {
-            builder.push(&filter_record_batch(&batch, &keep)?)?;
-        }
-    }
-    Ok(builder.finish().iter().collect())
+/// Keys whose states are made of their whole history.
+pub(crate) struct Anew<'a> {
+    pub snapshot: &'a Snapshot,
+    pub view: &'a CompiledView,
+    pub horizon: Horizon,
+    /// From which the horizon is counted.
+    pub newest: Option<Instant>,
+    pub keys: &'a KeySet,
 }
 
-/// The key of each row, where it is whole.
-fn keys_of(view: &CompiledView, batch: &RecordBatch) -> Vec<Option<Vec<u8>>> {
-    let columns: Vec<&ArrayRef> =
-        view.key_columns().iter().filter_map(|column| batch.column_by_name(&column.name)).collect();
-    let key = |row: usize| {
-        let values: Vec<Value> = columns.iter().map(|column| Value::from_array(column, row)).collect();
-        (!values.iter().any(Value::is_null)).then(|| encode_key(&values))
-    };
-    (0..batch.num_rows()).map(key).collect()
+impl Anew<'_> {
+    /// Each key with its state; `None` where they have more events than `most`. `stage` is told of rows read.
+    pub async fn states(&self, most: u64, stage: &dyn Stage) -> Result<Option<Vec<(Vec<u8>, Vec<u8>)>>> {
+        let view = self.view;
+        let mut builder = StateBuilder::new(view, view.retention(self.horizon)?).after(self.newest);
+        let mut batches = self.snapshot.stream(view.source_columns(), &view.hidden_columns(), None);
+        let mut found = 0;
+        while let Some(batch) = batches.try_next().await? {
+            stage.advance(batch.num_rows() as u64);
+            let events = view.events_of(self.keys, &batch)?;
+            found += events.num_rows() as u64;
+            if found > most {
+                return Ok(None);
+            }
+            if events.num_rows() > 0 {
+                builder.push(&events)?;
+            }
+        }
+        Ok(Some(builder.finish().iter().collect()))
+    }
 }
 
 /// The states that changed after `from`, up to the newest number, each made of its whole history; and that number. Nothing
-/// where the rows were made otherwise since.
+/// where the rows were made otherwise since; an error where it is of more events than `most`.
 pub(crate) async fn caught_up(
     history: &History,
     view: &CompiledView,
     horizon: Horizon,
     from: &Snapshot,
     note: &mut StateNote,
+    most: u64,
 ) -> Result<BTreeMap<Vec<u8>, Vec<u8>>> {
     let nothing = Ok(BTreeMap::new());
     let Some(newest) = history.snapshot(&from.source, None).await? else { return nothing };
@@ -202,14 +204,16 @@ pub(crate) async fn caught_up(
         return nothing;
     }
     let mut batches = newest.since(note.commit).stream(view.source_columns(), &view.hidden_columns(), None);
-    let mut builder = StateBuilder::new(view, view.retention(horizon)?).after(note.newest);
-    let mut keys = HashSet::new();
+    let mut keys = KeySet::new(view);
     while let Some(batch) = batches.try_next().await? {
-        keys.extend(keys_of(view, &batch).into_iter().flatten());
+        view.collect_keys(&mut keys, &batch)?;
+        note.newest = view.newest_event(&batch)?.max(note.newest);
         note.records += batch.num_rows() as u64;
-        builder.push(&batch)?;
     }
-    note.newest = builder.finish().newest_event();
     note.commit = newest.commit;
-    Ok(anew(&newest, view, horizon, note.newest, &keys).await?.into_iter().collect())
+    let of = Anew { snapshot: &newest, view, horizon, newest: note.newest, keys: &keys };
+    match of.states(most, &Silent).await? {
+        Some(states) => Ok(states.into_iter().collect()),
+        None => bail!("the keys that it touches have more than {most} events, which do not fit in memory"),
+    }
 }

@@ -26,7 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::catalog::{PlannedSource, PlannedView};
 use crate::{Catalog, Workspace};
 
-pub(crate) use follow::{Follower, caught_up, take};
+pub(crate) use follow::{Anew, Follower, caught_up, take};
 pub use once::{Once, file as push_file};
 pub use values::Values;
 

@@ -140,8 +140,13 @@ async fn workspace(folder: &Path, config: &str, store: Arc<dyn OnlineStore>) -> 
     Workspace::open(project, around).await.unwrap()
 }
 
-/// Payments of clients, by client and by town, from files `payments-*.jsonl` and from pushes.
-fn project(view: &str) -> TempDir {
+/// Each delivery brings rows that are new or revise others; some come by themselves.
+const CHANGES: &str = "push: true\ndelivery: changes\ndeleted: removed\n";
+/// Each delivery is all there is.
+const FULL: &str = "delivery: full\n";
+
+/// Payments, by client and by town.
+fn project(delivery: &str, view: &str, wide: usize) -> TempDir {
     let project = temp_dir();
     let folder = project.path();
     put(folder, "entities/client.yaml", "kind: Entity\nname: client\nkey: client\ntype: int\n");
@@ -149,11 +154,13 @@ fn project(view: &str) -> TempDir {
     put(
         folder,
         "sources/payments.yaml",
-        "kind: Source\nname: payments\npush: true\npath: payments.jsonl\ndelivery: changes\nkeys: [id]\ndeleted: removed\n\
-         columns: {id: int, client: int, town: text, at: timestamp, known: timestamp, amount: float, removed: bool}\n\
-         event_time: at\nknown_time: known\n",
+        &format!(
+            "kind: Source\nname: payments\npath: payments.jsonl\n{delivery}keys: [id]\n\
+             columns: {{id: int, client: int, town: text, at: timestamp, known: timestamp, amount: float, removed: bool}}\n\
+             event_time: at\nknown_time: known\n"
+        ),
     );
-    let wide: String = (0..WIDE).map(|n| format!("  f{n}: {{sum: amount + {n}}}\n")).collect();
+    let wide: String = (0..wide).map(|n| format!("  f{n}: {{sum: amount + {n}}}\n")).collect();
     for entity in ["client", "town"] {
         let text = format!(
             "kind: FeatureView\nname: of_{entity}\nentity: {entity}\nsource: payments\n{view}features:\n  n: {{count: rows}}\n  \
@@ -251,7 +258,7 @@ async fn with_failures(folder: &Path, store: &Arc<dyn OnlineStore>, rng: &mut Rn
 
 async fn fails_between_parts(store: Arc<dyn OnlineStore>, seed: u64, view: &str) {
     let rng = &mut Rng::with_seed(seed);
-    let project = project(view);
+    let project = project(CHANGES, view, WIDE);
     let folder = project.path();
     deliver(folder, &rows(rng, 0..10_000, 0..100));
     let whole = at_once(folder).await;
@@ -272,7 +279,7 @@ async fn fails_between_parts(store: Arc<dyn OnlineStore>, seed: u64, view: &str)
 
 fn rounds() -> u64 {
     let asked = std::env::var("KARAT_SOAK_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
-    asked.unwrap_or(4)
+    asked.unwrap_or(2)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -302,7 +309,7 @@ async fn parts_and_failures_between_them_make_the_states_that_are_made_at_once_o
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn fillers_share_a_state_and_what_is_pushed_meanwhile_is_in_it() {
     let rng = &mut Rng::with_seed(7);
-    let project = project("");
+    let project = project(CHANGES, "", WIDE);
     let folder = project.path();
     deliver(folder, &rows(rng, 0..10_000, 0..100));
     let (_place, store) = lmdb();
@@ -332,4 +339,63 @@ async fn fillers_share_a_state_and_what_is_pushed_meanwhile_is_in_it() {
     let found = states(dump(&*store));
     drop((served, serving));
     assert_same("pushed meanwhile", &found, &states(at_once(folder).await));
+}
+
+/// A row of each id, which its later rows replace.
+fn current(rows: Vec<Json>) -> Vec<Json> {
+    let by_id: BTreeMap<i64, Json> = rows.into_iter().map(|row| (row["id"].as_i64().unwrap(), row)).collect();
+    by_id.into_values().collect()
+}
+
+/// Deliveries of which each brings little: the keys that it touches are made anew, and all is as if all keys were.
+async fn little_by_little(store: Arc<dyn OnlineStore>, seed: u64, delivery: &str, horizon: &str) {
+    let rng = &mut Rng::with_seed(seed);
+    let project = project(delivery, horizon, 0);
+    let folder = project.path();
+    let mut all = current(rows(rng, 0..10_000, 0..100));
+    deliver(folder, &all);
+    materialize::run(&workspace(folder, LARGE, store.clone()).await, &[]).await.unwrap();
+    // Of these only the third has anything newer than all before.
+    for (number, days) in [20..60, 0..90, 110..120, 0..100].into_iter().enumerate() {
+        let from = 10_000 + 60 * number as i64;
+        let more = current(rows(rng, from..from + 60, days));
+        if delivery == FULL {
+            for _ in 0..20 {
+                all.swap_remove(rng.usize(..all.len()));
+            }
+            all.extend(more);
+            all = current(std::mem::take(&mut all));
+            deliver(folder, &all);
+        } else {
+            deliver(folder, &more);
+        }
+        let brought = materialize::run(&workspace(folder, LARGE, store.clone()).await, &[]).await.unwrap();
+        for view in &brought {
+            let moved = number == 2 && !horizon.is_empty();
+            let few = view.changed.is_some_and(|keys| 0 < keys && keys < 200);
+            assert_eq!((view.built, few, view.changed.is_none()), (true, !moved, moved), "delivery {number}: {view:?}");
+        }
+        assert_same(&format!("seed {seed}, delivery {number}"), &dump(&*store), &at_once(folder).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_made_anew_are_what_all_keys_made_anew_are() {
+    for (seed, (delivery, horizon)) in (200..).zip([
+        (CHANGES, ""),
+        (FULL, ""),
+        (CHANGES, "online_horizon: 30 days\n"),
+        (FULL, "online_horizon: 30 days\n"),
+    ]) {
+        let (_place, store) = lmdb();
+        little_by_little(store, seed, delivery, horizon).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_made_anew_are_what_all_keys_made_anew_are_over_redis() {
+    let test = "filled::keys_made_anew_are_what_all_keys_made_anew_are_over_redis";
+    let Some(server) = RedisServer::start(test) else { return };
+    let store = RedisStore::open(&server.uri(), RedisOptions::default()).unwrap();
+    little_by_little(Arc::new(store), 300, CHANGES, "").await;
 }

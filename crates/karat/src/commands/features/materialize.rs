@@ -31,11 +31,13 @@ pub fn table_of(done: &[Materialized]) -> String {
 }
 
 fn built(one: &Materialized) -> String {
-    let built = format!("built in {}", duration(one.seconds));
-    match one.resumed {
-        Some(Resumed { parts, filled_before }) => {
-            format!("{built}, {filled_before} of {parts} parts were filled already")
+    let seconds = duration(one.seconds);
+    match (one.resumed, one.changed) {
+        (Some(Resumed { parts, filled_before }), _) => {
+            format!("built in {seconds}, {filled_before} of {parts} parts were filled already")
         }
-        None => built,
+        (None, Some(1)) => format!("1 key made anew in {seconds}"),
+        (None, Some(keys)) => format!("{} keys made anew in {seconds}", thousands(keys)),
+        (None, None) => format!("built in {seconds}"),
     }
 }
