@@ -12,6 +12,7 @@ use metrics::Counter;
 
 use crate::decision::{Decided, Decision};
 use crate::gate::{Gate, Turn, Until};
+use crate::known;
 use crate::lookup::{self, Answers, Lookups};
 use crate::quality::{self, QaFailure, Refused};
 use crate::reasons::{Explained, because};
@@ -161,12 +162,20 @@ impl Endpoint {
         if lookups.is_empty() {
             return Ok(asked);
         }
+        // Nobody is asked about a key that is refused, nor made known by asking.
+        if self.refuses_unknown() && asked.body.as_of.is_none() {
+            known::refuse_unknown_keys(&self.parts.online, model, &asked.body, asked.now).await?;
+        }
         asked.answers = lookup::all(&self.parts.lookups, lookups, &model.pinned, &asked.body, until).await?;
         if let Some(newest) = asked.answers.newest {
             // Events count from the microsecond after them.
             asked.now = self.parts.clock.now().max(newest.saturating_add_micros(1));
         }
         Ok(asked)
+    }
+
+    fn refuses_unknown(&self) -> bool {
+        self.parts.spec.unknown_key == spec::UnknownKey::Reject
     }
 
     /// How long [`Endpoint::decide`] will take, going by those before.
@@ -324,10 +333,9 @@ impl Endpoint {
             Subject::Row { key, values } => return Ok(Inputs { key, sent: true, values, rows: Vec::new() }),
             Subject::Key(key) => key,
         };
-        let rows = self.rows(model, &key, as_of)?;
-        let unknown = !rows.is_empty() && rows.iter().all(|(row, _)| row.no_history);
-        if unknown && self.parts.spec.unknown_key == spec::UnknownKey::Reject {
-            return Err(ServingError::UnknownKey { subject: model.pinned.subject(&key) });
+        let rows = known::rows(self.parts.online.as_ref(), model, &key, as_of)?;
+        if self.refuses_unknown() {
+            known::refuse_unknown(model, &key, &rows)?;
         }
         let mut fields = fields.iter();
         let values = model.pinned.inputs.iter().map(|input| match input.view_output() {
@@ -335,32 +343,6 @@ impl Endpoint {
             None => fields.next().cloned().unwrap_or(Value::Null),
         });
         Ok(Inputs { values: values.collect(), key: Some(key), sent: false, rows })
-    }
-
-    /// The features in every view, each by its own part of the key, all of one moment of the online store.
-    fn rows(
-        &self,
-        model: &ServingModel,
-        key: &[Value],
-        as_of: Instant,
-    ) -> Result<Vec<(FeatureRow, u64)>, ServingError> {
-        let mut rows = Vec::with_capacity(model.views().len());
-        let mut failed = None;
-        let mut take = |place: usize, note: &[u8], state: Option<&[u8]>| {
-            // A place that is passed over is missed below.
-            if failed.is_none() && place == rows.len() {
-                match model.views()[place].fold(note, state, as_of) {
-                    Ok(row) => rows.push(row),
-                    Err(error) => failed = Some(error),
-                }
-            }
-        };
-        model.with_states(key, |states| self.parts.online.read_each(states, &mut take))?;
-        match (failed, model.pinned.views.get(rows.len())) {
-            (Some(error), _) => Err(error),
-            (None, Some(missing)) => Err(ServingError::NotMaterialized { view: missing.name.to_string() }),
-            (None, None) => Ok(rows),
-        }
     }
 }
 

@@ -9,6 +9,7 @@ mod deployment;
 mod endpoint;
 mod error;
 mod gate;
+mod known;
 mod lookup;
 mod model;
 mod note;

@@ -107,6 +107,30 @@ fn a_decision_is_refused_where_nothing_stands_in_for_an_answer() {
 }
 
 #[test]
+fn nobody_is_asked_about_keys_that_are_refused() {
+    let project = Project::trained(&[]);
+    let endpoint = "kind: Endpoint\nname: decide\nmodel: default_risk\nunknown_key: reject\n";
+    small::put(project.path(), "endpoints/decide.yaml", endpoint);
+    let server = project.serve();
+    for body in [
+        value!({"key": 5000}),
+        // One of several refuses them all, before anybody is asked about the others.
+        value!({"keys": [4, 5000]}),
+        value!({"keys": (1..=60).chain([5000]).collect::<Vec<i64>>()}),
+        value!({"key": 5000, "as_of": "2021-10-01T00:00:00Z"}),
+    ] {
+        let (status, problem) = server.request("POST", "/v1/endpoints/decide/predict", &body.to_string());
+        assert_eq!(status, 404, "{body}: {problem}");
+        assert!(problem["detail"].as_str().unwrap().starts_with("no history for client 5000"), "{problem}");
+    }
+    assert_eq!(project.service.calls(), 0);
+    assert_eq!(failure(&decided(&server, 4)), None);
+    assert_eq!((project.service.calls(), project.service.calls_of(4)), (1, 1));
+    assert!(server.terminate().success());
+    assert_eq!(project.rows_of(5000).len(), 0);
+}
+
+#[test]
 fn a_service_that_fails_is_left_alone_for_a_while() {
     let project = Project::trained(&[
         ("breaker: {failures: 1000, pause: 1 second}", "breaker: {failures: 2, pause: 3 seconds}"),
