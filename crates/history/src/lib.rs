@@ -17,5 +17,6 @@ mod root;
 pub use artifacts::Artifacts;
 pub use error::HistoryError;
 pub use kept::{
-    CommitInfo, CommitNote, CommitWriter, History, Part, PushHead, PushWriter, PushedRows, Sealing, Snapshot,
+    CommitInfo, CommitNote, CommitWriter, CompactionPlan, Compactor, History, Left, LeftAlone, Merge, Part, PushHead,
+    PushWriter, PushedRows, Removed, Run, Sealing, Sizes, Snapshot,
 };

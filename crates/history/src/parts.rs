@@ -28,6 +28,10 @@ use crate::root::Root;
 const ROW_GROUP_ROWS: usize = 128 * 1024;
 const ROW_GROUP_BYTES: usize = 64 << 20;
 
+/// Of parts that are read together: whoever reads them holds a row group of each.
+const SMALL_GROUP_ROWS: usize = 16 * 1024;
+const SMALL_GROUP_BYTES: usize = 8 << 20;
+
 /// What a column's dictionary may grow to before its values are written as they are: one that hardly repeats would cost
 /// more than it saves.
 const DICTIONARY_BYTES: usize = 64 << 10;
@@ -36,6 +40,10 @@ const DICTIONARY_BYTES: usize = 64 << 10;
 const STEADY: [&str; 4] = [hidden::EVENT_TIME, hidden::KNOWN_TIME, hidden::COMMIT, hidden::ROW];
 
 pub(crate) fn writer_properties() -> WriterProperties {
+    in_groups_of(ROW_GROUP_ROWS, ROW_GROUP_BYTES)
+}
+
+fn in_groups_of(rows: usize, bytes: usize) -> WriterProperties {
     let steady = STEADY.into_iter().fold(WriterProperties::builder(), |properties, name| {
         properties
             .set_column_dictionary_enabled(ColumnPath::from(name), false)
@@ -45,8 +53,8 @@ pub(crate) fn writer_properties() -> WriterProperties {
         .set_dictionary_page_size_limit(DICTIONARY_BYTES)
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("zstd has a level 1")))
         .set_statistics_enabled(EnabledStatistics::Page)
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+        .set_max_row_group_row_count(Some(rows))
+        .set_max_row_group_bytes(Some(bytes))
         .set_created_by(format!("karat {}", karat_core::VERSION))
         .build()
 }
@@ -68,10 +76,24 @@ pub(crate) struct Written {
 
 impl PartWriter {
     pub fn create(root: &Root, path: Path, schema: SchemaRef) -> Result<PartWriter, HistoryError> {
+        PartWriter::with(root, path, schema, writer_properties())
+    }
+
+    /// Of a part that is read together with others.
+    pub fn of_several(root: &Root, path: Path, schema: SchemaRef) -> Result<PartWriter, HistoryError> {
+        PartWriter::with(root, path, schema, in_groups_of(SMALL_GROUP_ROWS, SMALL_GROUP_BYTES))
+    }
+
+    fn with(
+        root: &Root,
+        path: Path,
+        schema: SchemaRef,
+        properties: WriterProperties,
+    ) -> Result<PartWriter, HistoryError> {
         let sink =
             Sink { inner: BufWriter::new(root.store.clone(), path.clone()), digest: DigestWriter::new(), bytes: 0 };
         let described = root.describe(&path);
-        let writer = AsyncArrowWriter::try_new(sink, schema, Some(writer_properties()));
+        let writer = AsyncArrowWriter::try_new(sink, schema, Some(properties));
         let writer = writer.map_err(|source| HistoryError::Parquet { path: described.clone(), source })?;
         Ok(PartWriter { path, writer, described, rows: 0 })
     }

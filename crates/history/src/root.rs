@@ -63,9 +63,20 @@ impl Root {
 
     /// One writer at a time under `folder`, over all processes.
     pub fn lock(&self, folder: &Path, held: Held, what: impl FnOnce() -> String) -> Result<Lock, HistoryError> {
+        self.lock_named(folder, "lock", held, what)
+    }
+
+    /// One of a kind of its own at a time under `folder`.
+    pub fn lock_named(
+        &self,
+        folder: &Path,
+        name: &str,
+        held: Held,
+        what: impl FnOnce() -> String,
+    ) -> Result<Lock, HistoryError> {
         let folder = self.file(folder);
         fs::create_dir_all(&folder).map_err(HistoryError::io(&folder))?;
-        Lock::acquire(&folder.join("lock"), held, what)
+        Lock::acquire(&folder.join(name), held, what)
     }
 
     /// Brings objects, and their names, to disk.

@@ -276,7 +276,14 @@ async fn ingest_one(
     let delivered = deliver(&workspace.engine, &planned.plan, &staged, &workspace.history, taking)
         .await
         .with_context(|| format!("source {name}"))?;
-    let warnings = warnings(workspace, planned, &staged.report.files);
+    let mut warnings = warnings(workspace, planned, &staged.report.files);
+    if delivered.commit.is_some() {
+        warnings.extend(crate::compact::advice(workspace, &name).await?);
+        // The delivery is in history already: what cannot be removed today is removed another day.
+        if let Err(error) = crate::compact::sweep(workspace, &name).await {
+            tracing::warn!(source = %name, error = format!("{error:#}"), "replaced files of the history are still there");
+        }
+    }
     crate::freshness::remember(workspace, &name, seen, &staged.report.files)?;
     Ok(Ingested {
         new_commit: delivered.commit.is_some(),

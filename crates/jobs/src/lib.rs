@@ -8,6 +8,7 @@ pub mod artifact;
 pub mod card;
 pub mod catalog;
 pub mod catalogue;
+pub mod compact;
 pub mod deploy;
 pub mod diff;
 pub mod example;

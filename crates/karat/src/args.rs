@@ -329,6 +329,24 @@ pub enum SourcesCommand {
         #[arg(long, default_value = "", hide_default_value = true)]
         why: String,
     },
+    /// Write the many small parts of histories once more into few large ones; every answer stays what it is
+    ///
+    /// Others may read, deliver and push meanwhile. Killed at any moment, a history is as before or as after. What is large
+    /// enough is left alone, so it may be called as often as one likes.
+    #[command(after_long_help = "Examples:\n  \
+            karat sources compact --dry-run                what would be merged\n  \
+            karat sources compact payments                 one source\n  \
+            karat sources compact --retain '0 seconds'     keep no replaced file, where nothing else runs")]
+    Compact {
+        /// Sources by name [default: all]
+        names: Vec<String>,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+        /// How long files that were replaced stay for whoever reads them; a later compaction or delivery removes them
+        #[arg(long, value_name = "TIME", default_value_t = karat_jobs::compact::RETAIN)]
+        retain: karat_core::Window,
+    },
     /// The tags of commits
     Tags {
         /// Sources by name [default: all]

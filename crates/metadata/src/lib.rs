@@ -1,4 +1,5 @@
-//! The one SQL database of a project: pool, migrations, write transactions, the audit chain, history's commits and their tags.
+//! The one SQL database of a project: pool, migrations, write transactions, the audit chain, history's commits, their tags
+//! and compactions.
 //!
 //! Invariant: no business rules; what a row means belongs to the crate that writes it. One implementation in two dialects,
 //! SQLite's and PostgreSQL's: statements are written in words that both accept ([`query`], [`QueryBuilder`]), and where there
@@ -13,6 +14,7 @@ mod blocking;
 mod builder;
 mod cells;
 pub mod commits;
+pub mod compactions;
 mod connection;
 mod error;
 pub mod generations;

@@ -24,6 +24,10 @@ impl Columns {
         Columns { source, schema: Arc::new(ArrowSchema::new(fields)) }
     }
 
+    pub fn source(&self) -> &Name {
+        &self.source
+    }
+
     /// These, and the number of each row's commit.
     pub fn numbered(&self) -> Columns {
         let mut fields = self.schema.fields().to_vec();

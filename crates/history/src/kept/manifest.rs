@@ -4,6 +4,7 @@ use karat_core::{Digest, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use super::part::{Part, Run};
 use crate::HistoryError;
 
 /// Format 2 begins anew: a Karat that knows only format 1 would read the rows before it too, and refuses. Format 3 holds
@@ -38,6 +39,23 @@ pub(super) struct ManifestPart {
     pub rows: u64,
     pub bytes: u64,
     pub sha256: Digest,
+}
+
+impl ManifestPart {
+    /// As readers see it; `run` is told the number of rows.
+    pub fn read(self, run: impl Fn(u64) -> Run) -> Part {
+        let run = run(self.rows);
+        Part {
+            partition: self.partition,
+            path: self.path,
+            bytes: self.bytes,
+            sha256: self.sha256,
+            runs: [run].into(),
+            of: (run.first, run.commit),
+            whole: self.rows,
+            skipped: 0,
+        }
+    }
 }
 
 impl Manifest {

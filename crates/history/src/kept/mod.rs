@@ -4,12 +4,17 @@
 //! on disk, the metadata row with the manifest is inserted. A writer killed before leaves a folder that no row names,
 //! which the source's next writer removes. One writer per source at a time, by a lock file in its folder.
 //!
-//! What is pushed lies in a log beside ([`pushed`]) until it is sealed into a commit; readers see both.
+//! What is pushed lies in a log beside ([`pushed`]) until it is sealed into a commit; readers see both. Of many commits the
+//! rows are written once more into fewer parts ([`compact`]), which readers open instead.
 
 mod columns;
 mod commit;
+mod compact;
 mod manifest;
+mod merge;
+mod part;
 mod pushed;
+mod read;
 mod snapshot;
 
 use std::collections::HashSet;
@@ -24,8 +29,10 @@ use object_store::path::Path;
 use serde_json::Value as Json;
 
 pub use commit::{CommitNote, CommitWriter};
+pub use compact::{CompactionPlan, Compactor, Left, LeftAlone, Merge, Removed, Sizes};
+pub use part::{Part, Run};
 pub use pushed::{PushHead, PushWriter, PushedRows, Sealing};
-pub use snapshot::{Part, Snapshot};
+pub use snapshot::Snapshot;
 
 use crate::HistoryError;
 use crate::log::Durability;
@@ -104,9 +111,18 @@ impl History {
         up_to: Option<u64>,
     ) -> BoxFuture<'a, Result<Option<Snapshot>, HistoryError>> {
         Box::pin(async move {
+            // These first: what they are of is then among the commits.
+            let compacted = self.compacted(source).await?;
             let (commits, tail) = self.settled(source).await?;
-            Snapshot::new(self.clone(), source, commits, tail, up_to)
+            Snapshot::new(self.clone(), source, commits, compacted, tail, up_to)
         })
+    }
+
+    /// As [`History::snapshot`], of what is in commits.
+    async fn sealed(&self, source: &Name, up_to: Option<u64>) -> Result<Option<Snapshot>, HistoryError> {
+        let compacted = self.compacted(source).await?;
+        let commits = self.rows(source).await?;
+        Snapshot::new(self.clone(), source, commits, compacted, Tail::default(), up_to)
     }
 
     /// The commits, and what was pushed since, of one moment: what is pushed becomes a commit at any time.

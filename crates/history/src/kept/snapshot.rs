@@ -1,31 +1,23 @@
 //! Reading a source as of a commit, what was pushed since the last included.
 
+use futures::StreamExt;
 use futures::future::BoxFuture;
-use futures::stream::{self, BoxStream};
-use futures::{FutureExt, StreamExt, TryStreamExt};
-use karat_core::{Digest, Instant, Name, Schema, hidden};
+use futures::stream;
+use karat_core::{Digest, Instant, Name, Schema};
 use karat_metadata::commits::HistoryCommit;
-use object_store::ObjectStoreExt;
-use object_store::path::Path;
-use parquet::errors::ParquetError;
 use serde_json::Value as Json;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, BooleanArray, RecordBatch};
-use arrow::compute::filter_record_batch;
-use arrow::datatypes::Int64Type;
-use arrow::error::ArrowError;
+use arrow::array::RecordBatch;
 
 use super::columns::Columns;
+use super::compact::Compacted;
+use super::merge::{self, Numbers};
+use super::part::{Part, Run};
 use super::pushed::{Group, Head, Tail, delivery};
-use super::{History, Inner, manifest_of};
+use super::read::{BATCH_ROWS, Batches};
+use super::{History, manifest_of};
 use crate::HistoryError;
-use crate::parts::{ObjectReader, PartStream};
-
-/// Rows in a batch at most.
-const BATCH_ROWS: usize = 8192;
-
-type Batches = BoxStream<'static, Result<RecordBatch, HistoryError>>;
 
 /// What a source's history holds up to a commit, or between two. Later commits do not change it.
 #[derive(Debug, Clone)]
@@ -36,7 +28,7 @@ pub struct Snapshot {
     /// The oldest commit in it: what holds all rows anew, or the first.
     pub first: u64,
     pub partitions: u32,
-    /// Of these commits, the first first; within a commit by partition.
+    /// Of these commits, the first first; of a commit, or of several that were compacted together, by partition.
     pub parts: Vec<Part>,
     /// Of the newest commit.
     pub at: Instant,
@@ -53,22 +45,6 @@ pub struct Snapshot {
     history: History,
 }
 
-/// One Parquet object of a history.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
-    pub commit: u64,
-    /// The first of the numbers that its rows may have; the last is that of the commit.
-    pub first: u64,
-    /// Whether it holds what was pushed.
-    pub pushed: bool,
-    pub partition: u32,
-    /// Under the history's root.
-    pub path: String,
-    pub rows: u64,
-    pub bytes: u64,
-    pub sha256: Digest,
-}
-
 /// What is known of the newest commit.
 struct Newest {
     number: u64,
@@ -80,17 +56,20 @@ struct Newest {
 }
 
 impl Snapshot {
-    /// `commits` of one source from its first on, in order, and what follows them, up to a number or all.
+    /// `commits` of one source from its first on, in order, those of them that were `compacted`, and what follows them, up to
+    /// a number or all.
     pub(super) fn new(
         history: History,
         source: &Name,
         commits: Vec<HistoryCommit>,
+        compacted: Vec<Compacted>,
         tail: Tail,
         up_to: Option<u64>,
     ) -> Result<Option<Snapshot>, HistoryError> {
         let up_to = up_to.unwrap_or(u64::MAX);
         let mut parts = Vec::new();
-        let (mut newest, mut first, mut last): (Option<Newest>, u64, u64) = (None, 1, 0);
+        let mut compacted = compacted.into_iter().peekable();
+        let (mut newest, mut first, mut last, mut within): (Option<Newest>, u64, u64, u64) = (None, 1, 0, 0);
         for commit in commits {
             let manifest = manifest_of(&commit)?;
             let begins = manifest.first.unwrap_or(commit.number);
@@ -110,17 +89,21 @@ impl Snapshot {
                 parts.clear();
                 first = commit.number;
             }
-            let listed = manifest.parts.into_iter().map(|part| Part {
-                commit: commit.number,
-                first: begins,
-                pushed: manifest.first.is_some(),
-                partition: part.partition,
-                path: part.path,
-                rows: part.rows,
-                bytes: part.bytes,
-                sha256: part.sha256,
-            });
-            parts.extend(listed);
+            if begins > within {
+                // What was compacted again lies within what was passed.
+                while compacted.next_if(|compacted| compacted.first < begins).is_some() {}
+                match compacted.next_if(|compacted| compacted.first == begins) {
+                    Some(together) => {
+                        within = together.last;
+                        parts.extend(together.into_parts());
+                    }
+                    None => {
+                        let run =
+                            |rows| Run { first: begins, commit: commit.number, pushed: manifest.first.is_some(), rows };
+                        parts.extend(manifest.parts.into_iter().map(|part| part.read(run)));
+                    }
+                }
+            }
             newest = Some(Newest {
                 number: commit.number.min(up_to),
                 partitions: commit.partitions,
@@ -146,7 +129,7 @@ impl Snapshot {
             commit: newest.number,
             first: first.min(newest.number),
             partitions: newest.partitions,
-            parts,
+            parts: parts.into_iter().filter_map(|part: Part| part.narrowed(0, up_to)).collect(),
             at: newest.at,
             delivery: newest.delivery,
             columns: newest.columns,
@@ -161,51 +144,42 @@ impl Snapshot {
     pub fn since(&self, commit: u64) -> Snapshot {
         let mut since = self.clone();
         since.after = self.after.max(commit);
-        since.parts.retain(|part| part.commit > since.after);
+        let parts = std::mem::take(&mut since.parts).into_iter();
+        since.parts = parts.filter_map(|part| part.narrowed(since.after, since.commit)).collect();
         since.pushed.retain(|group| group.number > since.after);
         since
     }
 
     /// Whether all of it was pushed, if there is anything.
     pub fn is_pushed(&self) -> bool {
-        self.parts.iter().all(|part| part.pushed)
+        self.parts.iter().all(|part| part.runs.iter().all(|run| run.pushed))
     }
 
-    /// How many rows there are; of a part whose numbers are only partly in it, all are counted.
+    /// How many rows there are; of a commit whose numbers are only partly in it, all are counted.
     pub fn rows(&self) -> u64 {
         let pushed: u64 = self.pushed.iter().map(|group| group.rows).sum();
-        self.parts.iter().map(|part| part.rows).sum::<u64>() + pushed
+        self.parts.iter().map(Part::rows).sum::<u64>() + pushed
     }
 
     /// About how many bytes they take.
     pub fn bytes(&self) -> u64 {
         let pushed: u64 = self.pushed.iter().map(|group| group.bytes()).sum();
-        self.parts.iter().map(|part| part.bytes).sum::<u64>() + pushed
+        self.parts.iter().map(Part::bytes_read).sum::<u64>() + pushed
     }
 
     /// The rows, with the `declared` columns and then those of the hidden ones that are asked for, in the order of
     /// [`hidden::ALL`](karat_core::hidden::ALL): commits ascending, partitions ascending within a commit, rows as they
-    /// were written; then what was pushed, in its order; batches of at most 8,192 rows. `partition` narrows it to one.
+    /// were written, whatever was compacted since; then what was pushed, in its order; batches of at most 8,192 rows.
+    /// `partition` narrows it to one.
     ///
     /// A column that a part lacks is null; one whose type has changed since is converted where that loses nothing, else
     /// it is a [`HistoryError::ColumnType`]. A part that is missing or not what was written is a
     /// [`HistoryError::Corrupt`] naming it: sizes are compared each time, contents once in a process.
     pub fn stream(&self, declared: &Schema, hidden: &[&str], partition: Option<u32>) -> Batches {
         let columns = Arc::new(Columns::new(self.source.clone(), declared, hidden));
-        let (after, up_to) = (self.after, self.commit);
-        let parts: Vec<Part> =
-            self.parts.iter().filter(|part| partition.is_none_or(|one| part.partition == one)).cloned().collect();
-        let history = self.history.clone();
-        let kept = {
-            let columns = columns.clone();
-            stream::iter(parts).then(move |part| {
-                let whole = part.first > after && part.commit <= up_to;
-                let numbers = (!whole).then(|| Numbers::of(&columns, after, up_to));
-                open(history.clone(), columns.clone(), part, numbers)
-            })
-        };
         let place = format!("what was pushed to `{}`", self.source);
         let pushed = Tail::batches(self.pushed.clone(), partition, BATCH_ROWS);
+        let (kept, up_to) = (self.read(columns.clone(), partition), self.commit);
         let pushed = pushed.map(move |batch| columns.shape(&place, up_to, batch?));
         let pushed = pushed.flat_map(|batch| {
             let pieces: Vec<Result<RecordBatch, HistoryError>> = match batch {
@@ -214,13 +188,22 @@ impl Snapshot {
             };
             pieces
         });
-        kept.try_flatten()
-            .chain(stream::iter(pushed))
+        kept.chain(stream::iter(pushed))
             // A reader that goes on after an error would take what follows for the whole.
             .scan(false, |failed, batch| {
                 let end = std::mem::replace(failed, batch.is_err());
                 futures::future::ready((!end).then_some(batch))
             })
+            .boxed()
+    }
+
+    /// What is in commits. Nothing that follows an error is to be read.
+    pub(super) fn read(&self, columns: Arc<Columns>, partition: Option<u32>) -> Batches {
+        let parts: Vec<Part> =
+            self.parts.iter().filter(|part| partition.is_none_or(|one| part.partition == one)).cloned().collect();
+        let (history, wanted) = (self.history.clone(), Numbers { after: self.after, up_to: self.commit });
+        stream::iter(together(parts))
+            .flat_map(move |parts| merge::read(history.clone(), columns.clone(), parts, wanted))
             .boxed()
     }
 
@@ -246,99 +229,19 @@ impl Newest {
     }
 }
 
+/// Parts of one compaction hold rows of the same commits, and are read together; all others are read alone.
+fn together(parts: Vec<Part>) -> Vec<Vec<Part>> {
+    let mut groups: Vec<Vec<Part>> = Vec::new();
+    for part in parts {
+        match groups.last_mut().filter(|group| group[0].of == part.of && part.is_compacted()) {
+            Some(group) => group.push(part),
+            None => groups.push(vec![part]),
+        }
+    }
+    groups
+}
+
 fn pieces(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> + '_ {
     let rows = batch.num_rows();
     (0..rows).step_by(BATCH_ROWS).map(move |from| batch.slice(from, BATCH_ROWS.min(rows - from)))
-}
-
-/// Of a part that holds more numbers than are wanted, those that are.
-#[derive(Clone)]
-struct Numbers {
-    after: u64,
-    up_to: u64,
-    /// What is read: what is wanted, and the number.
-    columns: Arc<Columns>,
-}
-
-impl Numbers {
-    fn of(wanted: &Columns, after: u64, up_to: u64) -> Numbers {
-        Numbers { after, up_to, columns: Arc::new(wanted.numbered()) }
-    }
-
-    fn only(&self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-        let numbers = batch.column_by_name(hidden::COMMIT).expect("it is read").as_primitive::<Int64Type>();
-        let wanted =
-            |number: &i64| u64::try_from(*number).is_ok_and(|number| self.after < number && number <= self.up_to);
-        let keep: BooleanArray = numbers.values().iter().map(|number| Some(wanted(number))).collect();
-        filter_record_batch(batch, &keep)
-    }
-}
-
-fn open(
-    history: History,
-    columns: Arc<Columns>,
-    part: Part,
-    numbers: Option<Numbers>,
-) -> BoxFuture<'static, Result<Batches, HistoryError>> {
-    async move {
-        let inner = &history.0;
-        inner.check_size(&part).await?;
-        if !inner.verified().contains(&part.path) {
-            inner.check_content(&part).await?;
-            inner.verified().insert(part.path.clone());
-        }
-        let path = Path::from(part.path.as_str());
-        let place = inner.root.describe(&path);
-        let damaged = {
-            let place = place.clone();
-            move |error: ParquetError| {
-                HistoryError::unavailable(&place, error).unwrap_or_else(|error| HistoryError::corrupt(&place, error))
-            }
-        };
-        let reader = ObjectReader { store: inner.root.store.clone(), path, bytes: part.bytes };
-        let builder = PartStream::new(reader).await.map_err(&damaged)?;
-        let read = numbers.as_ref().map_or(&columns, |numbers| &numbers.columns).clone();
-        let mask = read.projection(builder.parquet_schema());
-        let batches = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(&damaged)?;
-        let batches = batches.map(move |batch| {
-            let batch = read.shape(&place, part.commit, batch.map_err(&damaged)?)?;
-            let Some(numbers) = &numbers else { return Ok(batch) };
-            let batch = numbers.only(&batch).map_err(|error| HistoryError::corrupt(&place, error))?;
-            columns.shape(&place, part.commit, batch)
-        });
-        Ok(batches.boxed())
-    }
-    .boxed()
-}
-
-impl Inner {
-    fn verified(&self) -> std::sync::MutexGuard<'_, std::collections::HashSet<String>> {
-        self.verified.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
-    async fn check_size(&self, part: &Part) -> Result<(), HistoryError> {
-        let path = Path::from(part.path.as_str());
-        match self.root.store.head(&path).await {
-            Ok(found) if found.size == part.bytes => Ok(()),
-            Ok(found) => Err(HistoryError::corrupt(
-                self.root.describe(&path),
-                format!("it has {} bytes, {} were written", found.size, part.bytes),
-            )),
-            Err(object_store::Error::NotFound { .. }) => {
-                Err(HistoryError::corrupt(self.root.describe(&path), "it is missing"))
-            }
-            Err(error) => Err(self.root.error(&path)(error)),
-        }
-    }
-
-    async fn check_content(&self, part: &Part) -> Result<(), HistoryError> {
-        let path = Path::from(part.path.as_str());
-        match self.root.digest(&path).await? {
-            digest if digest == part.sha256 => Ok(()),
-            digest => Err(HistoryError::corrupt(
-                self.root.describe(&path),
-                format!("its SHA-256 is {digest}, {} was written", part.sha256),
-            )),
-        }
-    }
 }

@@ -6,8 +6,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use karat_history::History;
+use karat_core::Instant;
 use karat_history::log::{Durability, Log, LogOptions, PayloadOnly};
+use karat_history::{History, Sizes};
 use karat_metadata::Metadata;
 
 use crate::log::all;
@@ -174,4 +175,59 @@ fn a_killed_pusher_loses_nothing_acknowledged_and_leaves_nothing_twice() {
             assert_eq!(ids, (-last..=last).filter(|id| *id != 0).collect::<Vec<_>>(), "round {round}");
         });
     }
+}
+
+#[tokio::test]
+async fn child_that_commits_and_compacts() {
+    let Some(dir) = std::env::var_os(CHILD) else { return };
+    let history = history(Path::new(&dir)).await;
+    for round in 0_i64.. {
+        let mut writer = history.writer(&loans(), &columns()).await.unwrap();
+        let number = writer.number();
+        for partition in 0..2 {
+            writer.write(partition, &rows(&vec![number as i64; 500], number)).await.unwrap();
+        }
+        writer.commit(note()).await.unwrap();
+        let compactor = history.compactor(&loans()).await.unwrap();
+        let sizes = Sizes { part_bytes: u64::MAX, small_bytes: 100_000 };
+        let plan = compactor.plan(sizes).await.unwrap();
+        for merge in &plan.merges {
+            compactor.merge(&plan, *merge, Instant::from_micros(round), &|_| {}).await.unwrap();
+        }
+        // Of what this very compaction replaced, some, or not yet.
+        compactor.remove_replaced(Instant::from_micros(round - round % 2)).await.unwrap();
+        acknowledge(&number.to_string());
+    }
+}
+
+#[test]
+fn a_killed_compactor_leaves_the_history_as_before_or_as_after() {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut acknowledged = 0;
+    for round in 0..16_u64 {
+        let child = child("killed::child_that_commits_and_compacts", dir.path());
+        let acked = kill_after(child, 1 + round as usize % 3, std::time::Duration::from_micros(1291 * round));
+        acknowledged = acked.last().map_or(acknowledged, |number| number.parse::<u64>().unwrap());
+        runtime.block_on(async {
+            let history = history(dir.path()).await;
+            let snapshot = history.snapshot(&loans(), None).await.unwrap().unwrap();
+            assert!(snapshot.commit == acknowledged || snapshot.commit == acknowledged + 1);
+            acknowledged = snapshot.commit;
+            snapshot.verify().await.unwrap();
+            let ids = read_ids(&snapshot, None).await.unwrap();
+            let whole: Vec<i64> = (1..=snapshot.commit as i64).flat_map(|number| vec![number; 1000]).collect();
+            assert_eq!(ids, whole, "round {round}");
+            let half = history.snapshot(&loans(), Some(acknowledged / 2 + 1)).await.unwrap().unwrap();
+            assert_eq!(
+                read_ids(&half.since(1), None).await.unwrap(),
+                whole[1000..(acknowledged as usize / 2 + 1) * 1000]
+            );
+        });
+    }
+    let parts = runtime.block_on(async {
+        let history = history(dir.path()).await;
+        history.snapshot(&loans(), None).await.unwrap().unwrap().parts.len()
+    });
+    assert!(parts < acknowledged as usize, "{parts} parts of {acknowledged} commits");
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
 mod artifacts;
+mod compacted;
 mod files;
 mod killed;
 mod log;

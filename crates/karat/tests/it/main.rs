@@ -4,6 +4,7 @@
 
 mod catalogue;
 mod champions;
+mod compacting;
 mod compile_cases;
 mod credit_risk;
 mod deploying;

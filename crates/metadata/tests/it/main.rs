@@ -2,6 +2,7 @@
 
 mod chain;
 mod commits;
+mod compactions;
 mod open;
 mod postgres;
 mod sqlite;

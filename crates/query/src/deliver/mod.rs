@@ -257,7 +257,7 @@ impl Place {
         let identity = shape.identity_columns();
         let parts =
             snapshot.iter().flat_map(|snapshot| &snapshot.parts).filter(|part| part.partition == self.partition);
-        let rows = delivered.rows() + parts.map(|part| part.rows).sum::<u64>();
+        let rows = delivered.rows() + parts.map(karat_history::Part::rows).sum::<u64>();
         let division = Division { below: self.partitions, parts: slices_for(rows) };
         let budget = if division.parts == 1 { usize::MAX } else { engine.memory_bytes() / 8 };
         let fields: Vec<Field> = shape.schema.arrow_fields().into_iter().chain(hidden::fields()).collect();

@@ -1,5 +1,6 @@
 //! `karat sources`: contracts and history.
 
+mod compact;
 mod diff;
 mod list;
 mod profile;
@@ -10,6 +11,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use karat_jobs::compact::Extent;
 use karat_jobs::ingest::{self, Checked, Histories, Ingested};
 use karat_jobs::tags::{Snapshot, Taken};
 
@@ -37,6 +39,10 @@ pub async fn run(context: &Context, command: SourcesCommand) -> Result<ExitCode>
             let taken = if take { Taken::Moved } else { Taken::Refused };
             let asked = Snapshot { names: &names, tag: &tag, commit, taken, why: &why };
             tags::snapshot(context, &workspace, &asked).await
+        }
+        SourcesCommand::Compact { names, dry_run, retain } => {
+            let extent = if dry_run { Extent::Plan } else { Extent::Compact };
+            compact::run(context, &workspace, &names, retain, extent).await
         }
         SourcesCommand::Tags { names } => tags::list(context, &workspace, &names).await,
         SourcesCommand::Diff { name, from, to, samples } => {

@@ -19,19 +19,40 @@ const SOURCES: [&str; 3] = ["people", "payments", "loans"];
 pub fn histories(folder: &Path) -> BTreeMap<String, Vec<String>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let state = folder.join(".karat");
-        let metadata = Metadata::open(&format!("sqlite://{}", state.join("metadata.db").display())).await.unwrap();
-        let history = History::open(state.join("history"), metadata).unwrap();
+        let history = opened(folder).await;
         let mut dump = BTreeMap::new();
         for source in SOURCES {
-            dump.insert(source.to_owned(), one(&history, &Name::new(source).unwrap()).await);
+            dump.insert(source.to_owned(), one(&history, &Name::new(source).unwrap(), None).await);
         }
         dump
     })
 }
 
-async fn one(history: &History, source: &Name) -> Vec<String> {
-    let Some(snapshot) = history.snapshot(source, None).await.unwrap() else { return Vec::new() };
+/// As [`histories`], as of every commit, by source and number.
+pub fn every_commit(folder: &Path) -> BTreeMap<String, Vec<String>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let history = opened(folder).await;
+        let mut dump = BTreeMap::new();
+        for source in SOURCES {
+            let name = Name::new(source).unwrap();
+            let newest = history.commits(&name).await.unwrap().len() as u64;
+            for number in 1..=newest {
+                dump.insert(format!("{source} {number}"), one(&history, &name, Some(number)).await);
+            }
+        }
+        dump
+    })
+}
+
+async fn opened(folder: &Path) -> History {
+    let state = folder.join(".karat");
+    let metadata = Metadata::open(&format!("sqlite://{}", state.join("metadata.db").display())).await.unwrap();
+    History::open(state.join("history"), metadata).unwrap()
+}
+
+async fn one(history: &History, source: &Name, up_to: Option<u64>) -> Vec<String> {
+    let Some(snapshot) = history.snapshot(source, up_to).await.unwrap() else { return Vec::new() };
     snapshot.verify().await.unwrap();
     let commits = history.commits(source).await.unwrap();
     let mut lines: Vec<String> = commits

@@ -99,7 +99,7 @@ fn killed_then_run(folder: &Path, arguments: &[&str], longest: Duration, rng: &m
 }
 
 /// Nothing is left of what was begun and not ended.
-fn nothing_half_done(folder: &Path) {
+pub fn nothing_half_done(folder: &Path) {
     let mut folders = vec![folder.join(".karat")];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {

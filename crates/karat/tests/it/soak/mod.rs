@@ -8,6 +8,7 @@ mod clients;
 mod disk;
 mod dump;
 mod full_disk;
+mod killed_compaction;
 mod killed_filling;
 mod killed_server;
 mod killed_tracking;
