@@ -181,7 +181,7 @@ class Bench:
     def start_mlflow(self) -> Server:
         folder, port = self.work / "mlflow", free_port()
         folder.mkdir(parents=True, exist_ok=True)
-        store = self.postgres.database("mlflow", "postgresql") if self.postgres else "sqlite:///mlflow.db"
+        store = self.postgres.database("mlflow", "postgresql+psycopg2") if self.postgres else "sqlite:///mlflow.db"
         command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, "--artifacts-destination", "artifacts",
                    "--host", "127.0.0.1", "--port", port]
         return self._started(Server("MLflow", command, "/health", folder, port))
