@@ -250,7 +250,8 @@ async fn read(state: &AppState, request: Request) -> Result<Fields, MlflowError>
 /// Whether a text of a JSON document holds a NUL, which can be written in one way only. PostgreSQL could not keep it.
 fn holds_nul(body: &[u8]) -> bool {
     let is_escape = |at: usize| body[..at].iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 0;
-    body.windows(6).enumerate().any(|(at, window)| window == b"\\u0000" && is_escape(at))
+    // Most bodies escape nothing, which is seen at a glance.
+    body.contains(&b'\\') && body.windows(6).enumerate().any(|(at, window)| window == b"\\u0000" && is_escape(at))
 }
 
 fn nul() -> MlflowError {
