@@ -27,14 +27,14 @@ fn a_killed_compaction_changes_no_answer() {
     let begun = Instant::now();
     {
         let copy = temp_dir();
-        copy_folder(project.path(), copy.path()).unwrap();
+        copy_whole(project.path(), copy.path());
         karat(copy.path(), COMPACT).ok();
     }
     let usual = begun.elapsed();
     for round in 0..rounds() {
         let copy = temp_dir();
         let folder = copy.path();
-        copy_folder(project.path(), folder).unwrap();
+        copy_whole(project.path(), folder);
         for kill in 0..1 + rng.u8(..3) {
             let mut child = command(folder, COMPACT).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
             std::thread::sleep(usual.mul_f64(rng.f64()));
@@ -56,6 +56,12 @@ fn a_killed_compaction_changes_no_answer() {
         let payments = listed.as_array().unwrap().iter().find(|source| source["name"] == "payments").unwrap();
         assert_eq!(payments["commit"], DELIVERIES as u64 + 1);
     }
+}
+
+/// A project with what it keeps.
+fn copy_whole(from: &Path, to: &Path) {
+    copy_folder(from, to).unwrap();
+    copy_folder(&from.join(".karat"), &to.join(".karat")).unwrap();
 }
 
 /// So many deliveries of payments: in each a client pays something else, and there is a row more.
