@@ -6,6 +6,8 @@ use datafusion_sql::parser::DFParser;
 use datafusion_sql::sqlparser::ast::{
     Expr, Function, FunctionArgumentClause, FunctionArguments, Ident, Query, Value, Visit, Visitor,
 };
+use datafusion_sql::sqlparser::dialect::GenericDialect;
+use datafusion_sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::error::clean;
 use super::{ExpressionError, functions};
@@ -14,6 +16,8 @@ use super::{ExpressionError, functions};
 const LONGEST: usize = 32_768;
 /// `a OR b OR c` nests as deep as it is long, and evaluation recurses as deep as an expression nests.
 const DEEPEST: usize = 256;
+/// The parser reads each argument of a function twice, and so what stands within so many parentheses two to that power times.
+const DEEPEST_PARENTHESES: usize = 16;
 
 pub(super) struct Parsed {
     pub(super) syntax: Expr,
@@ -33,6 +37,9 @@ pub(super) fn parse(sql: &str) -> Result<Parsed, ExpressionError> {
         let reason = format!("it is longer than {LONGEST} characters");
         return Err(ExpressionError::Syntax { sql: format!("{start}…"), reason });
     }
+    if parentheses(sql) > DEEPEST_PARENTHESES {
+        return Err(wrong(format!("its parentheses nest more than {DEEPEST_PARENTHESES} deep")));
+    }
     let parsed = DFParser::parse_sql_into_expr(sql).map_err(|error| wrong(clean(&error.strip_backtrace())))?;
     if parsed.alias.is_some() {
         return Err(wrong("an expression has no alias: its name is the key it is written under".to_owned()));
@@ -45,6 +52,21 @@ pub(super) fn parse(sql: &str) -> Result<Parsed, ExpressionError> {
             Ok(Parsed { syntax: parsed.expr, names, quoted })
         }
     }
+}
+
+/// How deep parentheses nest; what cannot even be read as words has none.
+fn parentheses(sql: &str) -> usize {
+    let words = Tokenizer::new(&GenericDialect {}, sql).tokenize().unwrap_or_default();
+    let (mut depth, mut deepest) = (0_usize, 0);
+    for word in words {
+        match word {
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
 }
 
 struct Checker<'a> {

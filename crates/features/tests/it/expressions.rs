@@ -196,6 +196,9 @@ fn mistakes_say_what_to_write() {
         assert!(evaluate(sql).is_err(), "{sql}: {:?}", evaluate(sql));
     }
     assert_eq!(evaluate(&("1+".repeat(200) + "1")).as_deref(), Ok("201"));
+    assert_eq!(evaluate(&("abs(".repeat(16) + "-1" + &")".repeat(16))).as_deref(), Ok("1"));
+    let nested = evaluate(&("abs(".repeat(17) + "-1" + &")".repeat(17))).unwrap_err();
+    assert!(nested.contains("its parentheses nest more than 16 deep"), "{nested}");
     for deep in [
         "1+".repeat(500) + "1",
         "1+".repeat(16_000) + "1",
