@@ -9,6 +9,9 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 /// Of every operation that reads a body.
 pub struct BodyRefused;
 
+/// Of operations whose body is JSON of one form.
+pub struct FormRefused;
+
 /// Of decisions that somebody has to answer for.
 pub struct NobodyKnown;
 
@@ -27,6 +30,12 @@ impl IntoResponses for BodyRefused {
             (StatusCode::PAYLOAD_TOO_LARGE, "A body over `server.body`"),
             (StatusCode::UNSUPPORTED_MEDIA_TYPE, "A body that says it is not JSON"),
         ])
+    }
+}
+
+impl IntoResponses for FormRefused {
+    fn responses() -> Responses {
+        problems([(StatusCode::BAD_REQUEST, "Not JSON, or not of this form")])
     }
 }
 

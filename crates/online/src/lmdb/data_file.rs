@@ -52,8 +52,6 @@ fn is_begun(dir: &Path) -> io::Result<bool> {
 
 impl Drop for Beginning<'_> {
     fn drop(&mut self) {
-        if let Err(error) = self.0.unlock() {
-            tracing::warn!(%error, "the online store's writer lock was not given back");
-        }
+        super::give_back(self.0);
     }
 }

@@ -146,9 +146,14 @@ struct Turn<'a>(MutexGuard<'a, File>);
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        if let Err(error) = self.0.unlock() {
-            tracing::warn!(%error, "the online store's writer lock was not given back");
-        }
+        give_back(&self.0);
+    }
+}
+
+/// A file's lock, which ends with the process at the latest.
+fn give_back(locked: &File) {
+    if let Err(error) = locked.unlock() {
+        tracing::warn!(%error, "the online store's writer lock was not given back");
     }
 }
 

@@ -98,7 +98,7 @@ async fn write(tx: &mut WriteTx, theirs: &ImportRun) -> Result<(), RegistryError
     .bind(&run.artifact_uri)
     .bind(deleted)
     // One of this id may have been here and purged: what was read of that one does not hold.
-    .bind(fastrand::i64(..=i64::MAX / 2).abs())
+    .bind(fastrand::i64(0..=i64::MAX / 2))
     .execute(tx)
     .await?;
     write_tags(tx, id, &run.tags).await?;

@@ -82,7 +82,7 @@ fn push_value(query: &mut QueryBuilder, alias: &str, comparison: &Comparison) {
     push_compared(query, comparison);
 }
 
-/// Counts rows of a scope, those of a metric's numbers, or those that meet a comparison of one key, as far as `most`.
+/// What of a scope is counted: the rows that have a number of this metric, or those that meet a comparison.
 pub(crate) enum Counted<'c> {
     Numbers(&'c str),
     Meeting(&'c Comparison),

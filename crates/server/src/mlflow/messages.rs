@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use karat_core::RunId;
-use karat_registry::{Registry, RegistryError, RunRevision};
+use karat_registry::{Registry, RunRevision};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
@@ -60,7 +60,7 @@ impl Messages {
         let mut read = HashMap::with_capacity(runs.len());
         for (RunRevision { run_id, revision }, run) in &runs {
             let json = serde_json::to_vec(&RunMessage::from(run))
-                .map_err(|error| RegistryError::Invalid(error.to_string()))?;
+                .map_err(|error| MlflowError::internal(format!("run {run_id}: {error}")))?;
             let message = Arc::new(Message { revision: *revision, json });
             self.0.insert(run_id.clone(), message.clone());
             read.insert(run_id.clone(), message);

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::models::{Model, Version, tracking, with};
 use crate::error::Problem;
-use crate::refusals::{BodyRefused, NoDatabase, NobodyKnown};
+use crate::refusals::{BodyRefused, FormRefused, NoDatabase, NobodyKnown};
 use crate::{AppState, body};
 
 /// Why, and for an approval which alias to move as well.
@@ -52,11 +52,10 @@ pub struct PointRequest {
     request_body = ApproveRequest,
     responses(
         (status = OK, body = Version),
-        (status = BAD_REQUEST, description = "Not JSON, or not of this form", body = Problem, content_type = "application/problem+json"),
         (status = NOT_FOUND, description = "No such version", body = Problem, content_type = "application/problem+json"),
         (status = CONFLICT, description = "What stands in the way: gates that are not passed, four eyes, files that are not stored", body = Problem, content_type = "application/problem+json"),
         (status = UNPROCESSABLE_ENTITY, description = "No reason, or an alias that cannot be one", body = Problem, content_type = "application/problem+json"),
-        BodyRefused, NobodyKnown, NoDatabase
+        BodyRefused, FormRefused, NobodyKnown, NoDatabase
     ),
     security(("token" = []))
 )]
@@ -66,7 +65,7 @@ pub async fn approve(
     request: Request,
 ) -> Result<Json<Version>, Problem> {
     let Path((model, number)) = path?;
-    let (by, asked) = decided::<ApproveRequest>(&state, request).await?;
+    let (by, asked) = decided(&state, request, |asked: &ApproveRequest| &asked.why).await?;
     let alias = asked.alias.as_deref().map(alias_name).transpose()?;
     let approved = with(&state, move |registry| {
         Box::pin(async move { registry.approve(by.of_version(&model, number), alias.as_ref(), by.now).await })
@@ -81,11 +80,10 @@ pub async fn approve(
     request_body = WhyRequest,
     responses(
         (status = OK, body = Version),
-        (status = BAD_REQUEST, description = "Not JSON, or not of this form", body = Problem, content_type = "application/problem+json"),
         (status = NOT_FOUND, description = "No such version", body = Problem, content_type = "application/problem+json"),
         (status = CONFLICT, description = "An alias points at it", body = Problem, content_type = "application/problem+json"),
         (status = UNPROCESSABLE_ENTITY, description = "No reason", body = Problem, content_type = "application/problem+json"),
-        BodyRefused, NobodyKnown, NoDatabase
+        BodyRefused, FormRefused, NobodyKnown, NoDatabase
     ),
     security(("token" = []))
 )]
@@ -95,7 +93,7 @@ pub async fn reject(
     request: Request,
 ) -> Result<Json<Version>, Problem> {
     let Path((model, number)) = path?;
-    let (by, _) = decided::<WhyRequest>(&state, request).await?;
+    let (by, _) = decided(&state, request, |asked: &WhyRequest| &asked.why).await?;
     let rejected = with(&state, move |registry| {
         Box::pin(async move { registry.reject(by.of_version(&model, number), by.now).await })
     });
@@ -109,11 +107,10 @@ pub async fn reject(
     request_body = PointRequest,
     responses(
         (status = OK, body = Version),
-        (status = BAD_REQUEST, description = "Not JSON, or not of this form", body = Problem, content_type = "application/problem+json"),
         (status = NOT_FOUND, description = "No such version", body = Problem, content_type = "application/problem+json"),
         (status = CONFLICT, description = "A version that may not serve", body = Problem, content_type = "application/problem+json"),
         (status = UNPROCESSABLE_ENTITY, description = "No reason, or an alias that cannot be one", body = Problem, content_type = "application/problem+json"),
-        BodyRefused, NobodyKnown, NoDatabase
+        BodyRefused, FormRefused, NobodyKnown, NoDatabase
     ),
     security(("token" = []))
 )]
@@ -123,7 +120,7 @@ pub async fn point(
     request: Request,
 ) -> Result<Json<Version>, Problem> {
     let Path((model, alias)) = path?;
-    let (by, asked) = decided::<PointRequest>(&state, request).await?;
+    let (by, asked) = decided(&state, request, |asked: &PointRequest| &asked.why).await?;
     let alias = alias_name(&alias)?;
     let moved = with(&state, move |registry| {
         Box::pin(async move { registry.set_alias(by.of_alias(&model, &alias), asked.version, by.now).await })
@@ -138,10 +135,9 @@ pub async fn point(
     request_body = WhyRequest,
     responses(
         (status = OK, body = Model),
-        (status = BAD_REQUEST, description = "Not JSON, or not of this form", body = Problem, content_type = "application/problem+json"),
         (status = NOT_FOUND, description = "No such alias", body = Problem, content_type = "application/problem+json"),
         (status = UNPROCESSABLE_ENTITY, description = "No reason", body = Problem, content_type = "application/problem+json"),
-        BodyRefused, NobodyKnown, NoDatabase
+        BodyRefused, FormRefused, NobodyKnown, NoDatabase
     ),
     security(("token" = []))
 )]
@@ -151,7 +147,7 @@ pub async fn take_away(
     request: Request,
 ) -> Result<Json<Model>, Problem> {
     let Path((model, alias)) = path?;
-    let (by, _) = decided::<WhyRequest>(&state, request).await?;
+    let (by, _) = decided(&state, request, |asked: &WhyRequest| &asked.why).await?;
     let left = with(&state, move |registry| {
         Box::pin(async move {
             registry.delete_alias(by.of_alias(&model, &alias), by.now).await?;
@@ -168,11 +164,10 @@ pub async fn take_away(
     request_body = WhyRequest,
     responses(
         (status = OK, body = Version),
-        (status = BAD_REQUEST, description = "Not JSON, or not of this form", body = Problem, content_type = "application/problem+json"),
         (status = NOT_FOUND, description = "No such model", body = Problem, content_type = "application/problem+json"),
         (status = CONFLICT, description = "There is none to go back to, or it may not serve any more", body = Problem, content_type = "application/problem+json"),
         (status = UNPROCESSABLE_ENTITY, description = "No reason", body = Problem, content_type = "application/problem+json"),
-        BodyRefused, NobodyKnown, NoDatabase
+        BodyRefused, FormRefused, NobodyKnown, NoDatabase
     ),
     security(("token" = []))
 )]
@@ -182,7 +177,7 @@ pub async fn roll_back(
     request: Request,
 ) -> Result<Json<Version>, Problem> {
     let Path((model, alias)) = path?;
-    let (by, _) = decided::<WhyRequest>(&state, request).await?;
+    let (by, _) = decided(&state, request, |asked: &WhyRequest| &asked.why).await?;
     let moved = with(&state, move |registry| {
         Box::pin(async move { registry.rollback(by.of_alias(&model, &alias), by.now).await })
     });
@@ -206,32 +201,12 @@ impl By {
     }
 }
 
-/// A request that says why.
-trait Reasoned: for<'d> Deserialize<'d> + Send + 'static {
-    fn why(&self) -> &str;
-}
-
-impl Reasoned for ApproveRequest {
-    fn why(&self) -> &str {
-        &self.why
-    }
-}
-
-impl Reasoned for WhyRequest {
-    fn why(&self) -> &str {
-        &self.why
-    }
-}
-
-impl Reasoned for PointRequest {
-    fn why(&self) -> &str {
-        &self.why
-    }
-}
-
-async fn decided<T: Reasoned>(state: &AppState, request: Request) -> Result<(By, T), Problem> {
+async fn decided<T>(state: &AppState, request: Request, why: fn(&T) -> &str) -> Result<(By, T), Problem>
+where
+    T: for<'d> Deserialize<'d> + Send + 'static,
+{
     let (who, asked) = asked::<T>(state, request).await?;
-    let why = reason(asked.why())?.to_owned();
+    let why = reason(why(&asked))?.to_owned();
     Ok((By { who, why, now: tracking(state)?.now() }, asked))
 }
 

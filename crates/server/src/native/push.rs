@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::error::{Problem, WrongRow};
-use crate::refusals::{BodyRefused, Defect};
+use crate::refusals::{BodyRefused, Defect, FormRefused};
 use crate::{AppState, body};
 
 /// Rows of one source.
@@ -44,12 +44,11 @@ pub struct PushAnswer {
     request_body = PushRequest,
     responses(
         (status = OK, body = PushAnswer),
-        (status = BAD_REQUEST, description = "Not JSON, or not of this form", body = Problem, content_type = "application/problem+json"),
         (status = NOT_FOUND, description = "No such source", body = Problem, content_type = "application/problem+json"),
         (status = UNPROCESSABLE_ENTITY, description = "Rows that cannot be taken, each named in `rows`, or a source that takes no pushes: nothing of the request was taken", body = Problem, content_type = "application/problem+json"),
         (status = TOO_MANY_REQUESTS, description = "More rows wait for the source than it takes on; `retry-after` says when to try again", body = Problem, content_type = "application/problem+json"),
         (status = SERVICE_UNAVAILABLE, description = "The rows could not be taken for sure: send them again, those that are there count once", body = Problem, content_type = "application/problem+json"),
-        BodyRefused, Defect
+        BodyRefused, FormRefused, Defect
     )
 )]
 pub async fn push(State(state): State<AppState>, request: Request) -> Result<Json<PushAnswer>, Problem> {

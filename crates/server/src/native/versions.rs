@@ -12,7 +12,7 @@ use super::decisions::asked;
 use super::models::{Version, tracking, with};
 use crate::AppState;
 use crate::error::Problem;
-use crate::refusals::{BodyRefused, NoDatabase, NobodyKnown};
+use crate::refusals::{BodyRefused, FormRefused, NoDatabase, NobodyKnown};
 use crate::registrar::LoggedRun;
 
 /// A run that has logged trees of LightGBM's, and where.
@@ -36,12 +36,11 @@ pub struct RegisterRequest {
     responses(
         (status = CREATED, description = "A new version", body = Version),
         (status = OK, description = "The version that these trees are already, with its gates measured again", body = Version),
-        (status = BAD_REQUEST, description = "Not JSON, or not of this form", body = Problem, content_type = "application/problem+json"),
         (status = NOT_FOUND, description = "No such run, or it has logged no model; no such model in the project", body = Problem, content_type = "application/problem+json"),
         (status = CONFLICT, description = "Nothing that Karat can score, or that fits the model's features", body = Problem, content_type = "application/problem+json"),
         (status = UNPROCESSABLE_ENTITY, description = "Several models in one run and no path, or mistakes in the project's files", body = Problem, content_type = "application/problem+json"),
         (status = TOO_MANY_REQUESTS, description = "Another run is being measured: one at a time", body = Problem, content_type = "application/problem+json"),
-        BodyRefused, NobodyKnown, NoDatabase
+        BodyRefused, FormRefused, NobodyKnown, NoDatabase
     ),
     security(("token" = []))
 )]
