@@ -72,6 +72,7 @@ lint: setup-tests ## Check formatting, lints, the layering of crates, scripts; l
 	@$(ENV) cargo fmt --all --check
 	@for script in scripts/setup .ci/run; do bash -n "$$script"; done
 	@if command -v shellcheck >/dev/null; then shellcheck scripts/setup .ci/run; fi
+	@$(ENV) cargo fetch --quiet --locked # the next one asks about crates that nothing has compiled yet
 	@$(ENV) cargo test --quiet -p karat-tidy
 	@$(ENV) cargo clippy --workspace --all-targets -- -D warnings
 	@$(ENV) if command -v cargo-deny >/dev/null; then cargo deny --workspace check bans licenses sources; \
