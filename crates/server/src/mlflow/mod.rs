@@ -4,6 +4,7 @@
 //! `docs/tracking.md`.
 
 mod artifacts;
+mod batch;
 mod datasets;
 mod error;
 mod experiments;
@@ -26,10 +27,10 @@ mod wire;
 
 use std::future::Future;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, on, post};
 use axum::{Json, Router};
@@ -84,7 +85,7 @@ fn tracking_routes() -> Router<AppState> {
         .route("/runs/restore", call(M::POST, runs::restore))
         .route("/runs/log-metric", call(M::POST, metrics::log))
         .route("/runs/log-parameter", call(M::POST, runs::log_param))
-        .route("/runs/log-batch", call(M::POST, runs::log_batch))
+        .route("/runs/log-batch", call(M::POST, batch::log))
         .route("/runs/set-tag", call(M::POST, runs::set_tag))
         .route("/runs/delete-tag", call(M::POST, runs::delete_tag))
         .route("/runs/log-inputs", call(M::POST, runs::log_inputs))
@@ -182,8 +183,9 @@ where
 
 /// A call of MLflow's: its fields from the body or the query, and from the path. It runs on the process's own threads, so
 /// that a long search holds up no decision.
-fn call<F, A>(method: Method, handler: fn(Tracking, Fields) -> F) -> MethodRouter<AppState>
+fn call<Q, F, A>(method: Method, handler: fn(Tracking, Q) -> F) -> MethodRouter<AppState>
 where
+    Q: Asked,
     F: Future<Output = Result<A, MlflowError>> + Send + 'static,
     A: Serialize + Send + 'static,
 {
@@ -191,12 +193,13 @@ where
 }
 
 /// As [`call`], with an answer that is written in its own way.
-fn written<F, A>(
+fn written<Q, F, A>(
     method: Method,
-    handler: fn(Tracking, Fields) -> F,
+    handler: fn(Tracking, Q) -> F,
     write: fn(&A) -> serde_json::Result<Vec<u8>>,
 ) -> MethodRouter<AppState>
 where
+    Q: Asked,
     F: Future<Output = Result<A, MlflowError>> + Send + 'static,
     A: Send + 'static,
 {
@@ -207,9 +210,8 @@ where
             let path: Vec<(String, String)> = path.iter().map(|(name, value)| (name.into(), value.into())).collect();
             let known = state.people.find(request.headers()).map(str::to_owned);
             let tracking = state.tracking()?.called_by(known.unwrap_or_else(|| caller(request.headers())));
-            let mut fields = read(&state, request).await?;
-            fields.extend(path);
-            let running = tracking.spawn(handler(tracking.clone(), fields));
+            let asked = Q::of(&sent(&state, request).await?, path)?;
+            let running = tracking.spawn(handler(tracking.clone(), asked));
             let answer = running.await??;
             write(&answer).map_err(|error| MlflowError::internal(error.to_string()))
         };
@@ -232,18 +234,38 @@ fn caller(headers: &HeaderMap) -> String {
     }
 }
 
-async fn read(state: &AppState, request: Request) -> Result<Fields, MlflowError> {
+/// What a call asks with.
+enum Sent {
+    Query(Uri),
+    Body(Bytes),
+}
+
+async fn sent(state: &AppState, request: Request) -> Result<Sent, MlflowError> {
     let (head, body) = request.into_parts();
     if head.uri.to_string().contains("%00") {
         return Err(nul());
     }
     if head.method == Method::GET && head.uri.query().is_some_and(|query| !query.is_empty()) {
-        return Fields::from_query(&head.uri);
+        return Ok(Sent::Query(head.uri));
     }
     let bytes = body::json(&head.headers, body, state.body).await?;
-    match holds_nul(&bytes) {
-        true => Err(nul()),
-        false => Fields::from_body(&bytes),
+    if holds_nul(&bytes) { Err(nul()) } else { Ok(Sent::Body(bytes)) }
+}
+
+/// What a call is about, read from what was sent.
+trait Asked: Send + Sized + 'static {
+    /// `path`: what the route's path names.
+    fn of(sent: &Sent, path: Vec<(String, String)>) -> Result<Self, MlflowError>;
+}
+
+impl Asked for Fields {
+    fn of(sent: &Sent, path: Vec<(String, String)>) -> Result<Fields, MlflowError> {
+        let mut fields = match sent {
+            Sent::Query(uri) => Fields::from_query(uri)?,
+            Sent::Body(bytes) => Fields::from_body(bytes)?,
+        };
+        fields.extend(path);
+        Ok(fields)
     }
 }
 

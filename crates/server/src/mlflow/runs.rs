@@ -4,14 +4,11 @@ use serde_json::{Value as Json, json};
 use super::error::MlflowError;
 use super::experiments::{most, token, view};
 use super::fields::Fields;
-use super::{Answer, Tracking, metrics, names, validate, wire};
+use super::{Answer, Tracking, names, validate, wire};
 
 const NAME_TAG: &str = "mlflow.runName";
 /// The tag in which clients before 3 keep the models of a run.
 const MODELS_TAG: &str = "mlflow.log-model.history";
-const MOST_METRICS: usize = 1_000;
-const MOST_PARAMS: usize = 100;
-const MOST_ENTITIES: usize = 1_000;
 
 pub async fn create(tracking: Tracking, mut fields: Fields) -> Answer {
     let experiment = fields.text("experiment_id")?.filter(|id| !id.is_empty()).unwrap_or("0");
@@ -112,65 +109,6 @@ pub async fn set_tag(tracking: Tracking, fields: Fields) -> Answer {
 pub async fn delete_tag(tracking: Tracking, fields: Fields) -> Answer {
     tracking.registry().delete_run_tag(fields.run_id()?, fields.required("key")?).await?;
     Ok(json!({}))
-}
-
-pub async fn log_batch(tracking: Tracking, mut fields: Fields) -> Answer {
-    let run_id = fields.run_id()?.to_owned();
-    let values = fields.messages("metrics")?;
-    let (params, tags) = (fields.messages("params")?, fields.messages("tags")?);
-    let mut batch = Batch::default();
-    for metric in &values {
-        batch.metrics.push(metrics::read(metric)?);
-    }
-    for param in &params {
-        batch.params.push((param.required("key")?.to_owned(), param.text("value")?.unwrap_or_default().to_owned()));
-    }
-    for tag in &tags {
-        batch.tags.push((tag.required("key")?.to_owned(), tag.text("value")?.unwrap_or_default().to_owned()));
-    }
-    validate::run_id(&run_id)?;
-    for (metric, at) in batch.metrics.iter_mut().zip(&values) {
-        validate::metric(metric, &at.path(""))?;
-        batch.model_metrics.extend(metrics::of_model(at, metric)?);
-        metric.value = validate::stored(metric.value);
-    }
-    for ((key, value), at) in batch.params.iter_mut().zip(&params) {
-        *value = validate::param(key, value, &at.path(""))?;
-    }
-    for ((key, value), at) in batch.tags.iter_mut().zip(&tags) {
-        *value = validate::tag(key, value, &at.path(""))?;
-    }
-    limits(&batch)?;
-    tracking.registry().log_batch(&run_id, batch).await?;
-    Ok(json!({}))
-}
-
-fn limits(batch: &Batch) -> Result<(), MlflowError> {
-    let (metrics, params, tags) = (batch.metrics.len(), batch.params.len(), batch.tags.len());
-    for (what, most, found) in [
-        ("metrics", MOST_METRICS, metrics),
-        ("params", MOST_PARAMS, params),
-        ("tags", MOST_PARAMS, tags),
-        ("metrics, params, and tags", MOST_ENTITIES, metrics + params + tags),
-    ] {
-        if found > most {
-            return Err(MlflowError::invalid(format!(
-                "A batch logging request can contain at most {most} {what}. Got {found} {what}. Please split up {what} \
-                 across multiple requests and try again."
-            )));
-        }
-    }
-    let mut seen = std::collections::BTreeSet::new();
-    let twice: Vec<String> =
-        batch.params.iter().filter(|(key, _)| !seen.insert(key)).map(|(key, _)| format!("'{key}'")).collect();
-    match twice.is_empty() {
-        true => Ok(()),
-        false => Err(MlflowError::invalid(format!(
-            "Duplicate parameter keys have been submitted: [{}]. Please ensure the request contains only one param value \
-             per param key.",
-            twice.join(", ")
-        ))),
-    }
 }
 
 pub async fn log_inputs(tracking: Tracking, mut fields: Fields) -> Answer {

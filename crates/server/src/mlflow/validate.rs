@@ -160,6 +160,9 @@ fn name(name: &str, path: &str) -> Result<(), MlflowError> {
 
 /// Not a path that stands for another.
 fn unique(name: &str, path: &str) -> Result<(), MlflowError> {
+    if !name.contains('/') && !matches!(name, "" | ".") && !name.starts_with("..") {
+        return Ok(());
+    }
     let normal = normal_path(name);
     if normal != name || normal == "." || normal.starts_with("..") || normal.starts_with('/') {
         let why = format!(
