@@ -14,7 +14,7 @@ mod quadrature;
 use std::cell::RefCell;
 
 use pass::Scratch;
-use plan::TreePlan;
+use plan::Plan;
 use quadrature::Rule;
 
 use crate::{ModelError, Trees};
@@ -25,7 +25,7 @@ use crate::{ModelError, Trees};
 pub struct Explainer {
     features: usize,
     expected: Vec<f64>,
-    plans: Vec<TreePlan>,
+    plan: Plan,
     rules: Vec<Rule>,
     largest: usize,
     /// Edges of the largest tree.
@@ -41,16 +41,16 @@ impl Explainer {
     /// Refuses trees whose counts cannot be shares, and paths of more than 256 distinct features.
     pub fn new(trees: &Trees) -> Result<Explainer, ModelError> {
         let mut expected = vec![0.0; trees.outputs()];
-        let mut plans = Vec::with_capacity(trees.trees().len());
-        let mut last_edge = vec![plan::NO_EDGE; trees.features()];
+        let mut plan = Plan::default();
+        let mut last_edge = vec![None; trees.features()];
         for (index, tree) in trees.trees().iter().enumerate() {
             expected[index % trees.outputs()] += plan::expected_value(tree);
-            plans.push(TreePlan::new(tree, index, index % trees.outputs(), &mut last_edge)?);
+            plan.add(tree, index, index % trees.outputs(), &mut last_edge)?;
         }
         let rules = plan::POINTS.iter().map(|points| Rule::gauss_legendre(*points)).collect();
-        let largest = plans.iter().map(TreePlan::scratch_len).max().unwrap_or(0);
-        let widest = plans.iter().map(|plan| plan.edges.len()).max().unwrap_or(0);
-        Ok(Explainer { features: trees.features(), expected, plans, rules, largest, widest })
+        let largest = plan.trees().map(|tree| tree.scratch_len()).max().unwrap_or(0);
+        let widest = plan.trees().map(|tree| tree.edges()).max().unwrap_or(0);
+        Ok(Explainer { features: trees.features(), expected, plan, rules, largest, widest })
     }
 
     /// Length of one row's contributions.
@@ -86,8 +86,8 @@ impl Explainer {
         assert_eq!(row.len(), self.features, "values in a row");
         assert_eq!(out.len(), self.width(), "contributions of a row");
         scratch.clear();
-        for plan in &self.plans {
-            scratch.add(plan, &self.rules[plan.rule()], row);
+        for tree in self.plan.trees() {
+            scratch.add(tree, &self.rules[tree.rule], row);
         }
         for (output, out) in out.chunks_exact_mut(self.features + 1).enumerate() {
             scratch.read(output * self.features, &mut out[..self.features]);

@@ -1,27 +1,32 @@
-//! One row through one tree: products go down the edges, sums come back up.
+//! One row through one tree: products go down the splits, sums come back up.
 //!
-//! Down: an edge holds, at each point `t` of the rule, the product over the features asked so far of
-//! `z_j (1 - t) + o_j t`, times the rule's weight; at a leaf also times its value. Up: an edge then holds the sum over the
-//! leaves below it, and dividing by the edge's own factor leaves out its feature, which is the integral wanted. A feature
-//! asked again further down replaces its factor, so the deeper edge adds its own and takes back the upper one's.
+//! An edge's factor at a point `t` of the rule is `z (1 - t) + o t`, kept as the two numbers `[z, o]`: 1 for `o` where the row
+//! takes it. Down: a split has the product of the factors above it, times the rule's weight. Up: an edge has the sum over
+//! the leaves below it of their values times the factors below it. What a split's feature gets is the product above times
+//! `o - z` times the sum, for both its edges: the integral without the feature's own factor, and nothing is divided.
+//!
+//! A feature asked again further down replaces its factor: there the upper one's is divided out, the deeper split adds its
+//! own and takes back what the upper edge will add. Below an edge that closed the feature, only the share of rows changes:
+//! the factor of a deeper edge on it is its share `r` of the split, `[r, r]`, and the split adds nothing.
 
 use crate::explain::Explainer;
-use crate::explain::plan::{Edge, NO_EDGE, TreePlan};
+use crate::explain::plan::{Prior, TreePlan};
 use crate::explain::quadrature::Rule;
-
-/// Contributions are summed in this many strands, joined at the end.
-const STRANDS: usize = 2;
 
 #[derive(Debug)]
 pub(super) struct Scratch {
     features: usize,
     width: Width,
-    /// Per edge and point.
-    edges: Vec<f64>,
+    /// Per split and point: the product above it, without the factor of its own feature.
+    above: Vec<f64>,
+    /// Per edge and point, and one more for the root: the sum below it.
+    below: Vec<f64>,
+    /// Per edge.
+    factors: Vec<[f64; 2]>,
     /// Per edge: the row passes all splits on the edge's feature down to here.
     open: Vec<bool>,
     /// Per output and feature.
-    sums: Vec<[f64; STRANDS]>,
+    sums: Vec<f64>,
 }
 
 /// How many numbers an instruction takes.
@@ -54,31 +59,33 @@ impl Scratch {
         Scratch {
             features: explainer.features,
             width: Width::of_this_processor(),
-            edges: vec![0.0; explainer.largest],
+            above: vec![0.0; explainer.largest],
+            below: vec![0.0; explainer.largest],
+            factors: vec![[0.0; 2]; explainer.widest],
             open: vec![false; explainer.widest],
-            sums: vec![[0.0; STRANDS]; explainer.features * explainer.expected.len()],
+            sums: vec![0.0; explainer.features * explainer.expected.len()],
         }
     }
 
     /// Makes room for another explainer's trees; what stands there from before is written over before it is read.
     pub(super) fn fit(&mut self, explainer: &Explainer) {
         self.features = explainer.features;
-        self.edges.resize(self.edges.len().max(explainer.largest), 0.0);
+        self.above.resize(self.above.len().max(explainer.largest), 0.0);
+        self.below.resize(self.below.len().max(explainer.largest), 0.0);
+        self.factors.resize(self.factors.len().max(explainer.widest), [0.0; 2]);
         self.open.resize(self.open.len().max(explainer.widest), false);
-        self.sums.resize(explainer.features * explainer.expected.len(), [0.0; STRANDS]);
+        self.sums.resize(explainer.features * explainer.expected.len(), 0.0);
     }
 
     pub(super) fn clear(&mut self) {
-        self.sums.fill([0.0; STRANDS]);
+        self.sums.fill(0.0);
     }
 
     pub(super) fn read(&self, first: usize, out: &mut [f64]) {
-        for (out, [even, odd]) in out.iter_mut().zip(&self.sums[first..]) {
-            *out = even + odd;
-        }
+        out.copy_from_slice(&self.sums[first..first + out.len()]);
     }
 
-    pub(super) fn add(&mut self, plan: &TreePlan, rule: &Rule, row: &[f64]) {
+    pub(super) fn add(&mut self, plan: TreePlan<'_>, rule: &Rule, row: &[f64]) {
         match rule.points.len() {
             4 => self.pass::<4>(plan, rule, row),
             6 => self.pass::<6>(plan, rule, row),
@@ -92,7 +99,7 @@ impl Scratch {
     }
 
     #[inline]
-    fn pass<const N: usize>(&mut self, plan: &TreePlan, rule: &Rule, row: &[f64]) {
+    fn pass<const N: usize>(&mut self, plan: TreePlan<'_>, rule: &Rule, row: &[f64]) {
         match self.width {
             #[cfg(target_arch = "x86_64")]
             Width::Four => {
@@ -109,60 +116,63 @@ impl Scratch {
     /// The same operations on the same numbers, four at a time: the same bits.
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2")]
-    fn pass_by_four<const N: usize>(&mut self, plan: &TreePlan, rule: &Rule, row: &[f64]) {
+    fn pass_by_four<const N: usize>(&mut self, plan: TreePlan<'_>, rule: &Rule, row: &[f64]) {
         self.pass_here::<N>(plan, rule, row);
     }
 
     #[inline(always)]
-    fn pass_here<const N: usize>(&mut self, plan: &TreePlan, rule: &Rule, row: &[f64]) {
+    fn pass_here<const N: usize>(&mut self, plan: TreePlan<'_>, rule: &Rule, row: &[f64]) {
         if plan.plain { self.down_up::<N, true>(plan, rule, row) } else { self.down_up::<N, false>(plan, rule, row) }
     }
 
     #[inline(always)]
-    fn down_up<const N: usize, const PLAIN: bool>(&mut self, plan: &TreePlan, rule: &Rule, row: &[f64]) {
+    fn down_up<const N: usize, const PLAIN: bool>(&mut self, plan: TreePlan<'_>, rule: &Rule, row: &[f64]) {
         let points = Points::<N>::new(rule);
         let reciprocals = plan.reciprocals.as_chunks::<N>().0;
-        let edges = &mut self.edges.as_chunks_mut::<N>().0[..plan.edges.len()];
-        let open = &mut self.open[..plan.edges.len()];
+        let ones = [1.0; N];
+        // What takes a factor out; where it closed the feature, there is nothing to take out.
+        let without =
+            |prior: Prior, is_open: bool| if is_open { &reciprocals[prior.reciprocal as usize] } else { &ones };
+        let edges = plan.edges();
+        let above = &mut self.above.as_chunks_mut::<N>().0[..plan.splits.len()];
+        let below = &mut self.below.as_chunks_mut::<N>().0[..=edges];
+        let (factors, open) = (&mut self.factors[..edges], &mut self.open[..edges]);
         for (index, split) in plan.splits.iter().enumerate() {
-            let goes_left = split.decision.goes_left::<PLAIN>(row, &plan.sets);
+            let goes_left = split.decision.goes_left::<PLAIN>(row, plan.sets);
             // Indices, not branches: which way a row goes is what no processor predicts.
             let (hot, cold) = (2 * index + usize::from(goes_left), 2 * index + usize::from(!goes_left));
-            let still_open = split.prior == NO_EDGE || open[split.prior as usize];
-            open[hot] = still_open;
-            open[cold] = false;
-            let above = if split.from == NO_EDGE { points.weights } else { edges[split.from as usize] };
-            if still_open {
-                let base = match split.prior {
-                    NO_EDGE => above,
-                    prior => multiply(&above, &reciprocals[prior as usize]),
-                };
-                edges[hot] = points.take(&base, &plan.edges[hot]);
-                edges[cold] = points.leave(&base, &plan.edges[cold]);
-            } else {
-                // Both sides are closed to the feature already: only the share of rows changes.
-                for edge in [hot, cold] {
-                    edges[edge] = scale(&above, plan.edges[edge].ratio * plan.edges[edge].factor);
-                }
+            let mut product = match split.from as usize {
+                root if root == edges => points.weights,
+                from => points.times(&above[from / 2], factors[from]),
+            };
+            let mut is_open = true;
+            if let Some(prior) = split.prior {
+                is_open = open[prior.edge as usize];
+                product = multiply(&product, without(prior, is_open));
             }
+            above[index] = product;
+            open[hot] = is_open;
+            open[cold] = false;
+            let (taken, left) = (&split.edges[hot % 2], &split.edges[cold % 2]);
+            factors[hot] = if is_open { [taken.share, 1.0] } else { [taken.ratio; 2] };
+            factors[cold] = if is_open { [left.share, 0.0] } else { [left.ratio; 2] };
+        }
+        for leaf in plan.leaves {
+            below[leaf.edge as usize] = [leaf.value; N];
         }
         let sums = &mut self.sums[plan.output * self.features..(plan.output + 1) * self.features];
         for (index, split) in plan.splits.iter().enumerate().rev() {
             let (right, left) = (2 * index, 2 * index + 1);
-            let both = add(&edges[right], &edges[left]);
-            if split.prior == NO_EDGE || open[split.prior as usize] {
-                let (hot, cold) = (2 * index + usize::from(open[left]), 2 * index + usize::from(!open[left]));
-                let gain = 1.0 - plan.edges[hot].share;
-                let mut integrals = points.without(&edges[hot], &reciprocals[hot], gain, &edges[cold]);
-                if split.prior != NO_EDGE {
-                    let prior = split.prior as usize;
-                    integrals = take_back(&integrals, &both, &reciprocals[prior], 1.0 - plan.edges[prior].share);
-                }
-                add_to(&mut sums[split.decision.feature as usize], &integrals);
+            let mut sum = points.sum((&below[right], factors[right]), (&below[left], factors[left]));
+            let mut gained = gains((&below[right], factors[right]), (&below[left], factors[left]));
+            if let Some(prior) = split.prior {
+                let is_open = open[prior.edge as usize];
+                sum = multiply(&sum, without(prior, is_open));
+                let gain = if is_open { 1.0 - plan.edge(prior.edge).share } else { 0.0 };
+                gained = less(&gained, &sum, gain);
             }
-            if split.from != NO_EDGE {
-                edges[split.from as usize] = both;
-            }
+            sums[split.decision.feature as usize] += total(&multiply(&above[index], &gained));
+            below[split.from as usize] = sum;
         }
     }
 }
@@ -172,54 +182,40 @@ struct Points<const N: usize> {
     weights: [f64; N],
     points: [f64; N],
     complements: [f64; N],
-    reciprocals: [f64; N],
 }
+
+/// The sum below an edge, and its factor.
+type Side<'s, const N: usize> = (&'s [f64; N], [f64; 2]);
 
 impl<const N: usize> Points<N> {
     fn new(rule: &Rule) -> Points<N> {
         let fixed = |values: &[f64]| values.try_into().expect("a rule of N points has N of everything");
-        Points {
-            weights: fixed(&rule.weights),
-            points: fixed(&rule.points),
-            complements: fixed(&rule.complements),
-            reciprocals: fixed(&rule.reciprocals),
-        }
+        Points { weights: fixed(&rule.weights), points: fixed(&rule.points), complements: fixed(&rule.complements) }
     }
 
-    /// Down an edge the row takes: times `z (1 - t) + t`.
     #[inline(always)]
-    fn take(&self, base: &[f64; N], edge: &Edge) -> [f64; N] {
-        each(|k| base[k] * (edge.share * self.complements[k] + self.points[k]) * edge.factor)
+    fn times(&self, product: &[f64; N], [share, taken]: [f64; 2]) -> [f64; N] {
+        each(|k| product[k] * (share * self.complements[k] + taken * self.points[k]))
     }
 
-    /// Down an edge the row does not take: times `z (1 - t)`.
+    /// What both edges of a split have below, each times its factor.
     #[inline(always)]
-    fn leave(&self, base: &[f64; N], edge: &Edge) -> [f64; N] {
-        let scale = edge.share * edge.factor;
-        each(|k| base[k] * self.complements[k] * scale)
-    }
-
-    /// `(o - z)` times the products without the edge's own factor: `o` is 1 on the hot edge, 0 on the cold one, whose `z`
-    /// cancels.
-    #[inline(always)]
-    fn without(&self, hot: &[f64; N], reciprocal: &[f64; N], gain: f64, cold: &[f64; N]) -> [f64; N] {
-        each(|k| gain * hot[k] * reciprocal[k] - cold[k] * self.reciprocals[k])
+    fn sum(&self, (right, by_right): Side<'_, N>, (left, by_left): Side<'_, N>) -> [f64; N] {
+        let (right, left) = (self.times(right, by_right), self.times(left, by_left));
+        each(|k| right[k] + left[k])
     }
 }
 
-/// Takes back what an upper, open edge on the same feature would add for the leaves below.
+/// What both edges of a split have below, each times `o - z`.
 #[inline(always)]
-fn take_back<const N: usize>(from: &[f64; N], both: &[f64; N], reciprocal: &[f64; N], gain: f64) -> [f64; N] {
-    each(|k| from[k] - gain * both[k] * reciprocal[k])
+fn gains<const N: usize>((right, by_right): Side<'_, N>, (left, by_left): Side<'_, N>) -> [f64; N] {
+    let (of_right, of_left) = (by_right[1] - by_right[0], by_left[1] - by_left[0]);
+    each(|k| of_right * right[k] + of_left * left[k])
 }
 
 #[inline(always)]
-fn add_to<const N: usize>(sum: &mut [f64; STRANDS], values: &[f64; N]) {
-    for strands in values.as_chunks::<STRANDS>().0 {
-        for (sum, value) in sum.iter_mut().zip(strands) {
-            *sum += value;
-        }
-    }
+fn less<const N: usize>(from: &[f64; N], taken: &[f64; N], by: f64) -> [f64; N] {
+    each(|k| from[k] - by * taken[k])
 }
 
 #[inline(always)]
@@ -227,14 +223,12 @@ fn multiply<const N: usize>(a: &[f64; N], b: &[f64; N]) -> [f64; N] {
     each(|k| a[k] * b[k])
 }
 
+/// Summed in two strands, which is one order on every processor.
 #[inline(always)]
-fn add<const N: usize>(a: &[f64; N], b: &[f64; N]) -> [f64; N] {
-    each(|k| a[k] + b[k])
-}
-
-#[inline(always)]
-fn scale<const N: usize>(a: &[f64; N], by: f64) -> [f64; N] {
-    each(|k| a[k] * by)
+fn total<const N: usize>(values: &[f64; N]) -> f64 {
+    let pairs = values.as_chunks::<2>().0.iter();
+    let [even, odd] = pairs.fold([0.0; 2], |[even, odd], [a, b]| [even + a, odd + b]);
+    even + odd
 }
 
 #[inline(always)]

@@ -1,5 +1,8 @@
-//! A tree laid out for the pass: splits in depth-first order, one edge per child, shares computed ahead.
+//! Trees laid out for the pass: splits in depth-first order, one edge per child, shares computed ahead. What a row needs of one
+//! tree after the other stands in memory in that order: a decision now and then finds nothing of it in the caches.
 
+use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::trees::{Child, Decision, Tree};
@@ -7,30 +10,66 @@ use crate::{ModelError, explain::quadrature::Rule};
 
 /// The sizes of rule a tree may need: each is exact up to twice as many distinct features on a path.
 pub(super) const POINTS: [usize; 7] = [4, 6, 8, 16, 32, 64, 128];
-pub(super) const NO_EDGE: u32 = u32::MAX;
 
-#[derive(Debug, Clone)]
-pub(super) struct TreePlan {
-    /// Which of a row's outputs the tree adds to.
-    pub output: usize,
-    rule: usize,
-    pub splits: Vec<PlannedSplit>,
-    pub sets: Vec<Arc<[u32]>>,
-    /// No split asks for more than [`Decision`]'s plain question.
-    pub plain: bool,
-    /// Edge `2 s` leads right from split `s`, edge `2 s + 1` left. Parents come before children.
-    pub edges: Vec<Edge>,
-    /// Per edge and point `t`: `1 / (share (1 - t) + t)`.
-    pub reciprocals: Vec<f64>,
+#[derive(Debug, Clone, Default)]
+pub(super) struct Plan {
+    trees: Vec<PlannedTree>,
+    splits: Vec<PlannedSplit>,
+    leaves: Vec<PlannedLeaf>,
+    reciprocals: Vec<f64>,
+    sets: Vec<Arc<[u32]>>,
 }
 
 #[derive(Debug, Clone)]
+struct PlannedTree {
+    output: usize,
+    rule: usize,
+    plain: bool,
+    splits: Range<usize>,
+    leaves: Range<usize>,
+    reciprocals: Range<usize>,
+}
+
+/// One tree of a plan.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TreePlan<'p> {
+    /// Which of a row's outputs the tree adds to.
+    pub output: usize,
+    pub rule: usize,
+    /// No split asks for more than [`Decision`]'s plain question.
+    pub plain: bool,
+    /// Edge `2 s` leads right from split `s`, edge `2 s + 1` left. Parents come before children.
+    pub splits: &'p [PlannedSplit],
+    pub leaves: &'p [PlannedLeaf],
+    /// Per edge below which its feature is asked again, and point `t`: `1 / (share (1 - t) + t)`.
+    pub reciprocals: &'p [f64],
+    pub sets: &'p [Arc<[u32]>],
+}
+
+/// As much as one line of a cache.
+#[derive(Debug, Clone)]
+#[repr(align(64))]
 pub(super) struct PlannedSplit {
     pub decision: Decision,
-    /// The edge that leads here; [`NO_EDGE`] for the root.
+    /// The edge that leads here; one after the last for the root.
     pub from: u32,
-    /// The nearest edge above that tests the same feature; [`NO_EDGE`] for none.
-    pub prior: u32,
+    pub prior: Option<Prior>,
+    /// Right, left.
+    pub edges: [Edge; 2],
+}
+
+/// The nearest edge above that tests the same feature.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Prior {
+    pub edge: u32,
+    /// Its place among the [reciprocals](TreePlan::reciprocals).
+    pub reciprocal: u32,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct PlannedLeaf {
+    pub edge: u32,
+    pub value: f64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -39,83 +78,125 @@ pub(super) struct Edge {
     pub share: f64,
     /// Share of the rows at the split that take this edge.
     pub ratio: f64,
-    /// The leaf's value, 1 where a split follows: what the edge's products are multiplied by.
-    pub factor: f64,
 }
 
-impl TreePlan {
-    /// `last_edge` has a [`NO_EDGE`] per feature, and again when this returns.
-    pub(super) fn new(tree: &Tree, index: usize, output: usize, last_edge: &mut [u32]) -> Result<TreePlan, ModelError> {
+impl Plan {
+    /// `last_edge` has none per feature, and again when this returns.
+    pub(super) fn add(
+        &mut self,
+        tree: &Tree,
+        index: usize,
+        output: usize,
+        last_edge: &mut [Option<u32>],
+    ) -> Result<(), ModelError> {
         check_counts(tree, index)?;
-        let mut plan =
-            TreePlan { output, rule: 0, splits: vec![], sets: vec![], plain: true, edges: vec![], reciprocals: vec![] };
-        let (mut distinct, mut deepest) = (0usize, 0usize);
-        let mut ahead = vec![Visit::Enter { child: tree.root(), from: NO_EDGE }];
+        let (first, first_leaf) = (self.splits.len(), self.leaves.len());
+        let (mut priors, root) = (HashMap::new(), 2 * tree.splits().len() as u32);
+        let (mut distinct, mut deepest, mut plain) = (0usize, 0usize, true);
+        let mut ahead = vec![Visit::Enter { child: tree.root(), from: root }];
         while let Some(visit) = ahead.pop() {
             match visit {
                 Visit::Enter { child: Child::Leaf(_), .. } => deepest = deepest.max(distinct),
                 Visit::Enter { child: Child::Split(split), from } => {
                     let split = &tree.splits()[split as usize];
                     let prior = last_edge[split.feature as usize];
-                    let before = if prior == NO_EDGE { 1.0 } else { plan.edges[prior as usize].share };
-                    distinct += usize::from(prior == NO_EDGE);
-                    let right = plan.edges.len() as u32;
-                    for child in [split.right, split.left] {
+                    let before = prior.map_or(1.0, |edge| edge_of(&self.splits[first..], edge).share);
+                    distinct += usize::from(prior.is_none());
+                    let right = 2 * (self.splits.len() - first) as u32;
+                    let children = [(right, split.right), (right + 1, split.left)];
+                    let edges = children.map(|(edge, child)| {
+                        if let Child::Leaf(leaf) = child {
+                            self.leaves.push(PlannedLeaf { edge, value: tree.leaves()[leaf as usize].value });
+                        }
                         let ratio = f64::from(tree.count(child)) / f64::from(split.count);
-                        let factor = match child {
-                            Child::Leaf(leaf) => tree.leaves()[leaf as usize].value,
-                            Child::Split(_) => 1.0,
-                        };
-                        plan.edges.push(Edge { share: ratio * before, ratio, factor });
-                    }
-                    let decision = Decision::new(split, &mut plan.sets);
-                    plan.plain &= decision.is_plain();
-                    plan.splits.push(PlannedSplit { decision, from, prior });
+                        Edge { share: ratio * before, ratio }
+                    });
+                    let decision = Decision::new(split, &mut self.sets);
+                    plain &= decision.is_plain();
+                    let next = priors.len() as u32;
+                    let asked = prior.map(|edge| Prior { edge, reciprocal: *priors.entry(edge).or_insert(next) });
+                    self.splits.push(PlannedSplit { decision, from, prior: asked, edges });
                     ahead.push(Visit::Leave { feature: split.feature, prior });
-                    for (edge, child) in [(right, split.right), (right + 1, split.left)] {
+                    for (edge, child) in children {
                         ahead.push(Visit::Enter { child, from: edge });
                         ahead.push(Visit::Take { feature: split.feature, edge });
                     }
                 }
-                Visit::Take { feature, edge } => last_edge[feature as usize] = edge,
+                Visit::Take { feature, edge } => last_edge[feature as usize] = Some(edge),
                 Visit::Leave { feature, prior } => {
                     last_edge[feature as usize] = prior;
-                    distinct -= usize::from(prior == NO_EDGE);
+                    distinct -= usize::from(prior.is_none());
                 }
             }
         }
-        plan.rule = POINTS.iter().position(|points| deepest <= 2 * points).ok_or_else(|| {
+        let rule = POINTS.iter().position(|points| deepest <= 2 * points).ok_or_else(|| {
             let problem = format!("a path asks {deepest} different features, more than 256");
             ModelError::Unexplainable { tree: index, problem }
         })?;
-        plan.precompute();
-        Ok(plan)
+        let first_reciprocal = self.reciprocals.len();
+        self.reciprocals.extend(reciprocals(&self.splits[first..], &priors, POINTS[rule]));
+        self.trees.push(PlannedTree {
+            output,
+            rule,
+            plain,
+            splits: first..self.splits.len(),
+            leaves: first_leaf..self.leaves.len(),
+            reciprocals: first_reciprocal..self.reciprocals.len(),
+        });
+        Ok(())
     }
 
-    pub(super) fn rule(&self) -> usize {
-        self.rule
+    pub(super) fn trees(&self) -> impl Iterator<Item = TreePlan<'_>> {
+        self.trees.iter().map(|tree| TreePlan {
+            output: tree.output,
+            rule: tree.rule,
+            plain: tree.plain,
+            splits: &self.splits[tree.splits.clone()],
+            leaves: &self.leaves[tree.leaves.clone()],
+            reciprocals: &self.reciprocals[tree.reciprocals.clone()],
+            sets: &self.sets,
+        })
+    }
+}
+
+impl TreePlan<'_> {
+    pub(super) fn edges(&self) -> usize {
+        2 * self.splits.len()
     }
 
-    /// Numbers of scratch space: one per edge and point.
+    pub(super) fn edge(&self, edge: u32) -> &Edge {
+        edge_of(self.splits, edge)
+    }
+
+    /// Numbers of scratch space: one per edge, the root's too, and point.
     pub(super) fn scratch_len(&self) -> usize {
-        self.edges.len() * POINTS[self.rule]
+        (self.edges() + 1) * POINTS[self.rule]
     }
+}
 
-    fn precompute(&mut self) {
-        let rule = Rule::gauss_legendre(POINTS[self.rule]);
-        self.reciprocals.reserve_exact(self.scratch_len());
-        for edge in &self.edges {
-            let points = rule.points.iter().zip(&rule.complements);
-            self.reciprocals.extend(points.map(|(t, complement)| 1.0 / (edge.share * complement + t)));
+fn edge_of(splits: &[PlannedSplit], edge: u32) -> &Edge {
+    &splits[edge as usize / 2].edges[edge as usize % 2]
+}
+
+/// `priors`: edges with their places.
+fn reciprocals(splits: &[PlannedSplit], priors: &HashMap<u32, u32>, points: usize) -> Vec<f64> {
+    let rule = Rule::gauss_legendre(points);
+    let mut reciprocals = vec![0.0; priors.len() * points];
+    for (edge, place) in priors {
+        let share = edge_of(splits, *edge).share;
+        let of_edge = &mut reciprocals[*place as usize * points..][..points];
+        for ((reciprocal, t), complement) in of_edge.iter_mut().zip(&rule.points).zip(&rule.complements) {
+            *reciprocal = 1.0 / (share * complement + t);
         }
     }
+    reciprocals
 }
 
 /// Steps of a depth-first walk without recursion, so that no tree is too deep for the stack.
 enum Visit {
     Enter { child: Child, from: u32 },
     Take { feature: u32, edge: u32 },
-    Leave { feature: u32, prior: u32 },
+    Leave { feature: u32, prior: Option<u32> },
 }
 
 /// LightGBM's `Tree::ExpectedValue`: the mean leaf over the training rows.

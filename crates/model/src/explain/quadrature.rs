@@ -7,8 +7,6 @@ pub(super) struct Rule {
     pub points: Vec<f64>,
     /// `1 - t`, computed as the mirrored point: points lie symmetrically.
     pub complements: Vec<f64>,
-    /// `1 / (1 - t)`.
-    pub reciprocals: Vec<f64>,
 }
 
 impl Rule {
@@ -35,8 +33,7 @@ impl Rule {
             (weights[i], weights[n - 1 - i]) = (weight, weight);
         }
         let complements: Vec<f64> = points.iter().rev().copied().collect();
-        let reciprocals = complements.iter().map(|complement| 1.0 / complement).collect();
-        Rule { weights, points, complements, reciprocals }
+        Rule { weights, points, complements }
     }
 }
 
