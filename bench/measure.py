@@ -140,6 +140,7 @@ def wrk(server: Server, path: str, bodies: Path, connections: int, seconds: int,
     if figures["wrong"]:
         say(f"{server.name}: {figures['wrong']} answers were not 200")
     return {
+        "requests": figures["requests"],
         "cpu_us": used * 1e6 / max(figures["requests"], 1),
         "rate": figures["requests"] / figures["seconds"],
         "p50_us": figures["p50_us"],

@@ -105,12 +105,16 @@ def measure(given, karat: Path, floor: Path, open_loop: Path, work: Path) -> Non
         for who, start, path in (("floor", start_floor, "/"), ("karat", start_karat, PREDICT), ("peer", start_peer, "/predict")):
             server = start()
             note("start-up, exec to ready, ms", who, server.start_up * 1e3)
+            answered = 0
             for connections in (1, 32):
                 for reasons in ("none", "all") if who != "floor" else ("none",):
                     measured = wrk(server, path, bodies, connections, given.seconds, f', "reasons": "{reasons}"')
                     label = f"{connections} connection{'s' if connections > 1 else ''}, {'no reasons' if reasons == 'none' else 'four reasons'}"
                     note(f"CPU us a request, {label}", who, measured["cpu_us"])
                     note(f"p50 us, {label}", who, measured["p50_us"])
+                    if answered < 10_000 <= answered + measured["requests"]:
+                        note("VmRSS after 10,000 requests, MB", who, server.resident())
+                    answered += measured["requests"]
             if who == "karat":
                 address = f"127.0.0.1:{server.port}"
                 loop = json.loads(run(open_loop, address, path, given.rate, given.seconds, bodies))
