@@ -129,6 +129,9 @@ impl Plan {
                 }
             }
         }
+        let edges = by_depth(&mut self.splits[first..]);
+        self.leaves[first_leaf..].iter_mut().for_each(|leaf| leaf.edge = edges[leaf.edge as usize]);
+        let priors = priors.into_iter().map(|(edge, place)| (edges[edge as usize], place)).collect();
         let rule = POINTS.iter().position(|points| deepest <= 2 * points).ok_or_else(|| {
             let problem = format!("a path asks {deepest} different features, more than 256");
             ModelError::Unexplainable { tree: index, problem }
@@ -172,6 +175,32 @@ impl TreePlan<'_> {
     pub(super) fn scratch_len(&self) -> usize {
         (self.edges() + 1) * POINTS[self.rule]
     }
+}
+
+/// Puts the splits of a tree in the order of their depth: those next to each other have nothing to do with each other then, and a
+/// processor works on several at once. Gives the new number of each edge, the root's too.
+fn by_depth(splits: &mut [PlannedSplit]) -> Vec<u32> {
+    let root = 2 * splits.len();
+    let mut depths = vec![0u32; splits.len()];
+    for index in 0..splits.len() {
+        let from = splits[index].from as usize;
+        depths[index] = if from == root { 0 } else { depths[from / 2] + 1 };
+    }
+    let mut order: Vec<usize> = (0..splits.len()).collect();
+    order.sort_by_key(|index| depths[*index]);
+    let mut edges = vec![root as u32; root + 1];
+    for (place, index) in order.iter().enumerate() {
+        (edges[2 * index], edges[2 * index + 1]) = (2 * place as u32, 2 * place as u32 + 1);
+    }
+    let moved: Vec<PlannedSplit> = order.iter().map(|index| splits[*index].clone()).collect();
+    for (split, mut moved) in splits.iter_mut().zip(moved) {
+        moved.from = edges[moved.from as usize];
+        if let Some(prior) = &mut moved.prior {
+            prior.edge = edges[prior.edge as usize];
+        }
+        *split = moved;
+    }
+    edges
 }
 
 fn edge_of(splits: &[PlannedSplit], edge: u32) -> &Edge {
