@@ -6,6 +6,7 @@
 mod deliver;
 mod engine;
 mod error;
+mod gather;
 mod hash;
 mod plan;
 mod profile;
@@ -21,6 +22,7 @@ mod survey;
 pub use deliver::{Delivered, DeliveryCounts, Redefined, Taking, deliver};
 pub use engine::{Answer, Batches, Engine, EngineOptions, Table, Tables};
 pub use error::QueryError;
+pub use gather::Gathered;
 pub use plan::{Identity, Shape, SourcePlan};
 pub use profile::{NoLabel, Profiling, TrainingLabel, ValueSummary, profile};
 pub use progress::{NoProgress, Progress};

@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use tempfile::NamedTempFile;
 
-use crate::{QueryError, Result};
+use crate::{Gathered, QueryError, Result};
 
 /// Rows that small batches are gathered to: each batch costs what a hundred rows do, however few it has.
 const GATHERED_ROWS: usize = 8192;
@@ -23,9 +22,7 @@ pub(crate) struct SpoolWriter {
     budget: usize,
     bytes: usize,
     rows: u64,
-    waiting: Vec<RecordBatch>,
-    waiting_rows: usize,
-    waiting_bytes: usize,
+    gathered: Gathered,
     memory: Vec<RecordBatch>,
     file: Option<(NamedTempFile, StreamWriter<BufWriter<File>>)>,
 }
@@ -49,9 +46,7 @@ impl SpoolWriter {
             budget,
             bytes: 0,
             rows: 0,
-            waiting: Vec::new(),
-            waiting_rows: 0,
-            waiting_bytes: 0,
+            gathered: Gathered::up_to(GATHERED_ROWS, budget / 4),
             memory: Vec::new(),
             file: None,
         }
@@ -62,25 +57,14 @@ impl SpoolWriter {
     }
 
     pub(crate) fn push(&mut self, batch: RecordBatch) -> Result<()> {
-        if batch.num_rows() == 0 {
-            return Ok(());
-        }
         self.rows += batch.num_rows() as u64;
-        self.waiting_rows += batch.num_rows();
-        self.waiting_bytes += batch.get_array_memory_size();
-        self.waiting.push(batch);
-        if self.waiting_rows >= GATHERED_ROWS || self.waiting_bytes > self.budget / 4 { self.gather() } else { Ok(()) }
+        match self.gathered.push(batch)? {
+            Some(batch) => self.set_aside(batch),
+            None => Ok(()),
+        }
     }
 
-    /// What waits, as one batch.
-    fn gather(&mut self) -> Result<()> {
-        (self.waiting_rows, self.waiting_bytes) = (0, 0);
-        let waiting = std::mem::take(&mut self.waiting);
-        let batch = match waiting.as_slice() {
-            [] => return Ok(()),
-            [one] => one.clone(),
-            several => concat_batches(&self.schema, several)?,
-        };
+    fn set_aside(&mut self, batch: RecordBatch) -> Result<()> {
         self.bytes += batch.get_array_memory_size();
         if let Some((_, writer)) = &mut self.file {
             writer.write(&batch)?;
@@ -102,7 +86,9 @@ impl SpoolWriter {
     }
 
     pub(crate) fn finish(mut self) -> Result<Spool> {
-        self.gather()?;
+        if let Some(batch) = self.gathered.take()? {
+            self.set_aside(batch)?;
+        }
         let file = match self.file {
             None => None,
             Some((file, mut writer)) => {
