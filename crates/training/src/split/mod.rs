@@ -6,6 +6,7 @@
 mod dealer;
 mod hashed;
 mod identical;
+mod tally;
 mod time;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use crate::{TrainingData, TrainingError};
 
 pub use dealer::{Dealer, SpineBatch};
 pub(crate) use identical::count_identical;
+pub use tally::Tally;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -63,7 +65,7 @@ pub struct SplitReport {
     pub test: PartReport,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct PartReport {
     pub rows: u64,
     pub positives: u64,
@@ -164,53 +166,12 @@ fn shares(split: &spec::Split) -> Result<hashed::Shares, TrainingError> {
 }
 
 fn report(data: &TrainingData, labels: &[Option<bool>], rows: &[Assignment]) -> SplitReport {
-    let part = |part: Part| {
-        let mut report = PartReport {
-            rows: 0,
-            positives: 0,
-            purged: 0,
-            refused: 0,
-            identical: 0,
-            first_as_of: None,
-            last_as_of: None,
-            last_label_time: None,
-        };
-        let mut label_times_known = true;
-        for (row, assignment) in rows.iter().enumerate() {
-            match *assignment {
-                Assignment::In(other) if other == part => {
-                    let as_of = Instant::from_micros(data.as_of.value(row));
-                    report.rows += 1;
-                    report.positives += u64::from(labels[row] == Some(true));
-                    report.first_as_of = Some(report.first_as_of.map_or(as_of, |first| first.min(as_of)));
-                    report.last_as_of = Some(report.last_as_of.map_or(as_of, |last| last.max(as_of)));
-                    if data.label_time.is_null(row) {
-                        label_times_known = false;
-                    } else {
-                        let known = Instant::from_micros(data.label_time.value(row));
-                        report.last_label_time = Some(report.last_label_time.map_or(known, |last| last.max(known)));
-                    }
-                }
-                Assignment::Purged(other) if other == part => report.purged += 1,
-                Assignment::Refused(other) if other == part => report.refused += 1,
-                _ => {}
-            }
-        }
-        if !label_times_known {
-            report.last_label_time = None;
-        }
-        report
-    };
-    SplitReport {
-        rows: rows.len() as u64 + data.left_out.rows(),
-        unlabelled: rows.iter().filter(|assignment| **assignment == Assignment::Unlabelled).count() as u64
-            + data.left_out.unlabelled,
-        open: data.left_out.open,
-        not_kept: data.left_out.not_kept,
-        train: part(Part::Train),
-        validation: part(Part::Validation),
-        test: part(Part::Test),
+    let mut tally = Tally::default();
+    for (row, (assignment, label)) in rows.iter().zip(labels).enumerate() {
+        let known = data.label_time.is_valid(row).then(|| data.label_time.value(row));
+        tally.count(*assignment, *label, data.as_of.value(row), known);
     }
+    tally.report(data.left_out)
 }
 
 impl fmt::Display for Part {
