@@ -66,6 +66,13 @@ impl CompiledView {
         let words = 3 + plan.arguments.len() + plan.identity.len() + usize::from(plan.sequence.is_some());
         words * size_of::<u64>()
     }
+
+    /// About how many bytes a row of a spine takes while its features are computed: its key, its times and its place among
+    /// the readers, and what is found, first as cells and then as columns.
+    pub fn reader_bytes(&self) -> usize {
+        let found = 2 * self.plan.slots.len() + self.outputs.len();
+        (self.key_columns().len() + 5 + found) * size_of::<u64>()
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod expressions;
 mod key_pass;
 mod readers;
 mod run;
+mod spine_merge;
 mod spine_order;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
@@ -16,6 +17,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use crate::error::FeatureError;
 use crate::events::EventTables;
 use crate::view::CompiledView;
+pub use spine_merge::SpineMerge;
 pub use spine_order::in_spine_order;
 
 /// A pass over one view; push history, then run over spines.

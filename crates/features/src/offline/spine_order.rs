@@ -1,16 +1,16 @@
 //! The order of a spine's rows: one that depends on their values alone, so that equal data train equally however their
 //! history came about, and that puts a key's rows together in the order of their times.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, Date32Array, Int64Array, RecordBatch, TimestampMicrosecondArray, UInt32Array,
 };
+use arrow::buffer::ScalarBuffer;
 use arrow::compute::{SortOptions, take, take_record_batch};
 use arrow::datatypes::{DataType, Date32Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 use arrow::error::ArrowError;
-use arrow::row::{RowConverter, Rows, SortField};
+use arrow::row::{RowConverter, SortField};
 
 use crate::error::FeatureError;
 
@@ -20,16 +20,14 @@ pub fn in_spine_order(rows: RecordBatch) -> Result<RecordBatch, FeatureError> {
 }
 
 fn sort(rows: RecordBatch) -> Result<RecordBatch, ArrowError> {
-    let leading = match rows.columns() {
-        [first, second, ..] => words(first).zip(words(second)),
-        _ => None,
-    };
+    let leading = leading(&rows);
     let leads = leading.is_some();
     let mut order = by_words(leading, rows.num_rows());
     // A key and a time mostly settle it: only rows that agree on both are compared in the rest.
     let agree = |a: &Placed, b: &Placed| (a.first, a.second) == (b.first, b.second);
     let undecided = order.chunk_by(agree).filter(|tied| tied.len() > 1).flatten().map(|placed| placed.row);
-    let encoded = encode(&take_record_batch(&rows, &UInt32Array::from_iter_values(undecided))?)?;
+    let undecided = take_record_batch(&rows, &UInt32Array::from_iter_values(undecided))?;
+    let encoded = encoder(&rows)?.convert_columns(undecided.columns())?;
     let mut before = 0;
     for group in order.chunk_by_mut(agree).filter(|group| group.len() > 1) {
         let mut places: Vec<(usize, u32)> =
@@ -53,7 +51,15 @@ fn sort(rows: RecordBatch) -> Result<RecordBatch, ArrowError> {
     RecordBatch::try_new(rows.schema(), columns)
 }
 
-type Words<'a> = Cow<'a, [i64]>;
+pub(super) type Words = ScalarBuffer<i64>;
+
+/// The words of the key and the time, where the first two columns are such.
+pub(super) fn leading(rows: &RecordBatch) -> Option<(Words, Words)> {
+    match rows.columns() {
+        [first, second, ..] => words(first).zip(words(second)),
+        _ => None,
+    }
+}
 
 /// A row under the words it is sorted by.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,7 +70,7 @@ struct Placed {
 }
 
 /// Rows in the order of two columns of words; without them, as they stand and all alike.
-fn by_words(words: Option<(Words<'_>, Words<'_>)>, rows: usize) -> Vec<Placed> {
+fn by_words(words: Option<(Words, Words)>, rows: usize) -> Vec<Placed> {
     let placed = |first, second, row: usize| Placed { first, second, row: row as u32 };
     let Some((first, second)) = words else { return (0..rows).map(|row| placed(0, 0, row)).collect() };
     let (Some(least), Some(greatest)) = (first.iter().min(), first.iter().max()) else { return Vec::new() };
@@ -97,17 +103,17 @@ fn by_words(words: Option<(Words<'_>, Words<'_>)>, rows: usize) -> Vec<Placed> {
 const STRETCH_ROWS: usize = 256;
 
 /// A column without nulls whose order is that of 64-bit words.
-fn words(column: &ArrayRef) -> Option<Words<'_>> {
+fn words(column: &ArrayRef) -> Option<Words> {
     if column.null_count() > 0 {
         return None;
     }
     match column.data_type() {
-        DataType::Int64 => Some(Cow::Borrowed(&**column.as_primitive::<Int64Type>().values())),
+        DataType::Int64 => Some(column.as_primitive::<Int64Type>().values().clone()),
         DataType::Date32 => {
             Some(column.as_primitive::<Date32Type>().values().iter().map(|day| i64::from(*day)).collect())
         }
         DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            Some(Cow::Borrowed(&**column.as_primitive::<TimestampMicrosecondType>().values()))
+            Some(column.as_primitive::<TimestampMicrosecondType>().values().clone())
         }
         _ => None,
     }
@@ -122,11 +128,11 @@ fn of_words(data_type: &DataType, words: impl Iterator<Item = i64>) -> ArrayRef 
     }
 }
 
-/// Bytes that compare as the rows do.
-fn encode(rows: &RecordBatch) -> Result<Rows, ArrowError> {
+/// Gives rows bytes that compare as the rows do.
+pub(super) fn encoder(rows: &RecordBatch) -> Result<RowConverter, ArrowError> {
     let options = SortOptions { descending: false, nulls_first: false };
     let fields = rows.columns().iter().map(|column| SortField::new_with_options(column.data_type().clone(), options));
-    RowConverter::new(fields.collect())?.convert_columns(rows.columns())
+    RowConverter::new(fields.collect())
 }
 
 #[cfg(test)]

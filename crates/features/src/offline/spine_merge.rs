@@ -1,0 +1,261 @@
+//! A spine out of runs that are each in spine order already: what is too much to be sorted at once.
+
+use std::cell::OnceCell;
+use std::cmp::Ordering;
+
+use arrow::array::{Array, RecordBatch};
+use arrow::compute::interleave;
+use arrow::error::ArrowError;
+use arrow::row::{RowConverter, Rows};
+
+use super::spine_order::{Words, encoder, leading};
+use crate::error::FeatureError;
+
+/// Goes through the rows of all runs in the order that [`super::in_spine_order`] gives them, by a tree of losers (Knuth,
+/// volume 3, 5.4.1): as many comparisons a row as there are doublings in the number of runs.
+pub struct SpineMerge<I> {
+    runs: Vec<Run<I>>,
+    /// The run whose row comes next, then by inner node the run that lost there.
+    tree: Vec<usize>,
+    encoder: Option<RowConverter>,
+    batch_rows: usize,
+    /// What rows are taken from until they make a batch.
+    taken: Vec<RecordBatch>,
+    places: Vec<(usize, usize)>,
+}
+
+/// Where nobody has lost yet.
+const NOBODY: usize = usize::MAX;
+
+struct Run<I> {
+    batches: I,
+    head: Option<Head>,
+}
+
+/// The batch that a run stands in.
+struct Head {
+    rows: RecordBatch,
+    row: usize,
+    words: Option<(Words, Words)>,
+    /// Made when rows agree in their words, or have none.
+    encoded: OnceCell<Rows>,
+    /// Its place among those that are taken from.
+    taken: usize,
+}
+
+impl<I, E> SpineMerge<I>
+where
+    I: Iterator<Item = Result<RecordBatch, E>>,
+    E: From<FeatureError>,
+{
+    /// Every run is in spine order, and all have the same columns. Batches have so many rows, but for the last.
+    pub fn new(runs: impl IntoIterator<Item = I>, batch_rows: usize) -> Result<SpineMerge<I>, E> {
+        let runs: Vec<Run<I>> = runs.into_iter().map(|batches| Run { batches, head: None }).collect();
+        let tree = vec![NOBODY; runs.len()];
+        let (taken, places) = (Vec::new(), Vec::with_capacity(batch_rows));
+        let mut merge = SpineMerge { runs, tree, encoder: None, batch_rows, taken, places };
+        for run in 0..merge.runs.len() {
+            merge.next_batch(run)?;
+            merge.replay(run)?;
+        }
+        Ok(merge)
+    }
+
+    /// Lets a run stand at the first row of its next batch, or nowhere.
+    fn next_batch(&mut self, run: usize) -> Result<(), E> {
+        let run = &mut self.runs[run];
+        run.head = None;
+        for rows in run.batches.by_ref() {
+            let rows = rows?;
+            if rows.num_rows() == 0 {
+                continue;
+            }
+            if self.encoder.is_none() {
+                self.encoder = Some(encoder(&rows).map_err(unmerged)?);
+            }
+            let words = leading(&rows);
+            let taken = self.taken.len();
+            self.taken.push(rows.clone());
+            run.head = Some(Head { rows, row: 0, words, encoded: OnceCell::new(), taken });
+            return Ok(());
+        }
+        Ok(())
+    }
+
+    /// Lets a run, the last winner, play against all it meets on its way up.
+    fn replay(&mut self, run: usize) -> Result<(), E> {
+        let mut winner = run;
+        let mut node = (run + self.runs.len()) / 2;
+        while node > 0 {
+            let other = self.tree[node];
+            if other == NOBODY {
+                self.tree[node] = winner;
+                return Ok(());
+            }
+            if self.compare(other, winner).map_err(unmerged)?.is_lt() {
+                self.tree[node] = winner;
+                winner = other;
+            }
+            node /= 2;
+        }
+        self.tree[0] = winner;
+        Ok(())
+    }
+
+    /// A run that is over comes after all others.
+    fn compare(&self, a: usize, b: usize) -> Result<Ordering, ArrowError> {
+        let (a, b) = match (&self.runs[a].head, &self.runs[b].head) {
+            (Some(a), Some(b)) => (a, b),
+            (a, b) => return Ok(a.is_none().cmp(&b.is_none())),
+        };
+        if let (Some((a_key, a_time)), Some((b_key, b_time))) = (&a.words, &b.words) {
+            let by_words = (a_key[a.row], a_time[a.row]).cmp(&(b_key[b.row], b_time[b.row]));
+            if by_words.is_ne() {
+                return Ok(by_words);
+            }
+        }
+        let encoder = self.encoder.as_ref().expect("there was a batch");
+        Ok(a.encoded(encoder)?.row(a.row).cmp(&b.encoded(encoder)?.row(b.row)))
+    }
+
+    fn next_rows(&mut self) -> Result<Option<RecordBatch>, E> {
+        while self.places.len() < self.batch_rows {
+            let Some(run) = self.tree.first().copied() else { break };
+            let Some(head) = &mut self.runs[run].head else { break };
+            self.places.push((head.taken, head.row));
+            head.row += 1;
+            if head.row == head.rows.num_rows() {
+                self.next_batch(run)?;
+            }
+            self.replay(run)?;
+        }
+        if self.places.is_empty() {
+            return Ok(None);
+        }
+        let rows = gathered(&self.taken, &self.places).map_err(unmerged)?;
+        self.places.clear();
+        self.taken.clear();
+        for head in self.runs.iter_mut().filter_map(|run| run.head.as_mut()) {
+            head.taken = self.taken.len();
+            self.taken.push(head.rows.clone());
+        }
+        Ok(Some(rows))
+    }
+}
+
+impl Head {
+    fn encoded(&self, encoder: &RowConverter) -> Result<&Rows, ArrowError> {
+        if let Some(encoded) = self.encoded.get() {
+            return Ok(encoded);
+        }
+        let encoded = encoder.convert_columns(self.rows.columns())?;
+        Ok(self.encoded.get_or_init(|| encoded))
+    }
+}
+
+impl<I, E> Iterator for SpineMerge<I>
+where
+    I: Iterator<Item = Result<RecordBatch, E>>,
+    E: From<FeatureError>,
+{
+    type Item = Result<RecordBatch, E>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_rows().transpose()
+    }
+}
+
+fn gathered(batches: &[RecordBatch], places: &[(usize, usize)]) -> Result<RecordBatch, ArrowError> {
+    let schema = batches[0].schema();
+    let column = |index: usize| {
+        let columns: Vec<&dyn Array> = batches.iter().map(|batch| batch.column(index).as_ref()).collect();
+        interleave(&columns, places)
+    };
+    let columns = (0..schema.fields().len()).map(column).collect::<Result<_, _>>()?;
+    RecordBatch::try_new(schema, columns)
+}
+
+fn unmerged(error: ArrowError) -> FeatureError {
+    FeatureError::Batch(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray};
+    use arrow::compute::concat_batches;
+    use proptest::prelude::*;
+
+    use super::super::in_spine_order;
+    use super::*;
+
+    type Row = (Option<i64>, i64, Option<String>, Option<f64>, Option<bool>);
+
+    fn float() -> impl Strategy<Value = f64> {
+        prop_oneof![Just(0.0), Just(-0.0), Just(f64::NAN), Just(-f64::NAN), Just(f64::INFINITY), -2.0..2.0]
+    }
+
+    fn row() -> impl Strategy<Value = Row> {
+        let text = prop::option::of(prop_oneof![Just(String::new()), "[a-c\u{0}é]{0,3}"]);
+        (prop::option::weighted(0.9, -3..4i64), -2..3i64, text, prop::option::of(float()), any::<Option<bool>>())
+    }
+
+    fn batch(rows: &[Row], text_leads: bool) -> RecordBatch {
+        let key: ArrayRef = Arc::new(rows.iter().map(|row| row.0).collect::<Int64Array>());
+        let times = TimestampMicrosecondArray::from_iter_values(rows.iter().map(|row| row.1));
+        let time: ArrayRef = Arc::new(times.with_timezone("+00:00"));
+        let text: ArrayRef = Arc::new(rows.iter().map(|row| row.2.clone()).collect::<StringArray>());
+        let float: ArrayRef = Arc::new(rows.iter().map(|row| row.3).collect::<Float64Array>());
+        let flag: ArrayRef = Arc::new(rows.iter().map(|row| row.4).collect::<BooleanArray>());
+        let columns = match text_leads {
+            true => vec![("text", text), ("key", key), ("time", time), ("float", float), ("flag", flag)],
+            false => vec![("key", key), ("time", time), ("text", text), ("float", float), ("flag", flag)],
+        };
+        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, column)| (name, column, true)))
+            .unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn runs_together_are_what_all_rows_sorted_at_once_are(
+            runs in prop::collection::vec(prop::collection::vec(row(), 0..60), 0..9),
+            piece in 1..30usize,
+            text_leads in any::<bool>(),
+        ) {
+            let all: Vec<Row> = runs.iter().flatten().cloned().collect();
+            let wanted = in_spine_order(batch(&all, text_leads)).unwrap();
+            let sorted = runs.iter().map(|rows| {
+                let sorted = in_spine_order(batch(rows, text_leads)).unwrap();
+                (0..sorted.num_rows()).step_by(piece).map(move |start| {
+                    Ok::<_, FeatureError>(sorted.slice(start, piece.min(sorted.num_rows() - start)))
+                })
+            });
+            let found: Vec<RecordBatch> = SpineMerge::new(sorted, 50).unwrap().map(Result::unwrap).collect();
+            let found = concat_batches(&wanted.schema(), &found).unwrap();
+            // NaN is equal to itself by its bits only.
+            prop_assert_eq!(format!("{:?}", found.columns()[..3].to_vec()), format!("{:?}", wanted.columns()[..3].to_vec()));
+            let bits = |batch: &RecordBatch| encoder(batch).unwrap().convert_columns(batch.columns()).unwrap()
+                .iter().map(|row| row.data().to_vec()).collect::<Vec<_>>();
+            prop_assert_eq!(bits(&found), bits(&wanted));
+        }
+    }
+
+    #[test]
+    fn batches_have_as_many_rows_whatever_the_runs_have() {
+        let run = |step: usize| {
+            let rows: Vec<Row> = (0..10_000).map(|at| (Some(at), step as i64, None, None, None)).collect();
+            std::iter::once(Ok::<_, FeatureError>(batch(&rows, false)))
+        };
+        let rows: Vec<usize> =
+            SpineMerge::new((0..3).map(run), 8192).unwrap().map(|batch| batch.unwrap().num_rows()).collect();
+        assert_eq!(rows, [8192, 8192, 8192, 30_000 - 3 * 8192]);
+    }
+
+    #[test]
+    fn what_a_run_fails_with_comes_through() {
+        let runs = [vec![Ok(batch(&[(Some(1), 1, None, None, None)], false)), Err(FeatureError::TooMuch("of it"))]];
+        let mut merge = SpineMerge::new(runs.into_iter().map(Vec::into_iter), 8192).unwrap();
+        assert!(merge.next().unwrap().is_err());
+    }
+}
