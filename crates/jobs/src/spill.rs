@@ -1,34 +1,47 @@
 //! Events that are too many to be held at once: on disk by parts of their keys, which are gone through one by one.
 
-use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{BufReader, BufWriter, Seek};
-use std::path::{Path, PathBuf};
+mod blocks;
 
-use anyhow::{Context, Result};
+use std::collections::BTreeSet;
+
+use anyhow::Result;
 use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
-use arrow::ipc::reader::StreamReader;
-use arrow::ipc::writer::StreamWriter;
 use karat_core::Instant;
 use karat_features::{CompiledView, KeyParts};
+use karat_query::Gathered;
 
 use crate::Workspace;
+pub(crate) use blocks::{Blocks, BlocksWriter, Reading};
 
 /// The share of the engine's memory that events may take.
 const HELD: u64 = 2;
 /// Parts are smaller than what may be held: what is computed of them takes room, too, and no two are quite alike.
 const PARTS_IN_HELD: u64 = 4;
-/// More would be more files than a process may open.
+/// More would be read and written in blocks too small to be worth it.
 const MOST_PARTS: u64 = 256;
-/// Rows written at once.
-const ROWS: usize = 8192;
+/// The share of the engine's memory that blocks on their way to disk or back may take.
+const BLOCKS: u64 = 8;
 
 /// How many parts so many events of a view are gone through in, so many at once; one is held as a whole.
 pub(crate) fn parts(workspace: &Workspace, view: &CompiledView, events: u64, at_once: u64) -> u64 {
     let bytes = events.saturating_mul(view.event_bytes() as u64);
-    let held = held(workspace);
-    if bytes <= held { 1 } else { (bytes / (held / (PARTS_IN_HELD * at_once)).max(1)).clamp(2, MOST_PARTS) }
+    if bytes <= held(workspace) { 1 } else { parts_of(workspace, bytes, at_once).max(2) }
+}
+
+/// How many parts so much is gone through in, so many at once.
+pub(crate) fn parts_of(workspace: &Workspace, bytes: u64, at_once: u64) -> u64 {
+    (bytes / (held(workspace) / (PARTS_IN_HELD * at_once)).max(1)).clamp(1, MOST_PARTS)
+}
+
+/// How many bytes of blocks may be held.
+pub(crate) fn blocks(workspace: &Workspace) -> u64 {
+    workspace.project.config().engine.memory.0 / BLOCKS
+}
+
+/// How many rows are spread over parts at once: what each part gets of a batch costs something, however few rows it is.
+pub(crate) fn spread_rows(workspace: &Workspace, row_bytes: u64) -> usize {
+    let rows = blocks(workspace) / (SPREAD_IN_BLOCKS * row_bytes.max(1));
+    usize::try_from(rows).unwrap_or(MOST_SPREAD_ROWS).clamp(1024, MOST_SPREAD_ROWS)
 }
 
 /// How many bytes of events may be held.
@@ -41,16 +54,20 @@ pub(crate) fn most_events(workspace: &Workspace, view: &CompiledView) -> u64 {
     held(workspace) / view.event_bytes() as u64
 }
 
+/// The share of blocks that a batch may take before it is spread.
+const SPREAD_IN_BLOCKS: u64 = 8;
+const MOST_SPREAD_ROWS: usize = 65_536;
+
 /// Events on their way to disk.
 pub(crate) struct Spilling<'v> {
     view: &'v CompiledView,
     keys: KeyParts,
-    parts: Vec<Part>,
+    /// Of history, before they are spread.
+    waiting: Gathered,
+    events: BlocksWriter,
     /// Parts whose events nobody asks for.
     left_out: BTreeSet<usize>,
     newest: Option<Instant>,
-    /// Where the files are, which have no names: nothing is left of them, however the process ends.
-    folder: PathBuf,
 }
 
 /// Events on disk, for as long as this lives.
@@ -59,24 +76,23 @@ pub(crate) struct Spilled<'v> {
     pub keys: KeyParts,
     /// When the newest of all happened.
     pub newest: Option<Instant>,
-    /// Each with its events; no file where there are none.
-    parts: Vec<(Option<File>, usize)>,
-}
-
-#[derive(Default)]
-struct Part {
-    writer: Option<StreamWriter<BufWriter<File>>>,
-    waiting: Vec<RecordBatch>,
-    rows: usize,
-    written: usize,
+    events: Blocks,
 }
 
 impl<'v> Spilling<'v> {
-    pub fn new(workspace: &Workspace, view: &'v CompiledView, parts: u64) -> Result<Spilling<'v>> {
-        let keys = KeyParts::new(view, parts as usize);
-        let parts = std::iter::repeat_with(Part::default).take(parts as usize).collect();
-        let folder = workspace.temporary()?;
-        Ok(Spilling { view, keys, parts, left_out: BTreeSet::new(), newest: None, folder })
+    /// As one of so many views whose events go to disk together.
+    pub fn new(workspace: &Workspace, view: &'v CompiledView, parts: u64, together: usize) -> Result<Spilling<'v>> {
+        let parts = parts as usize;
+        let bytes = blocks(workspace) / together as u64;
+        let waiting = usize::try_from(bytes / SPREAD_IN_BLOCKS)?;
+        Ok(Spilling {
+            view,
+            keys: KeyParts::new(view, parts),
+            waiting: Gathered::up_to(MOST_SPREAD_ROWS, waiting),
+            events: BlocksWriter::new(&workspace.temporary()?, parts, bytes)?,
+            left_out: BTreeSet::new(),
+            newest: None,
+        })
     }
 
     /// As it is, without the events of these parts.
@@ -87,12 +103,15 @@ impl<'v> Spilling<'v> {
     /// Takes a batch of history.
     pub fn push(&mut self, history: &RecordBatch) -> Result<()> {
         self.newest = self.view.newest_event(history)?.max(self.newest);
-        let needed = self.needed(history)?;
-        let events = self.view.in_parts(&self.keys, &needed, |part| !self.left_out.contains(&part))?;
-        for (part, events) in self.parts.iter_mut().zip(events) {
-            part.push(events, &self.folder).with_context(|| cannot_write(&self.folder))?;
+        match self.waiting.push(self.needed(history)?)? {
+            Some(history) => self.spread(&history),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    fn spread(&mut self, history: &RecordBatch) -> Result<()> {
+        let events = self.view.in_parts(&self.keys, history, |part| !self.left_out.contains(&part))?;
+        events.into_iter().enumerate().try_for_each(|(part, events)| self.events.push(part, events))
     }
 
     /// The columns that the view reads, of a history that several may read together.
@@ -104,63 +123,23 @@ impl<'v> Spilling<'v> {
         Ok(history.project(&places)?)
     }
 
-    pub fn finish(self) -> Result<Spilled<'v>> {
-        let Spilling { view, keys, parts, newest, folder, .. } = self;
-        let parts = parts.into_iter().map(|part| part.finish(&folder)).collect::<Result<Vec<_>>>();
-        Ok(Spilled { view, keys, newest, parts: parts.with_context(|| cannot_write(&folder))? })
-    }
-}
-
-fn cannot_write(folder: &Path) -> String {
-    format!("events that do not fit in memory cannot be written to {}", folder.display())
-}
-
-impl Part {
-    fn push(&mut self, events: RecordBatch, folder: &Path) -> Result<()> {
-        self.rows += events.num_rows();
-        if events.num_rows() > 0 {
-            self.waiting.push(events);
+    pub fn finish(mut self) -> Result<Spilled<'v>> {
+        if let Some(history) = self.waiting.take()? {
+            self.spread(&history)?;
         }
-        if self.rows - self.written >= ROWS { self.write(folder) } else { Ok(()) }
-    }
-
-    fn write(&mut self, folder: &Path) -> Result<()> {
-        let Some(first) = self.waiting.first() else { return Ok(()) };
-        let schema = first.schema();
-        let together = concat_batches(&schema, &self.waiting)?;
-        self.waiting.clear();
-        if self.writer.is_none() {
-            let file = BufWriter::new(tempfile::tempfile_in(folder)?);
-            self.writer = Some(StreamWriter::try_new(file, &schema)?);
-        }
-        if let Some(writer) = &mut self.writer {
-            writer.write(&together)?;
-        }
-        self.written = self.rows;
-        Ok(())
-    }
-
-    fn finish(mut self, folder: &Path) -> Result<(Option<File>, usize)> {
-        self.write(folder)?;
-        let file = self.writer.map(|writer| anyhow::Ok(writer.into_inner()?.into_inner()?)).transpose()?;
-        Ok((file, self.rows))
+        let Spilling { view, keys, events, newest, .. } = self;
+        Ok(Spilled { view, keys, newest, events: events.finish()? })
     }
 }
 
 impl Spilled<'_> {
     /// How many events are in a part.
     pub fn events(&self, part: usize) -> usize {
-        self.parts[part].1
+        self.events.rows(part)
     }
 
     /// The events of a part, in batches.
-    pub fn read(&self, part: usize) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
-        let rewound = |file: &File| {
-            let mut file = file.try_clone()?;
-            file.rewind()?;
-            anyhow::Ok(StreamReader::try_new(BufReader::new(file), None)?)
-        };
-        let reader = self.parts[part].0.as_ref().map(rewound).transpose()?;
-        Ok(reader.into_iter().flatten().map(|batch| Ok(batch?)))
+    pub fn read(&self, part: usize) -> Reading {
+        self.events.read(part)
     }
 }

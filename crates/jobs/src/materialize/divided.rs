@@ -39,7 +39,7 @@ pub(super) async fn begin(
     parts: u64,
     before: Option<&Vec<u8>>,
 ) -> Result<Option<Built>> {
-    let (spilled, records) = read(of, snapshot, Spilling::new(of.workspace, of.view, parts)?).await?;
+    let (spilled, records) = read(of, snapshot, Spilling::new(of.workspace, of.view, parts, 1)?).await?;
     let note = FillingNote::new(snapshot.commit, of.horizon, parts, spilled.newest, records);
     tokio::task::block_in_place(|| match of.workspace.online()?.begin_filling(of.digest, before, &note.to_bytes())? {
         true => Filling { of: *of, note }.finish(snapshot, Some(&spilled)),
@@ -59,7 +59,7 @@ pub(super) async fn go_on(of: &Wanted<'_>, begun: Unfinished) -> Result<Option<B
     let spilled = match note.is_complete() {
         true => None,
         false => {
-            let spilling = Spilling::new(of.workspace, of.view, note.parts)?.without(note.done.clone());
+            let spilling = Spilling::new(of.workspace, of.view, note.parts, 1)?.without(note.done.clone());
             Some(read(of, &snapshot, spilling).await?.0)
         }
     };
@@ -185,7 +185,7 @@ impl Filling<'_> {
 
 fn of_part(spilled: &Spilled<'_>, retention: Retention, part: usize) -> Result<Vec<Entry>> {
     let mut builder = StateBuilder::new(spilled.view, retention).after(spilled.newest);
-    for events in spilled.read(part)? {
+    for events in spilled.read(part) {
         builder.push(&events?)?;
     }
     Ok(builder.finish().iter().collect())

@@ -1,79 +1,180 @@
-//! A digest of columns: equal for equal values, however their arrays came about.
+//! A digest of columns: equal for equal values, however their arrays came about and in whatever batches.
 
-use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
-use arrow::datatypes::{ArrowPrimitiveType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanBufferBuilder, PrimitiveArray};
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::{ArrowPrimitiveType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType, ToByteSlice};
 use karat_core::{DataType, Digest, DigestWriter};
 
 /// Cells whose bytes are made at a time.
 const CELLS: usize = 8192;
 
-/// Of columns of Karat's types, one after the other: its type, its length, where it is null, its values (of a float the
-/// bits).
-pub(super) fn digest<'c>(columns: impl IntoIterator<Item = &'c ArrayRef>) -> Digest {
-    let mut digest = DigestWriter::new();
-    for column in columns {
-        let data_type = DataType::of_arrow(column.data_type()).expect("training sets have Karat's types");
-        digest = digest.piece(data_type.to_string()).bytes((column.len() as u64).to_le_bytes());
-        digest.update(&[u8::from(column.null_count() > 0)]);
-        if column.null_count() > 0 {
-            cells(&mut digest, column.len(), |row, bytes| bytes.push(u8::from(column.is_valid(row))));
+/// Of columns of Karat's types, which are given side by side, batch after batch: of each its type, its length, which rows
+/// are null, and the values of the others (of a float the bits).
+#[derive(Default)]
+struct ColumnsDigest(Vec<ColumnDigest>);
+
+impl ColumnsDigest {
+    /// Takes the next rows of every column; of columns without rows an empty batch.
+    fn push<'c>(&mut self, columns: impl IntoIterator<Item = &'c ArrayRef>) {
+        for (place, column) in columns.into_iter().enumerate() {
+            if place == self.0.len() {
+                self.0.push(ColumnDigest::new(column));
+            }
+            self.0[place].push(column);
         }
-        match data_type {
-            DataType::Int => words(&mut digest, column.as_primitive::<Int64Type>()),
-            DataType::Float => words(&mut digest, column.as_primitive::<Float64Type>()),
-            DataType::Date => words(&mut digest, column.as_primitive::<Date32Type>()),
-            DataType::Timestamp => words(&mut digest, column.as_primitive::<TimestampMicrosecondType>()),
+    }
+
+    fn finish(self) -> Digest {
+        let columns = self.0.into_iter().map(ColumnDigest::finish);
+        columns.fold(DigestWriter::new(), |digest, column| digest.bytes(column.as_str())).finish()
+    }
+}
+
+/// Of everything that is learned from: columns, and which of their rows a check refuses.
+#[derive(Default)]
+pub(super) struct SetDigest {
+    columns: ColumnsDigest,
+    refused: ColumnsDigest,
+    refuses: bool,
+}
+
+impl SetDigest {
+    /// Takes the next rows of every column.
+    pub fn push<'c>(&mut self, columns: impl IntoIterator<Item = &'c ArrayRef>, refused: &ArrayRef) {
+        self.columns.push(columns);
+        self.refused.push([refused]);
+        self.refuses |= refused.as_boolean().true_count() > 0;
+    }
+
+    /// Of a set that nothing refuses it is that of its columns alone.
+    pub fn finish(self) -> Digest {
+        let SetDigest { mut columns, refused, refuses } = self;
+        if refuses {
+            columns.0.extend(refused.0);
+        }
+        columns.finish()
+    }
+}
+
+struct ColumnDigest {
+    data_type: DataType,
+    rows: u64,
+    validity: BitsDigest,
+    values: DigestWriter,
+}
+
+impl ColumnDigest {
+    fn new(column: &ArrayRef) -> ColumnDigest {
+        let data_type = DataType::of_arrow(column.data_type()).expect("training sets have Karat's types");
+        ColumnDigest { data_type, rows: 0, validity: BitsDigest::new(), values: DigestWriter::new() }
+    }
+
+    fn push(&mut self, column: &ArrayRef) {
+        self.validity.push(column.nulls(), column.len());
+        self.rows += column.len() as u64;
+        let values = &mut self.values;
+        match self.data_type {
+            DataType::Int => words(values, column.as_primitive::<Int64Type>()),
+            DataType::Float => words(values, column.as_primitive::<Float64Type>()),
+            DataType::Date => words(values, column.as_primitive::<Date32Type>()),
+            DataType::Timestamp => words(values, column.as_primitive::<TimestampMicrosecondType>()),
             DataType::Bool => {
                 let flags = column.as_boolean();
-                cells(&mut digest, flags.len(), |row, bytes| {
-                    bytes.push(u8::from(flags.is_valid(row) && flags.value(row)));
-                });
+                cells(values, valid(flags), |row, bytes| bytes.push(u8::from(flags.value(row))));
             }
             DataType::Text => {
                 let texts = column.as_string::<i32>();
-                cells(&mut digest, texts.len(), |row, bytes| {
-                    let text = if texts.is_valid(row) { texts.value(row) } else { "" };
+                cells(values, valid(texts), |row, bytes| {
+                    let text = texts.value(row);
                     bytes.extend((text.len() as u64).to_le_bytes());
                     bytes.extend(text.as_bytes());
                 });
             }
         }
     }
-    digest.finish()
+
+    fn finish(self) -> Digest {
+        let ColumnDigest { data_type, rows, validity, values } = self;
+        let digest = DigestWriter::new().piece(data_type.to_string()).bytes(rows.to_le_bytes());
+        digest.bytes(validity.finish().as_str()).bytes(values.finish().as_str()).finish()
+    }
+}
+
+/// Of which rows are not null: a bit each, the first the lowest of its byte.
+struct BitsDigest {
+    /// Fewer than eight between two batches.
+    waiting: BooleanBufferBuilder,
+    digest: DigestWriter,
+}
+
+impl BitsDigest {
+    fn new() -> BitsDigest {
+        BitsDigest { waiting: BooleanBufferBuilder::new(CELLS), digest: DigestWriter::new() }
+    }
+
+    fn push(&mut self, nulls: Option<&NullBuffer>, rows: usize) {
+        match nulls {
+            Some(nulls) => self.waiting.append_buffer(nulls.inner()),
+            None => self.waiting.append_n(rows, true),
+        }
+        let bits = self.waiting.finish();
+        let whole = bits.len() / 8;
+        self.digest.update(&bits.values()[..whole]);
+        self.waiting.append_buffer(&bits.slice(whole * 8, bits.len() % 8));
+    }
+
+    fn finish(mut self) -> Digest {
+        let rest = self.waiting.finish();
+        let byte = rest.iter().enumerate().fold(0, |byte, (place, bit)| byte | u8::from(bit) << place);
+        self.digest.update(&[byte][..rest.len().min(1)]);
+        self.digest.finish()
+    }
+}
+
+fn valid(column: &dyn Array) -> impl Iterator<Item = usize> {
+    (0..column.len()).filter(|row| column.is_valid(*row))
 }
 
 fn words<T: ArrowPrimitiveType>(digest: &mut DigestWriter, column: &PrimitiveArray<T>) {
-    use arrow::datatypes::ToByteSlice;
-    if column.null_count() == 0 {
-        return digest.update(column.values().inner());
+    match column.nulls().filter(|nulls| nulls.null_count() > 0) {
+        None => digest.update(column.values().inner()),
+        // What stands under a null is anything.
+        Some(nulls) => {
+            let mut bytes = Vec::with_capacity(size_of::<T::Native>() * (column.len() - nulls.null_count()));
+            for (start, end) in nulls.valid_slices() {
+                bytes.extend_from_slice(column.values()[start..end].to_byte_slice());
+            }
+            digest.update(&bytes);
+        }
     }
-    // What stands under a null is anything.
-    cells(digest, column.len(), |row, bytes| {
-        let value = if column.is_valid(row) { column.value(row) } else { T::default_value() };
-        bytes.extend(value.to_byte_slice());
-    });
 }
 
-fn cells(digest: &mut DigestWriter, count: usize, mut write: impl FnMut(usize, &mut Vec<u8>)) {
+fn cells(digest: &mut DigestWriter, rows: impl Iterator<Item = usize>, mut write: impl FnMut(usize, &mut Vec<u8>)) {
     let mut bytes = Vec::new();
-    for start in (0..count).step_by(CELLS) {
-        bytes.clear();
-        (start..count.min(start + CELLS)).for_each(|row| write(row, &mut bytes));
-        digest.update(&bytes);
+    for (place, row) in rows.enumerate() {
+        if place % CELLS == 0 {
+            digest.update(&bytes);
+            bytes.clear();
+        }
+        write(row, &mut bytes);
     }
+    digest.update(&bytes);
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{BooleanArray, Float64Array, Int64Array, StringArray};
-    use arrow::buffer::{NullBuffer, ScalarBuffer};
+    use arrow::array::{BooleanArray, Date32Array, Float64Array, Int64Array, StringArray};
+    use arrow::buffer::ScalarBuffer;
+    use proptest::prelude::*;
 
     use super::*;
 
     fn of(columns: &[ArrayRef]) -> Digest {
-        digest(columns)
+        let mut digest = ColumnsDigest::default();
+        digest.push(columns);
+        digest.finish()
     }
 
     #[test]
@@ -95,7 +196,11 @@ mod tests {
             vec![],
             vec![Arc::new(Int64Array::from(vec![1, 0]))],
             vec![Arc::new(Int64Array::from(vec![Some(1), None]))],
+            vec![Arc::new(Int64Array::from(vec![None, Some(1)]))],
+            vec![Arc::new(Int64Array::from(vec![Some(1), None, None]))],
             vec![Arc::new(Int64Array::from(vec![1])), Arc::new(Int64Array::from(vec![0]))],
+            vec![Arc::new(Int64Array::from(Vec::<i64>::new()))],
+            vec![Arc::new(Float64Array::from(Vec::<f64>::new()))],
             vec![Arc::new(Float64Array::from(vec![0.0]))],
             vec![Arc::new(Float64Array::from(vec![-0.0]))],
             vec![Arc::new(BooleanArray::from(vec![Some(true), None]))],
@@ -108,5 +213,34 @@ mod tests {
         let digests: std::collections::HashSet<String> =
             columns.iter().map(|columns| of(columns).as_str().to_owned()).collect();
         assert_eq!(digests.len(), columns.len());
+    }
+
+    proptest! {
+        #[test]
+        fn batches_make_no_difference(
+            rows in prop::collection::vec(
+                (any::<Option<i64>>(), any::<Option<f64>>(), any::<Option<i32>>(), any::<Option<bool>>(), any::<Option<String>>()),
+                0..200,
+            ),
+            cuts in prop::collection::vec(0..200usize, 0..6),
+        ) {
+            let columns: Vec<ArrayRef> = vec![
+                Arc::new(rows.iter().map(|row| row.0).collect::<Int64Array>()),
+                Arc::new(rows.iter().map(|row| row.1).collect::<Float64Array>()),
+                Arc::new(rows.iter().map(|row| row.2).collect::<Date32Array>()),
+                Arc::new(rows.iter().map(|row| row.3).collect::<BooleanArray>()),
+                Arc::new(rows.iter().map(|row| row.4.clone()).collect::<StringArray>()),
+            ];
+            let mut ends: Vec<usize> = cuts.into_iter().map(|cut| cut.min(rows.len())).chain([rows.len()]).collect();
+            ends.sort_unstable();
+            let mut digest = ColumnsDigest::default();
+            let mut start = 0;
+            for end in ends {
+                let piece: Vec<ArrayRef> = columns.iter().map(|column| column.slice(start, end - start)).collect();
+                digest.push(&piece);
+                start = end;
+            }
+            prop_assert_eq!(digest.finish(), of(&columns));
+        }
     }
 }

@@ -1,19 +1,22 @@
 //! A training set as a folder: `part=train/rows.parquet` and its like, as pandas, DuckDB, Polars and Spark read partitioned
 //! data, and a manifest. Its name begins with `_`, so that none of them takes it for data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use arrow::array::{RecordBatch, UInt32Array};
+use arrow::array::{Array, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
+use arrow::datatypes::SchemaRef;
 use karat_core::{DataType, Digest, DigestWriter, Instant, Name, RunId, VERSION};
 use karat_project::spec::Model;
 use karat_registry::RunFilter;
-use karat_training::split::{Assigned, Part, PartReport, SplitReport, assign};
+use karat_training::TrainingError;
+use karat_training::split::{Assignment, Dealer, Part, PartReport, SpineBatch, SplitReport, Tally};
 use serde::Serialize;
 
-use super::{TrainingSet, file};
+use super::Account;
+use super::file::{Form, FrameFile};
 use crate::{Usage, Workspace};
 
 pub const MANIFEST_FILE: &str = "_manifest.json";
@@ -116,30 +119,89 @@ pub(super) fn check_free(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes beside the folder and renames: it appears whole or not at all.
-pub(super) async fn write(
-    workspace: &Workspace,
-    model: &Model,
-    release: u64,
-    set: &TrainingSet,
-    folder: &Path,
-) -> Result<Manifest> {
-    let assigned = assign(&set.data, &model.split, model.seed)?;
-    let staging = staging(folder)?;
-    let written = async {
-        let frame = set.all_rows(model.spine.label.name())?;
-        let parts = tokio::task::block_in_place(|| write_parts(&frame, &assigned, &staging.0))?;
-        let manifest = manifest(workspace, model, release, set, &assigned.report, parts, columns(&frame)).await?;
-        std::fs::write(staging.0.join(MANIFEST_FILE), serde_json::to_vec_pretty(&manifest)?)?;
-        anyhow::Ok(manifest)
-    };
-    let manifest = written.await.with_context(|| format!("{} cannot be written", folder.display()))?;
-    // An empty folder makes way; one that was filled meanwhile does not.
-    if folder.exists() {
-        std::fs::remove_dir(folder).with_context(|| format!("{} cannot be replaced", folder.display()))?;
+/// A folder whose rows come in batches. It is written beside and renamed: it appears whole or not at all.
+pub(super) struct FolderWriter<'m> {
+    folder: PathBuf,
+    staging: Staging,
+    /// In the order of [`PARTS`].
+    files: Vec<FrameFile>,
+    schema: SchemaRef,
+    dealer: Dealer<'m>,
+    tally: Tally,
+}
+
+const PARTS: [Part; 3] = [Part::Train, Part::Validation, Part::Test];
+
+impl<'m> FolderWriter<'m> {
+    /// `dealer` has seen all rows.
+    pub fn create(folder: &Path, schema: &SchemaRef, dealer: Dealer<'m>) -> Result<FolderWriter<'m>> {
+        let staging = staging(folder)?;
+        let file = |part: &Part| {
+            std::fs::create_dir_all(staging.0.join(format!("part={part}")))?;
+            FrameFile::create(&staging.0.join(relative(*part)), Form::Parquet, schema)
+        };
+        let files = PARTS.iter().map(file).collect::<Result<_>>();
+        let files = files.with_context(|| cannot_write(folder))?;
+        let (folder, schema) = (folder.to_owned(), schema.clone());
+        Ok(FolderWriter { folder, staging, files, schema, dealer, tally: Tally::default() })
     }
-    std::fs::rename(&staging.0, folder).with_context(|| format!("{} cannot be written", folder.display()))?;
-    Ok(manifest)
+
+    pub fn write(&mut self, frame: &RecordBatch, rows: &SpineBatch, refused: &BTreeSet<usize>) -> Result<()> {
+        let mut assigned = Vec::with_capacity(frame.num_rows());
+        for (row, (assignment, label)) in self.dealer.deal(rows)?.into_iter().enumerate() {
+            let assignment = match assignment {
+                // A check moves no row from one part to another.
+                Assignment::In(part) if refused.contains(&row) => Assignment::Refused(part),
+                other => other,
+            };
+            let known = rows.label_time.is_valid(row).then(|| rows.label_time.value(row));
+            self.tally.count(assignment, label, rows.as_of.value(row), known);
+            assigned.push(assignment);
+        }
+        for (part, file) in PARTS.iter().zip(&mut self.files) {
+            let of_part = assigned.iter().enumerate().filter(|(_, to)| **to == Assignment::In(*part));
+            let rows = UInt32Array::from_iter_values(of_part.map(|(row, _)| row as u32));
+            let written = anyhow::Ok(take_record_batch(frame, &rows)?).and_then(|rows| file.write(&rows));
+            written.with_context(|| cannot_write(&self.folder))?;
+        }
+        Ok(())
+    }
+
+    pub async fn finish(
+        self,
+        workspace: &Workspace,
+        model: &Model,
+        release: u64,
+        account: &Account,
+    ) -> Result<Manifest> {
+        let FolderWriter { folder, staging, files, schema, tally, .. } = self;
+        if tally.labelled() == 0 {
+            bail!(TrainingError::NoLabels);
+        }
+        let split = tally.report(account.left_out);
+        let written = async {
+            let parts = tokio::task::block_in_place(|| finish_parts(files, &split, &staging.0))?;
+            let columns = columns(&schema, account.pinned.keys.len());
+            let manifest = manifest(workspace, model, release, account, &split, parts, columns).await?;
+            std::fs::write(staging.0.join(MANIFEST_FILE), serde_json::to_vec_pretty(&manifest)?)?;
+            anyhow::Ok(manifest)
+        };
+        let manifest = written.await.with_context(|| cannot_write(&folder))?;
+        // An empty folder makes way; one that was filled meanwhile does not.
+        if folder.exists() {
+            std::fs::remove_dir(&folder).with_context(|| format!("{} cannot be replaced", folder.display()))?;
+        }
+        std::fs::rename(&staging.0, &folder).with_context(|| cannot_write(&folder))?;
+        Ok(manifest)
+    }
+}
+
+fn cannot_write(folder: &Path) -> String {
+    format!("{} cannot be written", folder.display())
+}
+
+fn relative(part: Part) -> String {
+    format!("part={part}/rows.parquet")
 }
 
 /// Where a folder is written before it has its name; gone when dropped, unless renamed.
@@ -164,17 +226,13 @@ fn staging(folder: &Path) -> Result<Staging> {
     Ok(Staging(path))
 }
 
-const PARTS: [Part; 3] = [Part::Train, Part::Validation, Part::Test];
-
-fn write_parts(frame: &RecordBatch, assigned: &Assigned, folder: &Path) -> Result<BTreeMap<Part, PartFile>> {
+fn finish_parts(files: Vec<FrameFile>, split: &SplitReport, folder: &Path) -> Result<BTreeMap<Part, PartFile>> {
     let mut parts = BTreeMap::new();
-    for part in PARTS {
-        let rows = UInt32Array::from_iter_values(assigned.rows_of(part).into_iter().map(|row| row as u32));
-        let relative = format!("part={part}/rows.parquet");
+    for (part, file) in PARTS.into_iter().zip(files) {
+        file.finish()?;
+        let relative = relative(part);
         let path = folder.join(&relative);
-        std::fs::create_dir_all(folder.join(format!("part={part}")))?;
-        file::parquet(&take_record_batch(frame, &rows)?, &path)?;
-        let PartReport { rows, positives, first_as_of, last_as_of, last_label_time, .. } = *assigned.report.part(part);
+        let PartReport { rows, positives, first_as_of, last_as_of, last_label_time, .. } = *split.part(part);
         let (bytes, sha256) = (std::fs::metadata(&path)?.len(), sha256(&path)?);
         let written =
             PartFile { path: relative, rows, positives, first_as_of, last_as_of, last_label_time, bytes, sha256 };
@@ -196,12 +254,12 @@ fn sha256(path: &Path) -> Result<Digest> {
     }
 }
 
-/// The key first, then as_of, last the label; features between.
-fn columns(frame: &RecordBatch) -> Vec<ColumnNote> {
-    let count = frame.num_columns();
+/// The keys first, then as_of, last the label; features between.
+fn columns(schema: &SchemaRef, keys: usize) -> Vec<ColumnNote> {
+    let count = schema.fields().len();
     let role = |place: usize| match place {
-        0 => Role::Key,
-        1 => Role::AsOf,
+        place if place < keys => Role::Key,
+        place if place == keys => Role::AsOf,
         place if place + 1 == count => Role::Label,
         _ => Role::Feature,
     };
@@ -210,20 +268,20 @@ fn columns(frame: &RecordBatch) -> Vec<ColumnNote> {
         data_type: DataType::of_arrow(field.data_type()).expect("training sets have Karat's types"),
         role: role(place),
     };
-    frame.schema().fields().iter().enumerate().map(note).collect()
+    schema.fields().iter().enumerate().map(note).collect()
 }
 
 async fn manifest(
     workspace: &Workspace,
     model: &Model,
     release: u64,
-    set: &TrainingSet,
+    account: &Account,
     split: &SplitReport,
     parts: BTreeMap<Part, PartFile>,
     columns: Vec<ColumnNote>,
 ) -> Result<Manifest> {
-    let mut sources = Vec::with_capacity(set.commits.len());
-    for (source, commit) in &set.commits {
+    let mut sources = Vec::with_capacity(account.commits.len());
+    for (source, commit) in &account.commits {
         let read = workspace.history.commits(source).await?.into_iter().find(|info| info.number == *commit);
         let read = read.with_context(|| format!("{source} has no commit {commit}"))?;
         let (committed, delivery) = (read.at, read.delivery);
@@ -236,15 +294,15 @@ async fn manifest(
         model: model.name.clone(),
         created: workspace.clock.now(),
         release,
-        digest: set.digest.clone(),
-        runs: runs_of(workspace, model, &set.digest).await?,
+        digest: account.digest.clone(),
+        runs: runs_of(workspace, model, &account.digest).await?,
         spec: Digest::of_json(model),
-        definitions: set.pinned.digests().into_iter().collect(),
-        label_definition: set.label_definition.as_ref().map(|definition| definition.digest()),
+        definitions: account.pinned.digests().into_iter().collect(),
+        label_definition: account.label_definition.as_ref().map(|definition| definition.digest()),
         sources,
         spine_rows: split.rows,
         rows: of_parts(|part| part.rows),
-        entities: set.entities,
+        entities: account.entities,
         parts,
         left_out: LeftOutRows {
             unlabelled: split.unlabelled,

@@ -4,15 +4,16 @@
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
 use arrow::datatypes::{Float64Type, Int64Type};
 use indexmap::IndexMap;
-use karat_core::{DataType, Instant, Name};
+use karat_core::{DataType, Instant, Name, Zone};
 use karat_features::{CompiledView, Definition, DefinitionError, Spine};
 use karat_project::Project;
 use karat_project::spec::{EventLabel, FeatureView, Label, Model};
 
-use super::passes::{Pushed, Reach};
+use super::cases::Cases;
+use super::passes::Reach;
 use crate::Catalog;
 use crate::catalog::entities;
 
@@ -59,36 +60,38 @@ fn placed(problem: DefinitionError) -> (String, String) {
     }
 }
 
-/// What later events made of each row of a spine.
-pub(super) struct Outcomes {
-    /// Bool, never null; of open rows no more than a beginning.
-    pub label: ArrayRef,
-    /// When the label became known: once the window was over and collecting too.
-    pub known: Int64Array,
-    /// Whether the history does not reach that far yet.
-    pub open: Vec<bool>,
+/// The performance windows of a spine's rows.
+pub(super) struct Windows {
+    ends: Int64Array,
+    /// When collecting ends and the label is known.
+    known: Int64Array,
 }
 
-pub(super) fn outcomes(
-    label: &EventLabel,
-    pushed: Pushed<'_>,
-    zone: &karat_core::Zone,
-    keys: Vec<ArrayRef>,
-    as_of: &Int64Array,
-) -> Result<Outcomes> {
-    let reach = pushed.reach;
-    let ends: Vec<Instant> =
-        as_of.values().iter().map(|as_of| label.observe.end(Instant::from_micros(*as_of), zone)).collect();
-    let known: Int64Array = ends.iter().map(|end| Some(label.collect.end(*end, zone).micros())).collect();
-    let spine = Spine {
-        keys,
-        as_of: ends.iter().map(|end| Some(end.micros())).collect(),
-        known_at: Some(known.clone()),
-        since: Some(as_of.clone()),
-    };
-    let open = ends.iter().zip(known.values()).map(|(end, known)| !reach.covers(end.micros(), *known)).collect();
-    let measured = pushed.run(&spine)?.column(0).clone();
-    Ok(Outcomes { label: Arc::new(at_least(&measured, label.at_least())), known, open })
+impl Windows {
+    /// `zone` is what months step in.
+    pub fn new(label: &EventLabel, zone: &Zone, as_of: &Int64Array) -> Windows {
+        let end = |as_of: i64| label.observe.end(Instant::from_micros(as_of), zone);
+        let ends: Int64Array = as_of.unary(|as_of| end(as_of).micros());
+        let known = ends.unary(|end| label.collect.end(Instant::from_micros(end), zone).micros());
+        Windows { ends, known }
+    }
+
+    /// What a view of the label's events is asked.
+    pub fn spine(&self, keys: Vec<ArrayRef>, as_of: &Int64Array) -> Spine {
+        Spine { keys, as_of: self.ends.clone(), known_at: Some(self.known.clone()), since: Some(as_of.clone()) }
+    }
+
+    /// What the events of each window come to makes the label: a bool, never null; known once the window was over and
+    /// collecting too.
+    pub fn label(self, label: &EventLabel, rows: RecordBatch, as_of: Int64Array, measured: &ArrayRef) -> Cases {
+        Cases { rows, as_of, label: Arc::new(at_least(measured, label.at_least())), label_time: self.known }
+    }
+
+    /// Of each row whether the history does not reach that far yet: its label is no more than a beginning.
+    pub fn open(&self, reach: Reach) -> Vec<bool> {
+        let covered = self.ends.values().iter().zip(self.known.values());
+        covered.map(|(end, known)| !reach.covers(*end, *known)).collect()
+    }
 }
 
 /// Nothing that counts is not enough, whatever is asked for.
@@ -112,7 +115,7 @@ impl Reach {
 }
 
 /// Says how far the history reaches, where no row's case is closed.
-pub(super) fn all_open<T>(source: &Name, label: &EventLabel, reach: Reach, rows: usize) -> Result<T> {
+pub(super) fn all_open<T>(source: &Name, label: &EventLabel, reach: Reach, rows: u64) -> Result<T> {
     let reaches = match reach.happened {
         Some(newest) => format!("its newest event is of {}", Instant::from_micros(newest.min(reach.at.micros()))),
         None => "it has no event".to_owned(),

@@ -1,5 +1,7 @@
 //! Histories read once for all that is computed from them.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 use arrow::array::{Array, AsArray, Int64Array, RecordBatch, UInt32Array};
 use arrow::compute::{interleave, take};
@@ -29,12 +31,91 @@ pub(super) struct Reach {
     pub at: Instant,
 }
 
+/// A view whose events are on disk by parts of their keys.
+pub(super) struct PushedByParts<'v> {
+    pub events: Spilled<'v>,
+    pub parts: u64,
+    pub commit: u64,
+    pub reach: Reach,
+}
+
 /// Pushes each history once, whatever the number of views computed from it; what comes back stands in the order of `views`.
 pub(super) async fn push<'v>(
     workspace: &Workspace,
     views: &[&'v CompiledView],
     up_to: &dyn Fn(&Name) -> Option<u64>,
 ) -> Result<Vec<Pushed<'v>>> {
+    let readings = readings(workspace, views, up_to).await?;
+    let mut pushed = Vec::with_capacity(views.len());
+    for reading in readings {
+        let taking = |(_, view): &(usize, &'v CompiledView)| {
+            Taking::new(workspace, view, &reading.snapshot, reading.views.len())
+        };
+        let mut passes = reading.views.iter().map(taking).collect::<Result<Vec<_>>>()?;
+        let reach = reading.run(workspace, |batch| passes.iter_mut().try_for_each(|pass| pass.push(batch))).await?;
+        let commit = reading.snapshot.commit;
+        for ((place, _), pass) in reading.views.iter().zip(passes) {
+            pushed.push((*place, Pushed { pass: pass.finish()?, commit, reach }));
+        }
+    }
+    Ok(in_order(pushed))
+}
+
+/// As [`push`], to disk, for a spine of so many rows that is gone through by the parts of each view's keys; views of the same
+/// keys have the same parts. So many parts are gone through at once.
+pub(super) async fn push_by_parts<'v>(
+    workspace: &Workspace,
+    views: &[&'v CompiledView],
+    up_to: &dyn Fn(&Name) -> Option<u64>,
+    spine_rows: u64,
+    at_once: u64,
+) -> Result<Vec<PushedByParts<'v>>> {
+    let readings = readings(workspace, views, up_to).await?;
+    let mut parts: BTreeMap<Vec<&str>, u64> = BTreeMap::new();
+    for Reading { snapshot, views } in &readings {
+        for (_, view) in views {
+            let events = snapshot.rows().saturating_mul(view.event_bytes() as u64);
+            let bytes = events.saturating_add(spine_rows.saturating_mul(view.reader_bytes() as u64));
+            let most = parts.entry(key_names(view)).or_insert(1);
+            *most = spill::parts_of(workspace, bytes, at_once).max(*most);
+        }
+    }
+    let mut pushed = Vec::with_capacity(views.len());
+    for reading in readings {
+        let spilling = |(_, view): &(usize, &'v CompiledView)| {
+            Spilling::new(workspace, view, parts[&key_names(view)], reading.views.len())
+        };
+        let mut passes = reading.views.iter().map(spilling).collect::<Result<Vec<_>>>()?;
+        let reach = reading.run(workspace, |batch| passes.iter_mut().try_for_each(|pass| pass.push(batch))).await?;
+        let commit = reading.snapshot.commit;
+        for ((place, view), pass) in reading.views.iter().zip(passes) {
+            let parts = parts[&key_names(view)];
+            pushed.push((*place, PushedByParts { events: pass.finish()?, parts, commit, reach }));
+        }
+    }
+    Ok(in_order(pushed))
+}
+
+pub(super) fn key_names(view: &CompiledView) -> Vec<&str> {
+    view.key_columns().iter().map(|key| key.name.as_str()).collect()
+}
+
+fn in_order<T>(mut placed: Vec<(usize, T)>) -> Vec<T> {
+    placed.sort_by_key(|(place, _)| *place);
+    placed.into_iter().map(|(_, pushed)| pushed).collect()
+}
+
+/// A history and the views computed from it, each with its place among all.
+struct Reading<'v> {
+    snapshot: Snapshot,
+    views: Vec<(usize, &'v CompiledView)>,
+}
+
+async fn readings<'v>(
+    workspace: &Workspace,
+    views: &[&'v CompiledView],
+    up_to: &dyn Fn(&Name) -> Option<u64>,
+) -> Result<Vec<Reading<'v>>> {
     let mut readings: Vec<Reading<'v>> = Vec::new();
     for (place, view) in views.iter().enumerate() {
         let source = &view.definition().source;
@@ -44,18 +125,7 @@ pub(super) async fn push<'v>(
             None => readings.push(Reading { snapshot, views: vec![(place, view)] }),
         }
     }
-    let mut pushed = Vec::with_capacity(views.len());
-    for reading in readings {
-        pushed.extend(reading.run(workspace).await?);
-    }
-    pushed.sort_by_key(|(place, _)| *place);
-    Ok(pushed.into_iter().map(|(_, pushed)| pushed).collect())
-}
-
-/// A history and the views computed from it, each with its place among all.
-struct Reading<'v> {
-    snapshot: Snapshot,
-    views: Vec<(usize, &'v CompiledView)>,
+    Ok(readings)
 }
 
 impl<'v> Reading<'v> {
@@ -67,26 +137,19 @@ impl<'v> Reading<'v> {
             && self.views.iter().all(|(_, other)| other.source_columns().columns().iter().all(alike))
     }
 
-    async fn run(self, workspace: &Workspace) -> Result<Vec<(usize, Pushed<'v>)>> {
+    async fn run(&self, workspace: &Workspace, mut push: impl FnMut(&RecordBatch) -> Result<()>) -> Result<Reach> {
         let Reading { snapshot, views } = self;
         let stage = workspace.observer.begin(&format!("features of {}", snapshot.source), snapshot.rows(), Unit::Rows);
-        let (columns, hidden) = needed(&views);
+        let (columns, hidden) = needed(views);
         let mut reach = Reach { happened: None, known: None, at: snapshot.at };
-        let pass = |(_, view): &(usize, &'v CompiledView)| Taking::new(workspace, view, &snapshot, views.len());
-        let mut passes = views.iter().map(pass).collect::<Result<Vec<_>>>()?;
         let mut batches = snapshot.stream(&columns, &hidden, None);
         while let Some(batch) = batches.next().await {
             let batch = batch?;
             stage.advance(batch.num_rows() as u64);
             reach.extend(&batch);
-            for pass in &mut passes {
-                pass.push(&batch)?;
-            }
+            push(&batch)?;
         }
-        let commit = snapshot.commit;
-        let places = views.iter().map(|(place, _)| *place);
-        let pushed = passes.into_iter().map(|pass| Ok(Pushed { pass: pass.finish()?, commit, reach }));
-        Ok(places.zip(pushed.collect::<Result<Vec<_>>>()?).collect())
+        Ok(reach)
     }
 }
 
@@ -106,7 +169,7 @@ impl<'v> Taking<'v> {
     fn new(workspace: &Workspace, view: &'v CompiledView, snapshot: &Snapshot, together: usize) -> Result<Taking<'v>> {
         let parts = spill::parts(workspace, view, snapshot.rows().saturating_mul(together as u64), 1);
         if parts > 1 {
-            return Ok(Taking::Spilling(Spilling::new(workspace, view, parts)?));
+            return Ok(Taking::Spilling(Spilling::new(workspace, view, parts, together)?));
         }
         let mut pass = AsOfPass::new(view);
         pass.reserve(usize::try_from(snapshot.rows())?);
@@ -149,7 +212,7 @@ fn part_by_part(spilled: &Spilled<'_>, spine: &Spine, up_to: u64) -> Result<Reco
         }
         let mut pass = AsOfPass::new(spilled.view);
         pass.reserve(spilled.events(part));
-        for events in spilled.read(part)? {
+        for events in spilled.read(part) {
             pass.push(&events?)?;
         }
         for (place, row) in rows.iter().enumerate() {
