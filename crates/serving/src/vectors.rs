@@ -1,5 +1,6 @@
 //! Features of many keys at once, in columns: of views of one entity or of several.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -10,6 +11,9 @@ use serde_json::Value as Json;
 use crate::deployment::unknown;
 use crate::request::shorten;
 use crate::{Deployment, ServedView, ServingError};
+
+/// Rows whose states are read at once: one round trip to a store that is remote, which others wait for.
+const ROWS: usize = 256;
 
 /// One feature of a view.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -67,27 +71,31 @@ impl Deployment {
         let columns = key_columns(&readings, keys)?;
         let mut features: Vec<FeatureVector> = wanted.iter().map(|wanted| FeatureVector::of(wanted, rows)).collect();
         let as_of = self.now();
-        for row in 0..rows {
-            self.read_row(row, &columns, &readings, as_of, &mut features)?;
+        for start in (0..rows).step_by(ROWS) {
+            self.read_rows(start..rows.min(start + ROWS), &columns, &readings, as_of, &mut features)?;
         }
         Ok(Vectors { keys: columns, features })
     }
 
-    /// The features of one row, each view's by its own key, all of one moment of the online store.
-    fn read_row(
+    /// The features of some rows, each view's by its own key, all of one moment of the online store.
+    fn read_rows(
         &self,
-        row: usize,
+        rows: Range<usize>,
         columns: &IndexMap<String, Vec<Value>>,
         readings: &IndexMap<&Name, Reading>,
         as_of: Instant,
         features: &mut [FeatureVector],
     ) -> Result<(), ServingError> {
-        let key = |reading: &Reading| {
-            encode_key(reading.view.key_columns().iter().map(|column| &columns[column.name.as_str()][row]))
-        };
-        let keys: Vec<Vec<u8>> = readings.values().map(key).collect();
-        let asked = readings.values().zip(&keys);
-        let asked = asked.map(|(reading, key)| StateOf { definition: &reading.view.read.definition, key });
+        let mut keys = Vec::with_capacity(rows.len() * readings.len());
+        for reading in readings.values() {
+            let own: Vec<_> = reading.view.key_columns().iter().map(|column| &columns[column.name.as_str()]).collect();
+            keys.extend(rows.clone().map(|row| encode_key(own.iter().map(|column| &column[row]))));
+        }
+        // One view after the other: what a store knows of a definition is looked up once.
+        let asked = keys.iter().enumerate().map(|(place, key)| {
+            let definition = &readings[place / rows.len()].view.read.definition;
+            StateOf { definition, key }
+        });
         let asked: Vec<StateOf<'_>> = asked.collect();
         let mut read = 0;
         let mut failed = None;
@@ -95,10 +103,11 @@ impl Deployment {
             if failed.is_some() || place != read {
                 return;
             }
-            match readings[place].view.read.fold(note, state, as_of) {
+            let (reading, row) = (&readings[place / rows.len()], rows.start + place % rows.len());
+            match reading.view.read.fold(note, state, as_of) {
                 Ok((found, _)) => {
                     read += 1;
-                    for (feature, output) in &readings[place].outputs {
+                    for (feature, output) in &reading.outputs {
                         let vector = &mut features[*feature];
                         vector.values[row] = found.values[*output].clone();
                         vector.newest[row] = found.newest_event;
@@ -108,7 +117,7 @@ impl Deployment {
                 Err(error) => failed = Some(error),
             }
         })?;
-        match (failed, readings.get_index(read)) {
+        match (failed, readings.get_index(read / rows.len())) {
             (Some(error), _) => Err(error),
             (None, Some((_, missing))) => Err(ServingError::NotMaterialized { view: missing.view.name.to_string() }),
             (None, None) => Ok(()),

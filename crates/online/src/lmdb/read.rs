@@ -30,8 +30,9 @@ impl LmdbStore {
 
     pub(super) fn read_states_noted(&self, asked: &[StateOf<'_>], with: WithEach<'_>) -> Result<(), OnlineError> {
         let txn = self.env.read_txn().map_err(|error| self.error(error))?;
-        for (place, StateOf { definition, key }) in asked.iter().enumerate() {
-            if let Some(record) = self.record(&txn, definition)? {
+        for (first, states) in by_definition(asked) {
+            let Some(record) = self.record(&txn, states[0].definition)? else { continue };
+            for (place, StateOf { key, .. }) in (first..).zip(states) {
                 with(place, record.note, self.state(&txn, &record, key)?);
             }
         }
@@ -103,4 +104,14 @@ impl LmdbStore {
         }
         Ok(definitions)
     }
+}
+
+/// Stretches of one definition, each with the place of its first.
+fn by_definition<'s, 'a>(asked: &'s [StateOf<'a>]) -> impl Iterator<Item = (usize, &'s [StateOf<'a>])> {
+    let mut next = 0;
+    asked.chunk_by(|a, b| a.definition == b.definition).map(move |states| {
+        let first = next;
+        next += states.len();
+        (first, states)
+    })
 }

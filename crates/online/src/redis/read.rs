@@ -9,6 +9,9 @@ use super::scripts::Script;
 /// How many keys one step of a scan takes.
 const SCAN_KEYS: usize = 500;
 
+/// Said in place of a note that is the one before it.
+const SAME_NOTE: Value = Value::Int(1);
+
 /// A definition's generations; an empty base is `None`.
 pub(super) struct Generations {
     pub base: Option<Vec<u8>>,
@@ -29,12 +32,16 @@ impl RedisStore {
         })?;
         // The connection is back in the pool: what is called may read, too.
         let mut answers = self.list(answer)?.into_iter();
+        let mut note = None;
         for place in 0..asked.len() {
-            let (Some(note), Some(state)) = (answers.next(), answers.next()) else {
+            let (Some(own), Some(state)) = (answers.next(), answers.next()) else {
                 return Err(self.server.unexpected("a read was answered in part"));
             };
-            if let Some(note) = self.bytes(note)? {
-                with(place, &note, self.bytes(state)?.as_deref());
+            if own != SAME_NOTE {
+                note = self.bytes(own)?;
+            }
+            if let Some(note) = &note {
+                with(place, note, self.bytes(state)?.as_deref());
             }
         }
         Ok(())

@@ -149,6 +149,13 @@ fn several_definitions_are_read_at_once(store: &dyn OnlineStore) {
         ],
         "each under its own key"
     );
+    let never = &all[1];
+    let keys: [&[u8]; 2] = [b"a", b"b"];
+    let runs: Vec<StateOf<'_>> = [two, never, one].into_iter().flat_map(|one| keys.map(|key| of(one, key))).collect();
+    let found = of_keys(&runs).into_iter().map(|(place, note, state)| (place, note[0], state));
+    let wanted = [(0, b's', Some(b"2")), (1, b's', Some(b"3")), (4, b'f', Some(b"1")), (5, b'f', None)];
+    let wanted = wanted.map(|(place, note, state)| (place, note, state.map(|state| state.to_vec())));
+    assert_eq!(found.collect::<Vec<_>>(), wanted, "several keys of a definition after each other");
     let too_long = [of(one, b"a" as &[u8]), of(two, &[0; 481])];
     let error = store.read_each(&too_long, &mut |_, _, _| panic!("nothing is read")).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Invalid);
