@@ -62,7 +62,7 @@ fn a_compacted_history_answers_as_before() {
     let history = folder.join(".karat/history/payments");
     assert!(!history.join("compacted-000001-000008").exists());
     let said = karat(folder, &["sources", "compact"]).ok().stdout;
-    assert!(said.contains("commits 1 to 8: merged, ") && said.contains("in 8 -> 1 parts"), "{said}");
+    assert!(said.contains("commits 1 to 8: merged, ") && said.contains("in 8 -> 1 part\n"), "{said}");
     assert!(said.contains("the files that were replaced stay for 1 day"), "{said}");
     assert!(said.contains("people") && said.contains("1 commit in 1 part of "), "{said}");
     assert!(history.join("compacted-000001-000008/part-000.parquet").exists());

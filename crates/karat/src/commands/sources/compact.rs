@@ -46,9 +46,9 @@ fn human(one: &Compacted, retain: Window, extent: Extent) -> String {
         let rows = count(merged.rows as usize, "row", "rows");
         let numbers = numbers(merged.first, merged.last);
         say(format!(
-            "{numbers}: {verb}, {rows} in {} -> {} parts",
+            "{numbers}: {verb}, {rows} in {} -> {}",
             thousands(merged.parts_before as u64),
-            merged.parts_after
+            count(merged.parts_after, "part", "parts")
         ))
     }));
     if one.commits > 1 {
