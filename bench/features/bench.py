@@ -94,9 +94,11 @@ def main():
     work, karat = options.work.resolve(), options.karat.resolve()
     work.mkdir(parents=True, exist_ok=True)
     shutil.copytree(HERE / "project", work, dirs_exist_ok=True)
-    if not (work / "events.parquet").exists():
+    made, wanted = work / "events.made", f"{options.events} events of {options.clients} clients"
+    if not made.exists() or made.read_text() != wanted:
         print(f"making {options.events:,} events of {options.clients:,} clients", flush=True)
         generate(work / "events.parquet", options.events, options.clients)
+        made.write_text(wanted)
 
     def ingest():
         shutil.rmtree(work / ".karat", ignore_errors=True)
