@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 use arrow::array::RecordBatch;
 use karat_core::Instant;
-use karat_features::{CompiledView, KeyParts};
+use karat_features::{AsOfPass, CompiledView, KeyParts};
 use karat_query::Gathered;
 
 use crate::Workspace;
@@ -132,10 +132,25 @@ impl<'v> Spilling<'v> {
     }
 }
 
-impl Spilled<'_> {
+impl<'v> Spilled<'v> {
+    /// How many parts there are.
+    pub fn parts(&self) -> usize {
+        self.events.parts()
+    }
+
     /// How many events are in a part.
     pub fn events(&self, part: usize) -> usize {
         self.events.rows(part)
+    }
+
+    /// A pass that has taken the events of a part.
+    pub fn pass(&self, part: usize) -> Result<AsOfPass<'v>> {
+        let mut pass = AsOfPass::new(self.view);
+        pass.reserve(self.events(part));
+        for events in self.read(part) {
+            pass.push(&events?)?;
+        }
+        Ok(pass)
     }
 
     /// The events of a part, in batches.

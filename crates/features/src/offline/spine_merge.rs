@@ -3,8 +3,8 @@
 use std::cell::OnceCell;
 use std::cmp::Ordering;
 
-use arrow::array::{Array, RecordBatch};
-use arrow::compute::interleave;
+use arrow::array::RecordBatch;
+use arrow::compute::interleave_record_batch;
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows};
 
@@ -132,7 +132,8 @@ where
         if self.places.is_empty() {
             return Ok(None);
         }
-        let rows = gathered(&self.taken, &self.places).map_err(unmerged)?;
+        let taken: Vec<&RecordBatch> = self.taken.iter().collect();
+        let rows = interleave_record_batch(&taken, &self.places).map_err(unmerged)?;
         self.places.clear();
         self.taken.clear();
         for head in self.runs.iter_mut().filter_map(|run| run.head.as_mut()) {
@@ -163,16 +164,6 @@ where
     fn next(&mut self) -> Option<Self::Item> {
         self.next_rows().transpose()
     }
-}
-
-fn gathered(batches: &[RecordBatch], places: &[(usize, usize)]) -> Result<RecordBatch, ArrowError> {
-    let schema = batches[0].schema();
-    let column = |index: usize| {
-        let columns: Vec<&dyn Array> = batches.iter().map(|batch| batch.column(index).as_ref()).collect();
-        interleave(&columns, places)
-    };
-    let columns = (0..schema.fields().len()).map(column).collect::<Result<_, _>>()?;
-    RecordBatch::try_new(schema, columns)
 }
 
 fn unmerged(error: ArrowError) -> FeatureError {

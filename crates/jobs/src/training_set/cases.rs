@@ -8,6 +8,7 @@ use karat_core::{Column, Instant, Zone};
 use karat_project::spec::{Keep, Model};
 use karat_training::LeftOut;
 
+use super::always;
 use super::keep::Keeping;
 use super::spine::{declared_as_of, instants};
 
@@ -46,7 +47,7 @@ pub(super) fn as_of(model: &Model, zone: &Zone, rows: &RecordBatch) -> Result<In
     match &model.spine.as_of {
         Some(name) => declared_as_of(column(rows, name)?, zone, model, name),
         // Rows without a time are all alike in time, whenever they came: splits and digests must not depend on that.
-        None => Ok(Int64Array::from(vec![Instant::ALWAYS.micros(); rows.num_rows()])),
+        None => Ok(always(Instant::ALWAYS, rows.num_rows())),
     }
 }
 

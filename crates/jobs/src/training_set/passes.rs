@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use arrow::array::{Array, AsArray, Int64Array, RecordBatch, UInt32Array};
-use arrow::compute::{interleave, take};
+use arrow::array::{AsArray, Int64Array, RecordBatch, UInt32Array};
+use arrow::compute::{interleave_record_batch, take};
 use arrow::datatypes::Int64Type;
 use futures::StreamExt;
 use karat_core::{Column, Instant, Name, Schema, hidden};
@@ -34,7 +34,6 @@ pub(super) struct Reach {
 /// A view whose events are on disk by parts of their keys.
 pub(super) struct PushedByParts<'v> {
     pub events: Spilled<'v>,
-    pub parts: u64,
     pub commit: u64,
     pub reach: Reach,
 }
@@ -88,9 +87,8 @@ pub(super) async fn push_by_parts<'v>(
         let mut passes = reading.views.iter().map(spilling).collect::<Result<Vec<_>>>()?;
         let reach = reading.run(workspace, |batch| passes.iter_mut().try_for_each(|pass| pass.push(batch))).await?;
         let commit = reading.snapshot.commit;
-        for ((place, view), pass) in reading.views.iter().zip(passes) {
-            let parts = parts[&key_names(view)];
-            pushed.push((*place, PushedByParts { events: pass.finish()?, parts, commit, reach }));
+        for ((place, _), pass) in reading.views.iter().zip(passes) {
+            pushed.push((*place, PushedByParts { events: pass.finish()?, commit, reach }));
         }
     }
     Ok(in_order(pushed))
@@ -210,23 +208,12 @@ fn part_by_part(spilled: &Spilled<'_>, spine: &Spine, up_to: u64) -> Result<Reco
         if rows.is_empty() && (part > 0 || !places.is_empty()) {
             continue;
         }
-        let mut pass = AsOfPass::new(spilled.view);
-        pass.reserve(spilled.events(part));
-        for events in spilled.read(part) {
-            pass.push(&events?)?;
-        }
         for (place, row) in rows.iter().enumerate() {
             places[*row as usize] = (found.len(), place);
         }
-        found.push(pass.run(&of_rows(spine, rows)?, Some(up_to))?);
+        found.push(spilled.pass(part)?.run(&of_rows(spine, rows)?, Some(up_to))?);
     }
-    let schema = found[0].schema();
-    let column = |index: usize| {
-        let parts: Vec<&dyn Array> = found.iter().map(|part| part.column(index).as_ref()).collect();
-        interleave(&parts, &places)
-    };
-    let columns = (0..schema.fields().len()).map(column).collect::<Result<Vec<_>, _>>()?;
-    Ok(RecordBatch::try_new(schema, columns)?)
+    Ok(interleave_record_batch(&found.iter().collect::<Vec<_>>(), &places)?)
 }
 
 fn of_rows(spine: &Spine, rows: Vec<u32>) -> Result<Spine> {

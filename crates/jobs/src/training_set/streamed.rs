@@ -160,7 +160,7 @@ impl Streaming<'_> {
     ) -> Result<Outcomes<'o>> {
         let stage = self.workspace.observer.begin("labels", sorted.rows, Unit::Rows);
         let compiled = view.events.view;
-        let mut spreading = Spreading::new(self.workspace, compiled, view.parts, 1)?;
+        let mut spreading = Spreading::new(self.workspace, compiled, view.events.parts(), 1)?;
         let mut rows = CasesWriter::new(self.workspace)?;
         for batch in sorted.batches()? {
             let batch = batch?;
@@ -367,14 +367,14 @@ struct Learning<'a> {
 
 impl<'a> Learning<'a> {
     fn new(streaming: &'a Streaming<'a>, pushed: &'a [PushedByParts<'_>]) -> Result<Learning<'a>> {
-        let mut views: Vec<(&CompiledView, u64)> = Vec::new();
-        for PushedByParts { events, parts, .. } in pushed {
+        let mut views: Vec<(&CompiledView, usize)> = Vec::new();
+        for PushedByParts { events, .. } in pushed {
             if views.iter().all(|(view, _)| key_names(view) != key_names(events.view)) {
-                views.push((events.view, *parts));
+                views.push((events.view, events.parts()));
             }
         }
         let together = views.len();
-        let spreading = |(view, parts): (&'a CompiledView, u64)| {
+        let spreading = |(view, parts): (&'a CompiledView, usize)| {
             anyhow::Ok((view, Spreading::new(streaming.workspace, view, parts, together)?))
         };
         let spines = views.into_iter().map(spreading).collect::<Result<_>>()?;

@@ -1,4 +1,4 @@
-//! Trees laid out for the pass: splits in depth-first order, one edge per child, shares computed ahead. What a row needs of one
+//! Trees laid out for the pass: splits by their depth, one edge per child, shares computed ahead. What a row needs of one
 //! tree after the other stands in memory in that order: a decision now and then finds nothing of it in the caches.
 
 use std::collections::HashMap;

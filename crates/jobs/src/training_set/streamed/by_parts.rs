@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions, UInt8Array, UInt32Array};
 use arrow::compute::{concat_batches, interleave, take_record_batch};
 use arrow::datatypes::{Field, Int64Type, Schema, SchemaRef};
-use karat_features::{AsOfPass, CompiledView, KeyParts, Spine};
+use karat_features::{CompiledView, KeyParts, Spine};
 
 use super::super::passes::PushedByParts;
 use crate::spill::{self, Blocks, BlocksWriter, Reading};
@@ -22,10 +22,10 @@ pub(super) struct Spreading {
 
 impl Spreading {
     /// By the view's keys; as one of so many that take the spine's rows together.
-    pub fn new(workspace: &Workspace, view: &CompiledView, parts: u64, together: usize) -> Result<Spreading> {
+    pub fn new(workspace: &Workspace, view: &CompiledView, parts: usize, together: usize) -> Result<Spreading> {
         let waiting = spill::blocks(workspace) / together as u64;
-        let rows = BlocksWriter::new(&workspace.temporary()?, parts as usize, waiting)?;
-        Ok(Spreading { keys: KeyParts::new(view, parts as usize), rows })
+        let rows = BlocksWriter::new(&workspace.temporary()?, parts, waiting)?;
+        Ok(Spreading { keys: KeyParts::new(view, parts), rows })
     }
 
     /// Takes the next rows; says of each which part has it.
@@ -117,11 +117,7 @@ impl Computing<'_> {
     fn part(&self, view: &PushedByParts<'_>, spine: &Blocks, part: usize) -> Result<RecordBatch> {
         let PushedByParts { events, commit, .. } = view;
         let threads = self.at_once as usize / spine.parts().min(self.at_once as usize);
-        let mut pass = AsOfPass::new(events.view).with_threads(threads);
-        pass.reserve(events.events(part));
-        for events in events.read(part) {
-            pass.push(&events?)?;
-        }
+        let pass = events.pass(part)?.with_threads(threads);
         let rows = spine.read(part).collect::<Result<Vec<_>>>()?;
         let rows = concat_batches(&rows[0].schema(), &rows)?;
         let found = pass.run(&of_batch(&rows, events.view.key_columns().len()), Some(*commit))?;
