@@ -10,7 +10,7 @@ use serde::Serialize;
 
 pub use sheet::Sheet;
 pub use table::{dynamic_table, indent, table};
-pub use words::{count, duration, measure, millis, percent, quoted, short_instant, thousands};
+pub use words::{count, difference, duration, exact, measure, millis, percent, quoted, short_instant, thousands};
 
 use crate::args::Format;
 

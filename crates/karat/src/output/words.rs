@@ -1,7 +1,7 @@
 //! Numbers, times and lengths as people read them.
 
-use karat_core::Instant;
 pub use karat_core::thousands;
+use karat_core::{Instant, Value};
 
 /// `1 view`, `2 views`.
 pub fn count(number: usize, singular: &str, plural: &str) -> String {
@@ -29,9 +29,24 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// A measure to four places.
+/// A measure to four places; one of very many digits, as MLflow keeps infinities, with an exponent.
 pub fn measure(value: f64) -> String {
-    format!("{value:.4}")
+    if is_endless(value) { format!("{value:.4e}") } else { format!("{value:.4}") }
+}
+
+/// A difference of measures, with its sign.
+pub fn difference(value: f64) -> String {
+    let sign = if value.is_sign_positive() && !value.is_nan() { "+" } else { "" };
+    format!("{sign}{}", measure(value))
+}
+
+/// A number with all its places, if few enough to be read.
+pub fn exact(value: f64) -> String {
+    if is_endless(value) { format!("{value:e}") } else { Value::Float(value).to_string() }
+}
+
+fn is_endless(value: f64) -> bool {
+    value.is_finite() && value.abs() >= 1e15
 }
 
 /// A moment to the second.
@@ -71,6 +86,15 @@ mod tests {
         assert_eq!(shares, ["0 %", "0.011 %", "17.2 %", "100.0 %", "< 0.001 %"]);
         let lengths = [0.000_39, 0.25, 12.34, 99.96, 100.0, 725.4].map(duration);
         assert_eq!(lengths, ["390 us", "250 ms", "12.3 s", "100.0 s", "1 min 40 s", "12 min 5 s"]);
+    }
+
+    #[test]
+    fn measures_of_hundreds_of_digits_have_an_exponent() {
+        let measures = [0.6612, -1.0, f64::MAX, f64::NAN, f64::NEG_INFINITY].map(measure);
+        assert_eq!(measures, ["0.6612", "-1.0000", "1.7977e308", "NaN", "-inf"]);
+        let differences = [0.05, -0.05, f64::MAX, f64::NAN, f64::INFINITY].map(difference);
+        assert_eq!(differences, ["+0.0500", "-0.0500", "+1.7977e308", "NaN", "+inf"]);
+        assert_eq!([0.25, f64::MAX].map(exact), ["0.25", "1.7976931348623157e308"]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use karat_registry::Run;
 use serde::Serialize;
 
 use crate::commands::Context;
-use crate::output::{Sheet, dynamic_table, heading, indent, measure};
+use crate::output::{Sheet, difference, dynamic_table, heading, indent, measure};
 
 #[derive(Debug, Serialize)]
 struct Comparison {
@@ -75,7 +75,7 @@ fn human(compared: &Comparison) -> String {
         let mut row = vec![key.clone()];
         row.extend(values.iter().map(|value| value.map(measure).unwrap_or_default()));
         if let ([Some(first), Some(second)], true) = (values.as_slice(), pair) {
-            row.push(format!("{:+.4}", second - first));
+            row.push(difference(second - first));
         }
         row
     });

@@ -1,9 +1,8 @@
 use std::path::Path;
 
-use karat_core::Value;
 use karat_registry::{OWN_FILES, Run};
 
-use crate::output::{duration, heading, indent, millis, table};
+use crate::output::{duration, exact, heading, indent, millis, table};
 
 /// `artifacts`: the folder of Karat's own.
 pub fn human(run: &Run, artifacts: &Path) -> String {
@@ -19,7 +18,7 @@ pub fn human(run: &Run, artifacts: &Path) -> String {
     );
     // A curve's points are in `--format json` of the run's files; its last point says little.
     let metrics = run.metrics.iter().filter(|metric| !metric.key.contains(".curve."));
-    let metrics = metrics.map(|metric| [metric.key.clone(), Value::Float(metric.value).to_string()]);
+    let metrics = metrics.map(|metric| [metric.key.clone(), exact(metric.value)]);
     let pairs = |map: &std::collections::BTreeMap<String, String>| {
         let rows: Vec<[String; 2]> = map.iter().map(|(name, value)| [name.clone(), value.clone()]).collect();
         table(["", ""], &[], rows)
