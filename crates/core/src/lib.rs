@@ -26,7 +26,9 @@ pub use id::{PredictionId, RunId, fresh_id};
 pub use key::KeyView;
 pub use name::{Name, NameError, nearest};
 pub use number_text::thousands;
-pub use online::{OnlineError, OnlineStore, StateEntries, StateNote, StateOf, TellNote, WithEach, WithNoted};
+pub use online::{
+    Fetched, Fetching, OnlineError, OnlineStore, StateEntries, StateNote, StateOf, TellNote, WithEach, WithNoted,
+};
 pub use time::{Instant, TimeError, Window, Zone};
 pub use time_format::{TimeFormat, TimeFormatError};
 pub use types::{Column, DataType, Schema, ValueType};

@@ -1,5 +1,8 @@
 //! The seam under online feature state.
 
+use std::future::{Future, ready};
+use std::pin::Pin;
+
 use crate::{Digest, ErrorKind};
 
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +34,41 @@ pub struct StateOf<'a> {
 /// What is called with a state's place among those asked for, its definition's note, and the state, if there is one.
 pub type WithEach<'a> = &'a mut dyn FnMut(usize, &[u8], Option<&[u8]>);
 
+/// States that were read before they are looked at, in the order they were asked for.
+#[derive(Debug, Default)]
+pub struct Fetched {
+    /// Those that differ from the one before.
+    notes: Vec<StateNote>,
+    states: Vec<FetchedState>,
+}
+
+#[derive(Debug)]
+struct FetchedState {
+    place: usize,
+    note: usize,
+    state: Option<Vec<u8>>,
+}
+
+/// What [`OnlineStore::fetch`] resolves by.
+pub type Fetching<'s> = Pin<Box<dyn Future<Output = Result<Fetched, OnlineError>> + Send + 's>>;
+
+impl Fetched {
+    /// The next place's state, of a definition that was written: the note is the one before it where it is not given.
+    pub fn push(&mut self, place: usize, note: Option<StateNote>, state: Option<Vec<u8>>) {
+        self.notes.extend(note);
+        if let Some(note) = self.notes.len().checked_sub(1) {
+            self.states.push(FetchedState { place, note, state });
+        }
+    }
+
+    /// As [`OnlineStore::read_each`].
+    pub fn each(&self, with: WithEach<'_>) {
+        for FetchedState { place, note, state } in &self.states {
+            with(*place, &self.notes[*note], state.as_deref());
+        }
+    }
+}
+
 /// Online feature state: opaque bytes under (definition digest, key).
 ///
 /// Contract, held by one test suite on every back end:
@@ -43,7 +81,7 @@ pub type WithEach<'a> = &'a mut dyn FnMut(usize, &[u8], Option<&[u8]>);
 /// - What is stored and is not what was written is [`ErrorKind::Corrupt`], a newer format [`ErrorKind::Refused`], a store
 ///   that does not answer [`ErrorKind::Unavailable`]; messages say where the store is and never its password.
 pub trait OnlineStore: Send + Sync + std::fmt::Debug {
-    /// Whether a read waits for a network: then callers on a thread that has others to answer read elsewhere.
+    /// Whether a read waits for a network: then callers on a thread that has others to answer [fetch](OnlineStore::fetch).
     fn is_remote(&self) -> bool {
         false
     }
@@ -65,6 +103,16 @@ pub trait OnlineStore: Send + Sync + std::fmt::Debug {
     /// As [`OnlineStore::read_noted`] for several states, all of one moment and in one round trip: calls `with` for each
     /// whose definition was ever written, in the order given.
     fn read_each(&self, asked: &[StateOf<'_>], with: WithEach<'_>) -> Result<(), OnlineError>;
+
+    /// As [`OnlineStore::read_each`], without keeping the thread where a network is waited for: within a Tokio runtime.
+    fn fetch(&self, asked: &[StateOf<'_>]) -> Fetching<'_> {
+        let mut fetched = Fetched::default();
+        let read = self.read_each(asked, &mut |place, note, state| {
+            let is_same = fetched.notes.last().is_some_and(|last| last == note);
+            fetched.push(place, (!is_same).then(|| note.to_vec()), state.map(<[u8]>::to_vec));
+        });
+        Box::pin(ready(read.map(|()| fetched)))
+    }
 
     /// Writes `entries` and the note, all at once.
     fn put(&self, definition: &Digest, note: &StateNote, entries: StateEntries<'_>) -> Result<(), OnlineError>;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use karat_serving::read_view;
 use karat_test_support::large::{Large, app};
 
 /// Counts what is asked of the allocator.
@@ -77,8 +78,8 @@ fn predict(criterion: &mut Criterion) {
     let key = karat_core::Value::Int(7);
     let at = karat_test_support::serving_app::at(karat_test_support::serving_app::NOW);
     group.bench_function("read the features", |bencher| {
-        bencher
-            .iter(|| view.read(app.online.as_ref(), black_box(std::slice::from_ref(&key)), at).expect("a known key"));
+        let read = |key| read_view(app.online.as_ref(), &view.view, &view.definition, key, at).expect("a known key");
+        bencher.iter(|| read(black_box(std::slice::from_ref(&key))));
     });
     let decided = app.endpoint.predict(&bodies[7]).expect("a known key");
     let row =

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use indexmap::IndexMap;
 use karat_core::key::KeyError;
-use karat_core::{Clock, Column, Instant, KeyView, Name, OnlineStore, Value, ValueError, key, nearest};
-use karat_features::FeatureRow;
+use karat_core::{Clock, Column, Instant, KeyView, Name, OnlineStore, StateOf, Value, ValueError, key, nearest};
+use karat_features::{FeatureRow, encode_key};
 
 use crate::request::{as_of_text, shorten};
 use crate::{Endpoint, FeatureRef, ReadView, ServingError};
@@ -85,8 +85,8 @@ impl Deployment {
         served.endpoints.get(name).cloned().ok_or_else(|| unknown("endpoint", name, served.endpoints.keys()))
     }
 
-    /// Whether [`Deployment::features`] waits for a network: then it is called on a thread that may be kept busy.
-    pub fn features_wait(&self) -> bool {
+    /// Whether features are on the other side of a network.
+    pub fn is_remote(&self) -> bool {
         self.online.is_remote()
     }
 
@@ -96,15 +96,16 @@ impl Deployment {
     }
 
     /// The features of a key [written as text](karat_core::key::parse), as of an instant written with its offset (default: now).
-    pub fn features(&self, view: &str, key: &str, as_of: Option<&str>) -> Result<ViewAnswer, ServingError> {
+    pub async fn features(&self, view: &str, key: &str, as_of: Option<&str>) -> Result<ViewAnswer, ServingError> {
         let as_of = as_of.map(as_of_text).transpose()?;
         let view = self.view(view)?;
         let key = key::parse(view.key_columns(), key).map_err(wrong_key)?;
         let as_of = as_of.unwrap_or_else(|| self.clock.now());
-        let (row, commit) = view
-            .read
-            .read(self.online.as_ref(), &key, as_of)?
-            .ok_or_else(|| ServingError::NotMaterialized { view: view.name.to_string() })?;
+        let fetched =
+            self.online.fetch(&[StateOf { definition: &view.read.definition, key: &encode_key(&key) }]).await?;
+        let mut found = None;
+        fetched.each(&mut |_, note, state| found = Some(view.read.fold(note, state, as_of)));
+        let (row, commit) = found.ok_or_else(|| ServingError::NotMaterialized { view: view.name.to_string() })??;
         Ok(ViewAnswer { view, key, as_of, commit, row })
     }
 }

@@ -4,20 +4,19 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant as Stopwatch};
 
 use arc_swap::{ArcSwapOption, Guard};
-use karat_core::{Clock, Instant, Name, OnlineStore, PredictionId, Value};
-use karat_features::FeatureRow;
+use karat_core::{Clock, Fetched, Instant, Name, OnlineStore, PredictionId, Value};
 use karat_history::log::{Durability, Log, Records};
 use karat_project::spec;
 use metrics::Counter;
 
 use crate::decision::{Decided, Decision};
 use crate::gate::{Gate, Turn, Until};
-use crate::known;
+use crate::known::{self, TOGETHER, ViewRows};
 use crate::lookup::{self, Answers, Lookups};
 use crate::quality::{self, QaFailure, Refused};
 use crate::reasons::{Explained, because};
 use crate::record::{self, SchemaId};
-use crate::request::{Body, Subject};
+use crate::request::{self, Body, Subject};
 use crate::{ServingError, ServingModel};
 
 /// What a decision is thought to take before there was one.
@@ -64,6 +63,8 @@ pub struct Asked {
     body: Body,
     now: Instant,
     answers: Answers,
+    /// States of all keys, where the online store is remote and there are not many.
+    fetched: Option<Fetched>,
 }
 
 /// Values of one subject's inputs, and what is known about where they came from.
@@ -72,7 +73,7 @@ struct Inputs {
     sent: bool,
     values: Vec<Value>,
     /// By view, where views were read, with the commit seen.
-    rows: Vec<(FeatureRow, u64)>,
+    rows: ViewRows,
 }
 
 thread_local! {
@@ -151,7 +152,7 @@ impl Endpoint {
     pub fn read(&self, body: &[u8]) -> Result<Asked, ServingError> {
         let serving = self.serving()?;
         let body = Body::parse(body, &serving.model.pinned, self.parts.spec.limits.subjects)?;
-        Ok(Asked { serving, body, now: self.parts.clock.now(), answers: Answers::default() })
+        Ok(Asked { serving, body, now: self.parts.clock.now(), answers: Answers::default(), fetched: None })
     }
 
     /// Asks the services that the version's features come from about every key, unless what they said is fresh; what they
@@ -184,37 +185,55 @@ impl Endpoint {
         Duration::from_nanos(each.saturating_mul(asked.body.subjects.len() as u64))
     }
 
-    /// Whether [`Endpoint::decide`] will wait for a network: the thread it is called on answers nobody else meanwhile.
-    pub fn waits(&self, asked: &Asked) -> bool {
-        let reads = asked.body.subjects.iter().any(|subject| matches!(subject, Subject::Key(_)));
-        reads && self.parts.online.is_remote()
+    /// Fetches what [`Endpoint::decide`] would otherwise keep its thread waiting for, where that is on the other side of a network.
+    pub async fn fetch(&self, mut asked: Asked) -> Result<Asked, ServingError> {
+        let keys: Vec<&[Value]> = match self.parts.online.is_remote() {
+            true => asked.body.keys().collect(),
+            false => return Ok(asked),
+        };
+        if (1..=TOGETHER).contains(&keys.len()) {
+            asked.fetched = Some(known::fetch(self.parts.online.as_ref(), &asked.serving.model, &keys).await?);
+        }
+        Ok(asked)
     }
 
     /// Decides on every subject of a request, all with one version and one as_of. An error on one subject answers none;
     /// none is in the log yet.
     pub fn decide(&self, asked: Asked, until: &Until) -> Result<Decided, ServingError> {
-        let Asked { serving, body, now, answers } = asked;
+        let Asked { serving, body, now, answers, mut fetched } = asked;
         let model = &serving.model;
         let as_of = body.as_of.unwrap_or(now);
         let count = body.subjects.len();
-        let begun = Stopwatch::now();
+        let mut taken = Duration::ZERO;
         let mut decisions = Vec::with_capacity(count);
-        for (place, subject) in body.subjects.into_iter().enumerate() {
-            if until.is_abandoned() {
-                return Err(ServingError::Abandoned { decided: decisions.len(), asked: count });
+        let mut left = body.subjects;
+        while !left.is_empty() {
+            let rest = left.split_off(left.len().min(TOGETHER));
+            // To wait for a network is no work.
+            let waits = self.parts.online.is_remote() && fetched.is_none();
+            let reading = Stopwatch::now();
+            let rows = self.rows(model, &left, fetched.take(), as_of)?;
+            let begun = if waits { Stopwatch::now() } else { reading };
+            for (subject, rows) in left.into_iter().zip(rows) {
+                if until.is_abandoned() {
+                    return Err(ServingError::Abandoned { decided: decisions.len(), asked: count });
+                }
+                // One that was let in is answered; only many can be too many.
+                if !decisions.is_empty() && until.is_over() {
+                    let deadline = self.parts.spec.limits.deadline;
+                    return Err(ServingError::TooMany { decided: decisions.len(), asked: count, deadline });
+                }
+                let place = decisions.len();
+                let inputs = self.inputs(model, subject, rows, &body.fields)?;
+                let (inputs, mut qa_failures) = self.settled(model, inputs, place, as_of)?;
+                qa_failures.extend(answers.told(place, &model.pinned, &inputs.values));
+                let inputs = (inputs, qa_failures);
+                decisions.push(self.decide_one(model, inputs, body.reasons)?);
             }
-            // One that was let in is answered; only many can be too many.
-            if !decisions.is_empty() && until.is_over() {
-                let deadline = self.parts.spec.limits.deadline;
-                return Err(ServingError::TooMany { decided: decisions.len(), asked: count, deadline });
-            }
-            let inputs = self.inputs(model, subject, &body.fields, as_of)?;
-            let (inputs, mut qa_failures) = self.settled(model, inputs, place, as_of)?;
-            qa_failures.extend(answers.told(place, &model.pinned, &inputs.values));
-            let inputs = (inputs, qa_failures);
-            decisions.push(self.decide_one(model, inputs, body.reasons)?);
+            taken += begun.elapsed();
+            left = rest;
         }
-        self.note_time(begun.elapsed(), count);
+        self.note_time(taken, count);
         Ok(Decided { serving, as_of, at: now, single: body.single, decisions })
     }
 
@@ -322,18 +341,33 @@ impl Endpoint {
         })
     }
 
+    /// What the views have of each subject: nothing of a row.
+    fn rows(
+        &self,
+        model: &ServingModel,
+        subjects: &[Subject],
+        fetched: Option<Fetched>,
+        as_of: Instant,
+    ) -> Result<Vec<ViewRows>, ServingError> {
+        let keys: Vec<&[Value]> = request::keys(subjects).collect();
+        match fetched {
+            _ if keys.is_empty() => Ok(vec![Vec::new(); subjects.len()]),
+            Some(fetched) => known::fetched_rows(&fetched, model, keys.len(), as_of),
+            None => known::rows(self.parts.online.as_ref(), model, &keys, as_of),
+        }
+    }
+
     fn inputs(
         &self,
         model: &ServingModel,
         subject: Subject,
+        rows: ViewRows,
         fields: &[Value],
-        as_of: Instant,
     ) -> Result<Inputs, ServingError> {
         let key = match subject {
-            Subject::Row { key, values } => return Ok(Inputs { key, sent: true, values, rows: Vec::new() }),
+            Subject::Row { key, values } => return Ok(Inputs { key, sent: true, values, rows }),
             Subject::Key(key) => key,
         };
-        let rows = known::rows(self.parts.online.as_ref(), model, &key, as_of)?;
         if self.refuses_unknown() {
             known::refuse_unknown(model, &key, &rows)?;
         }

@@ -80,13 +80,17 @@ impl ServingModel {
         &self.views
     }
 
-    /// Calls `read` with what the states of a key lie under, in the order of the views.
-    pub(crate) fn with_states<T>(&self, key: &[Value], read: impl FnOnce(&[StateOf<'_>]) -> T) -> T {
-        let keys = self.keys.iter().map(|places| encode_key(places.iter().map(|place| &key[*place])));
-        let keys: Vec<Vec<u8>> = keys.collect();
-        let states = self.pinned.views.iter().zip(&self.key_of_view);
-        let states = states.map(|(view, place)| StateOf { definition: &view.digest, key: &keys[*place] });
-        read(&states.collect::<Vec<_>>())
+    /// Calls `read` with what the states of some keys lie under: view by view, in their order, each with all keys in theirs.
+    pub(crate) fn with_states<T>(&self, keys: &[&[Value]], read: impl FnOnce(&[StateOf<'_>]) -> T) -> T {
+        let own = |places: &[usize], key: &[Value]| encode_key(places.iter().map(|place| &key[*place]));
+        let encoded = self.keys.iter().flat_map(|places| keys.iter().map(|key| own(places, key)));
+        let encoded: Vec<Vec<u8>> = encoded.collect();
+        let mut states = Vec::with_capacity(self.views.len() * keys.len());
+        for (ReadView { definition, .. }, place) in self.views.iter().zip(&self.key_of_view) {
+            let own = &encoded[place * keys.len()..][..keys.len()];
+            states.extend(own.iter().map(|key| StateOf { definition, key }));
+        }
+        read(&states)
     }
 
     /// The values of a view's own key columns, of a whole key.

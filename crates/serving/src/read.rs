@@ -28,21 +28,10 @@ impl ReadView {
     ) -> Result<(FeatureRow, u64), ServingError> {
         Ok((features(&self.view, state, as_of)?, self.last_note.commit(note)?))
     }
-
-    /// As [`read_view`].
-    pub fn read(
-        &self,
-        online: &dyn OnlineStore,
-        key: &[Value],
-        as_of: Instant,
-    ) -> Result<Option<(FeatureRow, u64)>, ServingError> {
-        let commit = |note: &[u8]| self.last_note.commit(note);
-        read(online, &self.view, &self.definition, &encode_key(key), as_of, commit)
-    }
 }
 
 /// The features of one key as of an instant, from online state, and the commit they are known up to; `None` when the
-/// view was never materialized.
+/// view was never materialized. State and note are of one moment: the note says up to which commit the state is known.
 pub fn read_view(
     online: &dyn OnlineStore,
     view: &CompiledView,
@@ -50,25 +39,12 @@ pub fn read_view(
     key: &[Value],
     as_of: Instant,
 ) -> Result<Option<(FeatureRow, u64)>, ServingError> {
-    let commit = |note: &[u8]| StateNote::parse(note).map(|note| note.commit);
-    read(online, view, definition, &encode_key(key), as_of, commit)
-}
-
-/// State and note are of one moment: the note says up to which commit the state is known.
-fn read(
-    online: &dyn OnlineStore,
-    view: &CompiledView,
-    definition: &Digest,
-    key: &[u8],
-    as_of: Instant,
-    commit: impl Fn(&[u8]) -> Result<u64, ServingError>,
-) -> Result<Option<(FeatureRow, u64)>, ServingError> {
-    let mut found: Option<(Result<FeatureRow, FeatureError>, Result<u64, ServingError>)> = None;
-    online.read_noted(definition, key, &mut |note, state| {
-        found = Some((features(view, state, as_of), commit(note)));
+    let mut found: Option<(Result<FeatureRow, FeatureError>, Result<StateNote, ServingError>)> = None;
+    online.read_noted(definition, &encode_key(key), &mut |note, state| {
+        found = Some((features(view, state, as_of), StateNote::parse(note)));
     })?;
     match found {
-        Some((row, commit)) => Ok(Some((row?, commit?))),
+        Some((row, note)) => Ok(Some((row?, note?.commit))),
         None => Ok(None),
     }
 }

@@ -4,16 +4,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use karat_core::{Instant, Name, StateOf, Value, nearest};
+use karat_core::{Instant, Name, OnlineError, StateOf, Value, WithEach, nearest};
 use karat_features::encode_key;
 use serde_json::Value as Json;
 
 use crate::deployment::unknown;
+use crate::known::TOGETHER;
 use crate::request::shorten;
 use crate::{Deployment, ServedView, ServingError};
-
-/// Rows whose states are read at once: one round trip to a store that is remote, which others wait for.
-const ROWS: usize = 256;
 
 /// One feature of a view.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -42,6 +40,15 @@ pub struct FeatureVector {
     pub found: Vec<bool>,
 }
 
+/// What is to be read, as of when.
+struct Plan {
+    readings: IndexMap<Name, Reading>,
+    /// The key columns that the views need.
+    columns: IndexMap<String, Vec<Value>>,
+    rows: usize,
+    as_of: Instant,
+}
+
 /// A view some of whose features are wanted.
 struct Reading {
     view: Arc<ServedView>,
@@ -59,54 +66,93 @@ impl Deployment {
 
     /// The features of each row of keys as of now; `keys` are columns by the names of the entities' keys.
     pub fn vectors(&self, wanted: &[FeatureRef], keys: &IndexMap<String, Vec<Json>>) -> Result<Vectors, ServingError> {
+        let plan = self.plan(wanted, keys)?;
+        let mut features = plan.features(wanted);
+        for rows in plan.stretches() {
+            plan.with_states(&rows, |states| {
+                plan.fold(&rows, &mut features, |take| self.online().read_each(states, take))
+            })?;
+        }
+        Ok(Vectors { keys: plan.columns, features })
+    }
+
+    /// As [`Deployment::vectors`], without keeping the thread while a network is waited for.
+    pub async fn fetch_vectors(
+        &self,
+        wanted: &[FeatureRef],
+        keys: &IndexMap<String, Vec<Json>>,
+    ) -> Result<Vectors, ServingError> {
+        let plan = self.plan(wanted, keys)?;
+        let mut features = plan.features(wanted);
+        for rows in plan.stretches() {
+            let fetched = plan.with_states(&rows, |states| self.online().fetch(states)).await?;
+            plan.fold(&rows, &mut features, |take| {
+                fetched.each(take);
+                Ok(())
+            })?;
+        }
+        Ok(Vectors { keys: plan.columns, features })
+    }
+
+    fn plan(&self, wanted: &[FeatureRef], keys: &IndexMap<String, Vec<Json>>) -> Result<Plan, ServingError> {
         let served = self.served();
-        let mut readings: IndexMap<&Name, Reading> = IndexMap::new();
+        let mut readings: IndexMap<Name, Reading> = IndexMap::new();
         for (place, FeatureRef { view: name, feature }) in wanted.iter().enumerate() {
             let view = served.views.get(name).ok_or_else(|| unknown("feature view", name, served.views.keys()))?;
             let output = output(view, feature)?;
             let reading = || Reading { view: view.clone(), outputs: Vec::new() };
-            readings.entry(name).or_insert_with(reading).outputs.push((place, output));
+            readings.entry(name.clone()).or_insert_with(reading).outputs.push((place, output));
         }
         let rows = row_count(keys)?;
         let columns = key_columns(&readings, keys)?;
-        let mut features: Vec<FeatureVector> = wanted.iter().map(|wanted| FeatureVector::of(wanted, rows)).collect();
-        let as_of = self.now();
-        for start in (0..rows).step_by(ROWS) {
-            self.read_rows(start..rows.min(start + ROWS), &columns, &readings, as_of, &mut features)?;
-        }
-        Ok(Vectors { keys: columns, features })
+        Ok(Plan { readings, columns, rows, as_of: self.now() })
+    }
+}
+
+impl Plan {
+    /// Those asked for, without their values.
+    fn features(&self, wanted: &[FeatureRef]) -> Vec<FeatureVector> {
+        wanted.iter().map(|wanted| FeatureVector::of(wanted, self.rows)).collect()
     }
 
-    /// The features of some rows, each view's by its own key, all of one moment of the online store.
-    fn read_rows(
-        &self,
-        rows: Range<usize>,
-        columns: &IndexMap<String, Vec<Value>>,
-        readings: &IndexMap<&Name, Reading>,
-        as_of: Instant,
-        features: &mut [FeatureVector],
-    ) -> Result<(), ServingError> {
-        let mut keys = Vec::with_capacity(rows.len() * readings.len());
-        for reading in readings.values() {
-            let own: Vec<_> = reading.view.key_columns().iter().map(|column| &columns[column.name.as_str()]).collect();
+    /// Rows whose states are read at once, of one moment of the online store.
+    fn stretches(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let rows = self.rows;
+        (0..rows).step_by(TOGETHER).map(move |start| start..rows.min(start + TOGETHER))
+    }
+
+    /// Calls `read` with what the states of some rows lie under, one view after the other: what a store knows of a definition is
+    /// looked up once.
+    fn with_states<T>(&self, rows: &Range<usize>, read: impl FnOnce(&[StateOf<'_>]) -> T) -> T {
+        let mut keys = Vec::with_capacity(rows.len() * self.readings.len());
+        for Reading { view, .. } in self.readings.values() {
+            let own: Vec<_> = view.key_columns().iter().map(|column| &self.columns[column.name.as_str()]).collect();
             keys.extend(rows.clone().map(|row| encode_key(own.iter().map(|column| &column[row]))));
         }
-        // One view after the other: what a store knows of a definition is looked up once.
         let asked = keys.iter().enumerate().map(|(place, key)| {
-            let definition = &readings[place / rows.len()].view.read.definition;
+            let definition = &self.readings[place / rows.len()].view.read.definition;
             StateOf { definition, key }
         });
-        let asked: Vec<StateOf<'_>> = asked.collect();
-        let mut read = 0;
+        read(&asked.collect::<Vec<_>>())
+    }
+
+    /// The features of some rows, each view's by its own key, from what `each` is called with.
+    fn fold(
+        &self,
+        rows: &Range<usize>,
+        features: &mut [FeatureVector],
+        each: impl FnOnce(WithEach<'_>) -> Result<(), OnlineError>,
+    ) -> Result<(), ServingError> {
+        let mut folded = 0;
         let mut failed = None;
-        self.online().read_each(&asked, &mut |place, note, state| {
-            if failed.is_some() || place != read {
+        each(&mut |place, note, state| {
+            if failed.is_some() || place != folded {
                 return;
             }
-            let (reading, row) = (&readings[place / rows.len()], rows.start + place % rows.len());
-            match reading.view.read.fold(note, state, as_of) {
+            let (reading, row) = (&self.readings[place / rows.len()], rows.start + place % rows.len());
+            match reading.view.read.fold(note, state, self.as_of) {
                 Ok((found, _)) => {
-                    read += 1;
+                    folded += 1;
                     for (feature, output) in &reading.outputs {
                         let vector = &mut features[*feature];
                         vector.values[row] = found.values[*output].clone();
@@ -117,9 +163,9 @@ impl Deployment {
                 Err(error) => failed = Some(error),
             }
         })?;
-        match (failed, readings.get_index(read / rows.len())) {
+        match (failed, self.readings.get_index(folded / rows.len())) {
             (Some(error), _) => Err(error),
-            (None, Some((_, missing))) => Err(ServingError::NotMaterialized { view: missing.view.name.to_string() }),
+            (None, Some((view, _))) => Err(ServingError::NotMaterialized { view: view.to_string() }),
             (None, None) => Ok(()),
         }
     }
@@ -162,7 +208,7 @@ fn row_count(keys: &IndexMap<String, Vec<Json>>) -> Result<usize, ServingError> 
 
 /// The columns that the views need, as values of their keys' types.
 fn key_columns(
-    readings: &IndexMap<&Name, Reading>,
+    readings: &IndexMap<Name, Reading>,
     keys: &IndexMap<String, Vec<Json>>,
 ) -> Result<IndexMap<String, Vec<Value>>, ServingError> {
     let mut columns = IndexMap::new();

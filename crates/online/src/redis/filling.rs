@@ -8,11 +8,9 @@ use super::turn::{Then, Turn};
 
 impl RedisStore {
     pub(super) fn note_of_filling(&self, definition: &Digest) -> Result<Option<StateNote>, OnlineError> {
-        let answer = self.pool.with(|server, link| {
-            let mut command = server.script(link, Script::Filling);
-            command.arg(definition.as_str());
-            link.call(&command)
-        })?;
+        let mut command = self.server.script(Script::Filling);
+        command.arg(definition.as_str());
+        let answer = self.pool.call(&command)?;
         self.bytes(answer)
     }
 

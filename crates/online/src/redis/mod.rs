@@ -25,24 +25,28 @@ mod link;
 mod pool;
 mod read;
 mod scripts;
+mod shared;
 mod turn;
 mod write;
 
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
-use karat_core::{Digest, OnlineError, OnlineStore, StateEntries, StateNote, StateOf, TellNote, WithEach};
+use karat_core::{Digest, Fetching, OnlineError, OnlineStore, StateEntries, StateNote, StateOf, TellNote, WithEach};
 
 use crate::check_key;
 use link::Server;
 use pool::Pool;
+use shared::Shared;
 
 /// Old versions must stay readable; a newer one is refused.
 const FORMAT_VERSION: u32 = 1;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RedisOptions {
-    /// The most connections that reads and small writes share; who finds all of them in use waits.
+    /// The most connections that reads and small writes share; who finds all of them in use waits. Fetching has one a runtime
+    /// beside them.
     pub connections: usize,
     /// How much one step writes: readers wait for it, so it is kept to a millisecond or two.
     pub chunk_bytes: usize,
@@ -69,6 +73,7 @@ impl Default for RedisOptions {
 pub struct RedisStore {
     server: Arc<Server>,
     pool: Pool,
+    shared: Shared,
 }
 
 impl RedisStore {
@@ -77,7 +82,8 @@ impl RedisStore {
         let server = Arc::new(Server::new(uri, options)?);
         let pool = Pool::new(server.clone());
         pool.check()?;
-        Ok(RedisStore { server, pool })
+        let shared = Shared::new(server.clone());
+        Ok(RedisStore { server, pool, shared })
     }
 }
 
@@ -105,6 +111,13 @@ impl OnlineStore for RedisStore {
     fn read_each(&self, asked: &[StateOf<'_>], with: WithEach<'_>) -> Result<(), OnlineError> {
         asked.iter().try_for_each(|state| check_key(state.key))?;
         self.read_states_noted(asked, with)
+    }
+
+    fn fetch(&self, asked: &[StateOf<'_>]) -> Fetching<'_> {
+        match asked.iter().try_for_each(|state| check_key(state.key)) {
+            Ok(()) => self.fetch_states(asked),
+            Err(error) => Box::pin(ready(Err(error))),
+        }
     }
 
     fn put(&self, definition: &Digest, note: &StateNote, entries: StateEntries<'_>) -> Result<(), OnlineError> {

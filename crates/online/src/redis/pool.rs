@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Instant;
 
-use ::redis::{ErrorKind as Kind, RedisError, RedisResult};
+use ::redis::{Cmd, ErrorKind as Kind, RedisError, RedisResult, Value};
 use karat_core::{ErrorKind, OnlineError};
 
 use super::link::{Link, Server};
@@ -46,26 +46,25 @@ impl Pool {
 
     /// One call, which may be made twice: where the connection had idled and the other end had closed it since, as a
     /// server that was restarted has, the second is made on a new one.
-    pub fn with<T>(&self, mut call: impl FnMut(&Server, &mut Link) -> RedisResult<T>) -> Result<T, OnlineError> {
+    pub fn call(&self, command: &Cmd) -> Result<Value, OnlineError> {
         let (_place, idle) = self.enter()?;
         if let Some(mut link) = idle {
-            let outcome = call(&self.server, &mut link);
-            match outcome {
+            match link.call(command) {
                 Err(error) if error.is_connection_dropped() => self.places().idle.clear(),
-                outcome => return self.end(link, outcome),
+                answer => return self.end(link, answer),
             }
         }
         let mut link = self.server.connect()?;
-        let outcome = call(&self.server, &mut link);
-        self.end(link, outcome)
+        let answer = link.call(command);
+        self.end(link, answer)
     }
 
-    fn end<T>(&self, link: Link, outcome: RedisResult<T>) -> Result<T, OnlineError> {
+    fn end(&self, link: Link, answer: RedisResult<Value>) -> Result<Value, OnlineError> {
         // On a connection that failed, the next answer might be this one's.
-        if outcome.as_ref().err().is_none_or(is_answer) {
+        if answer.as_ref().err().is_none_or(is_answer) {
             self.places().idle.push(link);
         }
-        outcome.map_err(|error| self.server.error(error))
+        answer.map_err(|error| self.server.error(error))
     }
 
     fn enter(&self) -> Result<(Place<'_>, Option<Link>), OnlineError> {

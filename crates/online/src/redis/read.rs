@@ -1,7 +1,9 @@
 //! Reading: one round trip a call, all of one moment, whatever was read; a scan is many.
 
-use ::redis::Value;
-use karat_core::{Digest, ErrorKind, OnlineError, StateNote, StateOf, WithEach};
+use std::future::ready;
+
+use ::redis::{Cmd, Value};
+use karat_core::{Digest, ErrorKind, Fetched, Fetching, OnlineError, StateNote, StateOf, WithEach};
 
 use super::RedisStore;
 use super::scripts::Script;
@@ -23,40 +25,55 @@ impl RedisStore {
         if asked.is_empty() {
             return Ok(());
         }
-        let answer = self.pool.with(|server, link| {
-            let mut command = server.script(link, Script::Read);
-            asked.iter().for_each(|state| {
-                command.arg(state.definition.as_str()).arg(state.key);
-            });
-            link.call(&command)
-        })?;
-        // The connection is back in the pool: what is called may read, too.
-        let mut answers = self.list(answer)?.into_iter();
-        let mut note = None;
-        for place in 0..asked.len() {
-            let (Some(own), Some(state)) = (answers.next(), answers.next()) else {
-                return Err(self.server.unexpected("a read was answered in part"));
-            };
-            if own != SAME_NOTE {
-                note = self.bytes(own)?;
-            }
-            if let Some(note) = &note {
-                with(place, note, self.bytes(state)?.as_deref());
-            }
-        }
+        let command = self.reading(asked);
+        // The connection is back in the pool when something is called, which may read, too.
+        let answer = self.pool.call(&command)?;
+        self.fetched(answer, asked.len())?.each(with);
         Ok(())
     }
 
+    pub(super) fn fetch_states(&self, asked: &[StateOf<'_>]) -> Fetching<'_> {
+        if asked.is_empty() {
+            return Box::pin(ready(Ok(Fetched::default())));
+        }
+        let (command, count) = (self.reading(asked), asked.len());
+        Box::pin(async move { self.fetched(self.shared.call(&command).await?, count) })
+    }
+
+    fn reading(&self, asked: &[StateOf<'_>]) -> Cmd {
+        let mut command = self.server.script(Script::Read);
+        for state in asked {
+            command.arg(state.definition.as_str()).arg(state.key);
+        }
+        command
+    }
+
+    fn fetched(&self, answer: Value, count: usize) -> Result<Fetched, OnlineError> {
+        let mut answers = self.list(answer)?.into_iter();
+        let mut fetched = Fetched::default();
+        let mut is_written = false;
+        for place in 0..count {
+            let (Some(own), Some(state)) = (answers.next(), answers.next()) else {
+                return Err(self.server.unexpected("a read was answered in part"));
+            };
+            let is_same = own == SAME_NOTE;
+            let note = if is_same { None } else { self.bytes(own)? };
+            is_written = note.is_some() || (is_same && is_written);
+            if is_written {
+                fetched.push(place, note, self.bytes(state)?);
+            }
+        }
+        Ok(fetched)
+    }
+
     pub(super) fn read_note(&self, definition: &Digest) -> Result<Option<StateNote>, OnlineError> {
-        let answer = self.pool.with(|server, link| {
-            let record = server.name(&format!("definition:{definition}"));
-            link.call(::redis::cmd("HGET").arg(record).arg("note"))
-        })?;
+        let record = self.server.name(&format!("definition:{definition}"));
+        let answer = self.pool.call(::redis::cmd("HGET").arg(record).arg("note"))?;
         self.bytes(answer)
     }
 
     pub(super) fn list_definitions(&self) -> Result<Vec<(Digest, u64)>, OnlineError> {
-        let answer = self.pool.with(|server, link| link.call(&server.script(link, Script::List)))?;
+        let answer = self.pool.call(&self.server.script(Script::List))?;
         let mut answers = self.list(answer)?.into_iter();
         let mut definitions = Vec::new();
         while let (Some(digest), Some(keys)) = (answers.next(), answers.next()) {
@@ -84,14 +101,9 @@ impl RedisStore {
         keys.sort_unstable();
         keys.dedup();
         for keys in keys.chunks(SCAN_KEYS) {
-            let answer = self.pool.with(|server, link| {
-                let mut command = server.script(link, Script::Many);
-                command.arg(definition.as_str()).arg(&base);
-                keys.iter().for_each(|key| {
-                    command.arg(key);
-                });
-                link.call(&command)
-            })?;
+            let mut command = self.server.script(Script::Many);
+            command.arg(definition.as_str()).arg(&base).arg(keys);
+            let answer = self.pool.call(&command)?;
             for (key, state) in keys.iter().zip(self.page(answer)?) {
                 let state = self.bytes(state)?;
                 with(key, &state.ok_or_else(|| self.server.unexpected("a state has gone"))?);
@@ -109,11 +121,9 @@ impl RedisStore {
     ) -> Result<(), OnlineError> {
         let mut cursor = b"0".to_vec();
         loop {
-            let answer = self.pool.with(|server, link| {
-                let mut command = server.script(link, Script::Keys);
-                command.arg(definition.as_str()).arg(base).arg(generation).arg(&cursor).arg(SCAN_KEYS);
-                link.call(&command)
-            })?;
+            let mut command = self.server.script(Script::Keys);
+            command.arg(definition.as_str()).arg(base).arg(generation).arg(&cursor).arg(SCAN_KEYS);
+            let answer = self.pool.call(&command)?;
             let mut page = self.page(answer)?.into_iter();
             let next = page.next().map(|next| self.bytes(next)).transpose()?.flatten();
             for key in page {
@@ -128,10 +138,8 @@ impl RedisStore {
 
     /// `None` for a definition never written.
     pub(super) fn generations(&self, definition: &Digest) -> Result<Option<Generations>, OnlineError> {
-        let answer = self.pool.with(|server, link| {
-            let record = server.name(&format!("definition:{definition}"));
-            link.call(::redis::cmd("HMGET").arg(record).arg("base").arg("overlay").arg("keys"))
-        })?;
+        let record = self.server.name(&format!("definition:{definition}"));
+        let answer = self.pool.call(::redis::cmd("HMGET").arg(record).arg("base").arg("overlay").arg("keys"))?;
         let fields: Vec<Option<Vec<u8>>> =
             self.list(answer)?.into_iter().map(|field| self.bytes(field)).collect::<Result<_, _>>()?;
         match <[Option<Vec<u8>>; 3]>::try_from(fields) {

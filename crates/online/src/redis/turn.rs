@@ -61,7 +61,7 @@ impl Turn {
     pub fn take(server: &Arc<Server>) -> Result<Turn, OnlineError> {
         let mut link = server.connect()?;
         let token = format!("{:x}-{:032x}", std::process::id(), fastrand::u128(..));
-        let mut command = server.writing(&link, Script::Take);
+        let mut command = server.writing(Script::Take);
         command.arg(&token).arg(milliseconds(server));
         let mut waiting = Waiting::default();
         let generation = loop {
@@ -152,7 +152,7 @@ impl Turn {
     }
 
     fn step(&self, script: Script) -> Cmd {
-        let mut command = self.server.writing(&self.link, script);
+        let mut command = self.server.writing(script);
         command.arg(&self.token).arg(milliseconds(&self.server));
         command
     }
@@ -183,7 +183,7 @@ impl Turn {
                 return Err(error);
             }
         }
-        let mut command = self.server.writing(&self.link, Script::Give);
+        let mut command = self.server.writing(Script::Give);
         command.arg(&self.token).arg(self.generation);
         self.link.call(&command).map(drop)
     }
@@ -262,7 +262,7 @@ fn renew(server: &Server, token: &str, link: &mut Option<Link>) -> Result<bool, 
         Some(link) => link,
         None => link.insert(server.connect()?),
     };
-    let mut command = server.writing(link, Script::Renew);
+    let mut command = server.writing(Script::Renew);
     command.arg(token).arg(milliseconds(server));
     let answer = link.call(&command).map_err(|error| server.error(error))?;
     Ok(number(&answer).is_some_and(|number| number > 0))

@@ -4,7 +4,6 @@
 use ::redis::{Cmd, Value};
 use karat_core::{Digest, OnlineError, StateEntries, StateNote, TellNote};
 
-use super::link::{Link, Server};
 use super::scripts::Script;
 use super::turn::{Place, Turn, Waiting, allowed};
 use super::{RedisStore, check_key};
@@ -55,18 +54,16 @@ impl RedisStore {
         let first = self.chunk(entries)?;
         let second = self.chunk(entries)?;
         if second.is_empty() {
-            let written = self.at_once(|server, link| {
-                let mut command = server.writing(link, Script::Put);
-                command.arg(definition.as_str()).arg(note);
-                match when {
-                    Where::Anyway => command.arg("anyway").arg(""),
-                    Where::NoteIs(expected) => command.arg("after").arg(expected),
-                };
-                for (key, state) in &first {
-                    command.arg(key).arg(state);
-                }
-                command
-            })?;
+            let mut command = self.server.writing(Script::Put);
+            command.arg(definition.as_str()).arg(note);
+            match when {
+                Where::Anyway => command.arg("anyway").arg(""),
+                Where::NoteIs(expected) => command.arg("after").arg(expected),
+            };
+            for (key, state) in &first {
+                command.arg(key).arg(state);
+            }
+            let written = self.at_once(&command)?;
             return Ok(written != NOT_AS_EXPECTED);
         }
         let mut turn = Turn::take(&self.server)?;
@@ -112,22 +109,16 @@ impl RedisStore {
     }
 
     pub(super) fn forget(&self, definition: &Digest) -> Result<(), OnlineError> {
-        self.at_once(|server, link| {
-            let mut command = server.writing(link, Script::Drop);
-            command.arg(definition.as_str());
-            command
-        })
-        .map(drop)
+        let mut command = self.server.writing(Script::Drop);
+        command.arg(definition.as_str());
+        self.at_once(&command).map(drop)
     }
 
     /// A write of one step, which needs no turn and only waits until nobody has it; what it answered.
-    fn at_once(&self, command: impl Fn(&Server, &Link) -> Cmd) -> Result<i64, OnlineError> {
+    fn at_once(&self, command: &Cmd) -> Result<i64, OnlineError> {
         let mut waiting = Waiting::default();
         loop {
-            let answer = self.pool.with(|server, link| {
-                let command = command(server, link);
-                link.call(&command)
-            })?;
+            let answer = self.pool.call(command)?;
             match allowed(&self.server, &answer)? {
                 Some(answer) => return Ok(answer),
                 None => waiting.wait(&self.server),

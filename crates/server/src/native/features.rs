@@ -60,13 +60,7 @@ pub async fn get(
 ) -> Result<Json<Features>, Problem> {
     let Path((view, key)) = path?;
     let Query(query) = query?;
-    let deployment = state.deployment.clone();
-    let waits = deployment.features_wait();
-    let read = move || deployment.features(&view, &key, query.as_of.as_deref());
-    let answer = match waits {
-        true => tokio::task::spawn_blocking(read).await?,
-        false => read(),
-    };
+    let answer = state.deployment.features(&view, &key, query.as_of.as_deref()).await;
     Ok(Json(answer?.into()))
 }
 

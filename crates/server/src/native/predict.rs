@@ -83,9 +83,10 @@ pub async fn predict(
         return elsewhere(endpoint, turn, id, asked).await;
     }
     let asked = endpoint.look_up(endpoint.read(&body)?, turn.until()).await?;
-    if endpoint.waits(&asked) || endpoint.usual_time(&asked) > IN_PLACE {
+    if endpoint.usual_time(&asked) > IN_PLACE {
         return elsewhere(endpoint, turn, id, move |_| Ok(asked)).await;
     }
+    let asked = endpoint.fetch(asked).await?;
     let decided = endpoint.decide(asked, turn.until())?;
     let records = endpoint.records(&decided)?;
     let _inside = turn.worked();

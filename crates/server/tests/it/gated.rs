@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use karat_core::{Digest, OnlineError, OnlineStore, StateEntries, StateNote, StateOf, TellNote, WithEach};
+use karat_core::{Digest, Fetching, OnlineError, OnlineStore, StateEntries, StateNote, StateOf, TellNote, WithEach};
 
 /// Where it says it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +54,17 @@ impl OnlineStore for Gated {
         self.reads.fetch_add(1, Ordering::SeqCst);
         drop(self.may_read.1.wait_while(self.may_read.0.lock().unwrap(), |may| !*may).unwrap());
         self.inner.read_each(asked, with)
+    }
+
+    fn fetch(&self, asked: &[StateOf<'_>]) -> Fetching<'_> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        let fetching = self.inner.fetch(asked);
+        Box::pin(async {
+            while !*self.may_read.0.lock().unwrap() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            fetching.await
+        })
     }
 
     fn put(&self, definition: &Digest, note: &StateNote, entries: StateEntries<'_>) -> Result<(), OnlineError> {

@@ -33,6 +33,13 @@ pub enum Subject {
     Row { key: Option<Vec<Value>>, values: Vec<Value> },
 }
 
+pub(crate) fn keys(subjects: &[Subject]) -> impl Iterator<Item = &[Value]> {
+    subjects.iter().filter_map(|subject| match subject {
+        Subject::Key(key) => Some(key.as_slice()),
+        Subject::Row { .. } => None,
+    })
+}
+
 const EXAMPLE: &str = "{\"key\": 5008806}";
 
 impl Body {
@@ -74,6 +81,11 @@ impl Body {
             _ => return Err(field("key", "send exactly one of `key`, `keys` and `rows`")),
         };
         Ok(Body { subjects, fields, single, as_of, reasons })
+    }
+
+    /// Those whose features come from the online store: all subjects, or none.
+    pub fn keys(&self) -> impl Iterator<Item = &[Value]> {
+        keys(&self.subjects)
     }
 }
 

@@ -45,14 +45,14 @@ fn asked(instants: &[Instant]) -> impl Iterator<Item = (Whose, Instant)> {
 }
 
 /// What the online store answers for everybody and every instant.
-pub fn online(deployed: &Deployed, instants: &[Instant]) -> Vec<Vec<Value>> {
-    asked(instants)
-        .map(|(whose, as_of)| {
-            let (view, key) = whose.view_and_key();
-            let answer = deployed.deployment.features(view, &key, Some(&as_of.to_string()));
-            answer.unwrap_or_else(|error| panic!("{whose:?} as of {as_of}: {error}")).row.values
-        })
-        .collect()
+pub async fn online(deployed: &Deployed, instants: &[Instant]) -> Vec<Vec<Value>> {
+    let mut found = Vec::new();
+    for (whose, as_of) in asked(instants) {
+        let (view, key) = whose.view_and_key();
+        let answer = deployed.deployment.features(view, &key, Some(&as_of.to_string())).await;
+        found.push(answer.unwrap_or_else(|error| panic!("{whose:?} as of {as_of}: {error}")).row.values);
+    }
+    found
 }
 
 pub fn expected(events: &[Event], instants: &[Instant]) -> Vec<Vec<Value>> {
@@ -131,7 +131,7 @@ async fn everywhere(seed: u64, kind: Kind, config: Option<&str>) {
         if kind == Kind::Append {
             assert_eq!(accepted, half as u64);
         }
-        assert_same(&online(&server, &instants), &self::expected(&events[..half], &instants), &instants, "half");
+        assert_same(&online(&server, &instants).await, &self::expected(&events[..half], &instants), &instants, "half");
         server.pushes.close().await;
     }
     let workspace = workspace(project.path()).await;
@@ -139,7 +139,7 @@ async fn everywhere(seed: u64, kind: Kind, config: Option<&str>) {
     push(&server, requests(rng, &events[half..])).await;
     // Once more, what an unsure client does.
     assert_eq!(push(&server, requests(rng, &events)).await, 0);
-    assert_same(&online(&server, &instants), &expected, &instants, "pushed");
+    assert_same(&online(&server, &instants).await, &expected, &instants, "pushed");
     verified(&workspace).await;
     let store = workspace.online().unwrap();
     for (definition, _) in store.definitions().unwrap() {
@@ -147,10 +147,10 @@ async fn everywhere(seed: u64, kind: Kind, config: Option<&str>) {
     }
     let built = materialize::run(&workspace, &[]).await.unwrap();
     assert!(built.iter().all(|view| view.built));
-    assert_same(&online(&server, &instants), &expected, &instants, "materialized");
+    assert_same(&online(&server, &instants).await, &expected, &instants, "materialized");
     server.pushes.close().await;
     verified(&workspace).await;
-    assert_same(&online(&server, &instants), &expected, &instants, "sealed");
+    assert_same(&online(&server, &instants).await, &expected, &instants, "sealed");
     drop((server, workspace, store));
     of_a_file(rng, delivery, &events, &expected, &instants).await;
 }
@@ -163,7 +163,7 @@ async fn of_a_file(rng: &mut Rng, delivery: &str, events: &[Event], expected: &[
     lines(project.path(), "payments.jsonl", &rows);
     let workspace = workspace(project.path()).await;
     let server = deployed(&workspace).await;
-    assert_same(&online(&server, instants), expected, instants, "of a file");
+    assert_same(&online(&server, instants).await, expected, instants, "of a file");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -204,7 +204,7 @@ async fn a_materialization_meanwhile_loses_nothing() {
     let pushing = async {
         for (number, request) in all.iter().enumerate() {
             let taken = server.pushes.push("payments", request.clone(), 100).await.unwrap();
-            let answer = server.deployment.features("history", "1", None);
+            let answer = server.deployment.features("history", "1", None).await;
             if let Ok(answer) = answer {
                 assert!(answer.commit >= taken.commit, "{} of {} at {number}", answer.commit, taken.commit);
             }
@@ -223,7 +223,7 @@ async fn a_materialization_meanwhile_loses_nothing() {
     };
     tokio::join!(pushing, building);
     materialize::run(&workspace, &[]).await.unwrap();
-    assert_same(&online(&server, &instants), &expected(&events, &instants), &instants, "built meanwhile");
+    assert_same(&online(&server, &instants).await, &expected(&events, &instants), &instants, "built meanwhile");
     verified(&workspace).await;
     server.pushes.close().await;
 }
@@ -242,7 +242,7 @@ async fn rows_from_before_the_horizon_are_taken_in_too() {
         instants
             .retain(|instant| *instant > Instant::from_micros(events.iter().map(|e| e.at.max(e.known)).max().unwrap()));
         assert!(!instants.is_empty());
-        assert_same(&online(&server, &instants), &expected(&events, &instants), &instants, "with a horizon");
+        assert_same(&online(&server, &instants).await, &expected(&events, &instants), &instants, "with a horizon");
         verified(&workspace).await;
         server.pushes.close().await;
     }

@@ -63,7 +63,7 @@ async fn sealed_in_between(seed: u64, kind: Kind) {
     }
     drop(pushing);
     let server = deployed(&workspace).await;
-    assert_same(&online(&server, &instants), &expected(&events, &instants), &instants, "sealed in between");
+    assert_same(&online(&server, &instants).await, &expected(&events, &instants), &instants, "sealed in between");
     server.pushes.close().await;
 }
 

@@ -1,0 +1,69 @@
+//! Connections for reads that are awaited, one a runtime: each read is sent behind those before it without waiting for their
+//! answers, and what is ready together goes out together. A runtime of one thread has no other thread wake it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use ::redis::aio::MultiplexedConnection;
+use ::redis::{Cmd, RedisResult, Value};
+use karat_core::OnlineError;
+use tokio::runtime::{Handle, Id};
+use tokio::sync::OnceCell;
+
+use super::link::{Server, has_forgotten, loading};
+use super::scripts::Script;
+
+/// A connection, made by the first who needs it while others wait for him.
+type Lane = Arc<OnceCell<MultiplexedConnection>>;
+
+pub(super) struct Shared {
+    server: Arc<Server>,
+    lanes: Mutex<HashMap<Id, Lane>>,
+}
+
+impl Shared {
+    pub fn new(server: Arc<Server>) -> Shared {
+        Shared { server, lanes: Mutex::default() }
+    }
+
+    /// One read, which may be made twice, as by [`Pool::call`](super::pool::Pool::call).
+    pub async fn call(&self, command: &Cmd) -> Result<Value, OnlineError> {
+        let lane = self.lane();
+        let answer = call(self.connection(&lane).await?, command).await;
+        let answer = match answer {
+            Err(error) if error.is_connection_dropped() => {
+                self.leave(&lane);
+                call(self.connection(&self.lane()).await?, command).await
+            }
+            answer => answer,
+        };
+        answer.map_err(|error| self.server.error(error))
+    }
+
+    async fn connection(&self, lane: &Lane) -> Result<MultiplexedConnection, OnlineError> {
+        lane.get_or_try_init(|| self.server.connect_shared()).await.cloned()
+    }
+
+    fn lane(&self) -> Lane {
+        self.lanes().entry(Handle::current().id()).or_default().clone()
+    }
+
+    /// Whoever comes next makes a connection of his own, unless one was made already.
+    fn leave(&self, lane: &Lane) {
+        self.lanes().retain(|_, other| !Arc::ptr_eq(other, lane));
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, HashMap<Id, Lane>> {
+        self.lanes.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// One round trip. A script that the server was told to forget is loaded again.
+async fn call(mut connection: MultiplexedConnection, command: &Cmd) -> RedisResult<Value> {
+    let answer = connection.send_packed_command(command).await.and_then(Value::extract_error);
+    if has_forgotten(&answer) {
+        connection.send_packed_command(&loading(Script::Read)).await?.extract_error()?;
+        return connection.send_packed_command(command).await?.extract_error();
+    }
+    answer
+}
