@@ -11,13 +11,15 @@ use super::scripts::Script;
 /// How many keys one step of a scan takes.
 const SCAN_KEYS: usize = 500;
 
-/// Said in place of a note that is the one before it.
-const SAME_NOTE: Value = Value::Int(1);
-
 /// A definition's generations; an empty base is `None`.
 pub(super) struct Generations {
     pub base: Option<Vec<u8>>,
     pub overlay: Option<Vec<u8>>,
+}
+
+/// Those of one definition that follow each other.
+fn runs<'r, 's>(asked: &'r [StateOf<'s>]) -> impl Iterator<Item = &'r [StateOf<'s>]> {
+    asked.chunk_by(|one, next| one.definition == next.definition)
 }
 
 impl RedisStore {
@@ -28,7 +30,7 @@ impl RedisStore {
         let command = self.reading(asked);
         // The connection is back in the pool when something is called, which may read, too.
         let answer = self.pool.call(&command)?;
-        self.fetched(answer, asked.len())?.each(with);
+        self.fetched(answer, runs(asked).map(<[StateOf<'_>]>::len))?.each(with);
         Ok(())
     }
 
@@ -36,32 +38,38 @@ impl RedisStore {
         if asked.is_empty() {
             return Box::pin(ready(Ok(Fetched::default())));
         }
-        let (command, count) = (self.reading(asked), asked.len());
-        Box::pin(async move { self.fetched(self.shared.call(&command).await?, count) })
+        let command = self.reading(asked);
+        let runs: Vec<usize> = runs(asked).map(<[StateOf<'_>]>::len).collect();
+        Box::pin(async move { self.fetched(self.shared.call(&command).await?, runs) })
     }
 
     fn reading(&self, asked: &[StateOf<'_>]) -> Cmd {
         let mut command = self.server.script(Script::Read);
-        for state in asked {
-            command.arg(state.definition.as_str()).arg(state.key);
+        for run in runs(asked) {
+            command.arg(run[0].definition.as_str()).arg(run.len());
+            run.iter().for_each(|state| {
+                command.arg(state.key);
+            });
         }
         command
     }
 
-    fn fetched(&self, answer: Value, count: usize) -> Result<Fetched, OnlineError> {
+    /// An answer to so many keys of each definition.
+    fn fetched(&self, answer: Value, runs: impl IntoIterator<Item = usize>) -> Result<Fetched, OnlineError> {
         let mut answers = self.list(answer)?.into_iter();
+        let mut next = || answers.next().ok_or_else(|| self.server.unexpected("a read was answered in part"));
         let mut fetched = Fetched::default();
-        let mut is_written = false;
-        for place in 0..count {
-            let (Some(own), Some(state)) = (answers.next(), answers.next()) else {
-                return Err(self.server.unexpected("a read was answered in part"));
-            };
-            let is_same = own == SAME_NOTE;
-            let note = if is_same { None } else { self.bytes(own)? };
-            is_written = note.is_some() || (is_same && is_written);
-            if is_written {
-                fetched.push(place, note, self.bytes(state)?);
+        let mut place = 0;
+        for keys in runs {
+            let mut note = self.bytes(next()?)?;
+            let is_written = note.is_some();
+            for place in place..place + keys {
+                let state = self.bytes(next()?)?;
+                if is_written {
+                    fetched.push(place, note.take(), state);
+                }
             }
+            place += keys;
         }
         Ok(fetched)
     }

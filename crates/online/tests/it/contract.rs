@@ -125,6 +125,7 @@ fn several_definitions_are_read_at_once(store: &dyn OnlineStore) {
         ok(store.read_each(asked, &mut |place, note, state| {
             found.push((place, note.to_vec(), state.map(<[u8]>::to_vec)));
         }));
+        assert_eq!(ok(crate::fetch(store, asked)), found, "what is fetched is what is read");
         found
     };
     let each = |definitions: &[Digest], key: &[u8]| of_keys(&under(definitions, key));
@@ -159,6 +160,7 @@ fn several_definitions_are_read_at_once(store: &dyn OnlineStore) {
     let too_long = [of(one, b"a" as &[u8]), of(two, &[0; 481])];
     let error = store.read_each(&too_long, &mut |_, _, _| panic!("nothing is read")).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Invalid);
+    assert_eq!(crate::fetch(store, &too_long).unwrap_err().kind, ErrorKind::Invalid);
     // One write to each in turn; the second never lags behind by more than the one that came between.
     let (begin, end) = (AtomicU64::new(0), AtomicBool::new(false));
     let pair = ["each: left", "each: right"].map(|name| definition(store, name));
@@ -171,6 +173,12 @@ fn several_definitions_are_read_at_once(store: &dyn OnlineStore) {
                     seen[place] = u64::from_be_bytes(state.unwrap().try_into().unwrap());
                 }));
                 assert!(seen[0] == seen[1] || seen[0] == seen[1] + 1, "of one moment: {seen:?}");
+                let fetched = ok(crate::fetch(store, &under(&pair, b"a")));
+                let seen = [0, 1].map(|place| {
+                    let (_, _, state) = &fetched[place];
+                    u64::from_be_bytes(state.as_deref().unwrap().try_into().unwrap())
+                });
+                assert!(seen[0] == seen[1] || seen[0] == seen[1] + 1, "fetched of one moment: {seen:?}");
                 begin.fetch_add(1, Ordering::SeqCst);
             }
         });

@@ -8,9 +8,10 @@ mod killed;
 mod model;
 mod redis;
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use karat_core::{Digest, OnlineStore};
+use karat_core::{Digest, Fetched, OnlineError, OnlineStore, StateOf};
 use karat_online::{LmdbOptions, LmdbStore, RedisOptions, RedisStore};
 
 /// Every few entries need a transaction of their own, so that small tests take the way of large writes.
@@ -29,6 +30,21 @@ fn open_split(uri: &str) -> Box<dyn OnlineStore> {
         Some(dir) => Box::new(LmdbStore::open(dir, split()).unwrap()),
         None => Box::new(RedisStore::open(uri, split_redis()).unwrap()),
     }
+}
+
+/// A place, the note of its definition and the state.
+type Found = (usize, Vec<u8>, Option<Vec<u8>>);
+
+fn found(fetched: &Fetched) -> Vec<Found> {
+    let mut found = Vec::new();
+    fetched.each(&mut |place, note, state| found.push((place, note.to_vec(), state.map(<[u8]>::to_vec))));
+    found
+}
+
+/// What is awaited, on a runtime that tests share.
+fn fetch(store: &dyn OnlineStore, asked: &[StateOf<'_>]) -> Result<Vec<Found>, OnlineError> {
+    static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| tokio::runtime::Runtime::new().unwrap());
+    RUNTIME.block_on(store.fetch(asked)).map(|fetched| found(&fetched))
 }
 
 fn scan(store: &dyn OnlineStore, definition: &Digest) -> Vec<(Vec<u8>, Vec<u8>)> {

@@ -6,7 +6,6 @@ use axum::response::{IntoResponse, Response};
 use indexmap::IndexMap;
 use karat_core::{AsJson, Instant, Value};
 use karat_serving::{FeatureRef, FeatureVector, Vectors};
-use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Deserialize, Serialize, Serializer};
 use utoipa::ToSchema;
 
@@ -161,53 +160,61 @@ fn check_lists(vectors: &Vectors) -> Result<(), FeastError> {
 
 fn write(vectors: &Vectors, names: Vec<String>) -> Result<Vec<u8>, FeastError> {
     check_lists(vectors)?;
-    let feature_names = vectors.keys.keys().cloned().chain(names).collect();
-    let answer = Answer { metadata: Metadata { feature_names }, vectors };
-    Ok(serde_json::to_vec(&answer).expect("features serialise to JSON"))
-}
-
-struct Answer<'v> {
-    metadata: Metadata,
-    vectors: &'v Vectors,
-}
-
-impl Serialize for Answer<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(2))?;
-        map.serialize_entry("metadata", &self.metadata)?;
-        map.serialize_entry("results", &Results(self.vectors))?;
-        map.end()
+    let Vectors { keys, features } = vectors;
+    let metadata = Metadata { feature_names: keys.keys().cloned().chain(names).collect() };
+    let mut out = b"{\"metadata\":".to_vec();
+    json(&mut out, &metadata);
+    out.extend_from_slice(b",\"results\":[");
+    let mut columns = Columns { out, beside: Vec::new(), of: None };
+    for values in keys.values() {
+        columns.push(values, &vec![true; values.len()], &vec![None; values.len()]);
     }
+    for FeatureVector { values, newest, found, .. } in features {
+        columns.push(values, found, newest);
+    }
+    let mut out = columns.out;
+    out.extend_from_slice(b"]}");
+    Ok(out)
 }
 
-struct Results<'v>(&'v Vectors);
+fn json(out: &mut Vec<u8>, value: &impl Serialize) {
+    serde_json::to_writer(out, value).expect("features serialise to JSON");
+}
 
-impl Serialize for Results<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Vectors { keys, features } = self.0;
-        let mut list = serializer.serialize_seq(Some(keys.len() + features.len()))?;
-        for values in keys.values() {
-            let values: Vec<Cell<'_>> = values.iter().map(Cell).collect();
-            let (statuses, times) = (vec!["PRESENT"; values.len()], vec![Time(None); values.len()]);
-            list.serialize_element(&Column { values, statuses, event_timestamps: times })?;
-        }
-        for FeatureVector { values, newest, found, .. } in features {
+/// Columns as they are written. What stands beside the values is the same for all features of a view, and written out once.
+struct Columns {
+    out: Vec<u8>,
+    /// Statuses and times of the column before.
+    beside: Vec<u8>,
+    of: Option<(Vec<bool>, Vec<Option<Instant>>)>,
+}
+
+impl Columns {
+    fn push(&mut self, values: &[Value], found: &[bool], newest: &[Option<Instant>]) {
+        let is_first = self.of.is_none();
+        if self.of.as_ref().is_none_or(|(before, times)| before != found || times != newest) {
             let status = |found: &bool| if *found { "PRESENT" } else { "NOT_FOUND" };
-            list.serialize_element(&Column {
-                values: values.iter().map(Cell).collect(),
-                statuses: found.iter().map(status).collect(),
-                event_timestamps: newest.iter().map(|newest| Time(*newest)).collect(),
-            })?;
+            self.beside.clear();
+            self.beside.extend_from_slice(b",\"statuses\":");
+            json(&mut self.beside, &Sequence(found.iter().map(status)));
+            self.beside.extend_from_slice(b",\"event_timestamps\":");
+            json(&mut self.beside, &Sequence(newest.iter().map(|newest| Time(*newest))));
+            self.of = Some((found.to_vec(), newest.to_vec()));
         }
-        list.end()
+        let begin: &[u8] = if is_first { b"{\"values\":" } else { b",{\"values\":" };
+        self.out.extend_from_slice(begin);
+        json(&mut self.out, &Sequence(values.iter().map(Cell)));
+        self.out.extend_from_slice(&self.beside);
+        self.out.push(b'}');
     }
 }
 
-#[derive(Serialize)]
-struct Column<'v> {
-    values: Vec<Cell<'v>>,
-    statuses: Vec<&'static str>,
-    event_timestamps: Vec<Time>,
+struct Sequence<I>(I);
+
+impl<I: Iterator<Item: Serialize> + Clone> Serialize for Sequence<I> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.clone())
+    }
 }
 
 /// Times are whole seconds since 1970, which is what Feast keeps of them. An empty list is null: its SDK cannot tell what

@@ -28,17 +28,28 @@ local function look(digest)
   return redis.call('HMGET', record(digest), 'note', 'base', 'overlay', 'keys')
 end
 
--- The state of a key, or false. A generation that has gone while the record counts keys in it is not the same as a
--- key that was never written: then nil.
-local function state(found, key)
-  if found[3] then
-    local bytes = redis.call('HGET', states(found[3]), key)
-    if bytes then return bytes end
-    if redis.call('EXISTS', states(found[3])) == 0 then return nil end
+-- The most keys of one command: Lua hands over some 8,000 arguments.
+local KEYS_AT_ONCE = 1000
+
+-- The states of the keys ARGV[first] to ARGV[last], each false where the key was never written. A generation that has gone
+-- while the record counts keys in it is not the same: then nil.
+local function read_states(found, first, last)
+  local base, overlay = states(found[2]), found[3] and states(found[3])
+  local answer, is_over_missed, is_missed = {}, false, false
+  for from = first, last, KEYS_AT_ONCE do
+    local to = math.min(from + KEYS_AT_ONCE - 1, last)
+    local under = redis.call('HMGET', base, unpack(ARGV, from, to))
+    local over = overlay and redis.call('HMGET', overlay, unpack(ARGV, from, to))
+    for place = 1, to - from + 1 do
+      local bytes = under[place]
+      if over and over[place] then bytes = over[place] elseif over then is_over_missed = true end
+      if not bytes then is_missed = true end
+      answer[#answer + 1] = bytes
+    end
   end
-  local bytes = redis.call('HGET', states(found[2]), key)
-  if bytes or found[4] == '0' or redis.call('EXISTS', states(found[2])) == 1 then return bytes end
-  return nil
+  if is_over_missed and redis.call('EXISTS', overlay) == 0 then return nil end
+  if is_missed and found[4] ~= '0' and redis.call('EXISTS', base) == 0 then return nil end
+  return answer
 end
 
 -- Whether all that the record names is there.

@@ -1,15 +1,14 @@
--- ARGV: prefix, then digests and keys in turn. For each the digest's note and the key's state, false where there is none; in place
--- of a note that is the one before it, true.
-local answer, found = {}, nil
-for i = 2, #ARGV, 2 do
-  local is_same = i > 2 and ARGV[i] == ARGV[i - 2]
-  if not is_same then found = look(ARGV[i]) end
-  local bytes = false
-  if found[1] then
-    bytes = state(found, ARGV[i + 1])
-    if bytes == nil then return redis.error_reply(LOST .. ' ' .. ARGV[i]) end
+-- ARGV: prefix, then runs of a digest, how many keys, and the keys. Of each run the digest's note and the keys' states, false where
+-- there is none.
+local answer, place = {}, 2
+while place < #ARGV do
+  local found, last = look(ARGV[place]), place + 1 + tonumber(ARGV[place + 1])
+  local bytes = found[1] and read_states(found, place + 2, last)
+  if bytes == nil then return redis.error_reply(LOST .. ' ' .. ARGV[place]) end
+  answer[#answer + 1] = found[1]
+  for key = 1, last - place - 1 do
+    answer[#answer + 1] = bytes and bytes[key]
   end
-  answer[#answer + 1] = is_same or found[1]
-  answer[#answer + 1] = bytes
+  place = last + 1
 end
 return answer

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use karat_core::{Digest, ErrorKind, OnlineError, OnlineStore};
+use karat_core::{Digest, ErrorKind, OnlineError, OnlineStore, StateOf};
 use karat_online::{RedisOptions, RedisStore};
 use karat_test_support::redis_server::RedisServer;
 
@@ -11,10 +11,18 @@ use crate::scan;
 
 const KEY: [u8; 4] = 1_u32.to_be_bytes();
 
+/// What is read, which is also what is fetched, or both fail in the same words.
 fn read(store: &RedisStore, definition: &Digest) -> Result<Option<Vec<u8>>, OnlineError> {
     let mut found = None;
-    store.read(definition, &KEY, &mut |state| found = Some(state.to_vec()))?;
-    Ok(found)
+    let read = store.read(definition, &KEY, &mut |state| found = Some(state.to_vec())).map(|_| found);
+    let fetched = crate::fetch(store, &[StateOf { definition, key: &KEY }]);
+    let fetched = fetched.map(|found| found.into_iter().find_map(|(_, _, state)| state));
+    match (&read, &fetched) {
+        (Ok(read), Ok(fetched)) => assert_eq!(read, fetched),
+        (Err(read), Err(fetched)) => assert_eq!((read.kind, &read.message), (fetched.kind, &fetched.message)),
+        _ => panic!("read: {read:?}, fetched: {fetched:?}"),
+    }
+    read
 }
 
 #[track_caller]
@@ -121,9 +129,10 @@ fn an_answer_that_comes_too_late_is_nobody_elses() {
     for (state, definition) in (1..).zip(&definitions) {
         store.put(definition, &vec![], &mut entries(5, state)).unwrap();
     }
-    server.command(&["CLIENT", "PAUSE", "600", "ALL"]);
+    assert_eq!(read(&store, &definitions[0]).unwrap(), Some(vec![1; 100]));
+    server.command(&["CLIENT", "PAUSE", "1200", "ALL"]);
     refused(read(&store, &definitions[0]), ErrorKind::Unavailable, "did not answer in time");
-    std::thread::sleep(Duration::from_millis(700));
+    std::thread::sleep(Duration::from_millis(1300));
     assert_eq!(read(&store, &definitions[1]).unwrap(), Some(vec![2; 100]));
 }
 

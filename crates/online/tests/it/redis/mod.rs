@@ -7,7 +7,7 @@ use karat_core::{Digest, OnlineStore, StateOf};
 use karat_online::{RedisOptions, RedisStore};
 use karat_test_support::redis_server::RedisServer;
 
-use crate::{a_read_inside_a_read, contract, split_redis};
+use crate::{a_read_inside_a_read, contract, found, split_redis};
 
 fn open(uri: &str) -> RedisStore {
     RedisStore::open(uri, RedisOptions::default()).unwrap()
@@ -47,6 +47,27 @@ fn databases_and_prefixes_are_stores_of_their_own() {
     }
     for (number, store) in (0..).zip(&stores) {
         assert_eq!(store.note(&definition).unwrap(), Some(vec![number]));
+    }
+}
+
+#[test]
+fn what_is_fetched_on_one_runtime_goes_over_one_connection() {
+    let test = "redis::what_is_fetched_on_one_runtime_goes_over_one_connection";
+    let Some(server) = RedisServer::start(test) else { return };
+    let store = open(&server.uri());
+    let definition = Digest::of("shared");
+    store.put(&definition, &vec![], &mut entries(100, 7)).unwrap();
+    for runtime in 1..=2 {
+        let single = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        single.block_on(async {
+            let keys: Vec<[u8; 4]> = (0..100_u32).map(u32::to_be_bytes).collect();
+            let all = keys.iter().map(|key| store.fetch(&[StateOf { definition: &definition, key }]));
+            for fetched in futures::future::join_all(all).await {
+                assert_eq!(found(&fetched.unwrap()), [(0, vec![], Some(vec![7; 100]))]);
+            }
+            // Beside the one of those who wait, and the one that asks.
+            assert_eq!(server.command(&["CLIENT", "LIST"]).lines().count(), 3, "runtime {runtime}");
+        });
     }
 }
 
