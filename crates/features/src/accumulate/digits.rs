@@ -89,19 +89,18 @@ impl<const N: usize> Digits<N> {
         DigitsState { low: carried.low.min(carried.high) as u8, digits }
     }
 
-    /// `None` when no number has such a state.
-    pub(super) fn from_state(state: &DigitsState) -> Option<Digits<N>> {
-        let mut number = Digits::new();
+    /// Carries on from a state, on what is empty; `None` when no number has such a state.
+    pub(super) fn resume(&mut self, state: &DigitsState) -> Option<()> {
         let low = usize::from(state.low);
         let high = low.checked_add(state.digits.len()).filter(|high| *high <= N)?;
         // Digits of a state are small, so that adding to them cannot overflow.
         if state.digits.iter().any(|digit| digit.unsigned_abs() > 1 << 33) {
             return None;
         }
-        number.digits[low..high].copy_from_slice(&state.digits);
+        self.digits[low..high].copy_from_slice(&state.digits);
         if low < high {
-            (number.low, number.high) = (low, high);
+            (self.low, self.high) = (low, high);
         }
-        Some(number)
+        Some(())
     }
 }

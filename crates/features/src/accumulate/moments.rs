@@ -122,9 +122,10 @@ impl Moments {
         (self.sum.state(), self.squares.state())
     }
 
-    /// `None` when no moments have such a state.
-    pub(crate) fn from_state(sum: &ExactState, squares: &DigitsState) -> Option<Moments> {
-        Some(Moments { sum: ExactSum::from_state(sum)?, squares: Digits::from_state(squares)? })
+    /// Carries on from a state, on what is empty; `None` when no moments have such a state.
+    pub(crate) fn resume(&mut self, sum: &ExactState, squares: &DigitsState) -> Option<()> {
+        self.sum.resume(sum)?;
+        self.squares.resume(squares)
     }
 }
 
@@ -207,7 +208,8 @@ mod tests {
             after in prop::collection::vec(-1e-9..1e-9f64, 0..6),
         ) {
             let (sum, squares) = of(&before).state();
-            let mut resumed = Moments::from_state(&sum, &squares).unwrap();
+            let mut resumed = Moments::new();
+            resumed.resume(&sum, &squares).unwrap();
             after.iter().for_each(|value| resumed.add(*value));
             let whole: Vec<f64> = before.iter().chain(&after).copied().collect();
             prop_assert_eq!(resumed.variance(), of(&whole).variance());

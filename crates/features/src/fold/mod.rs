@@ -52,10 +52,17 @@ struct Running {
 
 impl<'p> Fold<'p> {
     pub(crate) fn new(plan: &'p Plan) -> Fold<'p> {
-        let running = plan.slots.iter().map(|slot| Running {
-            from: 0,
-            to: 0,
-            accumulator: Accumulator::new(slot.kind, of(plan, slot), !plan.frames[slot.frame].is_all_time()),
+        Fold::resuming(plan, Vec::new())
+    }
+
+    /// Starts some slots, in their order, from a checkpoint instead of from nothing.
+    pub(crate) fn resuming(plan: &'p Plan, accumulated: Vec<(usize, Accumulator)>) -> Fold<'p> {
+        let mut accumulated = accumulated.into_iter().peekable();
+        let running = plan.slots.iter().enumerate().map(|(place, slot)| {
+            let resumed = accumulated.next_if(|(slot, _)| *slot == place).map(|(_, accumulator)| accumulator);
+            let slides = !plan.frames[slot.frame].is_all_time();
+            let accumulator = resumed.unwrap_or_else(|| Accumulator::new(slot.kind, of(plan, slot), slides));
+            Running { from: 0, to: 0, accumulator }
         });
         Fold {
             plan,
@@ -86,11 +93,6 @@ impl<'p> Fold<'p> {
             (running.from, running.to) = (0, 0);
         }
         (self.taken, self.last) = (0, NO_ROW);
-    }
-
-    /// Starts a slot from a checkpoint instead of from nothing.
-    pub(crate) fn resume(&mut self, slot: usize, accumulator: Accumulator) {
-        self.running[slot].accumulator = accumulator;
     }
 
     /// What a slot has accumulated so far.

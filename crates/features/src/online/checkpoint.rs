@@ -1,11 +1,10 @@
 //! What remains of events that were folded: bounds on who may read past them, and accumulators.
 
-use hashbrown::HashMap;
 use karat_core::DataType;
 
 use super::bytes::{NO_SENSE, Reader, Writer};
 use super::columns::check;
-use crate::accumulate::{Accumulator, DigitsState, ExactState, ExactSum, Moments, REGISTERS, Sketch};
+use crate::accumulate::{Accumulator, DigitsState, ExactState, REGISTERS, Sketch};
 use crate::error::FeatureError;
 use crate::events::Texts;
 use crate::view::{Plan, SlotKind};
@@ -16,7 +15,7 @@ pub(super) struct Checkpoint {
     pub(super) event_time: i64,
     pub(super) known_time: i64,
     pub(super) commit: i64,
-    /// By slot that is checkpointed.
+    /// By slot that is checkpointed, in their order.
     pub(super) accumulators: Vec<(usize, Accumulator)>,
 }
 
@@ -115,33 +114,35 @@ fn accumulator(
         check(word, of, texts)?;
         Ok(word)
     };
-    Ok(match Accumulator::new(kind, of, false) {
-        Accumulator::Count(_) => Accumulator::Count(count(reader)?),
-        Accumulator::Ints { .. } => {
+    let mut accumulator = Accumulator::new(kind, of, false);
+    match &mut accumulator {
+        Accumulator::Count(all) => *all = count(reader)?,
+        Accumulator::Ints { sum, count: all } => {
             let bytes = reader.take(16)?.try_into().expect("sixteen bytes were taken");
-            let sum = i128::from_le_bytes(bytes);
+            *sum = i128::from_le_bytes(bytes);
             if sum.unsigned_abs() >> 112 != 0 {
                 return Err(NO_SENSE);
             }
-            Accumulator::Ints { sum, count: count(reader)? }
+            *all = count(reader)?;
         }
-        Accumulator::Floats(_) => Accumulator::Floats(ExactSum::from_state(&read_sum(reader)?).ok_or(NO_SENSE)?),
-        Accumulator::Moments(_) => {
-            let (sum, squares) = (read_sum(reader)?, read_digits(reader)?);
-            Accumulator::Moments(Moments::from_state(&sum, &squares).ok_or(NO_SENSE)?)
+        Accumulator::Floats(sum) => sum.resume(&read_sum(reader)?).ok_or(NO_SENSE)?,
+        Accumulator::Moments(moments) => {
+            moments.resume(&read_sum(reader)?, &read_digits(reader)?).ok_or(NO_SENSE)?;
         }
-        Accumulator::Best(_) => match reader.byte()? {
-            0 => Accumulator::Best(None),
-            1 => Accumulator::Best(Some(word(reader)?)),
-            _ => return Err(NO_SENSE),
-        },
-        Accumulator::Distinct(_) => {
+        Accumulator::Best(best) => {
+            *best = match reader.byte()? {
+                0 => None,
+                1 => Some(word(reader)?),
+                _ => return Err(NO_SENSE),
+            };
+        }
+        Accumulator::Distinct(counts) => {
             let len = reader.count(reader.remaining())?;
-            let words =
-                (0..len).map(|_| Ok((word(reader)?, 1))).collect::<Result<HashMap<i64, u32>, FeatureError>>()?;
-            Accumulator::Distinct(words)
+            for _ in 0..len {
+                counts.insert(word(reader)?, 1);
+            }
         }
-        Accumulator::Sketch(_) => {
+        Accumulator::Sketch(sketch) => {
             let len = reader.count(REGISTERS.min(reader.remaining()))?;
             let mut next = 0;
             let mut raised = Vec::with_capacity(len);
@@ -150,11 +151,12 @@ fn accumulator(
                 raised.push((register, reader.byte()?));
                 next = register + 1;
             }
-            Accumulator::Sketch(Sketch::of_raised(&raised).ok_or(NO_SENSE)?)
+            *sketch = Sketch::of_raised(&raised).ok_or(NO_SENSE)?;
         }
-        Accumulator::Share { .. } => Accumulator::Share { yes: count(reader)?, count: count(reader)? },
+        Accumulator::Share { yes, count: all } => (*yes, *all) = (count(reader)?, count(reader)?),
         Accumulator::Candidates(_) | Accumulator::Ordered(_) | Accumulator::Ends => return Err(NO_SENSE),
-    })
+    }
+    Ok(accumulator)
 }
 
 /// Counts are bounded so that adding to them cannot overflow.

@@ -144,14 +144,13 @@ fn fold_until(
     cut: usize,
 ) -> Vec<u32> {
     let plan = &view.plan;
-    let mut fold = Fold::new(plan);
     let mut bounds = (i64::MIN, i64::MIN, i64::MIN);
+    let mut accumulated = Vec::new();
     if let Some(checkpoint) = records.checkpoint.take() {
         bounds = (checkpoint.event_time, checkpoint.known_time, checkpoint.commit);
-        for (slot, accumulator) in checkpoint.accumulators {
-            fold.resume(slot, accumulator);
-        }
+        accumulated = checkpoint.accumulators;
     }
+    let mut fold = Fold::resuming(plan, accumulated);
     for row in events.folded..cut {
         bounds.0 = bounds.0.max(events.event_time[row]);
         bounds.1 = bounds.1.max(events.known_time[row]);

@@ -4,6 +4,7 @@ use arrow::array::ArrayRef;
 use karat_core::{DataType, Instant, Value};
 
 use super::layout::{self, State};
+use crate::accumulate::Accumulator;
 use crate::error::FeatureError;
 use crate::events::{KeyEvents, Texts, nulled_cells};
 use crate::fold::{Fold, Read, Seen, WindowStarts, select};
@@ -62,7 +63,7 @@ impl CompiledView {
     }
 
     fn read_state(&self, mut state: State<'_>, at: ReadAt) -> Result<FeatureRow, FeatureError> {
-        let mut resumed = Vec::new();
+        let mut accumulated = Vec::new();
         if let Some(checkpoint) = state.checkpoint.take() {
             let read = at.read();
             let happened = match self.plan.include_as_of {
@@ -75,26 +76,23 @@ impl CompiledView {
             if !visible || !self.plan.windows.iter().all(beyond) {
                 return Err(FeatureError::BeforeHorizon { horizon: Instant::from_micros(state.horizon) });
             }
-            resumed = checkpoint.accumulators;
+            accumulated = checkpoint.accumulators;
         }
-        self.fold(&state.events, &state.texts, resumed, at)
+        self.fold(&state.events, &state.texts, accumulated, at)
     }
 
     fn fold(
         &self,
         events: &KeyEvents,
         texts: &Texts,
-        resumed: Vec<(usize, crate::accumulate::Accumulator)>,
+        accumulated: Vec<(usize, Accumulator)>,
         at: ReadAt,
     ) -> Result<FeatureRow, FeatureError> {
         let plan = &self.plan;
         let mut visible = Vec::with_capacity(events.len());
         select(events, plan, at.read(), &mut Vec::new(), &mut visible);
-        let mut fold = Fold::new(plan);
+        let mut fold = Fold::resuming(plan, accumulated);
         fold.reserve(visible.len());
-        for (slot, accumulator) in resumed {
-            fold.resume(slot, accumulator);
-        }
         for row in visible {
             fold.take(events, row);
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use karat_test_support::serving_app::NOW;
+use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
@@ -34,6 +35,23 @@ async fn asked(waiting_request: &str) -> (App, String) {
 async fn a_thread_whose_decision_waits_for_the_network_answers_others() {
     let (app, _) = asked(&request(&one())).await;
     assert_eq!(app.inner.logged().len(), 1);
+}
+
+/// Up to 256; more are read on a thread of their own.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_a_request_are_read_together() {
+    let app = App::new();
+    let online = Arc::new(Gated::new(app.inner.online.clone(), Place::Elsewhere));
+    online.open();
+    let running = start(&app.over(online.clone()), impatient()).await;
+    for (keys, reads) in [(1, 1), (3, 1), (300, 2)] {
+        let before = online.reads();
+        let body = json!({"keys": vec![1; keys], "fields": {"income": 1200.5, "age": 40}});
+        let answered = running.post(&body.to_string()).await;
+        assert_eq!(answered.status, 200, "{}", answered.body);
+        assert_eq!(answered.body["predictions"].as_array().unwrap().len(), keys);
+        assert_eq!(online.reads() - before, reads, "{keys} keys");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

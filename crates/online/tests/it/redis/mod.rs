@@ -95,7 +95,7 @@ fn all_views_of_a_key_are_one_round_trip() {
         assert_eq!(seen, 5);
     }
     assert_eq!(calls(&server, "evalsha"), 100);
-    assert_eq!(calls(&server, "hmget"), 500, "the records, each looked at inside the server");
+    assert_eq!(calls(&server, "hmget"), 1000, "the records and the states, looked at inside the server");
 }
 
 #[test]
