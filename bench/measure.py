@@ -1,4 +1,4 @@
-"""What the benches of servers share: a process watched from outside, load, and figures with their spread."""
+"""What the benches share: processes watched from outside, load, and figures with their spread."""
 
 import json
 import os
@@ -25,6 +25,18 @@ def run(*command, **options) -> str:
     if done.returncode != 0:
         sys.exit(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
     return done.stdout
+
+
+def child(command: list, cwd: Path) -> tuple:
+    """CPU seconds, wall seconds and peak memory in MiB of a command that ends; what it says is in `log.txt`."""
+    started = time.monotonic()
+    with open(cwd / "log.txt", "ab") as log:
+        process = subprocess.Popen([str(part) for part in command], cwd=cwd, stdout=log, stderr=log)
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        sys.exit(f"{' '.join(map(str, command))[:120]}… failed; its output is in {cwd / 'log.txt'}")
+    return usage.ru_utime + usage.ru_stime, time.monotonic() - started, usage.ru_maxrss / 1024
 
 
 def free_port() -> int:

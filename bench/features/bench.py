@@ -16,13 +16,14 @@ import os
 import pathlib
 import shutil
 import statistics
-import subprocess
 import sys
-import time
 
 from questions import QUESTIONS
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from measure import child
 
 
 def generate(path, events, clients):
@@ -43,18 +44,6 @@ def generate(path, events, clients):
         "late": pa.array(random.random(events) < 0.05),
     })
     pq.write_table(table, path, compression="zstd")
-
-
-def measure(command, cwd):
-    """CPU seconds, wall seconds, peak memory in MiB."""
-    started = time.monotonic()
-    with open(cwd / "log.txt", "ab") as log:
-        process = subprocess.Popen(command, cwd=cwd, stdout=log, stderr=log)
-        _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        sys.exit(f"{' '.join(map(str, command))[:120]}… failed; its output is in {cwd / 'log.txt'}")
-    return usage.ru_utime + usage.ru_stime, time.monotonic() - started, usage.ru_maxrss / 1024
 
 
 def compare(work, question, outputs):
@@ -108,14 +97,14 @@ def main():
 
     def ingest():
         shutil.rmtree(work / ".karat", ignore_errors=True)
-        return measure([karat, "sources", "ingest", "events"], work)
+        return child([karat, "sources", "ingest", "events"], work)
 
     left_out = lambda name: any(name.lower().startswith(start.lower()) for start in options.without)
     peers = {name: script for name, script in question.scripts.items() if not left_out(name)}
     systems = {
-        "Karat: training set from history": lambda: measure(
+        "Karat: training set from history": lambda: child(
             [karat, "features", "training-set", question.model, "--output", "out-karat.parquet"], work),
-        **{name: (lambda script=script: measure([sys.executable, "-c", script], work)) for name, (script, _) in peers.items()},
+        **{name: (lambda script=script: child([sys.executable, "-c", script], work)) for name, (script, _) in peers.items()},
     }
     figures = {"Karat: ingest into history, once": [ingest()], **{name: [] for name in systems}}
     for run in range(options.runs):

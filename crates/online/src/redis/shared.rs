@@ -2,7 +2,8 @@
 //! answers, and what is ready together goes out together. A runtime of one thread has no other thread wake it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{Cmd, RedisResult, Value};
@@ -41,7 +42,12 @@ impl Shared {
     }
 
     async fn connection(&self, lane: &Lane) -> Result<MultiplexedConnection, OnlineError> {
-        lane.get_or_try_init(|| self.server.connect_shared()).await.cloned()
+        let connect = || async {
+            let connection = self.server.connect_shared().await?;
+            tokio::spawn(keep_a_timer(Arc::downgrade(lane), self.server.options.answer_timeout / 2));
+            Ok(connection)
+        };
+        lane.get_or_try_init(connect).await.cloned()
     }
 
     fn lane(&self) -> Lane {
@@ -55,6 +61,14 @@ impl Shared {
 
     fn lanes(&self) -> MutexGuard<'_, HashMap<Id, Lane>> {
         self.lanes.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// Every call sets a timer, for an answer that does not come. A runtime is woken by a timer that is sooner than all it has, at the
+/// cost of a system call or two: with this one there is always a sooner one, as long as the connection lives.
+async fn keep_a_timer(lane: Weak<OnceCell<MultiplexedConnection>>, sooner: Duration) {
+    while lane.strong_count() > 0 {
+        tokio::time::sleep(sooner).await;
     }
 }
 
