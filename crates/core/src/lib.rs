@@ -28,6 +28,7 @@ pub use name::{Name, NameError, nearest};
 pub use number_text::thousands;
 pub use online::{
     Fetched, Fetching, OnlineError, OnlineStore, StateEntries, StateNote, StateOf, TellNote, WithEach, WithNoted,
+    by_definition,
 };
 pub use time::{Instant, TimeError, Window, Zone};
 pub use time_format::{TimeFormat, TimeFormatError};

@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use crate::{Digest, ErrorKind};
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("online store: {message}")]
 pub struct OnlineError {
     pub kind: ErrorKind,
@@ -37,14 +37,13 @@ pub type WithEach<'a> = &'a mut dyn FnMut(usize, &[u8], Option<&[u8]>);
 /// States that were read before they are looked at, in the order they were asked for.
 #[derive(Debug, Default)]
 pub struct Fetched {
-    /// Those that differ from the one before.
     notes: Vec<StateNote>,
-    states: Vec<FetchedState>,
+    /// By place; none where the definition was never written.
+    states: Vec<Option<FetchedState>>,
 }
 
 #[derive(Debug)]
 struct FetchedState {
-    place: usize,
     note: usize,
     state: Option<Vec<u8>>,
 }
@@ -53,20 +52,48 @@ struct FetchedState {
 pub type Fetching<'s> = Pin<Box<dyn Future<Output = Result<Fetched, OnlineError>> + Send + 's>>;
 
 impl Fetched {
-    /// The next place's state, of a definition that was written: the note is the one before it where it is not given.
-    pub fn push(&mut self, place: usize, note: Option<StateNote>, state: Option<Vec<u8>>) {
-        self.notes.extend(note);
-        if let Some(note) = self.notes.len().checked_sub(1) {
-            self.states.push(FetchedState { place, note, state });
-        }
+    /// What `read` tells as [`OnlineStore::read_each`] does.
+    pub fn of(read: impl FnOnce(WithEach<'_>) -> Result<(), OnlineError>) -> Result<Fetched, OnlineError> {
+        let mut fetched = Fetched::default();
+        read(&mut |place, note, state| {
+            fetched.states.resize_with(place, || None);
+            if fetched.notes.last().is_none_or(|last| last != note) {
+                fetched.notes.push(note.to_vec());
+            }
+            let note = fetched.notes.len() - 1;
+            fetched.states.push(Some(FetchedState { note, state: state.map(<[u8]>::to_vec) }));
+        })?;
+        Ok(fetched)
+    }
+
+    /// The states at the next places, all of a definition with this note; of one that was never written there is none.
+    pub fn push(&mut self, note: Option<StateNote>, states: impl IntoIterator<Item = Option<Vec<u8>>>) {
+        let note = note.map(|note| {
+            self.notes.push(note);
+            self.notes.len() - 1
+        });
+        self.states.extend(states.into_iter().map(|state| note.map(|note| FetchedState { note, state })));
+    }
+
+    /// The note and the state at a place, as [`OnlineStore::read_noted`] has them.
+    pub fn get(&self, place: usize) -> Option<(&[u8], Option<&[u8]>)> {
+        let FetchedState { note, state } = self.states.get(place)?.as_ref()?;
+        Some((&self.notes[*note], state.as_deref()))
     }
 
     /// As [`OnlineStore::read_each`].
     pub fn each(&self, with: WithEach<'_>) {
-        for FetchedState { place, note, state } in &self.states {
-            with(*place, &self.notes[*note], state.as_deref());
+        for place in 0..self.states.len() {
+            if let Some((note, state)) = self.get(place) {
+                with(place, note, state);
+            }
         }
     }
+}
+
+/// Those of one definition that follow each other.
+pub fn by_definition<'r, 's>(asked: &'r [StateOf<'s>]) -> impl Iterator<Item = &'r [StateOf<'s>]> {
+    asked.chunk_by(|one, next| one.definition == next.definition)
 }
 
 /// Online feature state: opaque bytes under (definition digest, key).
@@ -106,12 +133,7 @@ pub trait OnlineStore: Send + Sync + std::fmt::Debug {
 
     /// As [`OnlineStore::read_each`], without keeping the thread where a network is waited for: within a Tokio runtime.
     fn fetch(&self, asked: &[StateOf<'_>]) -> Fetching<'_> {
-        let mut fetched = Fetched::default();
-        let read = self.read_each(asked, &mut |place, note, state| {
-            let is_same = fetched.notes.last().is_some_and(|last| last == note);
-            fetched.push(place, (!is_same).then(|| note.to_vec()), state.map(<[u8]>::to_vec));
-        });
-        Box::pin(ready(read.map(|()| fetched)))
+        Box::pin(ready(Fetched::of(|with| self.read_each(asked, with))))
     }
 
     /// Writes `entries` and the note, all at once.

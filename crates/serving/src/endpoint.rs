@@ -11,7 +11,7 @@ use metrics::Counter;
 
 use crate::decision::{Decided, Decision};
 use crate::gate::{Gate, Turn, Until};
-use crate::known::{self, TOGETHER, ViewRows};
+use crate::known::{self, States, TOGETHER, ViewRows};
 use crate::lookup::{self, Answers, Lookups};
 use crate::quality::{self, QaFailure, Refused};
 use crate::reasons::{Explained, because};
@@ -209,12 +209,14 @@ impl Endpoint {
         let mut left = body.subjects;
         while !left.is_empty() {
             let rest = left.split_off(left.len().min(TOGETHER));
-            // To wait for a network is no work.
-            let waits = self.parts.online.is_remote() && fetched.is_none();
-            let reading = Stopwatch::now();
-            let rows = self.rows(model, &left, fetched.take(), as_of)?;
-            let begun = if waits { Stopwatch::now() } else { reading };
-            for (subject, rows) in left.into_iter().zip(rows) {
+            let fetched = match fetched.take() {
+                None => self.read_ahead(model, &left)?,
+                fetched => fetched,
+            };
+            let states = States::of(self.parts.online.as_ref(), fetched.as_ref(), left.len());
+            // Waiting for a network is no work, and over by now.
+            let begun = Stopwatch::now();
+            for (among, subject) in left.into_iter().enumerate() {
                 if until.is_abandoned() {
                     return Err(ServingError::Abandoned { decided: decisions.len(), asked: count });
                 }
@@ -224,7 +226,8 @@ impl Endpoint {
                     return Err(ServingError::TooMany { decided: decisions.len(), asked: count, deadline });
                 }
                 let place = decisions.len();
-                let inputs = self.inputs(model, subject, rows, &body.fields)?;
+                let inputs =
+                    self.inputs(model, subject, &body.fields, |key| known::rows(states, model, among, key, as_of))?;
                 let (inputs, mut qa_failures) = self.settled(model, inputs, place, as_of)?;
                 qa_failures.extend(answers.told(place, &model.pinned, &inputs.values));
                 let inputs = (inputs, qa_failures);
@@ -341,33 +344,30 @@ impl Endpoint {
         })
     }
 
-    /// What the views have of each subject: nothing of a row.
-    fn rows(
-        &self,
-        model: &ServingModel,
-        subjects: &[Subject],
-        fetched: Option<Fetched>,
-        as_of: Instant,
-    ) -> Result<Vec<ViewRows>, ServingError> {
-        let keys: Vec<&[Value]> = request::keys(subjects).collect();
-        match fetched {
-            _ if keys.is_empty() => Ok(vec![Vec::new(); subjects.len()]),
-            Some(fetched) => known::fetched_rows(&fetched, model, keys.len(), as_of),
-            None => known::rows(self.parts.online.as_ref(), model, &keys, as_of),
+    /// States of all subjects that are keys, where they are on the other side of a network.
+    fn read_ahead(&self, model: &ServingModel, subjects: &[Subject]) -> Result<Option<Fetched>, ServingError> {
+        let keys: Vec<&[Value]> = match self.parts.online.is_remote() {
+            true => request::keys(subjects).collect(),
+            false => return Ok(None),
+        };
+        if keys.is_empty() {
+            return Ok(None);
         }
+        known::read_ahead(self.parts.online.as_ref(), model, &keys).map(Some)
     }
 
     fn inputs(
         &self,
         model: &ServingModel,
         subject: Subject,
-        rows: ViewRows,
         fields: &[Value],
+        rows: impl FnOnce(&[Value]) -> Result<ViewRows, ServingError>,
     ) -> Result<Inputs, ServingError> {
         let key = match subject {
-            Subject::Row { key, values } => return Ok(Inputs { key, sent: true, values, rows }),
+            Subject::Row { key, values } => return Ok(Inputs { key, sent: true, values, rows: Vec::new() }),
             Subject::Key(key) => key,
         };
+        let rows = rows(&key)?;
         if self.refuses_unknown() {
             known::refuse_unknown(model, &key, &rows)?;
         }

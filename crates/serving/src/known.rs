@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use karat_core::{Fetched, Instant, OnlineError, OnlineStore, Value, WithEach};
+use karat_core::{Fetched, Instant, OnlineStore, Value};
 use karat_features::FeatureRow;
 
 use crate::request::Body;
 use crate::{ServingError, ServingModel};
 
-/// Keys whose states are read at once: one round trip to a store that is remote, which others wait for.
+/// Keys whose states are read at once from a store that is remote: one round trip.
 pub(crate) const TOGETHER: usize = 256;
 
 /// Keys that are looked at on the thread that answers others, too.
@@ -17,63 +17,73 @@ const IN_PLACE: usize = 16;
 /// The features of one key in every view, with the commits seen.
 pub(crate) type ViewRows = Vec<(FeatureRow, u64)>;
 
-/// The features of each key in every view, each by its own part of the key, all of one moment of the online store.
-pub(crate) fn rows(
-    online: &dyn OnlineStore,
-    model: &ServingModel,
-    keys: &[&[Value]],
-    as_of: Instant,
-) -> Result<Vec<ViewRows>, ServingError> {
-    model.with_states(keys, |states| fold(model, keys.len(), as_of, |take| online.read_each(states, take)))
+/// Where the states of some keys are.
+#[derive(Clone, Copy)]
+pub(crate) enum States<'s> {
+    /// Those of each key are read when they are wanted.
+    Stored(&'s dyn OnlineStore),
+    /// Of so many keys.
+    Fetched(&'s Fetched, usize),
 }
 
-/// States of keys, for [`fetched_rows`]; the thread is left to others where a network is waited for.
+impl<'s> States<'s> {
+    pub(crate) fn of(online: &'s dyn OnlineStore, fetched: Option<&'s Fetched>, keys: usize) -> States<'s> {
+        fetched.map_or(States::Stored(online), |fetched| States::Fetched(fetched, keys))
+    }
+}
+
+/// States of keys, read before they are wanted; the thread is left to others where a network is waited for.
 pub(crate) async fn fetch(
     online: &dyn OnlineStore,
     model: &ServingModel,
     keys: &[&[Value]],
 ) -> Result<Fetched, ServingError> {
-    Ok(model.with_states(keys, |states| online.fetch(states)).await?)
+    Ok(model.with_states(keys, |asked| online.fetch(asked)).await?)
 }
 
-/// As [`rows`], of what was fetched for so many keys.
-pub(crate) fn fetched_rows(
-    fetched: &Fetched,
+/// As [`fetch`], on a thread that may wait.
+pub(crate) fn read_ahead(
+    online: &dyn OnlineStore,
     model: &ServingModel,
-    keys: usize,
-    as_of: Instant,
-) -> Result<Vec<ViewRows>, ServingError> {
-    fold(model, keys, as_of, |take| {
-        fetched.each(take);
-        Ok(())
-    })
+    keys: &[&[Value]],
+) -> Result<Fetched, ServingError> {
+    Ok(model.with_states(keys, |asked| Fetched::of(|with| online.read_each(asked, with)))?)
 }
 
-/// States come view by view, each with all keys in their order.
-fn fold(
+/// The features in every view, each by its own part of the key, all of one moment of the online store. `place` is the key's among
+/// those whose states they are.
+pub(crate) fn rows(
+    states: States<'_>,
     model: &ServingModel,
-    keys: usize,
+    place: usize,
+    key: &[Value],
     as_of: Instant,
-    each: impl FnOnce(WithEach<'_>) -> Result<(), OnlineError>,
-) -> Result<Vec<ViewRows>, ServingError> {
-    let views = model.views();
-    let mut rows: Vec<ViewRows> = (0..keys).map(|_| Vec::with_capacity(views.len())).collect();
-    let mut folded = 0;
+) -> Result<ViewRows, ServingError> {
+    let mut rows = Vec::with_capacity(model.views().len());
     let mut failed = None;
-    each(&mut |place, note, state| {
-        // A place that is passed over is missed below.
-        if failed.is_none() && place == folded {
-            match views[place / keys].fold(note, state, as_of) {
-                Ok(row) => rows[place % keys].push(row),
+    let mut take = |view: usize, note: &[u8], state: Option<&[u8]>| {
+        // A view that is passed over is missed below.
+        if failed.is_none() && view == rows.len() {
+            match model.views()[view].fold(note, state, as_of) {
+                Ok(row) => rows.push(row),
                 Err(error) => failed = Some(error),
             }
-            folded += 1;
         }
-    })?;
-    match (failed, folded < keys * views.len()) {
+    };
+    match states {
+        States::Stored(online) => model.with_states(&[key], |asked| online.read_each(asked, &mut take))?,
+        States::Fetched(fetched, keys) => {
+            for view in 0..model.views().len() {
+                if let Some((note, state)) = fetched.get(view * keys + place) {
+                    take(view, note, state);
+                }
+            }
+        }
+    }
+    match (failed, model.pinned.views.get(rows.len())) {
         (Some(error), _) => Err(error),
-        (None, true) => Err(ServingError::NotMaterialized { view: model.pinned.views[folded / keys].name.to_string() }),
-        (None, false) => Ok(rows),
+        (None, Some(missing)) => Err(ServingError::NotMaterialized { view: missing.name.to_string() }),
+        (None, None) => Ok(rows),
     }
 }
 
@@ -85,8 +95,14 @@ pub(crate) fn refuse_unknown(model: &ServingModel, key: &[Value], rows: &ViewRow
     }
 }
 
-fn refuse_any_unknown(model: &ServingModel, keys: &[&[Value]], rows: &[ViewRows]) -> Result<(), ServingError> {
-    keys.iter().zip(rows).try_for_each(|(key, rows)| refuse_unknown(model, key, rows))
+fn refuse_any_unknown(
+    states: States<'_>,
+    model: &ServingModel,
+    keys: &[&[Value]],
+    as_of: Instant,
+) -> Result<(), ServingError> {
+    let mut keys = keys.iter().enumerate();
+    keys.try_for_each(|(place, key)| refuse_unknown(model, key, &rows(states, model, place, key, as_of)?))
 }
 
 /// As [`refuse_unknown`], of every key of a request. What takes its time leaves the thread it is called on.
@@ -97,12 +113,11 @@ pub(crate) async fn refuse_unknown_keys(
     as_of: Instant,
 ) -> Result<(), ServingError> {
     let keys: Vec<&[Value]> = body.keys().collect();
+    let is_remote = online.is_remote();
     if keys.len() <= IN_PLACE {
-        let rows = match online.is_remote() {
-            true => fetched_rows(&fetch(online.as_ref(), model, &keys).await?, model, keys.len(), as_of)?,
-            false => rows(online.as_ref(), model, &keys, as_of)?,
-        };
-        return refuse_any_unknown(model, &keys, &rows);
+        let fetched = if is_remote { Some(fetch(online.as_ref(), model, &keys).await?) } else { None };
+        let states = States::of(online.as_ref(), fetched.as_ref(), keys.len());
+        return refuse_any_unknown(states, model, &keys, as_of);
     }
     let keys: Vec<Vec<Value>> = keys.into_iter().map(<[Value]>::to_vec).collect();
     let asked = keys.len();
@@ -110,7 +125,8 @@ pub(crate) async fn refuse_unknown_keys(
     let look = move || {
         keys.chunks(TOGETHER).try_for_each(|keys| {
             let keys: Vec<&[Value]> = keys.iter().map(Vec::as_slice).collect();
-            refuse_any_unknown(&model, &keys, &rows(online.as_ref(), &model, &keys, as_of)?)
+            let fetched = if is_remote { Some(read_ahead(online.as_ref(), &model, &keys)?) } else { None };
+            refuse_any_unknown(States::of(online.as_ref(), fetched.as_ref(), keys.len()), &model, &keys, as_of)
         })
     };
     match tokio::task::spawn_blocking(look).await {

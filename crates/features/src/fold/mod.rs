@@ -64,10 +64,12 @@ impl<'p> Fold<'p> {
             let accumulator = resumed.unwrap_or_else(|| Accumulator::new(slot.kind, of(plan, slot), slides));
             Running { from: 0, to: 0, accumulator }
         });
+        let running: Vec<Running> = running.collect();
+        debug_assert!(accumulated.next().is_none(), "slots of a checkpoint come in their order");
         Fold {
             plan,
             lists: plan.lists.iter().map(|_| List::default()).collect(),
-            running: running.collect(),
+            running,
             ranges: Vec::new(),
             starts: Vec::new(),
             taken: 0,

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use heed::RoTxn;
-use karat_core::{Digest, OnlineError, StateNote, StateOf, WithEach};
+use karat_core::{Digest, OnlineError, StateNote, StateOf, WithEach, by_definition};
 
 use super::layout::{Record, StateKey, own_key};
 use super::{LmdbStore, errors};
@@ -30,7 +30,10 @@ impl LmdbStore {
 
     pub(super) fn read_states_noted(&self, asked: &[StateOf<'_>], with: WithEach<'_>) -> Result<(), OnlineError> {
         let txn = self.env.read_txn().map_err(|error| self.error(error))?;
-        for (first, states) in by_definition(asked) {
+        let mut next = 0;
+        for states in by_definition(asked) {
+            let first = next;
+            next += states.len();
             let Some(record) = self.record(&txn, states[0].definition)? else { continue };
             for (place, StateOf { key, .. }) in (first..).zip(states) {
                 with(place, record.note, self.state(&txn, &record, key)?);
@@ -104,14 +107,4 @@ impl LmdbStore {
         }
         Ok(definitions)
     }
-}
-
-/// Stretches of one definition, each with the place of its first.
-fn by_definition<'s, 'a>(asked: &'s [StateOf<'a>]) -> impl Iterator<Item = (usize, &'s [StateOf<'a>])> {
-    let mut next = 0;
-    asked.chunk_by(|a, b| a.definition == b.definition).map(move |states| {
-        let first = next;
-        next += states.len();
-        (first, states)
-    })
 }

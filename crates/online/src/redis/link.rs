@@ -117,6 +117,11 @@ pub(super) fn loading(script: Script) -> Cmd {
     command
 }
 
+/// Whether the server answered, if with an error.
+pub(super) fn is_answer(error: &RedisError) -> bool {
+    matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension)
+}
+
 /// Whether the server was told to forget its scripts.
 pub(super) fn has_forgotten(answer: &RedisResult<Value>) -> bool {
     answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Server(ServerErrorKind::NoScript))

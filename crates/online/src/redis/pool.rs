@@ -3,10 +3,10 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Instant;
 
-use ::redis::{Cmd, ErrorKind as Kind, RedisError, RedisResult, Value};
+use ::redis::{Cmd, RedisResult, Value};
 use karat_core::{ErrorKind, OnlineError};
 
-use super::link::{Link, Server};
+use super::link::{Link, Server, is_answer};
 
 pub(super) struct Pool {
     server: Arc<Server>,
@@ -94,9 +94,4 @@ impl Pool {
     fn places(&self) -> MutexGuard<'_, Places> {
         self.places.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
-}
-
-/// Whether the server answered, if with an error.
-fn is_answer(error: &RedisError) -> bool {
-    matches!(error.kind(), Kind::Server(_) | Kind::Extension)
 }

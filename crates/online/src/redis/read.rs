@@ -3,7 +3,7 @@
 use std::future::ready;
 
 use ::redis::{Cmd, Value};
-use karat_core::{Digest, ErrorKind, Fetched, Fetching, OnlineError, StateNote, StateOf, WithEach};
+use karat_core::{Digest, ErrorKind, Fetched, Fetching, OnlineError, StateNote, StateOf, WithEach, by_definition};
 
 use super::RedisStore;
 use super::scripts::Script;
@@ -17,11 +17,6 @@ pub(super) struct Generations {
     pub overlay: Option<Vec<u8>>,
 }
 
-/// Those of one definition that follow each other.
-fn runs<'r, 's>(asked: &'r [StateOf<'s>]) -> impl Iterator<Item = &'r [StateOf<'s>]> {
-    asked.chunk_by(|one, next| one.definition == next.definition)
-}
-
 impl RedisStore {
     pub(super) fn read_states_noted(&self, asked: &[StateOf<'_>], with: WithEach<'_>) -> Result<(), OnlineError> {
         if asked.is_empty() {
@@ -30,7 +25,7 @@ impl RedisStore {
         let command = self.reading(asked);
         // The connection is back in the pool when something is called, which may read, too.
         let answer = self.pool.call(&command)?;
-        self.fetched(answer, runs(asked).map(<[StateOf<'_>]>::len))?.each(with);
+        self.fetched(answer, by_definition(asked).map(<[StateOf<'_>]>::len))?.each(with);
         Ok(())
     }
 
@@ -39,13 +34,13 @@ impl RedisStore {
             return Box::pin(ready(Ok(Fetched::default())));
         }
         let command = self.reading(asked);
-        let runs: Vec<usize> = runs(asked).map(<[StateOf<'_>]>::len).collect();
+        let runs: Vec<usize> = by_definition(asked).map(<[StateOf<'_>]>::len).collect();
         Box::pin(async move { self.fetched(self.shared.call(&command).await?, runs) })
     }
 
     fn reading(&self, asked: &[StateOf<'_>]) -> Cmd {
         let mut command = self.server.script(Script::Read);
-        for run in runs(asked) {
+        for run in by_definition(asked) {
             command.arg(run[0].definition.as_str()).arg(run.len());
             run.iter().for_each(|state| {
                 command.arg(state.key);
@@ -59,17 +54,10 @@ impl RedisStore {
         let mut answers = self.list(answer)?.into_iter();
         let mut next = || answers.next().ok_or_else(|| self.server.unexpected("a read was answered in part"));
         let mut fetched = Fetched::default();
-        let mut place = 0;
         for keys in runs {
-            let mut note = self.bytes(next()?)?;
-            let is_written = note.is_some();
-            for place in place..place + keys {
-                let state = self.bytes(next()?)?;
-                if is_written {
-                    fetched.push(place, note.take(), state);
-                }
-            }
-            place += keys;
+            let note = self.bytes(next()?)?;
+            let states: Vec<Option<Vec<u8>>> = (0..keys).map(|_| self.bytes(next()?)).collect::<Result<_, _>>()?;
+            fetched.push(note, states);
         }
         Ok(fetched)
     }

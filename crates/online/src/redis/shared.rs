@@ -6,16 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
-use ::redis::{Cmd, RedisResult, Value};
+use ::redis::{Cmd, ErrorKind, RedisError, RedisResult, Value};
 use karat_core::OnlineError;
 use tokio::runtime::{Handle, Id};
 use tokio::sync::OnceCell;
 
-use super::link::{Server, has_forgotten, loading};
+use super::link::{Server, has_forgotten, is_answer, loading};
 use super::scripts::Script;
 
-/// A connection, made by the first who needs it while others wait for him.
-type Lane = Arc<OnceCell<MultiplexedConnection>>;
+/// A connection, made by the first who needs it while others wait for him: with him they have it, or the reason why there is none.
+type Lane = Arc<OnceCell<Result<MultiplexedConnection, OnlineError>>>;
 
 pub(super) struct Shared {
     server: Arc<Server>,
@@ -29,25 +29,36 @@ impl Shared {
 
     /// One read, which may be made twice, as by [`Pool::call`](super::pool::Pool::call).
     pub async fn call(&self, command: &Cmd) -> Result<Value, OnlineError> {
-        let lane = self.lane();
-        let answer = call(self.connection(&lane).await?, command).await;
-        let answer = match answer {
-            Err(error) if error.is_connection_dropped() => {
-                self.leave(&lane);
-                call(self.connection(&self.lane()).await?, command).await
-            }
+        let answer = match self.try_call(command).await? {
+            Err(error) if is_dropped(&error) => self.try_call(command).await?,
             answer => answer,
         };
         answer.map_err(|error| self.server.error(error))
     }
 
-    async fn connection(&self, lane: &Lane) -> Result<MultiplexedConnection, OnlineError> {
+    /// A connection that failed is nobody's any more: what went wrong with it, as an end that fell silent, goes on.
+    async fn try_call(&self, command: &Cmd) -> Result<RedisResult<Value>, OnlineError> {
+        let lane = self.lane();
+        let answer = match self.connection(&lane).await {
+            Ok(connection) => call(connection.clone(), command).await,
+            Err(error) => {
+                self.leave(&lane);
+                return Err(error.clone());
+            }
+        };
+        if answer.as_ref().err().is_some_and(|error| !is_answer(error)) {
+            self.leave(&lane);
+        }
+        Ok(answer)
+    }
+
+    async fn connection<'l>(&self, lane: &'l Lane) -> Result<&'l MultiplexedConnection, &'l OnlineError> {
         let connect = || async {
             let connection = self.server.connect_shared().await?;
             tokio::spawn(keep_a_timer(Arc::downgrade(lane), self.server.options.answer_timeout / 2));
             Ok(connection)
         };
-        lane.get_or_try_init(connect).await.cloned()
+        lane.get_or_init(connect).await.as_ref()
     }
 
     fn lane(&self) -> Lane {
@@ -64,9 +75,14 @@ impl Shared {
     }
 }
 
+/// Whether the other end is gone, amid an answer, too.
+fn is_dropped(error: &RedisError) -> bool {
+    error.is_connection_dropped() || error.kind() == ErrorKind::Parse
+}
+
 /// Every call sets a timer, for an answer that does not come. A runtime is woken by a timer that is sooner than all it has, at the
 /// cost of a system call or two: with this one there is always a sooner one, as long as the connection lives.
-async fn keep_a_timer(lane: Weak<OnceCell<MultiplexedConnection>>, sooner: Duration) {
+async fn keep_a_timer(lane: Weak<OnceCell<Result<MultiplexedConnection, OnlineError>>>, sooner: Duration) {
     while lane.strong_count() > 0 {
         tokio::time::sleep(sooner).await;
     }

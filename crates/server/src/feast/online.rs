@@ -4,7 +4,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use indexmap::IndexMap;
-use karat_core::{AsJson, Instant, Value};
+use karat_core::{AsJson, Instant, Name, Value};
 use karat_serving::{FeatureRef, FeatureVector, Vectors};
 use serde::{Deserialize, Serialize, Serializer};
 use utoipa::ToSchema;
@@ -13,8 +13,8 @@ use super::error::FeastError;
 use super::read;
 use crate::AppState;
 
-/// So many values are read and written in some 300 us; more leave the thread, which has other connections to answer.
-const VALUES_IN_PLACE: usize = 1000;
+/// So many states are read, folded and written in some 300 us; more leave the thread, which has other connections to answer.
+const STATES_IN_PLACE: usize = 100;
 
 /// What to read, and for which keys.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -87,7 +87,8 @@ pub async fn get_online_features(State(state): State<AppState>, request: Request
     let names = names(&wanted, asked.full_feature_names)?;
     let deployment = state.deployment.clone();
     let rows = asked.entities.values().map(Vec::len).max().unwrap_or_default();
-    let is_short = rows.saturating_mul(wanted.len()) <= VALUES_IN_PLACE;
+    let views: HashSet<&Name> = wanted.iter().map(|wanted| &wanted.view).collect();
+    let is_short = rows.saturating_mul(views.len()) <= STATES_IN_PLACE;
     let written = match (is_short, deployment.is_remote()) {
         (true, true) => write(&deployment.fetch_vectors(&wanted, &asked.entities).await?, names)?,
         (true, false) => write(&deployment.vectors(&wanted, &asked.entities)?, names)?,
@@ -103,7 +104,7 @@ pub async fn get_online_features(State(state): State<AppState>, request: Request
 
 fn feature_ref(text: &str) -> Result<FeatureRef, FeastError> {
     let parts = text.split_once(':').and_then(|(view, feature)| {
-        let view = karat_core::Name::new(view).ok()?;
+        let view = Name::new(view).ok()?;
         (!feature.is_empty()).then(|| FeatureRef { view, feature: feature.to_owned() })
     });
     parts.ok_or_else(|| {

@@ -37,7 +37,7 @@ async fn a_thread_whose_decision_waits_for_the_network_answers_others() {
     assert_eq!(app.inner.logged().len(), 1);
 }
 
-/// Up to 256; more are read on a thread of their own.
+/// 256 at a time, whether they are fetched or, of a request that takes its time, read on a thread of its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_of_a_request_are_read_together() {
     let app = App::new();

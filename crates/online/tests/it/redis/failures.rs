@@ -1,5 +1,9 @@
 //! A server that is away, restarted, slow, full, locked, not ours, or has lost what it was given.
 
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use karat_core::{Digest, ErrorKind, OnlineError, OnlineStore, StateOf};
@@ -11,16 +15,19 @@ use crate::scan;
 
 const KEY: [u8; 4] = 1_u32.to_be_bytes();
 
+fn fetch(store: &RedisStore, definition: &Digest) -> Result<Option<Vec<u8>>, OnlineError> {
+    let found = crate::fetch(store, &[StateOf { definition, key: &KEY }])?;
+    Ok(found.into_iter().find_map(|(_, _, state)| state))
+}
+
 /// What is read, which is also what is fetched, or both fail in the same words.
 fn read(store: &RedisStore, definition: &Digest) -> Result<Option<Vec<u8>>, OnlineError> {
     let mut found = None;
     let read = store.read(definition, &KEY, &mut |state| found = Some(state.to_vec())).map(|_| found);
-    let fetched = crate::fetch(store, &[StateOf { definition, key: &KEY }]);
-    let fetched = fetched.map(|found| found.into_iter().find_map(|(_, _, state)| state));
-    match (&read, &fetched) {
+    match (&read, &fetch(store, definition)) {
         (Ok(read), Ok(fetched)) => assert_eq!(read, fetched),
         (Err(read), Err(fetched)) => assert_eq!((read.kind, &read.message), (fetched.kind, &fetched.message)),
-        _ => panic!("read: {read:?}, fetched: {fetched:?}"),
+        (read, fetched) => panic!("read: {read:?}, fetched: {fetched:?}"),
     }
     read
 }
@@ -38,7 +45,7 @@ fn try_open(uri: &str) -> Result<RedisStore, OnlineError> {
 
 #[test]
 fn a_server_that_is_away_is_named_without_its_password() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let uri = format!("redis://ann:unguessable@127.0.0.1:{port}/2");
     refused(try_open(&uri), ErrorKind::Unavailable, &format!("nothing listens at redis://127.0.0.1:{port}/2"));
     refused(try_open("redis://:unguessable@no-such-host.invalid"), ErrorKind::Unavailable, "cannot be reached");
@@ -47,7 +54,7 @@ fn a_server_that_is_away_is_named_without_its_password() {
 
 #[test]
 fn a_server_that_never_answers_is_given_up() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let short = Duration::from_millis(300);
     let options = RedisOptions { connect_timeout: short, answer_timeout: short, ..RedisOptions::default() };
     let uri = format!("redis://{}", listener.local_addr().unwrap());
@@ -136,6 +143,86 @@ fn an_answer_that_comes_too_late_is_nobody_elses() {
     assert_eq!(read(&store, &definitions[1]).unwrap(), Some(vec![2; 100]));
 }
 
+/// Between a store and its server: lets go no more of what comes over some connections, which stay open.
+struct Proxy {
+    port: u16,
+    /// Connections up to this one are silent.
+    silent: Arc<AtomicUsize>,
+    made: Arc<AtomicUsize>,
+}
+
+impl Proxy {
+    fn before(server: &RedisServer) -> Proxy {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (silent, made) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let proxy = Proxy { port: listener.local_addr().unwrap().port(), silent: silent.clone(), made: made.clone() };
+        let port = server.port();
+        std::thread::spawn(move || {
+            while let Ok((near, _)) = listener.accept() {
+                let far = TcpStream::connect(("127.0.0.1", port)).unwrap();
+                let number = made.fetch_add(1, Ordering::SeqCst) + 1;
+                for (mut from, mut to) in [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)] {
+                    let silent = silent.clone();
+                    std::thread::spawn(move || {
+                        let mut bytes = [0; 65_536];
+                        while let Ok(read @ 1..) = from.read(&mut bytes) {
+                            if number > silent.load(Ordering::SeqCst) && to.write_all(&bytes[..read]).is_err() {
+                                break;
+                            }
+                        }
+                    });
+                }
+            }
+        });
+        proxy
+    }
+
+    /// A store behind it, soon out of patience.
+    fn store(&self) -> RedisStore {
+        let short = Duration::from_millis(300);
+        let options = RedisOptions { connect_timeout: short, answer_timeout: short, ..RedisOptions::default() };
+        RedisStore::open(&format!("redis://127.0.0.1:{}", self.port), options).unwrap()
+    }
+
+    fn silence_those_made(&self) {
+        self.silent.store(self.made.load(Ordering::SeqCst), Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn a_connection_that_fell_silent_is_given_up() {
+    let Some(server) = RedisServer::start("redis::failures::a_connection_that_fell_silent_is_given_up") else { return };
+    let proxy = Proxy::before(&server);
+    let store = proxy.store();
+    let definition = Digest::of("silent");
+    store.put(&definition, &vec![], &mut entries(5, 1)).unwrap();
+    for _ in 0..2 {
+        assert_eq!(read(&store, &definition).unwrap(), Some(vec![1; 100]));
+        proxy.silence_those_made();
+        refused(read(&store, &definition), ErrorKind::Unavailable, "did not answer in time");
+    }
+    assert_eq!(read(&store, &definition).unwrap(), Some(vec![1; 100]));
+}
+
+#[test]
+fn those_who_wait_for_one_connection_are_told_together_why_there_is_none() {
+    let test = "redis::failures::those_who_wait_for_one_connection_are_told_together_why_there_is_none";
+    let Some(server) = RedisServer::start(test) else { return };
+    let proxy = Proxy::before(&server);
+    let store = proxy.store();
+    let definition = Digest::of("away");
+    proxy.silent.store(usize::MAX, Ordering::SeqCst);
+    let single = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let begun = Instant::now();
+    single.block_on(async {
+        let asked = (0..50).map(|_| store.fetch(&[StateOf { definition: &definition, key: &KEY }]));
+        for fetched in futures::future::join_all(asked).await {
+            refused(fetched, ErrorKind::Unavailable, "did not answer in time");
+        }
+    });
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}, where one takes 0.3 s", begun.elapsed());
+}
+
 #[test]
 fn forgotten_scripts_are_told_again() {
     let Some(server) = RedisServer::start("redis::failures::forgotten_scripts_are_told_again") else { return };
@@ -144,6 +231,8 @@ fn forgotten_scripts_are_told_again() {
     store.put(&definition, &vec![], &mut entries(5, 1)).unwrap();
     server.command(&["SCRIPT", "FLUSH"]);
     assert_eq!(read(&store, &definition).unwrap(), Some(vec![1; 100]));
+    server.command(&["SCRIPT", "FLUSH"]);
+    assert_eq!(fetch(&store, &definition).unwrap(), Some(vec![1; 100]));
     server.command(&["SCRIPT", "FLUSH"]);
     store.put(&definition, &vec![], &mut entries(5, 2)).unwrap();
     assert_eq!(read(&store, &definition).unwrap(), Some(vec![2; 100]));
@@ -159,6 +248,9 @@ fn a_newer_format_is_refused_when_opening_and_when_writing() {
     // On connections that were made before, what is there can still be read.
     assert_eq!(read(&store, &definition).unwrap(), Some(vec![1; 100]));
     server.command(&["SET", "karat:format", "2"]);
+    let fresh = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let fetched = fresh.block_on(store.fetch(&[StateOf { definition: &definition, key: &KEY }]));
+    refused(fetched, ErrorKind::Refused, "has format version 2, this Karat knows 1");
     refused(try_open(&server.uri()), ErrorKind::Refused, "has format version 2, this Karat knows 1");
     refused(store.put(&definition, &vec![], &mut entries(5, 2)), ErrorKind::Refused, "use a newer Karat");
     refused(store.replace(&definition, &vec![], &mut entries(5, 2)), ErrorKind::Refused, "use a newer Karat");

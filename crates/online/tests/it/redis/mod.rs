@@ -7,7 +7,7 @@ use karat_core::{Digest, OnlineStore, StateOf};
 use karat_online::{RedisOptions, RedisStore};
 use karat_test_support::redis_server::RedisServer;
 
-use crate::{a_read_inside_a_read, contract, found, split_redis};
+use crate::{a_read_inside_a_read, contract, fetch, found, split_redis};
 
 fn open(uri: &str) -> RedisStore {
     RedisStore::open(uri, RedisOptions::default()).unwrap()
@@ -69,6 +69,30 @@ fn what_is_fetched_on_one_runtime_goes_over_one_connection() {
             assert_eq!(server.command(&["CLIENT", "LIST"]).lines().count(), 3, "runtime {runtime}");
         });
     }
+}
+
+/// More keys than one command takes, of a large write that was not merged yet: they lie under two generations.
+#[test]
+fn any_number_of_keys_is_read_over_both_generations() {
+    let test = "redis::any_number_of_keys_is_read_over_both_generations";
+    let Some(server) = RedisServer::start(test) else { return };
+    let store = open(&server.uri());
+    let definition = Digest::of("overlay");
+    let keys: Vec<Vec<u8>> = (0..3000).map(|n| format!("{n:04}").into_bytes()).collect();
+    let mut written = keys[..2500].iter().map(|key| (key.clone(), b"base".to_vec()));
+    store.put(&definition, &vec![9], &mut written).unwrap();
+    server.command(&["HSET", &format!("karat:definition:{definition}"), "overlay", "77"]);
+    server.command(&["HSET", "karat:states:77", "0007", "newer", "1999", "newer", "2777", "newer"]);
+    let asked: Vec<StateOf<'_>> = keys.iter().map(|key| StateOf { definition: &definition, key }).collect();
+    let expected = (0..3000).map(|place| match place {
+        7 | 1999 | 2777 => (place, vec![9], Some(b"newer".to_vec())),
+        0..2500 => (place, vec![9], Some(b"base".to_vec())),
+        _ => (place, vec![9], None),
+    });
+    assert_eq!(fetch(&store, &asked).unwrap(), expected.collect::<Vec<_>>());
+    server.command(&["DEL", "karat:states:77"]);
+    let error = fetch(&store, &asked[..1]).unwrap_err();
+    assert!(error.message.contains("has lost state that was written"), "{error}");
 }
 
 /// Calls of commands that came over the network or from a script.
