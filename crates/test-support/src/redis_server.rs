@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -57,6 +58,28 @@ impl RedisServer {
 
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Answers over TLS, too: at this address, with a certificate whose authority is in this file.
+    pub fn over_tls(&self) -> (String, PathBuf) {
+        let folder = self.folder.path();
+        std::fs::write(folder.join("extensions"), "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n").unwrap();
+        for arguments in [
+            "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=authority",
+            "req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=server",
+            "x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out server.crt -days 2 -extfile extensions",
+        ] {
+            let made = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output().unwrap();
+            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        }
+        let file = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+        let (certificate, key, authority) = (file("server.crt"), file("server.key"), file("ca.crt"));
+        let settings = ["tls-cert-file", &certificate, "tls-key-file", &key, "tls-ca-cert-file", &authority];
+        let listening = ["tls-auth-clients", "no", "tls-port", &port];
+        let set = self.command(&[&["CONFIG", "SET"], &settings[..], &listening[..]].concat());
+        assert_eq!(set, "OK");
+        (format!("rediss://127.0.0.1:{port}/0"), PathBuf::from(authority))
     }
 
     /// Kills it, as a machine that fails does.

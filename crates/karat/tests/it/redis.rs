@@ -1,6 +1,7 @@
 //! A project whose online state is on Redis, from materializing to replay; the server is restarted, and away, in between.
 
 use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use karat_test_support::redis_server::RedisServer;
@@ -8,7 +9,7 @@ use serde_json::{Value as Json, json as value};
 
 use crate::small::{self, CLIENTS};
 use crate::spreads;
-use crate::support::{Server, json, karat};
+use crate::support::{Server, command, json, karat, run_command};
 
 const AS_OF: &str = "2022-03-01T00:00:00Z";
 const PASSWORD: &str = "unguessable";
@@ -80,6 +81,28 @@ fn a_project_lives_on_redis_as_it_does_on_lmdb() {
     let replayed = json(folder, &["replay", id]);
     assert_eq!(replayed["arithmetic"]["verdict"], "same");
     assert_eq!(replayed["history"]["verdict"], "same");
+}
+
+#[test]
+fn online_state_is_reached_over_tls() {
+    let Some(redis) = RedisServer::start("redis::online_state_is_reached_over_tls") else { return };
+    let (uri, authority) = redis.over_tls();
+    let project = small::project();
+    let folder = project.path();
+    small::put(folder, "karat.yaml", &format!("name: small\nstores: {{online: \"{uri}\"}}\n"));
+    let unknown = karat(folder, &["features", "materialize"]).ends_with(1);
+    assert!(unknown.stderr.contains(&format!("{uri} cannot be reached")), "{}", unknown.stderr);
+    let knowing = |arguments: &[&str]| {
+        let mut command = command(folder, arguments);
+        command.env("SSL_CERT_FILE", &authority);
+        command
+    };
+    run_command(&mut knowing(&["features", "materialize"])).ok();
+    let server = Server::of(knowing(&["serve", "--port", "0"]).stderr(Stdio::null()));
+    for _ in 0..3 {
+        let (status, features) = server.request("GET", &format!("/v1/features/history/1?as_of={AS_OF}"), "");
+        assert_eq!((status, &features["no_history"]), (200, &value!(false)), "{features}");
+    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use std::collections::HashSet;
+use std::fmt::Write;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -240,16 +241,18 @@ struct Time(Option<Instant>);
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let micros = self.0.map_or(0, Instant::micros);
-        let whole = Instant::from_micros(micros - micros.rem_euclid(1_000_000)).to_string();
-        let whole = whole.trim_end_matches('Z');
-        match micros.rem_euclid(1_000_000) {
-            0 => serializer.collect_str(&format_args!("{whole}Z")),
-            fraction if fraction % 1000 == 0 => {
-                serializer.collect_str(&format_args!("{whole}.{:03}Z", fraction / 1000))
-            }
-            fraction => serializer.collect_str(&format_args!("{whole}.{fraction:06}Z")),
+        let Some(instant) = self.0 else { return serializer.serialize_str("1970-01-01T00:00:00Z") };
+        let fraction = instant.micros().rem_euclid(1_000_000);
+        let mut text = Instant::from_micros(instant.micros() - fraction).to_string();
+        if fraction != 0 {
+            text.truncate(text.len() - "Z".len());
+            let written = match fraction % 1000 {
+                0 => write!(text, ".{:03}Z", fraction / 1000),
+                _ => write!(text, ".{fraction:06}Z"),
+            };
+            written.expect("a string takes all that is written to it");
         }
+        serializer.serialize_str(&text)
     }
 }
 
@@ -263,6 +266,22 @@ mod tests {
         let values = lists.into_iter().map(|list| Value::List(list.into())).collect();
         let feature = FeatureVector { wanted, values, newest: vec![None; rows], found: vec![true; rows] };
         Vectors { keys: IndexMap::new(), features: vec![feature] }
+    }
+
+    #[test]
+    fn times_are_written_as_protobuf_writes_them() {
+        let written = [None, Some(0), Some(1_696_091_962_908_033), Some(1_696_091_962_900_000), Some(-1)]
+            .map(|micros| serde_json::to_string(&Time(micros.map(Instant::from_micros))).unwrap());
+        assert_eq!(
+            written,
+            [
+                "\"1970-01-01T00:00:00Z\"",
+                "\"1970-01-01T00:00:00Z\"",
+                "\"2023-09-30T16:39:22.908033Z\"",
+                "\"2023-09-30T16:39:22.900Z\"",
+                "\"1969-12-31T23:59:59.999999Z\"",
+            ]
+        );
     }
 
     #[test]
