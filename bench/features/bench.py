@@ -78,12 +78,15 @@ def main():
     arguments.add_argument("--events", type=int, default=10_000_000)
     arguments.add_argument("--clients", type=int, default=2_000_000)
     arguments.add_argument("--runs", type=int, default=5)
+    arguments.add_argument("--memory", default="1 GiB", help="Karat's engine.memory (default: %(default)s)")
     arguments.add_argument("--without", action="append", default=[], help="a system to leave out, by the beginning of its name")
     options = arguments.parse_args()
     question = QUESTIONS[options.question]
     work, karat = options.work.resolve(), options.karat.resolve()
     work.mkdir(parents=True, exist_ok=True)
     shutil.copytree(HERE / "project", work, dirs_exist_ok=True)
+    with open(work / "karat.yaml", "a") as settings:
+        settings.write(f"engine: {{memory: {options.memory}}}\n")
     made, wanted = work / "events.made", f"{options.events} events of {options.clients} clients"
     if not made.exists() or made.read_text() != wanted:
         print(f"making {options.events:,} events of {options.clients:,} clients", flush=True)
@@ -115,7 +118,7 @@ def main():
         compare(work, question, ["out-karat.parquet", *(output for _, output in peers.values())])
 
     karat_cpu = statistics.median(cpu for cpu, _, _ in figures["Karat: training set from history"])
-    print(f"\n{options.question}: {options.events:,} events, {options.clients:,} clients, {os.cpu_count()} cores{'; all outputs agree' if peers else ''}\n")
+    print(f"\n{options.question}: {options.events:,} events, {options.clients:,} clients, {os.cpu_count()} cores, engine.memory {options.memory}{'; all outputs agree' if peers else ''}\n")
     print(f"| system | CPU s, median (min to max) of {options.runs} | x Karat | wall s | peak memory |")
     print("|---|---|---|---|---|")
     for name, runs in figures.items():

@@ -17,6 +17,9 @@ use crate::AppState;
 /// So many states are read, folded and written in some 300 us; more leave the thread, which has other connections to answer.
 const STATES_IN_PLACE: usize = 100;
 
+/// About what a value takes in an answer, with its status and time.
+const BYTES_A_VALUE: usize = 64;
+
 /// What to read, and for which keys.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"features": ["payment_history:share_late"], "entities": {"client_id": [5008806]}}))]
@@ -164,7 +167,9 @@ fn write(vectors: &Vectors, names: Vec<String>) -> Result<Vec<u8>, FeastError> {
     check_lists(vectors)?;
     let Vectors { keys, features } = vectors;
     let metadata = Metadata { feature_names: keys.keys().cloned().chain(names).collect() };
-    let mut out = b"{\"metadata\":".to_vec();
+    let values = features.iter().map(|feature| feature.values.len()).sum::<usize>();
+    let mut out = Vec::with_capacity(1024 + BYTES_A_VALUE * values);
+    out.extend_from_slice(b"{\"metadata\":");
     json(&mut out, &metadata);
     out.extend_from_slice(b",\"results\":[");
     let mut columns = Columns { out, beside: Vec::new(), of: None };
