@@ -1,6 +1,7 @@
 """What the benches share: processes watched from outside, load, and figures with their spread."""
 
 import json
+import multiprocessing
 import os
 import signal
 import socket
@@ -37,6 +38,15 @@ def child(command: list, cwd: Path) -> tuple:
     if process.returncode != 0:
         sys.exit(f"{' '.join(map(str, command))[:120]}… failed; its output is in {cwd / 'log.txt'}")
     return usage.ru_utime + usage.ru_stime, time.monotonic() - started, usage.ru_maxrss / 1024
+
+
+def apart(make, *arguments) -> None:
+    """Makes something in a process of its own: a command that is measured begins as a copy of this one, and its peak memory with it."""
+    making = multiprocessing.Process(target=make, args=arguments)
+    making.start()
+    making.join()
+    if making.exitcode:
+        sys.exit(f"{make.__name__} failed")
 
 
 def free_port() -> int:

@@ -9,7 +9,6 @@ The training set is the same before and after, byte for byte, or no figure is pr
 """
 
 import argparse
-import multiprocessing
 import os
 import pathlib
 import shutil
@@ -19,7 +18,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from measure import child, say
+from measure import apart, child, say
 
 FILES = {
     "karat.yaml": "name: compaction-bench\nengine: {memory: 512 MiB}\n",
@@ -96,12 +95,7 @@ def prepare(given) -> pathlib.Path:
     for path, text in FILES.items():
         (work / path).parent.mkdir(parents=True, exist_ok=True)
         (work / path).write_text(text)
-    # In a process of its own: what is measured begins as a copy of this one, and its peak memory with it.
-    making = multiprocessing.Process(target=generate, args=(work / "made", given.rows, given.clients, given.deliveries))
-    making.start()
-    making.join()
-    if making.exitcode:
-        sys.exit("the deliveries could not be made")
+    apart(generate, work / "made", given.rows, given.clients, given.deliveries)
     say(f"{wanted}: ingesting")
     for number in range(given.deliveries):
         deliver(work, given.karat.resolve(), number)

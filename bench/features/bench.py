@@ -11,7 +11,6 @@ The answers are compared with each other before any figure is printed.
 """
 
 import argparse
-import multiprocessing
 import os
 import pathlib
 import shutil
@@ -23,7 +22,7 @@ from questions import QUESTIONS
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from measure import child
+from measure import apart, child
 
 
 def generate(path, events, clients):
@@ -90,12 +89,7 @@ def main():
     made, wanted = work / "events.made", f"{options.events} events of {options.clients} clients"
     if not made.exists() or made.read_text() != wanted:
         print(f"making {options.events:,} events of {options.clients:,} clients", flush=True)
-        # In a process of its own: what is measured begins as a copy of this one, and its peak memory with it.
-        making = multiprocessing.Process(target=generate, args=(work / "events.parquet", options.events, options.clients))
-        making.start()
-        making.join()
-        if making.exitcode:
-            sys.exit("the events could not be made")
+        apart(generate, work / "events.parquet", options.events, options.clients)
         made.write_text(wanted)
 
     def ingest():

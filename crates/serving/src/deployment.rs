@@ -103,9 +103,9 @@ impl Deployment {
         let as_of = as_of.unwrap_or_else(|| self.clock.now());
         let fetched =
             self.online.fetch(&[StateOf { definition: &view.read.definition, key: &encode_key(&key) }]).await?;
-        let mut found = None;
-        fetched.each(&mut |_, note, state| found = Some(view.read.fold(note, state, as_of)));
-        let (row, commit) = found.ok_or_else(|| ServingError::NotMaterialized { view: view.name.to_string() })??;
+        let missing = || ServingError::NotMaterialized { view: view.name.to_string() };
+        let (note, state) = fetched.get(0).ok_or_else(missing)?;
+        let (row, commit) = view.read.fold(note, state, as_of)?;
         Ok(ViewAnswer { view, key, as_of, commit, row })
     }
 }

@@ -187,12 +187,9 @@ impl Endpoint {
 
     /// Fetches what [`Endpoint::decide`] would otherwise keep its thread waiting for, where that is on the other side of a network.
     pub async fn fetch(&self, mut asked: Asked) -> Result<Asked, ServingError> {
-        let keys: Vec<&[Value]> = match self.parts.online.is_remote() {
-            true => asked.body.keys().collect(),
-            false => return Ok(asked),
-        };
-        if (1..=TOGETHER).contains(&keys.len()) {
-            asked.fetched = Some(known::fetch(self.parts.online.as_ref(), &asked.serving.model, &keys).await?);
+        if asked.body.subjects.len() <= TOGETHER {
+            let online = self.parts.online.as_ref();
+            asked.fetched = known::fetch(online, &asked.serving.model, asked.body.keys()).await?;
         }
         Ok(asked)
     }
@@ -209,11 +206,12 @@ impl Endpoint {
         let mut left = body.subjects;
         while !left.is_empty() {
             let rest = left.split_off(left.len().min(TOGETHER));
+            let online = self.parts.online.as_ref();
             let fetched = match fetched.take() {
-                None => self.read_ahead(model, &left)?,
+                None => known::read_ahead(online, model, request::keys(&left))?,
                 fetched => fetched,
             };
-            let states = States::of(self.parts.online.as_ref(), fetched.as_ref(), left.len());
+            let states = States::of(online, fetched.as_ref(), left.len());
             // Waiting for a network is no work, and over by now.
             let begun = Stopwatch::now();
             for (among, subject) in left.into_iter().enumerate() {
@@ -342,18 +340,6 @@ impl Endpoint {
             score,
             explained,
         })
-    }
-
-    /// States of all subjects that are keys, where they are on the other side of a network.
-    fn read_ahead(&self, model: &ServingModel, subjects: &[Subject]) -> Result<Option<Fetched>, ServingError> {
-        let keys: Vec<&[Value]> = match self.parts.online.is_remote() {
-            true => request::keys(subjects).collect(),
-            false => return Ok(None),
-        };
-        if keys.is_empty() {
-            return Ok(None);
-        }
-        known::read_ahead(self.parts.online.as_ref(), model, &keys).map(Some)
     }
 
     fn inputs(

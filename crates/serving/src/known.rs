@@ -32,22 +32,33 @@ impl<'s> States<'s> {
     }
 }
 
-/// States of keys, read before they are wanted; the thread is left to others where a network is waited for.
-pub(crate) async fn fetch(
+/// States of keys, read before they are wanted, where they are on the other side of a network; the thread is left to others
+/// meanwhile.
+pub(crate) async fn fetch<'k>(
     online: &dyn OnlineStore,
     model: &ServingModel,
-    keys: &[&[Value]],
-) -> Result<Fetched, ServingError> {
-    Ok(model.with_states(keys, |asked| online.fetch(asked)).await?)
+    keys: impl Iterator<Item = &'k [Value]>,
+) -> Result<Option<Fetched>, ServingError> {
+    match to_read_ahead(online, keys) {
+        Some(keys) => Ok(Some(model.with_states(&keys, |asked| online.fetch(asked)).await?)),
+        None => Ok(None),
+    }
 }
 
 /// As [`fetch`], on a thread that may wait.
-pub(crate) fn read_ahead(
+pub(crate) fn read_ahead<'k>(
     online: &dyn OnlineStore,
     model: &ServingModel,
-    keys: &[&[Value]],
-) -> Result<Fetched, ServingError> {
-    Ok(model.with_states(keys, |asked| Fetched::of(|with| online.read_each(asked, with)))?)
+    keys: impl Iterator<Item = &'k [Value]>,
+) -> Result<Option<Fetched>, ServingError> {
+    let keys = to_read_ahead(online, keys);
+    let read =
+        |keys: Vec<&[Value]>| model.with_states(&keys, |asked| Fetched::of(|with| online.read_each(asked, with)));
+    Ok(keys.map(read).transpose()?)
+}
+
+fn to_read_ahead<'k>(online: &dyn OnlineStore, keys: impl Iterator<Item = &'k [Value]>) -> Option<Vec<&'k [Value]>> {
+    online.is_remote().then(|| keys.collect::<Vec<_>>()).filter(|keys| !keys.is_empty())
 }
 
 /// The features in every view, each by its own part of the key, all of one moment of the online store. `place` is the key's among
@@ -113,9 +124,8 @@ pub(crate) async fn refuse_unknown_keys(
     as_of: Instant,
 ) -> Result<(), ServingError> {
     let keys: Vec<&[Value]> = body.keys().collect();
-    let is_remote = online.is_remote();
     if keys.len() <= IN_PLACE {
-        let fetched = if is_remote { Some(fetch(online.as_ref(), model, &keys).await?) } else { None };
+        let fetched = fetch(online.as_ref(), model, keys.iter().copied()).await?;
         let states = States::of(online.as_ref(), fetched.as_ref(), keys.len());
         return refuse_any_unknown(states, model, &keys, as_of);
     }
@@ -125,7 +135,7 @@ pub(crate) async fn refuse_unknown_keys(
     let look = move || {
         keys.chunks(TOGETHER).try_for_each(|keys| {
             let keys: Vec<&[Value]> = keys.iter().map(Vec::as_slice).collect();
-            let fetched = if is_remote { Some(read_ahead(online.as_ref(), &model, &keys)?) } else { None };
+            let fetched = read_ahead(online.as_ref(), &model, keys.iter().copied())?;
             refuse_any_unknown(States::of(online.as_ref(), fetched.as_ref(), keys.len()), &model, &keys, as_of)
         })
     };

@@ -22,10 +22,10 @@ impl RedisStore {
         if asked.is_empty() {
             return Ok(());
         }
-        let command = self.reading(asked);
+        let (command, runs) = self.reading(asked);
         // The connection is back in the pool when something is called, which may read, too.
         let answer = self.pool.call(&command)?;
-        self.fetched(answer, by_definition(asked).map(<[StateOf<'_>]>::len))?.each(with);
+        self.fetched(answer, runs)?.each(with);
         Ok(())
     }
 
@@ -33,24 +33,26 @@ impl RedisStore {
         if asked.is_empty() {
             return Box::pin(ready(Ok(Fetched::default())));
         }
-        let command = self.reading(asked);
-        let runs: Vec<usize> = by_definition(asked).map(<[StateOf<'_>]>::len).collect();
+        let (command, runs) = self.reading(asked);
         Box::pin(async move { self.fetched(self.shared.call(&command).await?, runs) })
     }
 
-    fn reading(&self, asked: &[StateOf<'_>]) -> Cmd {
+    /// What asks for them, and how many keys of each definition.
+    fn reading(&self, asked: &[StateOf<'_>]) -> (Cmd, Vec<usize>) {
         let mut command = self.server.script(Script::Read);
+        let mut runs = Vec::new();
         for run in by_definition(asked) {
+            runs.push(run.len());
             command.arg(run[0].definition.as_str()).arg(run.len());
             run.iter().for_each(|state| {
                 command.arg(state.key);
             });
         }
-        command
+        (command, runs)
     }
 
     /// An answer to so many keys of each definition.
-    fn fetched(&self, answer: Value, runs: impl IntoIterator<Item = usize>) -> Result<Fetched, OnlineError> {
+    fn fetched(&self, answer: Value, runs: Vec<usize>) -> Result<Fetched, OnlineError> {
         let mut answers = self.list(answer)?.into_iter();
         let mut next = || answers.next().ok_or_else(|| self.server.unexpected("a read was answered in part"));
         let mut fetched = Fetched::default();

@@ -15,11 +15,11 @@ use super::link::{Server, has_forgotten, is_answer, loading};
 use super::scripts::Script;
 
 /// A connection, made by the first who needs it while others wait for him: with him they have it, or the reason why there is none.
-type Lane = Arc<OnceCell<Result<MultiplexedConnection, OnlineError>>>;
+type Lane = OnceCell<Result<MultiplexedConnection, OnlineError>>;
 
 pub(super) struct Shared {
     server: Arc<Server>,
-    lanes: Mutex<HashMap<Id, Lane>>,
+    lanes: Mutex<HashMap<Id, Arc<Lane>>>,
 }
 
 impl Shared {
@@ -52,7 +52,7 @@ impl Shared {
         Ok(answer)
     }
 
-    async fn connection<'l>(&self, lane: &'l Lane) -> Result<&'l MultiplexedConnection, &'l OnlineError> {
+    async fn connection<'l>(&self, lane: &'l Arc<Lane>) -> Result<&'l MultiplexedConnection, &'l OnlineError> {
         let connect = || async {
             let connection = self.server.connect_shared().await?;
             tokio::spawn(keep_a_timer(Arc::downgrade(lane), self.server.options.answer_timeout / 2));
@@ -61,16 +61,16 @@ impl Shared {
         lane.get_or_init(connect).await.as_ref()
     }
 
-    fn lane(&self) -> Lane {
+    fn lane(&self) -> Arc<Lane> {
         self.lanes().entry(Handle::current().id()).or_default().clone()
     }
 
     /// Whoever comes next makes a connection of his own, unless one was made already.
-    fn leave(&self, lane: &Lane) {
+    fn leave(&self, lane: &Arc<Lane>) {
         self.lanes().retain(|_, other| !Arc::ptr_eq(other, lane));
     }
 
-    fn lanes(&self) -> MutexGuard<'_, HashMap<Id, Lane>> {
+    fn lanes(&self) -> MutexGuard<'_, HashMap<Id, Arc<Lane>>> {
         self.lanes.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
@@ -82,7 +82,7 @@ fn is_dropped(error: &RedisError) -> bool {
 
 /// Every call sets a timer, for an answer that does not come. A runtime is woken by a timer that is sooner than all it has, at the
 /// cost of a system call or two: with this one there is always a sooner one, as long as the connection lives.
-async fn keep_a_timer(lane: Weak<OnceCell<Result<MultiplexedConnection, OnlineError>>>, sooner: Duration) {
+async fn keep_a_timer(lane: Weak<Lane>, sooner: Duration) {
     while lane.strong_count() > 0 {
         tokio::time::sleep(sooner).await;
     }

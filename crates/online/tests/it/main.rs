@@ -47,6 +47,11 @@ fn fetch(store: &dyn OnlineStore, asked: &[StateOf<'_>]) -> Result<Vec<Found>, O
     RUNTIME.block_on(store.fetch(asked)).map(|fetched| found(&fetched))
 }
 
+/// A runtime of one thread, as those that answer have.
+fn single() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
 fn scan(store: &dyn OnlineStore, definition: &Digest) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut entries = Vec::new();
     store.scan(definition, &mut |key, state| entries.push((key.to_vec(), state.to_vec()))).unwrap();

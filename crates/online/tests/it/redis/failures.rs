@@ -11,7 +11,7 @@ use karat_online::{RedisOptions, RedisStore};
 use karat_test_support::redis_server::RedisServer;
 
 use super::{entries, open};
-use crate::scan;
+use crate::{scan, single};
 
 const KEY: [u8; 4] = 1_u32.to_be_bytes();
 
@@ -212,9 +212,8 @@ fn those_who_wait_for_one_connection_are_told_together_why_there_is_none() {
     let store = proxy.store();
     let definition = Digest::of("away");
     proxy.silent.store(usize::MAX, Ordering::SeqCst);
-    let single = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let begun = Instant::now();
-    single.block_on(async {
+    single().block_on(async {
         let asked = (0..50).map(|_| store.fetch(&[StateOf { definition: &definition, key: &KEY }]));
         for fetched in futures::future::join_all(asked).await {
             refused(fetched, ErrorKind::Unavailable, "did not answer in time");
@@ -248,8 +247,7 @@ fn a_newer_format_is_refused_when_opening_and_when_writing() {
     // On connections that were made before, what is there can still be read.
     assert_eq!(read(&store, &definition).unwrap(), Some(vec![1; 100]));
     server.command(&["SET", "karat:format", "2"]);
-    let fresh = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let fetched = fresh.block_on(store.fetch(&[StateOf { definition: &definition, key: &KEY }]));
+    let fetched = single().block_on(store.fetch(&[StateOf { definition: &definition, key: &KEY }]));
     refused(fetched, ErrorKind::Refused, "has format version 2, this Karat knows 1");
     refused(try_open(&server.uri()), ErrorKind::Refused, "has format version 2, this Karat knows 1");
     refused(store.put(&definition, &vec![], &mut entries(5, 2)), ErrorKind::Refused, "use a newer Karat");

@@ -7,7 +7,7 @@ use karat_core::{Digest, OnlineStore, StateOf};
 use karat_online::{RedisOptions, RedisStore};
 use karat_test_support::redis_server::RedisServer;
 
-use crate::{a_read_inside_a_read, contract, fetch, found, split_redis};
+use crate::{a_read_inside_a_read, contract, fetch, found, single, split_redis};
 
 fn open(uri: &str) -> RedisStore {
     RedisStore::open(uri, RedisOptions::default()).unwrap()
@@ -58,8 +58,7 @@ fn what_is_fetched_on_one_runtime_goes_over_one_connection() {
     let definition = Digest::of("shared");
     store.put(&definition, &vec![], &mut entries(100, 7)).unwrap();
     for runtime in 1..=2 {
-        let single = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        single.block_on(async {
+        single().block_on(async {
             let keys: Vec<[u8; 4]> = (0..100_u32).map(u32::to_be_bytes).collect();
             let all = keys.iter().map(|key| store.fetch(&[StateOf { definition: &definition, key }]));
             for fetched in futures::future::join_all(all).await {
