@@ -136,14 +136,17 @@ fn connection(stream: &TcpStream, state: &Mutex<State>) -> Option<()> {
             let says = state.says.get(&client).or(state.others.as_ref()).cloned();
             (says.unwrap_or(Says::Score), call)
         };
-        let said = say(stream, client, call, &says, &token);
+        let said = said(client, call, &says, &token);
+        // Before it is written: who reads it may call again at once.
         state.lock().unwrap().at_once -= 1;
-        said?;
+        let (status, body) = said?;
+        write(stream, status, &body)?;
     }
 }
 
-fn say(stream: &TcpStream, client: i64, call: u64, says: &Says, token: &str) -> Option<()> {
-    let (status, body) = match says {
+/// The status and the body it answers with, once it does. `None` where it hangs up.
+fn said(client: i64, call: u64, says: &Says, token: &str) -> Option<(u16, String)> {
+    Some(match says {
         Says::Score => (200, answer(client)),
         Says::Late(after) => {
             std::thread::sleep(*after);
@@ -159,10 +162,12 @@ fn say(stream: &TcpStream, client: i64, call: u64, says: &Says, token: &str) -> 
         Says::Body(body) => (200, body.clone()),
         Says::Echo => (200, value!({"score": token}).to_string()),
         Says::HangsUp => return None,
-    };
+    })
+}
+
+fn write(mut stream: &TcpStream, status: u16, body: &str) -> Option<()> {
     let head =
         format!("HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
-    let mut stream = stream;
     stream.write_all(head.as_bytes()).ok()?;
     stream.write_all(body.as_bytes()).ok()
 }
