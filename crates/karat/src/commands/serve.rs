@@ -15,6 +15,7 @@ use karat_jobs::{Usage, Workspace};
 use karat_server::{AppState, ListenOptions, Parts, Tracking};
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::serve_catalogue::Told;
 use super::serve_registrar::Registrations;
@@ -42,6 +43,7 @@ pub async fn run(context: &Context, args: &ServeArgs) -> Result<ExitCode> {
         served.endpoints.values().filter_map(|endpoint| endpoint.model().err()).map(|e| e.to_string()).collect();
     let document = json!({"url": url, "project": served.project, "release": served.release,
         "endpoints": served.endpoints.keys().collect::<Vec<_>>()});
+    let stop = signalled()?;
     context.output.print(&document, |_| {
         format!("listening on {url} ({}; pages at {url}/docs)", count(served.endpoints.len(), "endpoint", "endpoints"))
     })?;
@@ -49,7 +51,7 @@ pub async fn run(context: &Context, args: &ServeArgs) -> Result<ExitCode> {
         tracing::warn!("{reason}");
     }
     let registrar = Arc::new(Registrations::of(&workspace, context.environment()));
-    serve(Arc::new(workspace), registrar, listener, deployed, signalled()).await?;
+    serve(Arc::new(workspace), registrar, listener, deployed, stop).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -167,20 +169,15 @@ async fn tracking(workspace: &Workspace, webhooks: Webhooks) -> Result<Option<Tr
     Ok(Some(Tracking::new(workspace.registry.clone(), artifacts, own, webhooks, workspace.clock.clone())))
 }
 
-/// Ctrl-C, or the signal to end.
-pub async fn signalled() {
-    let interrupt = async { tokio::signal::ctrl_c().await.ok() };
-    #[cfg(unix)]
-    let terminate = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => signal.recv().await,
-            Err(_) => std::future::pending().await,
+/// Ends with Ctrl-C, or the signal to end. Heard from this call on, not from the first poll: whoever reads that a server listens
+/// may end it at once, and a signal that nobody listens for kills.
+pub fn signalled() -> Result<impl Future<Output = ()> + Send + 'static> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
-    };
-    #[cfg(not(unix))]
-    let terminate = std::future::pending::<Option<()>>();
-    tokio::select! {
-        _ = interrupt => {}
-        _ = terminate => {}
-    }
+    })
 }

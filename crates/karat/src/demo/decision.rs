@@ -61,7 +61,7 @@ pub async fn tell(
     let story = async {
         let outcome = one_decision(workspace, found, address, ending, story).await;
         if outcome.is_ok() && ending == Ending::ServeOn {
-            serve::signalled().await;
+            serve::signalled()?.await;
         }
         drop(stop);
         outcome

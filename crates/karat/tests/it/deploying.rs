@@ -97,6 +97,16 @@ fn a_replay_reads_each_view_at_the_commit_it_stood_at() {
     assert!(server.terminate().success());
 }
 
+/// Whoever starts it may think better of it, whatever it is still doing.
+#[test]
+fn a_server_that_listens_ends_well_from_then_on() {
+    let project = project();
+    for _ in 0..10 {
+        let ended = Server::start(project.path()).terminate();
+        assert!(ended.success(), "{ended}");
+    }
+}
+
 fn trees(folder: &Path, version: u32) -> PathBuf {
     folder.join(format!(".karat/artifacts/models/default_risk/{version}/trees.txt"))
 }
