@@ -97,6 +97,13 @@ fn logged_values(record: &PredictionRecord, model: &ServingModel) -> Result<Vec<
         .collect()
 }
 
+/// The same bits, and of another version of Karat the same up to rounding: it may add what trees contribute in another order.
+/// In units of the raw score.
+fn same_contribution(record: &PredictionRecord, logged: f64, again: f64) -> bool {
+    let close = || (logged - again).abs() <= 1e-12 + 1e-9 * logged.abs().max(again.abs());
+    logged.to_bits() == again.to_bits() || (record.karat != VERSION && close())
+}
+
 fn reason_differences(
     record: &PredictionRecord,
     model: &ServingModel,
@@ -119,7 +126,7 @@ fn reason_differences(
         if *name != logged.feature {
             let what = format!("reason {}", place + 1);
             differences.push(difference(what, logged.feature.as_str().into(), name.as_str().into()));
-        } else if again.contribution.to_bits() != logged.contribution.to_bits() {
+        } else if !same_contribution(record, logged.contribution, again.contribution) {
             differences.push(difference(
                 format!("contribution {name}"),
                 logged.contribution.into(),

@@ -5,7 +5,7 @@
 //! share of training rows that pass the path's splits on `j`, and `o_j` is 1 if the row passes them, else 0. The integrand
 //! is a polynomial of degree `d - 1`, so an `n`-point Gauss-Legendre rule is exact up to `d = 2n`: no approximation.
 //!
-//! Only products of positive numbers occur, so the form is also better conditioned than unwinding paths.
+//! No polynomial is divided by another, so the form is also better conditioned than unwinding paths.
 
 mod pass;
 mod plan;
@@ -14,7 +14,7 @@ mod quadrature;
 use std::cell::RefCell;
 
 use pass::Scratch;
-use plan::Plan;
+use plan::{POINTS, Plan};
 use quadrature::Rule;
 
 use crate::{ModelError, Trees};
@@ -27,6 +27,8 @@ pub struct Explainer {
     expected: Vec<f64>,
     plan: Plan,
     rules: Vec<Rule>,
+    /// By rule: how many numbers its trees add to.
+    sums: [usize; POINTS.len()],
     largest: usize,
     /// Edges of the largest tree.
     widest: usize,
@@ -47,10 +49,13 @@ impl Explainer {
             expected[index % trees.outputs()] += plan::expected_value(tree);
             plan.add(tree, index, index % trees.outputs(), &mut last_edge)?;
         }
-        let rules = plan::POINTS.iter().map(|points| Rule::gauss_legendre(*points)).collect();
+        let rules = POINTS.iter().map(|points| Rule::gauss_legendre(*points)).collect();
+        let used = |rule: usize| plan.trees().any(|tree| tree.rule == rule);
+        let sums =
+            std::array::from_fn(|rule| if used(rule) { trees.outputs() * trees.features() * POINTS[rule] } else { 0 });
         let largest = plan.trees().map(|tree| tree.scratch_len()).max().unwrap_or(0);
         let widest = plan.trees().map(|tree| tree.edges()).max().unwrap_or(0);
-        Ok(Explainer { features: trees.features(), expected, plan, rules, largest, widest })
+        Ok(Explainer { features: trees.features(), expected, plan, rules, sums, largest, widest })
     }
 
     /// Length of one row's contributions.
@@ -99,6 +104,7 @@ impl Explainer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pass::Width;
 
     /// Whatever the processor can do, the bits of a reason are the same: a replay elsewhere must agree.
     #[test]
@@ -116,7 +122,10 @@ mod tests {
                 explainer.explain(&row, &mut out, &mut scratch);
                 out.into_iter().map(f64::to_bits).collect::<Vec<u64>>()
             };
-            assert_eq!(of(Scratch::new(&explainer)), of(Scratch::narrow(&explainer)));
+            let bits = of(Scratch::new(&explainer));
+            for width in Width::of_this_processor() {
+                assert_eq!(of(Scratch::with(width, &explainer)), bits, "{width:?}");
+            }
         }
     }
 

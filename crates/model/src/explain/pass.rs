@@ -1,16 +1,19 @@
 //! One row through one tree: products go down the splits, sums come back up.
 //!
-//! An edge's factor at a point `t` of the rule is `z (1 - t) + o t`, kept as the two numbers `[z, o]`: 1 for `o` where the row
+//! An edge's factor at a point `t` of the rule is `z (1 - t) + o t`, computed as `z + (o - z) t`: 1 for `o` where the row
 //! takes it. Down: a split has the product of the factors above it, times the rule's weight. Up: an edge has the sum over
-//! the leaves below it of their values times the factors below it. What a split's feature gets is the product above times
-//! `o - z` times the sum, for both its edges: the integral without the feature's own factor, and nothing is divided.
+//! the leaves below it of their values times the factors below it. A split's two edges gain `o - z` times their sums, and their
+//! sums times their factors are the sums times `z`, and `t` times what they gain. What the split's feature gets is the
+//! product above times what they gain: the integral without the feature's own factor, and nothing is divided.
 //!
 //! A feature asked again further down replaces its factor: there the upper one's is divided out, the deeper split adds its
 //! own and takes back what the upper edge will add. Below an edge that closed the feature, only the share of rows changes:
-//! the factor of a deeper edge on it is its share `r` of the split, `[r, r]`, and the split adds nothing.
+//! the factor of a deeper edge on it is its share `r` of the split, and the split gains nothing.
+//!
+//! Numbers chosen by an index, not branches: which way a row goes is what no processor predicts.
 
 use crate::explain::Explainer;
-use crate::explain::plan::{Prior, TreePlan};
+use crate::explain::plan::{POINTS, Prior, TreePlan};
 use crate::explain::quadrature::Rule;
 
 #[derive(Debug)]
@@ -21,12 +24,12 @@ pub(super) struct Scratch {
     above: Vec<f64>,
     /// Per edge and point, and one more for the root: the sum below it.
     below: Vec<f64>,
-    /// Per edge.
-    factors: Vec<[f64; 2]>,
+    /// Per split.
+    factors: Vec<Factors>,
     /// Per edge: the row passes all splits on the edge's feature down to here.
     open: Vec<bool>,
-    /// Per output and feature.
-    sums: Vec<f64>,
+    /// By rule: per output, feature and point.
+    sums: [Vec<f64>; POINTS.len()],
 }
 
 /// How many numbers an instruction takes.
@@ -36,35 +39,41 @@ pub(super) enum Width {
     Two,
     #[cfg(target_arch = "x86_64")]
     Four,
+    #[cfg(target_arch = "x86_64")]
+    Eight,
 }
 
 impl Width {
-    fn of_this_processor() -> Width {
+    /// What this processor has, the widest first.
+    pub(super) fn of_this_processor() -> Vec<Width> {
+        let mut widths = vec![Width::Two];
         #[cfg(target_arch = "x86_64")]
-        if std::arch::is_x86_feature_detected!("avx2") {
-            return Width::Four;
+        {
+            let four = std::arch::is_x86_feature_detected!("avx2").then_some(Width::Four);
+            let eight = std::arch::is_x86_feature_detected!("avx512f").then_some(Width::Eight);
+            widths.splice(..0, eight.into_iter().chain(four));
         }
-        Width::Two
+        widths
     }
 }
 
 impl Scratch {
-    /// As on a processor that has nothing wider.
-    #[cfg(test)]
-    pub(super) fn narrow(explainer: &Explainer) -> Scratch {
-        Scratch { width: Width::Two, ..Scratch::new(explainer) }
+    pub(super) fn new(explainer: &Explainer) -> Scratch {
+        Scratch::with(Width::of_this_processor()[0], explainer)
     }
 
-    pub(super) fn new(explainer: &Explainer) -> Scratch {
-        Scratch {
-            features: explainer.features,
-            width: Width::of_this_processor(),
-            above: vec![0.0; explainer.largest],
-            below: vec![0.0; explainer.largest],
-            factors: vec![[0.0; 2]; explainer.widest],
-            open: vec![false; explainer.widest],
-            sums: vec![0.0; explainer.features * explainer.expected.len()],
-        }
+    pub(super) fn with(width: Width, explainer: &Explainer) -> Scratch {
+        let mut scratch = Scratch {
+            features: 0,
+            width,
+            above: Vec::new(),
+            below: Vec::new(),
+            factors: Vec::new(),
+            open: Vec::new(),
+            sums: Default::default(),
+        };
+        scratch.fit(explainer);
+        scratch
     }
 
     /// Makes room for another explainer's trees; what stands there from before is written over before it is read.
@@ -72,23 +81,30 @@ impl Scratch {
         self.features = explainer.features;
         self.above.resize(self.above.len().max(explainer.largest), 0.0);
         self.below.resize(self.below.len().max(explainer.largest), 0.0);
-        self.factors.resize(self.factors.len().max(explainer.widest), [0.0; 2]);
+        self.factors.resize(self.factors.len().max(explainer.widest / 2), Factors::default());
         self.open.resize(self.open.len().max(explainer.widest), false);
-        self.sums.resize(explainer.features * explainer.expected.len(), 0.0);
+        for (sums, numbers) in self.sums.iter_mut().zip(explainer.sums) {
+            sums.resize(numbers, 0.0);
+        }
     }
 
     pub(super) fn clear(&mut self) {
-        self.sums.fill(0.0);
+        self.sums.iter_mut().for_each(|sums| sums.fill(0.0));
     }
 
+    /// What the features have in all, from the given one on, which may be a later output's.
     pub(super) fn read(&self, first: usize, out: &mut [f64]) {
-        out.copy_from_slice(&self.sums[first..first + out.len()]);
+        out.fill(0.0);
+        for (sums, points) in self.sums.iter().zip(POINTS).filter(|(sums, _)| !sums.is_empty()) {
+            for (out, sums) in out.iter_mut().zip(sums[first * points..].chunks_exact(points)) {
+                *out += sums.iter().sum::<f64>();
+            }
+        }
     }
 
     pub(super) fn add(&mut self, plan: TreePlan<'_>, rule: &Rule, row: &[f64]) {
         match rule.points.len() {
             4 => self.pass::<4>(plan, rule, row),
-            6 => self.pass::<6>(plan, rule, row),
             8 => self.pass::<8>(plan, rule, row),
             16 => self.pass::<16>(plan, rule, row),
             32 => self.pass::<32>(plan, rule, row),
@@ -109,6 +125,14 @@ impl Scratch {
                     self.pass_by_four::<N>(plan, rule, row);
                 }
             }
+            #[cfg(target_arch = "x86_64")]
+            Width::Eight => {
+                // SAFETY: as above, AVX-512.
+                #[expect(unsafe_code, reason = "what a processor can do is known when the program runs")]
+                unsafe {
+                    self.pass_by_eight::<N>(plan, rule, row);
+                }
+            }
             Width::Two => self.pass_here::<N>(plan, rule, row),
         }
     }
@@ -117,6 +141,13 @@ impl Scratch {
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2")]
     fn pass_by_four<const N: usize>(&mut self, plan: TreePlan<'_>, rule: &Rule, row: &[f64]) {
+        self.pass_here::<N>(plan, rule, row);
+    }
+
+    /// And eight.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f")]
+    fn pass_by_eight<const N: usize>(&mut self, plan: TreePlan<'_>, rule: &Rule, row: &[f64]) {
         self.pass_here::<N>(plan, rule, row);
     }
 
@@ -129,21 +160,17 @@ impl Scratch {
     fn down_up<const N: usize, const PLAIN: bool>(&mut self, plan: TreePlan<'_>, rule: &Rule, row: &[f64]) {
         let points = Points::<N>::new(rule);
         let reciprocals = plan.reciprocals.as_chunks::<N>().0;
-        let ones = [1.0; N];
         // What takes a factor out; where it closed the feature, there is nothing to take out.
-        let without =
-            |prior: Prior, is_open: bool| if is_open { &reciprocals[prior.reciprocal as usize] } else { &ones };
+        let without = |prior: Prior, is_open: bool| &reciprocals[prior.reciprocal as usize * usize::from(is_open)];
         let edges = plan.edges();
         let above = &mut self.above.as_chunks_mut::<N>().0[..plan.splits.len()];
         let below = &mut self.below.as_chunks_mut::<N>().0[..=edges];
-        let (factors, open) = (&mut self.factors[..edges], &mut self.open[..edges]);
+        let (factors, open) = (&mut self.factors[..plan.splits.len()], &mut self.open[..edges]);
         for (index, split) in plan.splits.iter().enumerate() {
             let goes_left = split.decision.goes_left::<PLAIN>(row, plan.sets);
-            // Indices, not branches: which way a row goes is what no processor predicts.
-            let (hot, cold) = (2 * index + usize::from(goes_left), 2 * index + usize::from(!goes_left));
             let mut product = match split.from as usize {
                 root if root == edges => points.weights,
-                from => points.times(&above[from / 2], factors[from]),
+                from => points.times(&above[from / 2], factors[from / 2].of(from % 2)),
             };
             let mut is_open = true;
             if let Some(prior) = split.prior {
@@ -151,29 +178,50 @@ impl Scratch {
                 product = multiply(&product, without(prior, is_open));
             }
             above[index] = product;
-            open[hot] = is_open;
-            open[cold] = false;
-            let (taken, left) = (&split.edges[hot % 2], &split.edges[cold % 2]);
-            factors[hot] = if is_open { [taken.share, 1.0] } else { [taken.ratio; 2] };
-            factors[cold] = if is_open { [left.share, 0.0] } else { [left.ratio; 2] };
+            open[2 * index] = is_open & !goes_left;
+            open[2 * index + 1] = is_open & goes_left;
+            let (taken, passes) = (TAKEN[usize::from(goes_left)], f64::from(u8::from(is_open)));
+            let before = [1.0, split.before][usize::from(is_open)];
+            let shares = [split.ratios[0] * before, split.ratios[1] * before];
+            let gains = [(taken[0] - shares[0]) * passes, (taken[1] - shares[1]) * passes];
+            factors[index] = Factors { shares, gains };
         }
         for leaf in plan.leaves {
             below[leaf.edge as usize] = [leaf.value; N];
         }
-        let sums = &mut self.sums[plan.output * self.features..(plan.output + 1) * self.features];
+        let sums = &mut self.sums[plan.rule].as_chunks_mut::<N>().0[plan.output * self.features..][..self.features];
         for (index, split) in plan.splits.iter().enumerate().rev() {
-            let (right, left) = (2 * index, 2 * index + 1);
-            let mut sum = points.sum((&below[right], factors[right]), (&below[left], factors[left]));
-            let mut gained = gains((&below[right], factors[right]), (&below[left], factors[left]));
+            let Factors { shares, gains } = factors[index];
+            let sides = [&below[2 * index], &below[2 * index + 1]];
+            let mut gained = both(sides, gains);
+            let mut sum = points.add(&both(sides, shares), &gained);
             if let Some(prior) = split.prior {
                 let is_open = open[prior.edge as usize];
                 sum = multiply(&sum, without(prior, is_open));
-                let gain = if is_open { 1.0 - plan.edge(prior.edge).share } else { 0.0 };
+                let gain = [0.0, 1.0 - split.before][usize::from(is_open)];
                 gained = less(&gained, &sum, gain);
             }
-            sums[split.decision.feature as usize] += total(&multiply(&above[index], &gained));
+            let slot = &mut sums[split.decision.feature as usize];
+            *slot = add(slot, &multiply(&above[index], &gained));
             below[split.from as usize] = sum;
         }
+    }
+}
+
+/// `o` of the right edge and the left, where the row goes right, and where it goes left.
+const TAKEN: [[f64; 2]; 2] = [[1.0, 0.0], [0.0, 1.0]];
+
+/// Of a split's edges, right and left: `z` and `o - z`.
+#[derive(Debug, Clone, Copy, Default)]
+struct Factors {
+    shares: [f64; 2],
+    gains: [f64; 2],
+}
+
+impl Factors {
+    #[inline(always)]
+    fn of(&self, side: usize) -> [f64; 2] {
+        [self.shares[side], self.gains[side]]
     }
 }
 
@@ -181,36 +229,31 @@ impl Scratch {
 struct Points<const N: usize> {
     weights: [f64; N],
     points: [f64; N],
-    complements: [f64; N],
 }
-
-/// The sum below an edge, and its factor.
-type Side<'s, const N: usize> = (&'s [f64; N], [f64; 2]);
 
 impl<const N: usize> Points<N> {
     fn new(rule: &Rule) -> Points<N> {
         let fixed = |values: &[f64]| values.try_into().expect("a rule of N points has N of everything");
-        Points { weights: fixed(&rule.weights), points: fixed(&rule.points), complements: fixed(&rule.complements) }
+        Points { weights: fixed(&rule.weights), points: fixed(&rule.points) }
     }
 
+    /// A product times one factor more.
     #[inline(always)]
-    fn times(&self, product: &[f64; N], [share, taken]: [f64; 2]) -> [f64; N] {
-        each(|k| product[k] * (share * self.complements[k] + taken * self.points[k]))
+    fn times(&self, product: &[f64; N], [share, gain]: [f64; 2]) -> [f64; N] {
+        each(|k| product[k] * (share + gain * self.points[k]))
     }
 
-    /// What both edges of a split have below, each times its factor.
+    /// `at + t * gained`
     #[inline(always)]
-    fn sum(&self, (right, by_right): Side<'_, N>, (left, by_left): Side<'_, N>) -> [f64; N] {
-        let (right, left) = (self.times(right, by_right), self.times(left, by_left));
-        each(|k| right[k] + left[k])
+    fn add(&self, at: &[f64; N], gained: &[f64; N]) -> [f64; N] {
+        each(|k| at[k] + self.points[k] * gained[k])
     }
 }
 
-/// What both edges of a split have below, each times `o - z`.
+/// What the edges of a split have below, each times a number.
 #[inline(always)]
-fn gains<const N: usize>((right, by_right): Side<'_, N>, (left, by_left): Side<'_, N>) -> [f64; N] {
-    let (of_right, of_left) = (by_right[1] - by_right[0], by_left[1] - by_left[0]);
-    each(|k| of_right * right[k] + of_left * left[k])
+fn both<const N: usize>([right, left]: [&[f64; N]; 2], [by_right, by_left]: [f64; 2]) -> [f64; N] {
+    each(|k| by_right * right[k] + by_left * left[k])
 }
 
 #[inline(always)]
@@ -219,16 +262,13 @@ fn less<const N: usize>(from: &[f64; N], taken: &[f64; N], by: f64) -> [f64; N] 
 }
 
 #[inline(always)]
-fn multiply<const N: usize>(a: &[f64; N], b: &[f64; N]) -> [f64; N] {
-    each(|k| a[k] * b[k])
+fn add<const N: usize>(a: &[f64; N], b: &[f64; N]) -> [f64; N] {
+    each(|k| a[k] + b[k])
 }
 
-/// Summed in two strands, which is one order on every processor.
 #[inline(always)]
-fn total<const N: usize>(values: &[f64; N]) -> f64 {
-    let pairs = values.as_chunks::<2>().0.iter();
-    let [even, odd] = pairs.fold([0.0; 2], |[even, odd], [a, b]| [even + a, odd + b]);
-    even + odd
+fn multiply<const N: usize>(a: &[f64; N], b: &[f64; N]) -> [f64; N] {
+    each(|k| a[k] * b[k])
 }
 
 #[inline(always)]

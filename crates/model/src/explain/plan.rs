@@ -9,7 +9,7 @@ use crate::trees::{Child, Decision, Tree};
 use crate::{ModelError, explain::quadrature::Rule};
 
 /// The sizes of rule a tree may need: each is exact up to twice as many distinct features on a path.
-pub(super) const POINTS: [usize; 7] = [4, 6, 8, 16, 32, 64, 128];
+pub(super) const POINTS: [usize; 6] = [4, 8, 16, 32, 64, 128];
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Plan {
@@ -41,7 +41,7 @@ pub(super) struct TreePlan<'p> {
     /// Edge `2 s` leads right from split `s`, edge `2 s + 1` left. Parents come before children.
     pub splits: &'p [PlannedSplit],
     pub leaves: &'p [PlannedLeaf],
-    /// Per edge below which its feature is asked again, and point `t`: `1 / (share (1 - t) + t)`.
+    /// Ones, and per edge below which its feature is asked again, and point `t`: `1 / (share (1 - t) + t)`.
     pub reciprocals: &'p [f64],
     pub sets: &'p [Arc<[u32]>],
 }
@@ -54,8 +54,10 @@ pub(super) struct PlannedSplit {
     /// The edge that leads here; one after the last for the root.
     pub from: u32,
     pub prior: Option<Prior>,
-    /// Right, left.
-    pub edges: [Edge; 2],
+    /// Share of the training rows that pass all splits on this feature above.
+    pub before: f64,
+    /// Shares of the rows here that go right, and left.
+    pub ratios: [f64; 2],
 }
 
 /// The nearest edge above that tests the same feature.
@@ -70,14 +72,6 @@ pub(super) struct Prior {
 pub(super) struct PlannedLeaf {
     pub edge: u32,
     pub value: f64,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Edge {
-    /// Share of the training rows that pass all splits on this feature down to here: `z`.
-    pub share: f64,
-    /// Share of the rows at the split that take this edge.
-    pub ratio: f64,
 }
 
 impl Plan {
@@ -100,22 +94,21 @@ impl Plan {
                 Visit::Enter { child: Child::Split(split), from } => {
                     let split = &tree.splits()[split as usize];
                     let prior = last_edge[split.feature as usize];
-                    let before = prior.map_or(1.0, |edge| edge_of(&self.splits[first..], edge).share);
+                    let before = prior.map_or(1.0, |edge| share_of(&self.splits[first..], edge));
                     distinct += usize::from(prior.is_none());
                     let right = 2 * (self.splits.len() - first) as u32;
                     let children = [(right, split.right), (right + 1, split.left)];
-                    let edges = children.map(|(edge, child)| {
+                    let ratios = children.map(|(edge, child)| {
                         if let Child::Leaf(leaf) = child {
                             self.leaves.push(PlannedLeaf { edge, value: tree.leaves()[leaf as usize].value });
                         }
-                        let ratio = f64::from(tree.count(child)) / f64::from(split.count);
-                        Edge { share: ratio * before, ratio }
+                        f64::from(tree.count(child)) / f64::from(split.count)
                     });
                     let decision = Decision::new(split, &mut self.sets);
                     plain &= decision.is_plain();
-                    let next = priors.len() as u32;
+                    let next = priors.len() as u32 + 1;
                     let asked = prior.map(|edge| Prior { edge, reciprocal: *priors.entry(edge).or_insert(next) });
-                    self.splits.push(PlannedSplit { decision, from, prior: asked, edges });
+                    self.splits.push(PlannedSplit { decision, from, prior: asked, before, ratios });
                     ahead.push(Visit::Leave { feature: split.feature, prior });
                     for (edge, child) in children {
                         ahead.push(Visit::Enter { child, from: edge });
@@ -167,10 +160,6 @@ impl TreePlan<'_> {
         2 * self.splits.len()
     }
 
-    pub(super) fn edge(&self, edge: u32) -> &Edge {
-        edge_of(self.splits, edge)
-    }
-
     /// Numbers of scratch space: one per edge, the root's too, and point.
     pub(super) fn scratch_len(&self) -> usize {
         (self.edges() + 1) * POINTS[self.rule]
@@ -203,16 +192,18 @@ fn by_depth(splits: &mut [PlannedSplit]) -> Vec<u32> {
     edges
 }
 
-fn edge_of(splits: &[PlannedSplit], edge: u32) -> &Edge {
-    &splits[edge as usize / 2].edges[edge as usize % 2]
+/// Share of the training rows that pass all splits on the edge's feature down to here: `z`.
+fn share_of(splits: &[PlannedSplit], edge: u32) -> f64 {
+    let split = &splits[edge as usize / 2];
+    split.ratios[edge as usize % 2] * split.before
 }
 
-/// `priors`: edges with their places.
+/// `priors`: edges with their places, from 1 on.
 fn reciprocals(splits: &[PlannedSplit], priors: &HashMap<u32, u32>, points: usize) -> Vec<f64> {
     let rule = Rule::gauss_legendre(points);
-    let mut reciprocals = vec![0.0; priors.len() * points];
+    let mut reciprocals = vec![1.0; (priors.len() + 1) * points];
     for (edge, place) in priors {
-        let share = edge_of(splits, *edge).share;
+        let share = share_of(splits, *edge);
         let of_edge = &mut reciprocals[*place as usize * points..][..points];
         for ((reciprocal, t), complement) in of_edge.iter_mut().zip(&rule.points).zip(&rule.complements) {
             *reciprocal = 1.0 / (share * complement + t);

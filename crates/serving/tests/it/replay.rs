@@ -1,4 +1,4 @@
-use karat_core::Value;
+use karat_core::{VERSION, Value};
 use karat_history::log::{self, RecordEncoder};
 use karat_serving::{FromHistory, PredictionEncoder, PredictionRecord, arithmetic, history, prediction_columns};
 use serde_json::json;
@@ -58,6 +58,20 @@ fn words_may_change_between_versions_of_karat_and_codes_may_not() {
     };
     assert_eq!(arithmetic(&of_before("text"), &app.model), []);
     assert_eq!(arithmetic(&of_before("code"), &app.model).len(), 1);
+}
+
+#[test]
+fn contributions_have_the_same_bits_and_between_versions_of_karat_the_same_digits() {
+    let app = App::new();
+    let nudged = |version: &'static str, by: f64| {
+        let record = tampered(&record(&app), |json| {
+            json["karat"] = json!(version);
+            let contribution = &mut json["reasons"][0]["contribution"];
+            *contribution = json!(contribution.as_f64().unwrap() * (1.0 + by));
+        });
+        arithmetic(&record, &app.model).len()
+    };
+    assert_eq!([nudged(VERSION, 1e-14), nudged("0.0.1", 1e-14), nudged("0.0.1", 1e-6)], [1, 0, 1]);
 }
 
 #[test]
