@@ -6,7 +6,7 @@ use anyhow::Result;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use karat_core::nearest;
-use karat_history::log::{self, RecordEncoder};
+use karat_history::log;
 use karat_project::sql_tables;
 use karat_query::{Batches, QueryError, Table, Tables};
 use karat_serving::{PredictionEncoder, prediction_columns};
@@ -94,7 +94,7 @@ fn encoded(payloads: &mut log::Payloads, encoder: &PredictionEncoder) -> Result<
         return Ok(None);
     }
     let chunk: Vec<&[u8]> = chunk.iter().map(AsRef::as_ref).collect();
-    let batch = encoder.encode(&chunk).map_err(|error| QueryError::Internal(error.to_string()))?;
+    let batch = encoder.table(&chunk).map_err(|error| QueryError::Internal(error.to_string()))?;
     Ok(Some(batch))
 }
 

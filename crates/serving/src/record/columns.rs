@@ -39,7 +39,17 @@ pub fn prediction_columns() -> Arc<ArrowSchema> {
     ]))
 }
 
-/// Turns logged payloads into the columns people query.
+/// Those that would be said once more beside the payload: in the log's Parquet they are not, whoever queries has them made.
+const TEXTS: [&str; 3] = ["features", "reasons", "qa_failures"];
+
+/// The columns of the log's Parquet: the payload, and what a record is found by.
+fn parquet_columns() -> Arc<ArrowSchema> {
+    let columns = prediction_columns();
+    let kept = columns.fields().iter().filter(|field| !TEXTS.contains(&field.name().as_str()));
+    Arc::new(ArrowSchema::new(kept.cloned().collect::<Vec<_>>()))
+}
+
+/// Turns logged payloads into columns.
 #[derive(Debug)]
 pub struct PredictionEncoder {
     reader: RecordReader,
@@ -50,11 +60,18 @@ impl PredictionEncoder {
     pub fn beside(log: impl Into<PathBuf>) -> PredictionEncoder {
         PredictionEncoder { reader: RecordReader::beside(log) }
     }
-}
 
-impl RecordEncoder for PredictionEncoder {
-    fn encode(&self, payloads: &[&[u8]]) -> Result<RecordBatch, Box<dyn std::error::Error + Send + Sync>> {
-        let mut columns = Columns::new();
+    /// The [columns](prediction_columns) people query.
+    pub fn table(&self, payloads: &[&[u8]]) -> Result<RecordBatch, Box<dyn std::error::Error + Send + Sync>> {
+        self.columns(payloads, Some(Texts::default()))
+    }
+
+    fn columns(
+        &self,
+        payloads: &[&[u8]],
+        texts: Option<Texts>,
+    ) -> Result<RecordBatch, Box<dyn std::error::Error + Send + Sync>> {
+        let mut columns = Columns::new(texts);
         for payload in payloads {
             match split(payload)? {
                 None => columns.push_whole(&PredictionRecord::from_json(payload)?),
@@ -65,7 +82,14 @@ impl RecordEncoder for PredictionEncoder {
     }
 }
 
-/// One record's cells; the JSON of the last three stands in [`Columns::json`].
+/// The columns of the log's Parquet.
+impl RecordEncoder for PredictionEncoder {
+    fn encode(&self, payloads: &[&[u8]]) -> Result<RecordBatch, Box<dyn std::error::Error + Send + Sync>> {
+        self.columns(payloads, None)
+    }
+}
+
+/// One record's cells, but for the key and the [texts](Texts).
 struct Row<'r> {
     id: PredictionId,
     at: i64,
@@ -93,6 +117,12 @@ struct Columns {
     scores: Float64Builder,
     labels: StringBuilder,
     thresholds: Float64Builder,
+    texts: Option<Texts>,
+}
+
+/// JSON.
+#[derive(Default)]
+struct Texts {
     features: StringBuilder,
     reasons: StringBuilder,
     qa_failures: StringBuilder,
@@ -101,7 +131,7 @@ struct Columns {
 }
 
 impl Columns {
-    fn new() -> Columns {
+    fn new(texts: Option<Texts>) -> Columns {
         let timestamps = || TimestampMicrosecondBuilder::new().with_data_type(DataType::Timestamp.arrow());
         Columns {
             ids: StringBuilder::new(),
@@ -116,10 +146,7 @@ impl Columns {
             scores: Float64Builder::new(),
             labels: StringBuilder::new(),
             thresholds: Float64Builder::new(),
-            features: StringBuilder::new(),
-            reasons: StringBuilder::new(),
-            qa_failures: StringBuilder::new(),
-            text: Vec::new(),
+            texts,
         }
     }
 
@@ -138,10 +165,12 @@ impl Columns {
             threshold: record.threshold,
         });
         self.keys.append_option(record.key.as_ref().map(plain));
-        let features = record.features.iter().map(|(name, value): (_, &LoggedValue)| (name, value.json()));
-        json(&mut self.features, &mut self.text, &Pairs(features));
-        json(&mut self.reasons, &mut self.text, &record.reasons);
-        json(&mut self.qa_failures, &mut self.text, &record.qa_failures);
+        if let Some(texts) = &mut self.texts {
+            let features = record.features.iter().map(|(name, value): (_, &LoggedValue)| (name, value.json()));
+            json(&mut texts.features, &mut texts.text, &Pairs(features));
+            json(&mut texts.reasons, &mut texts.text, &record.reasons);
+            json(&mut texts.qa_failures, &mut texts.text, &record.qa_failures);
+        }
     }
 
     fn push_packed(&mut self, schema: &RecordSchema, packed: &[u8]) -> Result<(), String> {
@@ -162,11 +191,13 @@ impl Columns {
         });
         let values: Vec<Value> = packed.values.iter().copied().map(Cell::value).collect();
         self.keys.append_option(key(schema, &packed, &values).as_ref().map(plain));
-        let names = schema.inputs.iter().map(|input| &input.name);
-        json(&mut self.features, &mut self.text, &Pairs(names.zip(values.iter().map(AsJson))));
-        let reasons: Vec<_> = reasons(schema, &packed, &values).collect();
-        json(&mut self.reasons, &mut self.text, &reasons);
-        self.qa_failures.append_value(if packed.qa_failures.is_empty() { "[]" } else { &packed.qa_failures });
+        if let Some(texts) = &mut self.texts {
+            let names = schema.inputs.iter().map(|input| &input.name);
+            json(&mut texts.features, &mut texts.text, &Pairs(names.zip(values.iter().map(AsJson))));
+            let reasons: Vec<_> = reasons(schema, &packed, &values).collect();
+            json(&mut texts.reasons, &mut texts.text, &reasons);
+            texts.qa_failures.append_value(if packed.qa_failures.is_empty() { "[]" } else { &packed.qa_failures });
+        }
         Ok(())
     }
 
@@ -185,7 +216,7 @@ impl Columns {
     }
 
     fn finish(mut self, payloads: &[&[u8]]) -> Result<RecordBatch, arrow::error::ArrowError> {
-        let columns: Vec<ArrayRef> = vec![
+        let mut columns: Vec<ArrayRef> = vec![
             Arc::new(self.ids.finish()),
             Arc::new(self.at.finish()),
             Arc::new(self.endpoints.finish()),
@@ -198,12 +229,15 @@ impl Columns {
             Arc::new(self.scores.finish()),
             Arc::new(self.labels.finish()),
             Arc::new(self.thresholds.finish()),
-            Arc::new(self.features.finish()),
-            Arc::new(self.reasons.finish()),
-            Arc::new(self.qa_failures.finish()),
-            Arc::new(BinaryArray::from_iter_values(payloads)),
         ];
-        RecordBatch::try_new(prediction_columns(), columns)
+        let schema = if self.texts.is_some() { prediction_columns() } else { parquet_columns() };
+        if let Some(Texts { features, reasons, qa_failures, .. }) = &mut self.texts {
+            for column in [features, reasons, qa_failures] {
+                columns.push(Arc::new(column.finish()));
+            }
+        }
+        columns.push(Arc::new(BinaryArray::from_iter_values(payloads)));
+        RecordBatch::try_new(schema, columns)
     }
 }
 

@@ -1,5 +1,5 @@
 use karat_core::{VERSION, Value};
-use karat_history::log::{self, RecordEncoder};
+use karat_history::log;
 use karat_serving::{FromHistory, PredictionEncoder, PredictionRecord, arithmetic, history, prediction_columns};
 use serde_json::json;
 
@@ -138,7 +138,7 @@ fn the_log_becomes_a_table_whatever_the_format_of_its_records() {
     assert!(packed.iter().zip(&json).all(|(packed, json)| packed.len() * 3 < json.len()));
     let encode = |payloads: &[Vec<u8>]| {
         let payloads: Vec<&[u8]> = payloads.iter().map(AsRef::as_ref).collect();
-        PredictionEncoder::beside(&folder).encode(&payloads).unwrap()
+        PredictionEncoder::beside(&folder).table(&payloads).unwrap()
     };
     let (of_packed, of_json) = (encode(&packed), encode(&json));
     assert_eq!(of_packed.schema(), prediction_columns());
