@@ -115,7 +115,7 @@ pub enum Command {
     },
     /// Answer decisions over HTTP
     Serve(ServeArgs),
-    /// Compute a logged decision again and compare every bit
+    /// Compute a logged decision again and compare the two
     Replay {
         /// The prediction_id an answer carried
         prediction_id: String,

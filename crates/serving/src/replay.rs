@@ -21,7 +21,8 @@ fn difference(what: impl Into<String>, logged: serde_json::Value, recomputed: se
     Difference { what: what.into(), logged, recomputed }
 }
 
-/// Scores the logged features with the logged model version again; everything must agree bit for bit.
+/// Scores the logged features with the logged model version again; everything must agree, numbers bit for bit and what
+/// contributed to nine digits.
 pub fn arithmetic(record: &PredictionRecord, model: &ServingModel) -> Vec<Difference> {
     let mut differences = Vec::new();
     if record.model_digest != *model.model.digest() {
@@ -97,11 +98,9 @@ fn logged_values(record: &PredictionRecord, model: &ServingModel) -> Result<Vec<
         .collect()
 }
 
-/// The same bits, and of another version of Karat the same up to rounding: it may add what trees contribute in another order.
-/// In units of the raw score.
-fn same_contribution(record: &PredictionRecord, logged: f64, again: f64) -> bool {
-    let close = || (logged - again).abs() <= 1e-12 + 1e-9 * logged.abs().max(again.abs());
-    logged.to_bits() == again.to_bits() || (record.karat != VERSION && close())
+/// The same up to rounding, in units of the raw score: another build of Karat may add what trees contribute in another order.
+fn same_contribution(logged: f64, again: f64) -> bool {
+    (logged - again).abs() <= 1e-12 + 1e-9 * logged.abs().max(again.abs())
 }
 
 fn reason_differences(
@@ -126,7 +125,7 @@ fn reason_differences(
         if *name != logged.feature {
             let what = format!("reason {}", place + 1);
             differences.push(difference(what, logged.feature.as_str().into(), name.as_str().into()));
-        } else if !same_contribution(record, logged.contribution, again.contribution) {
+        } else if !same_contribution(logged.contribution, again.contribution) {
             differences.push(difference(
                 format!("contribution {name}"),
                 logged.contribution.into(),
@@ -160,8 +159,8 @@ pub fn gave_reasons(record: &PredictionRecord) -> bool {
 }
 
 /// The reasons of a logged decision: those the answer carried; where it was to carry none, all that moved the score, made
-/// now from the logged features: as many as the endpoint gives (four, where it gives none), bit for bit as they would
-/// have been then.
+/// now from the logged features: as many as the endpoint gives (four, where it gives none), as they would have been
+/// then.
 pub fn reasons_of(record: &PredictionRecord, model: &ServingModel) -> Vec<Reason> {
     if gave_reasons(record) {
         return record.reasons.clone();

@@ -83,8 +83,11 @@ pub fn verdicts(replayed: &Replayed) -> String {
             )
         }
     };
-    let arithmetic =
-        of("arithmetic", "the logged features give the logged score and reasons bit for bit", &replayed.arithmetic);
+    let arithmetic = of(
+        "arithmetic",
+        "the logged features give the logged score bit for bit, and its reasons",
+        &replayed.arithmetic,
+    );
     let history =
         of("history", "the features computed again as of then are the logged ones bit for bit", &replayed.history);
     format!("{arithmetic}\n{history}")

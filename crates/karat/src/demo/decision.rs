@@ -49,6 +49,7 @@ pub async fn tell(
     let listener = listen(workspace, port, story).await?;
     let address = listener.local_addr()?;
     let deployed = deploy::run(workspace, log).await?;
+    let interrupted = serve::signalled()?;
     story.say(&format!("listening on {}", serve::url(&listener)?));
     story.end_step();
 
@@ -61,7 +62,7 @@ pub async fn tell(
     let story = async {
         let outcome = one_decision(workspace, found, address, ending, story).await;
         if outcome.is_ok() && ending == Ending::ServeOn {
-            serve::signalled()?.await;
+            interrupted.await;
         }
         drop(stop);
         outcome

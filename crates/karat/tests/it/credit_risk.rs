@@ -86,7 +86,7 @@ fn profiled_as_pandas_does(project: &Path) {
 fn reported(story: &str, project: &Path) {
     let page = std::fs::read_to_string(project.join(".karat/reports/report.html")).unwrap();
     assert!(story.contains(".karat/reports/report.html"), "{story}");
-    for part in ["credit_default/1", "champion", "mean |SHAP|", "the same, bit for bit", "nulled by range", "0.9"] {
+    for part in ["credit_default/1", "champion", "mean |SHAP|", "logged score bit for bit", "nulled by range", "0.9"] {
         assert!(page.contains(part), "no `{part}` in the report");
     }
 }

@@ -31,7 +31,7 @@ fn card(folder: &Path, prediction: &Json) {
         "champion",
         "tester",
         "reviewed",
-        "the same, bit for bit",
+        "logged score bit for bit",
         "joined 3021-02-15 nulled by range",
     ] {
         assert!(html.contains(part), "no `{part}` in the card");

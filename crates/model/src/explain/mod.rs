@@ -27,8 +27,6 @@ pub struct Explainer {
     expected: Vec<f64>,
     plan: Plan,
     rules: Vec<Rule>,
-    /// By rule: how many numbers its trees add to.
-    sums: [usize; POINTS.len()],
     largest: usize,
     /// Edges of the largest tree.
     widest: usize,
@@ -50,12 +48,9 @@ impl Explainer {
             plan.add(tree, index, index % trees.outputs(), &mut last_edge)?;
         }
         let rules = POINTS.iter().map(|points| Rule::gauss_legendre(*points)).collect();
-        let used = |rule: usize| plan.trees().any(|tree| tree.rule == rule);
-        let sums =
-            std::array::from_fn(|rule| if used(rule) { trees.outputs() * trees.features() * POINTS[rule] } else { 0 });
         let largest = plan.trees().map(|tree| tree.scratch_len()).max().unwrap_or(0);
         let widest = plan.trees().map(|tree| tree.edges()).max().unwrap_or(0);
-        Ok(Explainer { features: trees.features(), expected, plan, rules, sums, largest, widest })
+        Ok(Explainer { features: trees.features(), expected, plan, rules, largest, widest })
     }
 
     /// Length of one row's contributions.
@@ -94,9 +89,14 @@ impl Explainer {
         for tree in self.plan.trees() {
             scratch.add(tree, &self.rules[tree.rule], row);
         }
-        for (output, out) in out.chunks_exact_mut(self.features + 1).enumerate() {
-            scratch.read(output * self.features, &mut out[..self.features]);
-            out[self.features] = self.expected[output];
+        out.fill(0.0);
+        for (asked, sums) in self.plan.asked().zip(scratch.sums()) {
+            for ((output, feature), sum) in asked.places.iter().zip(sums) {
+                out[output * (self.features + 1) + feature] += sum;
+            }
+        }
+        for (out, expected) in out.chunks_exact_mut(self.features + 1).zip(&self.expected) {
+            out[self.features] = *expected;
         }
     }
 }

@@ -18,7 +18,6 @@ use crate::explain::quadrature::Rule;
 
 #[derive(Debug)]
 pub(super) struct Scratch {
-    features: usize,
     width: Width,
     /// Per split and point: the product above it, without the factor of its own feature.
     above: Vec<f64>,
@@ -28,7 +27,7 @@ pub(super) struct Scratch {
     factors: Vec<Factors>,
     /// Per edge: the row passes all splits on the edge's feature down to here.
     open: Vec<bool>,
-    /// By rule: per output, feature and point.
+    /// By rule: per slot and point.
     sums: [Vec<f64>; POINTS.len()],
 }
 
@@ -64,7 +63,6 @@ impl Scratch {
 
     pub(super) fn with(width: Width, explainer: &Explainer) -> Scratch {
         let mut scratch = Scratch {
-            features: 0,
             width,
             above: Vec::new(),
             below: Vec::new(),
@@ -78,13 +76,12 @@ impl Scratch {
 
     /// Makes room for another explainer's trees; what stands there from before is written over before it is read.
     pub(super) fn fit(&mut self, explainer: &Explainer) {
-        self.features = explainer.features;
         self.above.resize(self.above.len().max(explainer.largest), 0.0);
         self.below.resize(self.below.len().max(explainer.largest), 0.0);
         self.factors.resize(self.factors.len().max(explainer.widest / 2), Factors::default());
         self.open.resize(self.open.len().max(explainer.widest), false);
-        for (sums, numbers) in self.sums.iter_mut().zip(explainer.sums) {
-            sums.resize(numbers, 0.0);
+        for ((sums, asked), points) in self.sums.iter_mut().zip(explainer.plan.asked()).zip(POINTS) {
+            sums.resize(asked.places.len() * points, 0.0);
         }
     }
 
@@ -92,14 +89,10 @@ impl Scratch {
         self.sums.iter_mut().for_each(|sums| sums.fill(0.0));
     }
 
-    /// What the features have in all, from the given one on, which may be a later output's.
-    pub(super) fn read(&self, first: usize, out: &mut [f64]) {
-        out.fill(0.0);
-        for (sums, points) in self.sums.iter().zip(POINTS).filter(|(sums, _)| !sums.is_empty()) {
-            for (out, sums) in out.iter_mut().zip(sums[first * points..].chunks_exact(points)) {
-                *out += sums.iter().sum::<f64>();
-            }
-        }
+    /// By rule and slot: what its feature has in all.
+    pub(super) fn sums(&self) -> impl Iterator<Item = impl Iterator<Item = f64>> {
+        let by_rule = self.sums.iter().zip(POINTS);
+        by_rule.map(|(sums, points)| sums.chunks_exact(points).map(|sums| sums.iter().sum()))
     }
 
     pub(super) fn add(&mut self, plan: TreePlan<'_>, rule: &Rule, row: &[f64]) {
@@ -189,7 +182,7 @@ impl Scratch {
         for leaf in plan.leaves {
             below[leaf.edge as usize] = [leaf.value; N];
         }
-        let sums = &mut self.sums[plan.rule].as_chunks_mut::<N>().0[plan.output * self.features..][..self.features];
+        let sums = self.sums[plan.rule].as_chunks_mut::<N>().0;
         for (index, split) in plan.splits.iter().enumerate().rev() {
             let Factors { shares, gains } = factors[index];
             let sides = [&below[2 * index], &below[2 * index + 1]];
@@ -201,7 +194,7 @@ impl Scratch {
                 let gain = [0.0, 1.0 - split.before][usize::from(is_open)];
                 gained = less(&gained, &sum, gain);
             }
-            let slot = &mut sums[split.decision.feature as usize];
+            let slot = &mut sums[split.slot as usize];
             *slot = add(slot, &multiply(&above[index], &gained));
             below[split.from as usize] = sum;
         }

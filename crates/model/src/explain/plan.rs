@@ -14,15 +14,24 @@ pub(super) const POINTS: [usize; 6] = [4, 8, 16, 32, 64, 128];
 #[derive(Debug, Clone, Default)]
 pub(super) struct Plan {
     trees: Vec<PlannedTree>,
+    /// By rule.
+    asked: [Asked; POINTS.len()],
     splits: Vec<PlannedSplit>,
     leaves: Vec<PlannedLeaf>,
     reciprocals: Vec<f64>,
     sets: Vec<Arc<[u32]>>,
 }
 
+/// The features that trees of one rule ask: each has a slot of the sums.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Asked {
+    /// By slot: the output and the feature.
+    pub places: Vec<(usize, usize)>,
+    slots: HashMap<(usize, usize), u32>,
+}
+
 #[derive(Debug, Clone)]
 struct PlannedTree {
-    output: usize,
     rule: usize,
     plain: bool,
     splits: Range<usize>,
@@ -33,8 +42,6 @@ struct PlannedTree {
 /// One tree of a plan.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TreePlan<'p> {
-    /// Which of a row's outputs the tree adds to.
-    pub output: usize,
     pub rule: usize,
     /// No split asks for more than [`Decision`]'s plain question.
     pub plain: bool,
@@ -58,6 +65,8 @@ pub(super) struct PlannedSplit {
     pub before: f64,
     /// Shares of the rows here that go right, and left.
     pub ratios: [f64; 2],
+    /// The slot of its feature.
+    pub slot: u32,
 }
 
 /// The nearest edge above that tests the same feature.
@@ -108,7 +117,7 @@ impl Plan {
                     plain &= decision.is_plain();
                     let next = priors.len() as u32 + 1;
                     let asked = prior.map(|edge| Prior { edge, reciprocal: *priors.entry(edge).or_insert(next) });
-                    self.splits.push(PlannedSplit { decision, from, prior: asked, before, ratios });
+                    self.splits.push(PlannedSplit { decision, from, prior: asked, before, ratios, slot: 0 });
                     ahead.push(Visit::Leave { feature: split.feature, prior });
                     for (edge, child) in children {
                         ahead.push(Visit::Enter { child, from: edge });
@@ -129,10 +138,12 @@ impl Plan {
             let problem = format!("a path asks {deepest} different features, more than 256");
             ModelError::Unexplainable { tree: index, problem }
         })?;
+        for split in &mut self.splits[first..] {
+            split.slot = self.asked[rule].slot((output, split.decision.feature as usize));
+        }
         let first_reciprocal = self.reciprocals.len();
         self.reciprocals.extend(reciprocals(&self.splits[first..], &priors, POINTS[rule]));
         self.trees.push(PlannedTree {
-            output,
             rule,
             plain,
             splits: first..self.splits.len(),
@@ -142,15 +153,29 @@ impl Plan {
         Ok(())
     }
 
+    /// By rule.
+    pub(super) fn asked(&self) -> impl Iterator<Item = &Asked> {
+        self.asked.iter()
+    }
+
     pub(super) fn trees(&self) -> impl Iterator<Item = TreePlan<'_>> {
         self.trees.iter().map(|tree| TreePlan {
-            output: tree.output,
             rule: tree.rule,
             plain: tree.plain,
             splits: &self.splits[tree.splits.clone()],
             leaves: &self.leaves[tree.leaves.clone()],
             reciprocals: &self.reciprocals[tree.reciprocals.clone()],
             sets: &self.sets,
+        })
+    }
+}
+
+impl Asked {
+    /// A new one for what has none.
+    fn slot(&mut self, place: (usize, usize)) -> u32 {
+        *self.slots.entry(place).or_insert_with(|| {
+            self.places.push(place);
+            self.places.len() as u32 - 1
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Gauss-Legendre rules on [0, 1].
 
-/// Points `t`, their weights, and what the pass needs of each point.
+/// Points `t` and their weights.
 #[derive(Debug, Clone)]
 pub(super) struct Rule {
     pub weights: Vec<f64>,

@@ -42,7 +42,7 @@ impl Card {
                 verdict(
                     "arithmetic",
                     &decision.arithmetic,
-                    "the logged features, scored by the logged version, give the logged score and reasons bit for bit",
+                    "the logged features, scored by the logged version, give the logged score bit for bit, and its reasons",
                 ),
                 verdict(
                     "history",
@@ -139,7 +139,7 @@ fn reasons(decision: &Explained) -> Table {
 
 fn verdict(name: &str, verdict: &Verdict, compared: &str) -> Vec<Cell> {
     let (word, style, more) = match verdict {
-        Verdict::Same => ("the same, bit for bit", "good", compared.to_owned()),
+        Verdict::Same => ("the same", "good", compared.to_owned()),
         Verdict::Different { what } => ("different", "bad", format!("differs: {}", what.join("; "))),
         Verdict::NotApplicable { why } => ("nothing to compare", "soft", why.clone()),
     };

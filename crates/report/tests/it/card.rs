@@ -172,7 +172,7 @@ fn a_card_is_one_page_that_says_what_it_was_given() {
         "KS chart",
         "Calibration chart",
         "8 more inputs together",
-        "the same, bit for bit",
+        "logged score bit for bit",
         "differs: feature x",
         "R07",
         "late last month (3) raises the risk",

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use karat_core::{DataType, Value};
-use karat_history::log;
+use karat_history::log::{self, RecordEncoder};
 use karat_model::{Label, MODEL_FILE, Model, ModelParts, Signature, TREES_FILE};
 use karat_serving::{Pinned, PredictionEncoder, PredictionRecord};
 use serde_json::Value as Json;
@@ -106,8 +106,10 @@ pub(super) fn files(data: &[u8]) {
             if let Ok(record) = app.reader().read(&payload) {
                 let _ = karat_serving::arithmetic(&record, &app.model);
                 let folder = app.dir.path().join("log");
-                let columns = PredictionEncoder::beside(folder).table(&[&payload]);
-                assert_eq!(columns.expect("what can be read has columns").num_rows(), 1);
+                let encoder = PredictionEncoder::beside(folder);
+                for columns in [encoder.table(&[&payload]), encoder.encode(&[&payload])] {
+                    assert_eq!(columns.expect("what can be read has columns").num_rows(), 1);
+                }
             }
         }
         resigned => {
