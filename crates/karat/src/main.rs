@@ -23,7 +23,6 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     start_logging(&cli);
     openmp::wait_asleep(&cli);
-    allocator::choose_pages(&cli);
     // Two workers: passes over data block the one they run on, and the server beside them goes on answering.
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,

@@ -107,14 +107,6 @@ fn a_server_that_listens_ends_well_from_then_on() {
     }
 }
 
-/// What it touches of a huge page would count as a whole.
-#[test]
-fn a_server_keeps_to_small_pages() {
-    let project = project();
-    let server = Server::start(project.path());
-    assert_eq!(server.status("THP_enabled"), "0");
-}
-
 fn trees(folder: &Path, version: u32) -> PathBuf {
     folder.join(format!(".karat/artifacts/models/default_risk/{version}/trees.txt"))
 }

@@ -121,14 +121,9 @@ impl Server {
 
     /// The most memory it has had, in bytes.
     pub fn peak_memory(&self) -> u64 {
-        self.status("VmHWM").strip_suffix(" kB").unwrap().parse::<u64>().unwrap() << 10
-    }
-
-    /// What the kernel says of it.
-    pub fn status(&self, what: &str) -> String {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let said = status.lines().find_map(|line| line.strip_prefix(what)?.strip_prefix(':')).unwrap();
-        said.trim().to_owned()
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() << 10
     }
 
     /// As a crash does.
