@@ -230,12 +230,13 @@ impl Columns {
             Arc::new(self.labels.finish()),
             Arc::new(self.thresholds.finish()),
         ];
-        let schema = if self.texts.is_some() { prediction_columns() } else { parquet_columns() };
-        if let Some(Texts { features, reasons, qa_failures, .. }) = &mut self.texts {
-            for column in [features, reasons, qa_failures] {
-                columns.push(Arc::new(column.finish()));
+        let schema = match &mut self.texts {
+            None => parquet_columns(),
+            Some(Texts { features, reasons, qa_failures, .. }) => {
+                columns.extend([features, reasons, qa_failures].map(|column| Arc::new(column.finish()) as ArrayRef));
+                prediction_columns()
             }
-        }
+        };
         columns.push(Arc::new(BinaryArray::from_iter_values(payloads)));
         RecordBatch::try_new(schema, columns)
     }
