@@ -18,22 +18,30 @@ use super::calendar;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Function {
-    Years,
-    Months,
-    Days,
+    Between(Count),
     AddDays,
     AddMonths,
 }
 
+/// What is counted between two times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Count {
+    Years,
+    Months,
+    Days,
+}
+
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct CalendarFunction {
+pub(super) struct CalendarFunction {
     function: Function,
     signature: Signature,
 }
 
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
-    [Function::Years, Function::Months, Function::Days, Function::AddDays, Function::AddMonths]
+    let counts = [Count::Years, Count::Months, Count::Days].map(Function::Between);
+    counts
         .into_iter()
+        .chain([Function::AddDays, Function::AddMonths])
         .map(|function| CalendarFunction { function, signature: Signature::user_defined(Volatility::Immutable) })
         .map(|function| Arc::new(ScalarUDF::new_from_impl(function)))
         .collect()
@@ -42,9 +50,9 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
 impl ScalarUDFImpl for CalendarFunction {
     fn name(&self) -> &str {
         match self.function {
-            Function::Years => "years_between",
-            Function::Months => "months_between",
-            Function::Days => "days_between",
+            Function::Between(Count::Years) => "years_between",
+            Function::Between(Count::Months) => "months_between",
+            Function::Between(Count::Days) => "days_between",
             Function::AddDays => "add_days",
             Function::AddMonths => "add_months",
         }
@@ -80,9 +88,7 @@ impl ScalarUDFImpl for CalendarFunction {
         let first = arguments.args[0].to_array(rows)?;
         let second = arguments.args[1].to_array(rows)?;
         let array = match self.function {
-            Function::Years => between(&first, &second, |from, to| calendar::months_between(from.0, to.0) / 12),
-            Function::Months => between(&first, &second, |from, to| calendar::months_between(from.0, to.0)),
-            Function::Days => between(&first, &second, whole_days),
+            Function::Between(count) => between(&first, &second, count),
             Function::AddDays => move_days(&first, second.as_primitive(), "add_days", &|day, n| day.checked_add(n))?,
             Function::AddMonths => move_days(&first, second.as_primitive(), "add_months", &calendar::add_months)?,
         };
@@ -94,6 +100,14 @@ impl ScalarUDFImpl for CalendarFunction {
 }
 
 impl CalendarFunction {
+    /// What it counts, if it does.
+    pub(super) fn count(&self) -> Option<Count> {
+        match self.function {
+            Function::Between(count) => Some(count),
+            Function::AddDays | Function::AddMonths => None,
+        }
+    }
+
     fn wrong<T>(&self, arguments: &[ArrowType]) -> Result<T> {
         let given: Vec<String> = arguments.iter().map(name_of).collect();
         let wanted = match self.function {
@@ -124,7 +138,17 @@ fn int(arrow: &ArrowType) -> Option<ArrowType> {
 }
 
 /// A day, and the microseconds into it.
-type Moment = (i64, i64);
+pub(super) type Moment = (i64, i64);
+
+impl Count {
+    pub(super) fn between(self, from: Moment, to: Moment) -> i64 {
+        match self {
+            Count::Years => calendar::months_between(from.0, to.0) / 12,
+            Count::Months => calendar::months_between(from.0, to.0),
+            Count::Days => whole_days(from, to),
+        }
+    }
+}
 
 fn whole_days(from: Moment, to: Moment) -> i64 {
     let (days, rest) = (to.0 - from.0, to.1 - from.1);
@@ -138,9 +162,9 @@ fn whole_days(from: Moment, to: Moment) -> i64 {
     }
 }
 
-fn between(from: &ArrayRef, to: &ArrayRef, count: impl Fn(Moment, Moment) -> i64) -> ArrayRef {
+fn between(from: &ArrayRef, to: &ArrayRef, count: Count) -> ArrayRef {
     let (from, to) = (moments(from), moments(to));
-    Arc::new(from.zip(to).map(|pair| Some(count(pair.0?, pair.1?))).collect::<Int64Array>())
+    Arc::new(from.zip(to).map(|pair| Some(count.between(pair.0?, pair.1?))).collect::<Int64Array>())
 }
 
 /// Of a `Date32` (at midnight) or `Timestamp(Microsecond)` column. A date may lie beyond what 64 bits of microseconds name.

@@ -20,6 +20,7 @@ use datafusion_sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion_sql::sqlparser::ast::DataType as SqlType;
 use karat_core::{Column, DataType, Schema};
 
+use super::row::RowExpression;
 use super::{Expression, ExpressionError, coerce, functions, syntax};
 
 /// Texts up to this length cannot nest deep enough to exhaust a stack.
@@ -65,7 +66,8 @@ fn compile_here(sql: &str, schema: &Schema) -> Result<Expression, ExpressionErro
     let input = Schema::new(columns).arrow();
     let arrow = physical.data_type(&input).map_err(|error| ExpressionError::types(sql, error.strip_backtrace()))?;
     let data_type = DataType::of_arrow(&arrow).ok_or_else(|| no_type(sql, &arrow))?;
-    Ok(Expression { sql: Arc::from(sql), physical, data_type, columns: parsed.names, input, plain })
+    let row = RowExpression::compile(&physical, &input).map(Arc::new);
+    Ok(Expression { sql: Arc::from(sql), physical, row, data_type, columns: parsed.names, input, plain })
 }
 
 fn plan(syntax: datafusion_sql::sqlparser::ast::Expr, columns: &[Column]) -> Result<Arc<dyn PhysicalExpr>> {

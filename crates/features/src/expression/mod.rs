@@ -10,6 +10,7 @@ mod coerce;
 mod compile;
 mod error;
 mod functions;
+mod row;
 mod syntax;
 
 use std::fmt;
@@ -19,7 +20,8 @@ use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::CastOptions;
 use arrow::datatypes::SchemaRef;
 use datafusion_physical_expr::PhysicalExpr;
-use karat_core::{DataType, Schema};
+use karat_core::{DataType, Schema, Value};
+use row::RowExpression;
 
 pub use error::ExpressionError;
 pub use functions::function_names;
@@ -32,6 +34,7 @@ pub const SEMANTICS: u32 = 1;
 pub struct Expression {
     sql: Arc<str>,
     physical: Arc<dyn PhysicalExpr>,
+    row: Option<Arc<RowExpression>>,
     data_type: DataType,
     columns: Vec<String>,
     input: SchemaRef,
@@ -92,6 +95,19 @@ impl Expression {
         let batch = RecordBatch::try_new_with_options(self.input.clone(), columns, &options)
             .map_err(|error| ExpressionError::evaluate(&self.sql, 0, error))?;
         self.evaluate_rows(&batch, 0)
+    }
+
+    /// Evaluates over the values of [`Expression::columns`], in that order: what a batch of that row alone would give.
+    pub fn evaluate_row(&self, values: &[Value]) -> Result<Value, ExpressionError> {
+        if let Some(value) = self.row.as_ref().and_then(|row| row.evaluate(values)) {
+            return Ok(value);
+        }
+        let columns = self.input.fields().iter().zip(values).map(|(field, value)| {
+            let data_type = DataType::of_arrow(field.data_type()).expect("an input is of one of Karat's types");
+            Value::to_array(std::slice::from_ref(value), data_type)
+        });
+        let column = self.evaluate_columns(columns.collect(), 1)?;
+        Ok(Value::from_array(&column, 0))
     }
 
     /// Where a batch fails, its halves are tried, down to single rows: SQL's `AND`, `OR` and `CASE` shield a row from

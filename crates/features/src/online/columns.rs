@@ -79,8 +79,11 @@ pub(super) fn read(
             return Ok(Cells::same(Some(word), len, data_type));
         }
     }
-    // Lengths are not to be believed before the cells have come.
-    let room = len.min(reader.remaining());
+    if bitmap.is_none() && data_type != DataType::Bool {
+        let words = read_all(reader, encoding, len)?;
+        words.iter().try_for_each(|word| check(*word, data_type, texts))?;
+        return Ok(Cells::Words { words, valid: Vec::new() });
+    }
     let mut next = |reader: &mut Reader<'_>| -> Result<i64, FeatureError> {
         match encoding {
             CONSTANT => return Ok(word),
@@ -90,19 +93,24 @@ pub(super) fn read(
         check(word, data_type, texts)?;
         Ok(word)
     };
-    if bitmap.is_none() && data_type != DataType::Bool {
-        let mut words = Vec::with_capacity(room);
-        for _ in 0..len {
-            words.push(next(reader)?);
-        }
-        return Ok(Cells::Words { words, valid: Vec::new() });
-    }
-    let mut cells = Cells::with_capacity(data_type, room);
+    let mut cells = Cells::with_capacity(data_type, len.min(reader.remaining()));
     for index in 0..len {
         let cell = if present(index) { Some(next(reader)?) } else { None };
         cells.push(cell);
     }
     Ok(cells)
+}
+
+/// So many words, as differences or whole.
+fn read_all(reader: &mut Reader<'_>, encoding: u8, len: usize) -> Result<Vec<i64>, FeatureError> {
+    // Lengths are not to be believed before the cells have come.
+    let mut words = Vec::with_capacity(len.min(reader.remaining()));
+    let mut word = 0i64;
+    for _ in 0..len {
+        word = if encoding == WHOLE { reader.fixed()? } else { word.wrapping_add(reader.signed()?) };
+        words.push(word);
+    }
+    Ok(words)
 }
 
 /// As [`read`], for columns without nulls.

@@ -163,17 +163,15 @@ pub(super) fn read<'a>(bytes: &'a [u8], plan: &Plan) -> Result<State<'a>, Featur
         Cells::Words { .. } | Cells::Same { cell: None, .. } => return Err(NO_SENSE),
     };
     let identity = columns::read_words(&mut reader, len)?;
-    let identity: Vec<u32> = identity
-        .into_iter()
-        .map(|code| {
-            usize::try_from(code).ok().filter(|code| *code < identities).map(|code| code as u32).ok_or(NO_SENSE)
-        })
-        .collect::<Result<_, _>>()?;
-    let arguments = plan
-        .arguments
-        .iter()
-        .map(|argument| columns::read(&mut reader, len, argument.data_type, count))
-        .collect::<Result<Vec<_>, _>>()?;
+    if !identity.iter().all(|code| usize::try_from(*code).is_ok_and(|code| code < identities)) {
+        return Err(NO_SENSE);
+    }
+    let identity: Vec<u32> = identity.into_iter().map(|code| code as u32).collect();
+    // Collecting results, the standard library does not ask how many there will be.
+    let mut arguments = Vec::with_capacity(plan.arguments.len());
+    for argument in &plan.arguments {
+        arguments.push(columns::read(&mut reader, len, argument.data_type, count)?);
+    }
     let nulled = match plan.nulled.is_empty() {
         true => None,
         false => Some(columns::read(&mut reader, len, DataType::Text, count)?),

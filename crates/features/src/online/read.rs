@@ -1,7 +1,6 @@
 //! Reading features from one key's state.
 
-use arrow::array::ArrayRef;
-use karat_core::{DataType, Instant, Value};
+use karat_core::{Instant, Value};
 
 use super::layout::{self, State};
 use crate::accumulate::Accumulator;
@@ -118,32 +117,18 @@ impl CompiledView {
                 FeaturePlan::Expression { .. } => Value::Null,
             })
             .collect();
-        // Expressions share the one-row columns they read.
-        let mut columns: Vec<(Input, ArrayRef)> = Vec::new();
+        let mut arguments = Vec::new();
         for output in &plan.order {
             let FeaturePlan::Expression { expression, inputs } = &plan.features[*output] else { continue };
-            let mut arguments = Vec::with_capacity(inputs.len());
-            for input in inputs {
-                let known = columns.iter().find(|(other, _)| other == input).map(|(_, column)| column.clone());
-                arguments.push(known.unwrap_or_else(|| {
-                    let column = match input {
-                        Input::AsOf => Value::to_array(&[Value::Timestamp(as_of)], DataType::Timestamp),
-                        Input::Slot(slot) => Value::to_array(&[seen.value(*slot)], plan.slots[*slot].data_type),
-                        Input::Feature(other) => {
-                            let data_type = self.outputs[*other].value_type.one();
-                            let data_type = data_type.expect("a view whose expression reads a list does not compile");
-                            Value::to_array(std::slice::from_ref(&values[*other]), data_type)
-                        }
-                    };
-                    columns.push((*input, column.clone()));
-                    column
-                }));
-            }
-            let column = expression
-                .evaluate_columns(arguments, 1)
+            arguments.clear();
+            arguments.extend(inputs.iter().map(|input| match input {
+                Input::AsOf => Value::Timestamp(as_of),
+                Input::Slot(slot) => seen.value(*slot),
+                Input::Feature(other) => values[*other].clone(),
+            }));
+            values[*output] = expression
+                .evaluate_row(&arguments)
                 .map_err(|error| FeatureError::Feature { feature: self.outputs[*output].name.clone(), error })?;
-            values[*output] = Value::from_array(&column, 0);
-            columns.push((Input::Feature(*output), column));
         }
         Ok(values)
     }

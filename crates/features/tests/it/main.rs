@@ -10,5 +10,6 @@ mod identities;
 mod online;
 mod oracle;
 mod since;
+mod single_rows;
 mod spread;
 mod spread_fixture;

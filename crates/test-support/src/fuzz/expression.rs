@@ -1,4 +1,4 @@
-//! An expression of a stranger's: a value for each row, the same whether the row comes alone or among others.
+//! An expression of a stranger's: a value for each row, the same whether the row comes alone, among others, or as values.
 
 use std::sync::{Arc, LazyLock};
 
@@ -146,7 +146,17 @@ pub(super) fn expression(data: &[u8]) {
     let whole = compiled.evaluate(batch);
     let mut failed = None;
     for row in 0..batch.num_rows() {
-        match (&whole, compiled.evaluate(&batch.slice(row, 1))) {
+        let alone = compiled.evaluate(&batch.slice(row, 1));
+        let values: Vec<Value> =
+            compiled.columns().iter().map(|name| Value::from_array(&batch[name.as_str()], row)).collect();
+        match (&alone, compiled.evaluate_row(&values)) {
+            (Ok(alone), Ok(value)) => {
+                assert_eq!(Value::from_array(alone, 0), value, "row {row} of `{text}`, as values");
+            }
+            (Err(alone), Err(error)) => assert_eq!(alone.to_string(), error.to_string()),
+            (alone, error) => panic!("row {row} of `{text}`: {alone:?} alone, {error:?} as values"),
+        }
+        match (&whole, alone) {
             (Ok(whole), Ok(alone)) => {
                 assert_eq!(alone.data_type(), &compiled.data_type().arrow());
                 assert_eq!(
