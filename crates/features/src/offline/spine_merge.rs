@@ -215,9 +215,13 @@ mod tests {
             text_leads in any::<bool>(),
         ) {
             let all: Vec<Row> = runs.iter().flatten().cloned().collect();
-            let wanted = in_spine_order(batch(&all, text_leads)).unwrap();
+            let in_order = |rows: &[Row]| {
+                let rows = batch(rows, text_leads);
+                in_spine_order(&rows.schema(), vec![rows]).unwrap()
+            };
+            let wanted = in_order(&all);
             let sorted = runs.iter().map(|rows| {
-                let sorted = in_spine_order(batch(rows, text_leads)).unwrap();
+                let sorted = in_order(rows);
                 (0..sorted.num_rows()).step_by(piece).map(move |start| {
                     Ok::<_, FeatureError>(sorted.slice(start, piece.min(sorted.num_rows() - start)))
                 })

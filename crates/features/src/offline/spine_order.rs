@@ -1,54 +1,87 @@
 //! The order of a spine's rows: one that depends on their values alone, so that equal data train equally however their
 //! history came about, and that puts a key's rows together in the order of their times.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, Date32Array, Int64Array, RecordBatch, TimestampMicrosecondArray, UInt32Array,
 };
 use arrow::buffer::ScalarBuffer;
-use arrow::compute::{SortOptions, take, take_record_batch};
-use arrow::datatypes::{DataType, Date32Type, Int64Type, TimeUnit, TimestampMicrosecondType};
+use arrow::compute::{SortOptions, concat_batches, take, take_record_batch};
+use arrow::datatypes::{DataType, Date32Type, Int64Type, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 
 use crate::error::FeatureError;
 
-/// Rows by their columns from the first to the last, ascending, nulls last.
-pub fn in_spine_order(rows: RecordBatch) -> Result<RecordBatch, FeatureError> {
-    sort(rows).map_err(|error| FeatureError::Batch(error.to_string()))
+/// The rows of some batches by their columns from the first to the last, ascending, nulls last.
+pub fn in_spine_order(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<RecordBatch, FeatureError> {
+    sort(schema, batches).map_err(|error| FeatureError::Batch(error.to_string()))
 }
 
-fn sort(rows: RecordBatch) -> Result<RecordBatch, ArrowError> {
-    let leading = leading(&rows);
-    let leads = leading.is_some();
-    let mut order = by_words(leading, rows.num_rows());
+fn sort(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<RecordBatch, ArrowError> {
+    let Some(words) = batches.iter().map(leading).collect::<Option<Vec<_>>>() else {
+        let rows = concat_batches(schema, &batches)?;
+        drop(batches);
+        let mut order: Vec<u32> = (0..rows.num_rows() as u32).collect();
+        decide(&mut order, &rows, |_, _| true)?;
+        return take_record_batch(&rows, &UInt32Array::from(order));
+    };
     // A key and a time mostly settle it: only rows that agree on both are compared in the rest.
-    let agree = |a: &Placed, b: &Placed| (a.first, a.second) == (b.first, b.second);
-    let undecided = order.chunk_by(agree).filter(|tied| tied.len() > 1).flatten().map(|placed| placed.row);
-    let undecided = take_record_batch(&rows, &UInt32Array::from_iter_values(undecided))?;
-    let encoded = encoder(&rows)?.convert_columns(undecided.columns())?;
+    let rest: Vec<usize> = (LEADING..schema.fields().len()).collect();
+    let rest_schema = Arc::new(schema.project(&rest)?);
+    let projected = batches.iter().map(|batch| batch.project(&rest)).collect::<Result<Vec<_>, _>>()?;
+    drop(batches);
+    let rest = concat_batches(&rest_schema, &projected)?;
+    drop(projected);
+    let Ordered { first, second, mut rows } = by_words(words, PART_ROWS);
+    let agree = |a: usize, b: usize| (first[a], second[a]) == (first[b], second[b]);
+    decide(&mut rows, &rest, agree)?;
+    let mut columns = Vec::with_capacity(schema.fields().len());
+    for (words, field) in [first, second].into_iter().zip(schema.fields()) {
+        columns.push(of_words(field.data_type(), words));
+    }
+    let rows = UInt32Array::from(rows);
+    for column in rest.columns() {
+        columns.push(take(column, &rows, None)?);
+    }
+    RecordBatch::try_new(schema.clone(), columns)
+}
+
+/// How many columns lead.
+const LEADING: usize = 2;
+
+/// Puts rows that agree so far in the order of these columns; `agree` is asked of places next to each other.
+fn decide(order: &mut [u32], columns: &RecordBatch, agree: impl Fn(usize, usize) -> bool) -> Result<(), ArrowError> {
+    let mut groups: Vec<Range<usize>> = Vec::new();
+    let mut start = 0;
+    for end in 1..=order.len() {
+        if end == order.len() || !agree(end - 1, end) {
+            if end - start > 1 {
+                groups.push(start..end);
+            }
+            start = end;
+        }
+    }
+    if groups.is_empty() || columns.num_columns() == 0 {
+        return Ok(());
+    }
+    let undecided = UInt32Array::from_iter_values(groups.iter().flat_map(|group| &order[group.clone()]).copied());
+    let undecided = take_record_batch(columns, &undecided)?;
+    let encoded = encoder(&undecided)?.convert_columns(undecided.columns())?;
     let mut before = 0;
-    for group in order.chunk_by_mut(agree).filter(|group| group.len() > 1) {
+    for group in groups {
+        let group = &mut order[group];
         let mut places: Vec<(usize, u32)> =
-            group.iter().enumerate().map(|(place, placed)| (before + place, placed.row)).collect();
+            group.iter().enumerate().map(|(place, row)| (before + place, *row)).collect();
         before += group.len();
         places.sort_by(|(a, _), (b, _)| encoded.row(*a).cmp(&encoded.row(*b)));
         for (placed, (_, row)) in group.iter_mut().zip(places) {
-            placed.row = row;
+            *placed = row;
         }
     }
-    if order.iter().enumerate().all(|(place, placed)| place == placed.row as usize) {
-        return Ok(rows);
-    }
-    let places = UInt32Array::from_iter_values(order.iter().map(|placed| placed.row));
-    let column = |(index, column): (usize, &ArrayRef)| match index {
-        0 if leads => Ok(of_words(column.data_type(), order.iter().map(|placed| placed.first))),
-        1 if leads => Ok(of_words(column.data_type(), order.iter().map(|placed| placed.second))),
-        _ => take(column, &places, None),
-    };
-    let columns = rows.columns().iter().enumerate().map(column).collect::<Result<_, _>>()?;
-    RecordBatch::try_new(rows.schema(), columns)
+    Ok(())
 }
 
 pub(super) type Words = ScalarBuffer<i64>;
@@ -61,6 +94,14 @@ pub(super) fn leading(rows: &RecordBatch) -> Option<(Words, Words)> {
     }
 }
 
+/// The words of rows in their order, and which rows these are.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Ordered {
+    first: Vec<i64>,
+    second: Vec<i64>,
+    rows: Vec<u32>,
+}
+
 /// A row under the words it is sorted by.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Placed {
@@ -69,38 +110,58 @@ struct Placed {
     row: u32,
 }
 
-/// Rows in the order of two columns of words; without them, as they stand and all alike.
-fn by_words(words: Option<(Words, Words)>, rows: usize) -> Vec<Placed> {
-    let placed = |first, second, row: usize| Placed { first, second, row: row as u32 };
-    let Some((first, second)) = words else { return (0..rows).map(|row| placed(0, 0, row)).collect() };
-    let (Some(least), Some(greatest)) = (first.iter().min(), first.iter().max()) else { return Vec::new() };
-    // First into stretches of about so many rows, by how far the word lies from the least; then each in a cache.
+/// Rows in the order of their words; rows with the same as they stand. About so many rows are sorted at a time.
+fn by_words(batches: Vec<(Words, Words)>, part_rows: usize) -> Ordered {
+    let firsts = || batches.iter().flat_map(|(first, _)| first.iter());
+    let (Some(least), Some(greatest)) = (firsts().min(), firsts().max()) else { return Ordered::default() };
+    let rows = firsts().count();
+    // Into stretches of about so many rows, by how far the first word lies from the least; then each in a cache.
     let spread = greatest.abs_diff(*least);
     let stretches = (rows / STRETCH_ROWS).next_power_of_two();
     let shift = (u64::BITS - spread.leading_zeros()).saturating_sub(stretches.trailing_zeros());
     let stretch = |word: i64| word.abs_diff(*least).checked_shr(shift).unwrap_or(0) as usize;
-    let mut next = vec![0u32; stretches + 1];
-    first.iter().for_each(|word| next[stretch(*word) + 1] += 1);
+    let mut ends = vec![0u32; stretches + 1];
+    firsts().for_each(|word| ends[stretch(*word) + 1] += 1);
     let mut before = 0;
-    for count in &mut next {
-        before += *count;
-        *count = before;
+    for end in &mut ends {
+        before += *end;
+        *end = before;
     }
-    let mut order = vec![Placed::default(); rows];
-    for (row, (first, second)) in first.iter().zip(second.iter()).enumerate() {
-        let place = &mut next[stretch(*first)];
-        order[*place as usize] = placed(*first, *second, row);
-        *place += 1;
+    let mut ordered =
+        Ordered { first: Vec::with_capacity(rows), second: Vec::with_capacity(rows), rows: Vec::with_capacity(rows) };
+    // What they are sorted in is used again, and small beside what comes of it.
+    let together = stretches.div_ceil((rows / part_rows).next_power_of_two().min(stretches));
+    let mut part: Vec<Placed> = Vec::new();
+    for from in (0..stretches).step_by(together) {
+        let stretch_ends = &ends[from..=from + together];
+        let (start, end) = (stretch_ends[0], stretch_ends[together]);
+        let mut next: Vec<u32> = stretch_ends[..together].iter().map(|place| place - start).collect();
+        part.resize((end - start) as usize, Placed::default());
+        let mut row = 0;
+        for (first, second) in &batches {
+            for (first, second) in first.iter().zip(second.iter()) {
+                if let Some(place) = next.get_mut(stretch(*first).wrapping_sub(from)) {
+                    part[*place as usize] = Placed { first: *first, second: *second, row };
+                    *place += 1;
+                }
+                row += 1;
+            }
+        }
+        let mut sorted = 0;
+        for end in next {
+            part[sorted..end as usize].sort_unstable();
+            sorted = end as usize;
+        }
+        ordered.first.extend(part.iter().map(|placed| placed.first));
+        ordered.second.extend(part.iter().map(|placed| placed.second));
+        ordered.rows.extend(part.iter().map(|placed| placed.row));
     }
-    let mut start = 0;
-    for end in next.into_iter().take(stretches) {
-        order[start..end as usize].sort_unstable();
-        start = end as usize;
-    }
-    order
+    ordered
 }
 
 const STRETCH_ROWS: usize = 256;
+/// 48 MiB.
+const PART_ROWS: usize = 2 << 20;
 
 /// A column without nulls whose order is that of 64-bit words.
 fn words(column: &ArrayRef) -> Option<Words> {
@@ -120,11 +181,11 @@ fn words(column: &ArrayRef) -> Option<Words> {
 }
 
 /// The column that these are the [`words`] of.
-fn of_words(data_type: &DataType, words: impl Iterator<Item = i64>) -> ArrayRef {
+fn of_words(data_type: &DataType, words: Vec<i64>) -> ArrayRef {
     match data_type {
-        DataType::Int64 => Arc::new(Int64Array::from_iter_values(words)),
-        DataType::Date32 => Arc::new(Date32Array::from_iter_values(words.map(|day| day as i32))),
-        _ => Arc::new(TimestampMicrosecondArray::from_iter_values(words).with_data_type(data_type.clone())),
+        DataType::Int64 => Arc::new(Int64Array::from(words)),
+        DataType::Date32 => Arc::new(Date32Array::from_iter_values(words.into_iter().map(|day| day as i32))),
+        _ => Arc::new(TimestampMicrosecondArray::from(words).with_data_type(data_type.clone())),
     }
 }
 
@@ -143,9 +204,9 @@ mod tests {
     use super::*;
 
     fn sorted(columns: Vec<(&str, ArrayRef)>) -> Vec<Vec<String>> {
-        let rows =
-            sort(RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, c)| (n, c, true))).unwrap());
-        let rows = rows.unwrap();
+        let rows = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, c)| (n, c, true))).unwrap();
+        let batches = (0..rows.num_rows()).map(|row| rows.slice(row, 1)).collect();
+        let rows = sort(&rows.schema(), batches).unwrap();
         let cell = |column: &ArrayRef, row| karat_core::Value::from_array(column, row).to_string();
         (0..rows.num_rows()).map(|row| rows.columns().iter().map(|column| cell(column, row)).collect()).collect()
     }
@@ -172,13 +233,23 @@ mod tests {
                 prop::collection::vec((-3..3i64, -3..3i64), 0..2000),
                 prop::collection::vec((prop_oneof![Just(i64::MIN), Just(i64::MAX), 0..900i64], 0..9i64), 0..2000),
             ],
+            piece in 1..900usize,
+            part_rows in 1..900usize,
         ) {
-            let (first, second): (Vec<i64>, Vec<i64>) = words.iter().copied().unzip();
-            let found = by_words(Some((first.into(), second.into())), words.len());
-            let mut wanted: Vec<Placed> = words.iter().enumerate()
+            let batches = words.chunks(piece).map(|words| {
+                let (first, second): (Vec<i64>, Vec<i64>) = words.iter().copied().unzip();
+                (first.into(), second.into())
+            });
+            let found = by_words(batches.collect(), part_rows);
+            let mut placed: Vec<Placed> = words.iter().enumerate()
                 .map(|(row, (first, second))| Placed { first: *first, second: *second, row: row as u32 })
                 .collect();
-            wanted.sort();
+            placed.sort();
+            let wanted = Ordered {
+                first: placed.iter().map(|placed| placed.first).collect(),
+                second: placed.iter().map(|placed| placed.second).collect(),
+                rows: placed.iter().map(|placed| placed.row).collect(),
+            };
             prop_assert_eq!(found, wanted);
         }
     }

@@ -67,11 +67,13 @@ pub(super) fn cell_bytes(data_type: DataType) -> usize {
 impl SpineQuery {
     /// All rows in spine order.
     pub async fn held(&self, workspace: &Workspace) -> Result<RecordBatch> {
-        let rows = self.answer(workspace).await?.whole().await?;
-        if rows.num_rows() == 0 {
+        let answer = self.answer(workspace).await?;
+        let schema = answer.schema.clone();
+        let batches = answer.joined().await?;
+        if batches.iter().all(|batch| batch.num_rows() == 0) {
             return self.has_no_rows();
         }
-        Ok(tokio::task::block_in_place(|| karat_features::in_spine_order(rows))?)
+        Ok(tokio::task::block_in_place(|| karat_features::in_spine_order(&schema, batches))?)
     }
 
     /// The rows as they come.

@@ -135,9 +135,18 @@ impl Answer {
         self.batches.try_collect().boxed()
     }
 
-    /// All of it in one batch. What comes in is joined now and then: small buffers by the thousand, freed only at the
-    /// end, would leave the process as large as it was.
-    pub fn whole(mut self) -> BoxFuture<'static, Result<RecordBatch>> {
+    /// All of it in one batch.
+    pub fn whole(self) -> BoxFuture<'static, Result<RecordBatch>> {
+        async move {
+            let schema = self.schema.clone();
+            Ok(concat_batches(&schema, &self.joined().await?)?)
+        }
+        .boxed()
+    }
+
+    /// All of it in a few batches: small buffers by the thousand, freed only at the end, would leave the process as large
+    /// as it was.
+    pub fn joined(mut self) -> BoxFuture<'static, Result<Vec<RecordBatch>>> {
         async move {
             let (mut joined, mut small) = (Vec::new(), Vec::new());
             while let Some(batch) = self.batches.next().await {
@@ -148,7 +157,7 @@ impl Answer {
                 }
             }
             joined.extend(small);
-            Ok(concat_batches(&self.schema, &joined)?)
+            Ok(joined)
         }
         .boxed()
     }

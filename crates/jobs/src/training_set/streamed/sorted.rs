@@ -2,7 +2,6 @@
 
 use anyhow::Result;
 use arrow::array::{Array, RecordBatch};
-use arrow::compute::concat_batches;
 use futures::StreamExt;
 use karat_features::{SpineMerge, in_spine_order};
 
@@ -59,8 +58,7 @@ impl Sorted {
 
 fn write_run(runs: &mut BlocksWriter, rows: &mut Vec<RecordBatch>) -> Result<()> {
     let Some(first) = rows.first() else { return Ok(()) };
-    let joined = concat_batches(&first.schema(), rows.iter())?;
-    rows.clear();
+    let schema = first.schema();
     let run = runs.add_part();
-    runs.write(run, &in_spine_order(joined)?)
+    runs.write(run, &in_spine_order(&schema, std::mem::take(rows))?)
 }
