@@ -7,6 +7,7 @@
 //!
 //! No polynomial is divided by another, so the form is also better conditioned than unwinding paths.
 
+mod draft;
 mod pass;
 mod plan;
 mod quadrature;
@@ -17,6 +18,7 @@ use pass::Scratch;
 use plan::{POINTS, Plan};
 use quadrature::Rule;
 
+use crate::trees::Tree;
 use crate::{ModelError, Trees};
 
 /// Contributions per row: `features + 1` numbers per output, the last being the expected raw score over the training
@@ -28,7 +30,7 @@ pub struct Explainer {
     plan: Plan,
     rules: Vec<Rule>,
     largest: usize,
-    /// Edges of the largest tree.
+    /// Splits of the largest group, with one before the first.
     widest: usize,
 }
 
@@ -41,15 +43,13 @@ impl Explainer {
     /// Refuses trees whose counts cannot be shares, and paths of more than 256 distinct features.
     pub fn new(trees: &Trees) -> Result<Explainer, ModelError> {
         let mut expected = vec![0.0; trees.outputs()];
-        let mut plan = Plan::default();
-        let mut last_edge = vec![None; trees.features()];
         for (index, tree) in trees.trees().iter().enumerate() {
-            expected[index % trees.outputs()] += plan::expected_value(tree);
-            plan.add(tree, index, index % trees.outputs(), &mut last_edge)?;
+            expected[index % trees.outputs()] += expected_value(tree);
         }
+        let plan = Plan::new(trees)?;
         let rules = POINTS.iter().map(|points| Rule::gauss_legendre(*points)).collect();
-        let largest = plan.trees().map(|tree| tree.scratch_len()).max().unwrap_or(0);
-        let widest = plan.trees().map(|tree| tree.edges()).max().unwrap_or(0);
+        let largest = plan.groups().map(|group| group.scratch_len()).max().unwrap_or(0);
+        let widest = plan.groups().map(|group| group.width()).max().unwrap_or(0);
         Ok(Explainer { features: trees.features(), expected, plan, rules, largest, widest })
     }
 
@@ -86,8 +86,8 @@ impl Explainer {
         assert_eq!(row.len(), self.features, "values in a row");
         assert_eq!(out.len(), self.width(), "contributions of a row");
         scratch.clear();
-        for tree in self.plan.trees() {
-            scratch.add(tree, &self.rules[tree.rule], row);
+        for group in self.plan.groups() {
+            scratch.add(group, &self.rules[group.rule], row);
         }
         out.fill(0.0);
         for (asked, sums) in self.plan.asked().zip(scratch.sums()) {
@@ -99,6 +99,15 @@ impl Explainer {
             out[self.features] = *expected;
         }
     }
+}
+
+/// LightGBM's `Tree::ExpectedValue`: the mean leaf over the training rows.
+fn expected_value(tree: &Tree) -> f64 {
+    let [leaf] = tree.leaves() else {
+        let total = f64::from(tree.count(tree.root()));
+        return tree.leaves().iter().fold(0.0, |sum, leaf| sum + f64::from(leaf.count) / total * leaf.value);
+    };
+    leaf.value
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! One row through one tree: products go down the splits, sums come back up.
+//! One row through trees: products go down the splits, sums come back up.
 //!
 //! An edge's factor at a point `t` of the rule is `z (1 - t) + o t`, computed as `z + (o - z) t`: 1 for `o` where the row
 //! takes it. Down: a split has the product of the factors above it, times the rule's weight. Up: an edge has the sum over
@@ -13,7 +13,7 @@
 //! Numbers chosen by an index, not branches: which way a row goes is what no processor predicts.
 
 use crate::explain::Explainer;
-use crate::explain::plan::{POINTS, Prior, TreePlan};
+use crate::explain::plan::{GroupPlan, POINTS, Prior};
 use crate::explain::quadrature::Rule;
 
 #[derive(Debug)]
@@ -21,12 +21,10 @@ pub(super) struct Scratch {
     width: Width,
     /// Per split and point: the product above it, without the factor of its own feature.
     above: Vec<f64>,
-    /// Per edge and point, and one more for the root: the sum below it.
+    /// Per edge and point: the sum below it.
     below: Vec<f64>,
     /// Per split.
-    factors: Vec<Factors>,
-    /// Per edge: the row passes all splits on the edge's feature down to here.
-    open: Vec<bool>,
+    sides: Vec<Sides>,
     /// By rule: per slot and point.
     sums: [Vec<f64>; POINTS.len()],
 }
@@ -62,14 +60,8 @@ impl Scratch {
     }
 
     pub(super) fn with(width: Width, explainer: &Explainer) -> Scratch {
-        let mut scratch = Scratch {
-            width,
-            above: Vec::new(),
-            below: Vec::new(),
-            factors: Vec::new(),
-            open: Vec::new(),
-            sums: Default::default(),
-        };
+        let mut scratch =
+            Scratch { width, above: Vec::new(), below: Vec::new(), sides: Vec::new(), sums: Default::default() };
         scratch.fit(explainer);
         scratch
     }
@@ -78,8 +70,7 @@ impl Scratch {
     pub(super) fn fit(&mut self, explainer: &Explainer) {
         self.above.resize(self.above.len().max(explainer.largest), 0.0);
         self.below.resize(self.below.len().max(explainer.largest), 0.0);
-        self.factors.resize(self.factors.len().max(explainer.widest / 2), Factors::default());
-        self.open.resize(self.open.len().max(explainer.widest), false);
+        self.sides.resize(self.sides.len().max(explainer.widest), Sides::default());
         for ((sums, asked), points) in self.sums.iter_mut().zip(explainer.plan.asked()).zip(POINTS) {
             sums.resize(asked.places.len() * points, 0.0);
         }
@@ -95,7 +86,7 @@ impl Scratch {
         by_rule.map(|(sums, points)| sums.chunks_exact(points).map(|sums| sums.iter().sum()))
     }
 
-    pub(super) fn add(&mut self, plan: TreePlan<'_>, rule: &Rule, row: &[f64]) {
+    pub(super) fn add(&mut self, plan: GroupPlan<'_>, rule: &Rule, row: &[f64]) {
         match rule.points.len() {
             4 => self.pass::<4>(plan, rule, row),
             8 => self.pass::<8>(plan, rule, row),
@@ -108,7 +99,7 @@ impl Scratch {
     }
 
     #[inline]
-    fn pass<const N: usize>(&mut self, plan: TreePlan<'_>, rule: &Rule, row: &[f64]) {
+    fn pass<const N: usize>(&mut self, plan: GroupPlan<'_>, rule: &Rule, row: &[f64]) {
         match self.width {
             #[cfg(target_arch = "x86_64")]
             Width::Four => {
@@ -133,70 +124,75 @@ impl Scratch {
     /// The same operations on the same numbers, four at a time: the same bits.
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2")]
-    fn pass_by_four<const N: usize>(&mut self, plan: TreePlan<'_>, rule: &Rule, row: &[f64]) {
+    fn pass_by_four<const N: usize>(&mut self, plan: GroupPlan<'_>, rule: &Rule, row: &[f64]) {
         self.pass_here::<N>(plan, rule, row);
     }
 
     /// And eight.
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f")]
-    fn pass_by_eight<const N: usize>(&mut self, plan: TreePlan<'_>, rule: &Rule, row: &[f64]) {
+    fn pass_by_eight<const N: usize>(&mut self, plan: GroupPlan<'_>, rule: &Rule, row: &[f64]) {
         self.pass_here::<N>(plan, rule, row);
     }
 
     #[inline(always)]
-    fn pass_here<const N: usize>(&mut self, plan: TreePlan<'_>, rule: &Rule, row: &[f64]) {
+    fn pass_here<const N: usize>(&mut self, plan: GroupPlan<'_>, rule: &Rule, row: &[f64]) {
         if plan.plain { self.down_up::<N, true>(plan, rule, row) } else { self.down_up::<N, false>(plan, rule, row) }
     }
 
     #[inline(always)]
-    fn down_up<const N: usize, const PLAIN: bool>(&mut self, plan: TreePlan<'_>, rule: &Rule, row: &[f64]) {
+    fn down_up<const N: usize, const PLAIN: bool>(&mut self, plan: GroupPlan<'_>, rule: &Rule, row: &[f64]) {
         let points = Points::<N>::new(rule);
         let reciprocals = plan.reciprocals.as_chunks::<N>().0;
         // What takes a factor out; where it closed the feature, there is nothing to take out.
-        let without = |prior: Prior, is_open: bool| &reciprocals[prior.reciprocal as usize * usize::from(is_open)];
-        let edges = plan.edges();
-        let above = &mut self.above.as_chunks_mut::<N>().0[..plan.splits.len()];
-        let below = &mut self.below.as_chunks_mut::<N>().0[..=edges];
-        let (factors, open) = (&mut self.factors[..plan.splits.len()], &mut self.open[..edges]);
-        for (index, split) in plan.splits.iter().enumerate() {
+        let without = |prior: &Prior, is_open: bool| &reciprocals[prior.reciprocal as usize * usize::from(is_open)];
+        let width = plan.width();
+        let above = &mut self.above.as_chunks_mut::<N>().0[..width];
+        let below = &mut self.below.as_chunks_mut::<N>().0.as_chunks_mut::<2>().0[..width];
+        let sides = &mut self.sides[..width];
+        above[0] = points.weights;
+        sides[0] = Sides { shares: [1.0; 2], gains: [0.0; 2], open: [true; 2] };
+        for (split, place) in plan.splits.iter().zip(1..width) {
             let goes_left = split.decision.goes_left::<PLAIN>(row, plan.sets);
-            let mut product = match split.from as usize {
-                root if root == edges => points.weights,
-                from => points.times(&above[from / 2], factors[from / 2].of(from % 2)),
+            let taken = TAKEN[usize::from(goes_left)];
+            let (parent, side) = (split.from as usize / 2, split.from as usize % 2);
+            let mut product = points.times(&above[parent], sides[parent].factor(side));
+            let mut here = Sides {
+                shares: split.shares,
+                gains: [taken[0] - split.shares[0], taken[1] - split.shares[1]],
+                open: [!goes_left, goes_left],
             };
-            let mut is_open = true;
             if let Some(prior) = split.prior {
-                is_open = open[prior.edge as usize];
+                let prior = &plan.priors[prior as usize];
+                let is_open = sides[prior.edge as usize / 2].open[prior.edge as usize % 2];
                 product = multiply(&product, without(prior, is_open));
+                let passes = f64::from(u8::from(is_open));
+                let before = [1.0, prior.before][usize::from(is_open)];
+                here.shares = prior.ratios.map(|ratio| ratio * before);
+                here.gains = here.gains.map(|gain| gain * passes);
+                here.open = here.open.map(|open| open & is_open);
             }
-            above[index] = product;
-            open[2 * index] = is_open & !goes_left;
-            open[2 * index + 1] = is_open & goes_left;
-            let (taken, passes) = (TAKEN[usize::from(goes_left)], f64::from(u8::from(is_open)));
-            let before = [1.0, split.before][usize::from(is_open)];
-            let shares = [split.ratios[0] * before, split.ratios[1] * before];
-            let gains = [(taken[0] - shares[0]) * passes, (taken[1] - shares[1]) * passes];
-            factors[index] = Factors { shares, gains };
+            above[place] = product;
+            sides[place] = here;
         }
         for leaf in plan.leaves {
-            below[leaf.edge as usize] = [leaf.value; N];
+            below[leaf.edge as usize / 2][leaf.edge as usize % 2] = [leaf.value; N];
         }
         let sums = self.sums[plan.rule].as_chunks_mut::<N>().0;
-        for (index, split) in plan.splits.iter().enumerate().rev() {
-            let Factors { shares, gains } = factors[index];
-            let sides = [&below[2 * index], &below[2 * index + 1]];
-            let mut gained = both(sides, gains);
-            let mut sum = points.add(&both(sides, shares), &gained);
+        for (split, place) in plan.splits.iter().zip(1..width).rev() {
+            let Sides { shares, gains, .. } = sides[place];
+            let mut gained = both(&below[place], gains);
+            let mut sum = points.add(&both(&below[place], shares), &gained);
             if let Some(prior) = split.prior {
-                let is_open = open[prior.edge as usize];
+                let prior = &plan.priors[prior as usize];
+                let is_open = sides[prior.edge as usize / 2].open[prior.edge as usize % 2];
                 sum = multiply(&sum, without(prior, is_open));
-                let gain = [0.0, 1.0 - split.before][usize::from(is_open)];
+                let gain = [0.0, 1.0 - prior.before][usize::from(is_open)];
                 gained = less(&gained, &sum, gain);
             }
             let slot = &mut sums[split.slot as usize];
-            *slot = add(slot, &multiply(&above[index], &gained));
-            below[split.from as usize] = sum;
+            *slot = add(slot, &multiply(&above[place], &gained));
+            below[split.from as usize / 2][split.from as usize % 2] = sum;
         }
     }
 }
@@ -204,16 +200,18 @@ impl Scratch {
 /// `o` of the right edge and the left, where the row goes right, and where it goes left.
 const TAKEN: [[f64; 2]; 2] = [[1.0, 0.0], [0.0, 1.0]];
 
-/// Of a split's edges, right and left: `z` and `o - z`.
+/// Of a split's edges, right and left: `z` and `o - z`, and whether the row passes all splits on the edge's feature down
+/// to here.
 #[derive(Debug, Clone, Copy, Default)]
-struct Factors {
+struct Sides {
     shares: [f64; 2],
     gains: [f64; 2],
+    open: [bool; 2],
 }
 
-impl Factors {
+impl Sides {
     #[inline(always)]
-    fn of(&self, side: usize) -> [f64; 2] {
+    fn factor(&self, side: usize) -> [f64; 2] {
         [self.shares[side], self.gains[side]]
     }
 }
@@ -245,7 +243,7 @@ impl<const N: usize> Points<N> {
 
 /// What the edges of a split have below, each times a number.
 #[inline(always)]
-fn both<const N: usize>([right, left]: [&[f64; N]; 2], [by_right, by_left]: [f64; 2]) -> [f64; N] {
+fn both<const N: usize>([right, left]: &[[f64; N]; 2], [by_right, by_left]: [f64; 2]) -> [f64; N] {
     each(|k| by_right * right[k] + by_left * left[k])
 }
 

@@ -1,22 +1,34 @@
-//! Trees laid out for the pass: splits by their depth, one edge per child, shares computed ahead. What a row needs of one
-//! tree after the other stands in memory in that order: a decision now and then finds nothing of it in the caches.
+//! Trees laid out for the pass: several together, their splits by their depth, shares computed ahead. What a row needs of
+//! one group after the other stands in memory in that order: a decision now and then finds nothing of it in the caches.
+//!
+//! Splits at one depth have nothing to do with each other, and a processor works on several at once; of one tree there
+//! are too few of them to keep it busy.
 
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::trees::{Child, Decision, Tree};
-use crate::{ModelError, explain::quadrature::Rule};
+use super::draft::{Draft, DraftTree};
+use super::quadrature::Rule;
+use crate::trees::Decision;
+use crate::{ModelError, Trees};
 
 /// The sizes of rule a tree may need: each is exact up to twice as many distinct features on a path.
 pub(super) const POINTS: [usize; 6] = [4, 8, 16, 32, 64, 128];
 
+/// What a pass over a group works on is no more than so many numbers, a single tree excepted: the nearest caches hold them.
+const GROUP_NUMBERS: usize = 6 << 10;
+
+/// The edge that leads to the first split of each tree.
+const ROOT: u32 = 0;
+
 #[derive(Debug, Clone, Default)]
 pub(super) struct Plan {
-    trees: Vec<PlannedTree>,
+    groups: Vec<PlannedGroup>,
     /// By rule.
     asked: [Asked; POINTS.len()],
     splits: Vec<PlannedSplit>,
+    priors: Vec<Prior>,
     leaves: Vec<PlannedLeaf>,
     reciprocals: Vec<f64>,
     sets: Vec<Arc<[u32]>>,
@@ -31,22 +43,25 @@ pub(super) struct Asked {
 }
 
 #[derive(Debug, Clone)]
-struct PlannedTree {
+struct PlannedGroup {
     rule: usize,
     plain: bool,
     splits: Range<usize>,
+    priors: Range<usize>,
     leaves: Range<usize>,
     reciprocals: Range<usize>,
 }
 
-/// One tree of a plan.
+/// Trees of a plan that a row goes through at once.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct TreePlan<'p> {
+pub(super) struct GroupPlan<'p> {
     pub rule: usize,
     /// No split asks for more than [`Decision`]'s plain question.
     pub plain: bool,
-    /// Edge `2 s` leads right from split `s`, edge `2 s + 1` left. Parents come before children.
+    /// The first split is 1. Edge `2 s` leads right from split `s`, edge `2 s + 1` left, and edge 0 to the first splits of
+    /// all trees. Parents come before children.
     pub splits: &'p [PlannedSplit],
+    pub priors: &'p [Prior],
     pub leaves: &'p [PlannedLeaf],
     /// Ones, and per edge below which its feature is asked again, and point `t`: `1 / (share (1 - t) + t)`.
     pub reciprocals: &'p [f64],
@@ -58,23 +73,26 @@ pub(super) struct TreePlan<'p> {
 #[repr(align(64))]
 pub(super) struct PlannedSplit {
     pub decision: Decision,
-    /// The edge that leads here; one after the last for the root.
+    /// The edge that leads here.
     pub from: u32,
-    pub prior: Option<Prior>,
-    /// Share of the training rows that pass all splits on this feature above.
-    pub before: f64,
-    /// Shares of the rows here that go right, and left.
-    pub ratios: [f64; 2],
+    /// Its place among the [priors](GroupPlan::priors), where its feature was asked above.
+    pub prior: Option<u32>,
     /// The slot of its feature.
     pub slot: u32,
+    /// Shares of the training rows that pass all splits on its feature, this one to the right, and to the left.
+    pub shares: [f64; 2],
 }
 
-/// The nearest edge above that tests the same feature.
+/// The nearest edge above a split that tests the same feature.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Prior {
     pub edge: u32,
-    /// Its place among the [reciprocals](TreePlan::reciprocals).
+    /// Its place among the [reciprocals](GroupPlan::reciprocals).
     pub reciprocal: u32,
+    /// Share of the training rows that pass all splits on this feature down to the edge.
+    pub before: f64,
+    /// Shares of the rows at the split that go right, and left.
+    pub ratios: [f64; 2],
 }
 
 #[derive(Debug, Clone)]
@@ -84,73 +102,66 @@ pub(super) struct PlannedLeaf {
 }
 
 impl Plan {
-    /// `last_edge` has none per feature, and again when this returns.
-    pub(super) fn add(
-        &mut self,
-        tree: &Tree,
-        index: usize,
-        output: usize,
-        last_edge: &mut [Option<u32>],
-    ) -> Result<(), ModelError> {
-        check_counts(tree, index)?;
-        let (first, first_leaf) = (self.splits.len(), self.leaves.len());
-        let (mut priors, root) = (HashMap::new(), 2 * tree.splits().len() as u32);
-        let (mut distinct, mut deepest, mut plain) = (0usize, 0usize, true);
-        let mut ahead = vec![Visit::Enter { child: tree.root(), from: root }];
-        while let Some(visit) = ahead.pop() {
-            match visit {
-                Visit::Enter { child: Child::Leaf(_), .. } => deepest = deepest.max(distinct),
-                Visit::Enter { child: Child::Split(split), from } => {
-                    let split = &tree.splits()[split as usize];
-                    let prior = last_edge[split.feature as usize];
-                    let before = prior.map_or(1.0, |edge| share_of(&self.splits[first..], edge));
-                    distinct += usize::from(prior.is_none());
-                    let right = 2 * (self.splits.len() - first) as u32;
-                    let children = [(right, split.right), (right + 1, split.left)];
-                    let ratios = children.map(|(edge, child)| {
-                        if let Child::Leaf(leaf) = child {
-                            self.leaves.push(PlannedLeaf { edge, value: tree.leaves()[leaf as usize].value });
-                        }
-                        f64::from(tree.count(child)) / f64::from(split.count)
-                    });
-                    let decision = Decision::new(split, &mut self.sets);
-                    plain &= decision.is_plain();
-                    let next = priors.len() as u32 + 1;
-                    let asked = prior.map(|edge| Prior { edge, reciprocal: *priors.entry(edge).or_insert(next) });
-                    self.splits.push(PlannedSplit { decision, from, prior: asked, before, ratios, slot: 0 });
-                    ahead.push(Visit::Leave { feature: split.feature, prior });
-                    for (edge, child) in children {
-                        ahead.push(Visit::Enter { child, from: edge });
-                        ahead.push(Visit::Take { feature: split.feature, edge });
-                    }
-                }
-                Visit::Take { feature, edge } => last_edge[feature as usize] = Some(edge),
-                Visit::Leave { feature, prior } => {
-                    last_edge[feature as usize] = prior;
-                    distinct -= usize::from(prior.is_none());
-                }
+    /// Refuses trees whose counts cannot be shares, and paths of more than 256 distinct features.
+    pub(super) fn new(trees: &Trees) -> Result<Plan, ModelError> {
+        let mut plan = Plan::default();
+        let mut last_edge = vec![None; trees.features()];
+        let mut waiting: [DraftTree; POINTS.len()] = Default::default();
+        for (index, tree) in trees.trees().iter().enumerate() {
+            let draft = DraftTree::new(tree, index, &mut last_edge, &mut plan.sets)?;
+            let rule = POINTS.iter().position(|points| draft.deepest <= 2 * points).ok_or_else(|| {
+                let problem = format!("a path asks {} different features, more than 256", draft.deepest);
+                ModelError::Unexplainable { tree: index, problem }
+            })?;
+            let group = &mut waiting[rule];
+            if numbers(group.splits.len() + draft.splits.len(), rule) > GROUP_NUMBERS {
+                plan.add(rule, std::mem::take(group));
             }
+            group.append(draft, index % trees.outputs());
         }
-        let edges = by_depth(&mut self.splits[first..]);
-        self.leaves[first_leaf..].iter_mut().for_each(|leaf| leaf.edge = edges[leaf.edge as usize]);
-        let priors = priors.into_iter().map(|(edge, place)| (edges[edge as usize], place)).collect();
-        let rule = POINTS.iter().position(|points| deepest <= 2 * points).ok_or_else(|| {
-            let problem = format!("a path asks {deepest} different features, more than 256");
-            ModelError::Unexplainable { tree: index, problem }
-        })?;
-        for split in &mut self.splits[first..] {
-            split.slot = self.asked[rule].slot((output, split.decision.feature as usize));
+        for (rule, group) in waiting.into_iter().enumerate() {
+            plan.add(rule, group);
         }
-        let first_reciprocal = self.reciprocals.len();
-        self.reciprocals.extend(reciprocals(&self.splits[first..], &priors, POINTS[rule]));
-        self.trees.push(PlannedTree {
+        Ok(plan)
+    }
+
+    fn add(&mut self, rule: usize, mut group: DraftTree) {
+        if group.splits.is_empty() {
+            return;
+        }
+        let edges = group.by_depth();
+        let planned = |edge: u32| edges[edge as usize] + 2;
+        let (first, first_prior) = (self.splits.len(), self.priors.len());
+        let (first_leaf, first_reciprocal) = (self.leaves.len(), self.reciprocals.len());
+        let gauss = Rule::gauss_legendre(POINTS[rule]);
+        self.reciprocals.extend(gauss.points.iter().map(|_| 1.0));
+        let mut places: HashMap<u32, u32> = HashMap::new();
+        for split in &group.splits {
+            let Draft { decision, output, from, before, ratios, .. } = *split;
+            let prior = split.prior.map(|edge| {
+                let next = places.len() as u32 + 1;
+                let reciprocal = *places.entry(edge).or_insert_with(|| {
+                    let of = |(t, complement): (&f64, &f64)| 1.0 / (before * complement + t);
+                    self.reciprocals.extend(gauss.points.iter().zip(&gauss.complements).map(of));
+                    next
+                });
+                self.priors.push(Prior { edge: planned(edge), reciprocal, before, ratios });
+                (self.priors.len() - 1 - first_prior) as u32
+            });
+            let slot = self.asked[rule].slot((output, decision.feature as usize));
+            let shares = ratios.map(|ratio| ratio * before);
+            self.splits.push(PlannedSplit { decision, from: from.map_or(ROOT, planned), prior, slot, shares });
+        }
+        let leaves = group.leaves.iter().map(|(edge, value)| PlannedLeaf { edge: planned(*edge), value: *value });
+        self.leaves.extend(leaves);
+        self.groups.push(PlannedGroup {
             rule,
-            plain,
+            plain: group.splits.iter().all(|split| split.decision.is_plain()),
             splits: first..self.splits.len(),
+            priors: first_prior..self.priors.len(),
             leaves: first_leaf..self.leaves.len(),
             reciprocals: first_reciprocal..self.reciprocals.len(),
         });
-        Ok(())
     }
 
     /// By rule.
@@ -158,13 +169,14 @@ impl Plan {
         self.asked.iter()
     }
 
-    pub(super) fn trees(&self) -> impl Iterator<Item = TreePlan<'_>> {
-        self.trees.iter().map(|tree| TreePlan {
-            rule: tree.rule,
-            plain: tree.plain,
-            splits: &self.splits[tree.splits.clone()],
-            leaves: &self.leaves[tree.leaves.clone()],
-            reciprocals: &self.reciprocals[tree.reciprocals.clone()],
+    pub(super) fn groups(&self) -> impl Iterator<Item = GroupPlan<'_>> {
+        self.groups.iter().map(|group| GroupPlan {
+            rule: group.rule,
+            plain: group.plain,
+            splits: &self.splits[group.splits.clone()],
+            priors: &self.priors[group.priors.clone()],
+            leaves: &self.leaves[group.leaves.clone()],
+            reciprocals: &self.reciprocals[group.reciprocals.clone()],
             sets: &self.sets,
         })
     }
@@ -180,86 +192,19 @@ impl Asked {
     }
 }
 
-impl TreePlan<'_> {
-    pub(super) fn edges(&self) -> usize {
-        2 * self.splits.len()
+impl GroupPlan<'_> {
+    /// Splits, with one before the first.
+    pub(super) fn width(&self) -> usize {
+        self.splits.len() + 1
     }
 
-    /// Numbers of scratch space: one per edge, the root's too, and point.
+    /// Numbers of scratch space: one per edge and point.
     pub(super) fn scratch_len(&self) -> usize {
-        (self.edges() + 1) * POINTS[self.rule]
+        2 * self.width() * POINTS[self.rule]
     }
 }
 
-/// Puts the splits of a tree in the order of their depth: those next to each other have nothing to do with each other then, and a
-/// processor works on several at once. Gives the new number of each edge, the root's too.
-fn by_depth(splits: &mut [PlannedSplit]) -> Vec<u32> {
-    let root = 2 * splits.len();
-    let mut depths = vec![0u32; splits.len()];
-    for index in 0..splits.len() {
-        let from = splits[index].from as usize;
-        depths[index] = if from == root { 0 } else { depths[from / 2] + 1 };
-    }
-    let mut order: Vec<usize> = (0..splits.len()).collect();
-    order.sort_by_key(|index| depths[*index]);
-    let mut edges = vec![root as u32; root + 1];
-    for (place, index) in order.iter().enumerate() {
-        (edges[2 * index], edges[2 * index + 1]) = (2 * place as u32, 2 * place as u32 + 1);
-    }
-    let moved: Vec<PlannedSplit> = order.iter().map(|index| splits[*index].clone()).collect();
-    for (split, mut moved) in splits.iter_mut().zip(moved) {
-        moved.from = edges[moved.from as usize];
-        if let Some(prior) = &mut moved.prior {
-            prior.edge = edges[prior.edge as usize];
-        }
-        *split = moved;
-    }
-    edges
-}
-
-/// Share of the training rows that pass all splits on the edge's feature down to here: `z`.
-fn share_of(splits: &[PlannedSplit], edge: u32) -> f64 {
-    let split = &splits[edge as usize / 2];
-    split.ratios[edge as usize % 2] * split.before
-}
-
-/// `priors`: edges with their places, from 1 on.
-fn reciprocals(splits: &[PlannedSplit], priors: &HashMap<u32, u32>, points: usize) -> Vec<f64> {
-    let rule = Rule::gauss_legendre(points);
-    let mut reciprocals = vec![1.0; (priors.len() + 1) * points];
-    for (edge, place) in priors {
-        let share = share_of(splits, *edge);
-        let of_edge = &mut reciprocals[*place as usize * points..][..points];
-        for ((reciprocal, t), complement) in of_edge.iter_mut().zip(&rule.points).zip(&rule.complements) {
-            *reciprocal = 1.0 / (share * complement + t);
-        }
-    }
-    reciprocals
-}
-
-/// Steps of a depth-first walk without recursion, so that no tree is too deep for the stack.
-enum Visit {
-    Enter { child: Child, from: u32 },
-    Take { feature: u32, edge: u32 },
-    Leave { feature: u32, prior: Option<u32> },
-}
-
-/// LightGBM's `Tree::ExpectedValue`: the mean leaf over the training rows.
-pub(super) fn expected_value(tree: &Tree) -> f64 {
-    let [leaf] = tree.leaves() else {
-        let total = f64::from(tree.count(tree.root()));
-        return tree.leaves().iter().fold(0.0, |sum, leaf| sum + f64::from(leaf.count) / total * leaf.value);
-    };
-    leaf.value
-}
-
-fn check_counts(tree: &Tree, index: usize) -> Result<(), ModelError> {
-    for (position, split) in tree.splits().iter().enumerate() {
-        let largest = tree.count(split.left).max(tree.count(split.right));
-        if split.count == 0 || largest > split.count {
-            let problem = format!("split {position} has {} training rows, a child of it {largest}", split.count);
-            return Err(ModelError::Unexplainable { tree: index, problem });
-        }
-    }
-    Ok(())
+/// About how many numbers a pass over so many splits works on.
+fn numbers(splits: usize, rule: usize) -> usize {
+    3 * splits * POINTS[rule]
 }
