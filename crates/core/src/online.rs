@@ -15,6 +15,10 @@ pub struct OnlineError {
 /// What a definition's state was built from; the store keeps it beside the state and does not look inside.
 pub type StateNote = Vec<u8>;
 
+/// What a state begins with, where only its head is for those that answer: after this comes the head's length in bytes, counted
+/// from the state's beginning, as a little-endian `u32`. What follows the head is for whoever changes the state.
+pub const HEADED: [u8; 4] = *b"\x02KSH";
+
 /// One batch of state, in any order of keys.
 pub type StateEntries<'a> = &'a mut dyn Iterator<Item = (Vec<u8>, Vec<u8>)>;
 
@@ -113,11 +117,10 @@ pub trait OnlineStore: Send + Sync + std::fmt::Debug {
         false
     }
 
-    /// Calls `with` with the state of `key`, borrowed for the call, and says whether there was one.
+    /// Calls `with` with the whole state of `key`, borrowed for the call, and says whether there was one.
     fn read(&self, definition: &Digest, key: &[u8], with: &mut dyn FnMut(&[u8])) -> Result<bool, OnlineError>;
 
-    /// As [`OnlineStore::read`], with the definition's note, both of one moment: `with` gets the note and the key's state,
-    /// if it has one. Calls nothing and returns `false` for a definition never written.
+    /// As [`OnlineStore::read_each`] for one state: `with` gets the definition's note and the key's state, if it has one. Calls nothing and returns `false` for a definition never written.
     fn read_noted(&self, definition: &Digest, key: &[u8], with: WithNoted<'_>) -> Result<bool, OnlineError> {
         let mut known = false;
         self.read_each(&[StateOf { definition, key }], &mut |_, note, state| {
@@ -128,7 +131,7 @@ pub trait OnlineStore: Send + Sync + std::fmt::Debug {
     }
 
     /// As [`OnlineStore::read_noted`] for several states, all of one moment and in one round trip: calls `with` for each
-    /// whose definition was ever written, in the order given.
+    /// whose definition was ever written, in the order given. Of a [`HEADED`] state no more than its head need come.
     fn read_each(&self, asked: &[StateOf<'_>], with: WithEach<'_>) -> Result<(), OnlineError>;
 
     /// As [`OnlineStore::read_each`], without keeping the thread where a network is waited for: within a Tokio runtime.

@@ -1,21 +1,27 @@
-//! The bytes of a state, version 1.
+//! The bytes of a state, versions 1 and 2.
 //!
-//! `version u8, crc32 u32 of all that follows, flags u8 (1: checkpoint), events, folded, identities` then, as columns
-//! (see [`super::columns`]): texts; event, known, commit, removed, identity codes; arguments; nulled; the checkpoint
-//! with its horizon; and last what only a merge reads: sequence, identity values, hashes of folded identities.
+//! What answers read: `flags u8 (1: checkpoint), events, folded, identities` then, as columns (see [`super::columns`]): texts;
+//! event, known, commit, removed, identity codes; arguments; nulled; the checkpoint with its horizon. And what only a
+//! merge reads: sequence, identity values, hashes of folded identities.
+//!
+//! Version 1 is both behind each other: `1 u8, crc32 u32 of all that follows`. In version 2, for states whose second part is the
+//! longer one, the first has a head of its own, [`HEADED`]: `"\x02KSH", its length u32 from the very beginning, crc32 u32 of length and
+//! part`; the second follows as `crc32 u32 of all that follows`, the texts that only it has, and the rest.
 
-use karat_core::DataType;
+use karat_core::{DataType, HEADED};
 
-use super::bytes::{NO_SENSE, Reader, Writer};
+use super::bytes::{CUT_SHORT, NO_SENSE, Reader, Writer};
 use super::checkpoint::{self, Checkpoint};
 use super::columns;
 use crate::error::FeatureError;
 use crate::events::{Cells, KeyEvents, Texts};
 use crate::view::Plan;
 
-const VERSION: u8 = 1;
+const TOGETHER: u8 = 1;
 const HAS_CHECKPOINT: u8 = 1;
-const HEAD: usize = 5;
+/// Before what answers read, in either version.
+const TOGETHER_BYTES: usize = 5;
+const HEADED_BYTES: usize = 12;
 
 /// A decoded state, without what only merges need.
 #[derive(Debug)]
@@ -24,7 +30,15 @@ pub(super) struct State<'a> {
     pub(super) texts: Texts,
     pub(super) horizon: i64,
     pub(super) checkpoint: Option<Checkpoint>,
-    rest: Reader<'a>,
+    rest: Rest<'a>,
+}
+
+/// What only a merge reads.
+#[derive(Debug, Clone)]
+enum Rest<'a> {
+    Together(Reader<'a>),
+    /// With its checksum and texts.
+    Apart(&'a [u8]),
 }
 
 /// What a merge reads beside.
@@ -104,39 +118,102 @@ pub(super) fn write(draft: &Draft<'_>) -> Vec<u8> {
         body.fixed(draft.horizon);
         checkpoint::write(&mut body, checkpoint, plan, draft.texts, &mut |word| codes.code(word));
     }
+    let (own, own_bytes) = (codes.own.len(), codes.written.bytes.len());
+    let mut rest = Writer::default();
     if let (Some(cell), Some(column)) = (draft.sequence, &plan.sequence) {
-        cells(&mut body, &mut codes, column.data_type, cell);
+        cells(&mut rest, &mut codes, column.data_type, cell);
     }
     for (cell, column) in draft.identity.iter().zip(&plan.identity) {
-        cells(&mut body, &mut codes, column.data_type, cell);
+        cells(&mut rest, &mut codes, column.data_type, cell);
     }
-    body.unsigned(draft.folded_identities.len() as u64);
-    draft.folded_identities.iter().for_each(|hash| body.fixed(*hash as i64));
+    rest.unsigned(draft.folded_identities.len() as u64);
+    draft.folded_identities.iter().for_each(|hash| rest.fixed(*hash as i64));
 
+    let (texts, rest_texts) = codes.written.bytes.split_at(own_bytes);
+    let read = texts.len() + body.bytes.len();
+    let is_apart = rest_texts.len() + rest.bytes.len() > read && read < 1 << 31;
     let mut whole = Writer::default();
-    whole.byte(VERSION);
-    whole.bytes.extend([0; 4]);
+    if is_apart {
+        whole.bytes.extend(HEADED);
+        whole.bytes.resize(HEADED_BYTES, 0);
+    } else {
+        whole.byte(TOGETHER);
+        whole.bytes.resize(TOGETHER_BYTES, 0);
+    }
     whole.byte(if draft.checkpoint.is_some() { HAS_CHECKPOINT } else { 0 });
     whole.unsigned(len as u64);
     whole.unsigned(draft.folded as u64);
     whole.unsigned(identities.len() as u64);
-    whole.unsigned(codes.own.len() as u64);
-    whole.bytes.extend(codes.written.bytes);
+    whole.unsigned(if is_apart { own } else { codes.own.len() } as u64);
+    whole.bytes.extend(texts);
+    if !is_apart {
+        whole.bytes.extend(rest_texts);
+        whole.bytes.extend(body.bytes);
+        whole.bytes.extend(rest.bytes);
+        let sum = crc32fast::hash(&whole.bytes[TOGETHER_BYTES..]);
+        whole.bytes[1..TOGETHER_BYTES].copy_from_slice(&sum.to_le_bytes());
+        return whole.bytes;
+    }
     whole.bytes.extend(body.bytes);
-    let sum = crc32fast::hash(&whole.bytes[HEAD..]);
-    whole.bytes[1..HEAD].copy_from_slice(&sum.to_le_bytes());
+    let head = u32::try_from(whole.bytes.len()).expect("it is little more than 2 GiB").to_le_bytes();
+    whole.bytes[HEADED.len()..][..4].copy_from_slice(&head);
+    let sum = head_sum(head, &whole.bytes);
+    whole.bytes[HEADED.len() + 4..HEADED_BYTES].copy_from_slice(&sum.to_le_bytes());
+    let mut apart = Writer::default();
+    apart.unsigned((codes.own.len() - own) as u64);
+    apart.bytes.extend(rest_texts);
+    apart.bytes.extend(rest.bytes);
+    whole.bytes.extend(crc32fast::hash(&apart.bytes).to_le_bytes());
+    whole.bytes.extend(apart.bytes);
     whole.bytes
 }
 
-pub(super) fn read<'a>(bytes: &'a [u8], plan: &Plan) -> Result<State<'a>, FeatureError> {
+/// Of a head with what stands before it.
+fn head_sum(length: [u8; 4], head: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&length);
+    hasher.update(&head[HEADED_BYTES..]);
+    hasher.finalize()
+}
+
+const DAMAGED: FeatureError = FeatureError::Corrupt("its checksum does not agree");
+
+/// What answers read, its checksum checked, and what stands behind it.
+fn split(bytes: &[u8]) -> Result<(Reader<'_>, &[u8]), FeatureError> {
     let mut reader = Reader::new(bytes);
-    if reader.byte()? != VERSION {
+    if let Some(rest) = bytes.strip_prefix(&HEADED) {
+        let length = *rest.first_chunk::<4>().ok_or(CUT_SHORT)?;
+        let (head, behind) = bytes.split_at_checked(u32::from_le_bytes(length) as usize).ok_or(CUT_SHORT)?;
+        let sum = head.get(HEADED.len() + 4..HEADED_BYTES).ok_or(CUT_SHORT)?;
+        if head_sum(length, head).to_le_bytes() != sum {
+            return Err(DAMAGED);
+        }
+        return Ok((Reader::new(&head[HEADED_BYTES..]), behind));
+    }
+    if reader.byte()? != TOGETHER {
         return Err(FeatureError::Corrupt("its version is unknown"));
     }
-    let sum: [u8; 4] = reader.take(4)?.try_into().expect("four bytes were taken");
-    if crc32fast::hash(&bytes[HEAD..]) != u32::from_le_bytes(sum) {
-        return Err(FeatureError::Corrupt("its checksum does not agree"));
+    check(reader.take(4)?, &bytes[TOGETHER_BYTES..])?;
+    Ok((reader, &[]))
+}
+
+fn check(sum: &[u8], of: &[u8]) -> Result<(), FeatureError> {
+    if crc32fast::hash(of).to_le_bytes() == sum { Ok(()) } else { Err(DAMAGED) }
+}
+
+fn read_texts(reader: &mut Reader<'_>, texts: &mut Texts) -> Result<(), FeatureError> {
+    let count = reader.count(reader.remaining())?;
+    for _ in 0..count {
+        let text = reader.slice()?;
+        std::str::from_utf8(text).map_err(|_| NO_SENSE)?;
+        texts.append(text);
     }
+    Ok(())
+}
+
+pub(super) fn read<'a>(bytes: &'a [u8], plan: &Plan) -> Result<State<'a>, FeatureError> {
+    let is_apart = bytes.starts_with(&HEADED);
+    let (mut reader, behind) = split(bytes)?;
     let has_checkpoint = match reader.byte()? {
         0 => false,
         HAS_CHECKPOINT => true,
@@ -146,13 +223,9 @@ pub(super) fn read<'a>(bytes: &'a [u8], plan: &Plan) -> Result<State<'a>, Featur
     let len = reader.count(1 << 26)?;
     let folded = reader.count(len)?;
     let identities = reader.count(len)?;
-    let count = reader.count(reader.remaining())?;
     let mut texts = Texts::default();
-    for _ in 0..count {
-        let text = reader.slice()?;
-        std::str::from_utf8(text).map_err(|_| NO_SENSE)?;
-        texts.append(text);
-    }
+    read_texts(&mut reader, &mut texts)?;
+    let count = texts.len();
     let event_time = columns::read_words(&mut reader, len)?;
     let known_time = columns::read_words(&mut reader, len)?;
     let commit = columns::read_words(&mut reader, len)?;
@@ -187,12 +260,27 @@ pub(super) fn read<'a>(bytes: &'a [u8], plan: &Plan) -> Result<State<'a>, Featur
         horizon = reader.fixed()?;
         checkpoint = Some(checkpoint::read(&mut reader, plan, count)?);
     }
-    Ok(State { events, texts, horizon, checkpoint, rest: reader })
+    let rest = match is_apart {
+        true if !reader.is_at_end() => return Err(NO_SENSE),
+        true => Rest::Apart(behind),
+        false => Rest::Together(reader),
+    };
+    Ok(State { events, texts, horizon, checkpoint, rest })
 }
 
 impl State<'_> {
-    pub(super) fn order(&self, plan: &Plan) -> Result<Order, FeatureError> {
-        let mut reader = self.rest.clone();
+    /// The texts that only this part has join the others.
+    pub(super) fn order(&mut self, plan: &Plan) -> Result<Order, FeatureError> {
+        let mut reader = match self.rest.clone() {
+            Rest::Together(reader) => reader,
+            Rest::Apart(bytes) => {
+                let (sum, rest) = bytes.split_at_checked(4).ok_or(CUT_SHORT)?;
+                check(sum, rest)?;
+                let mut reader = Reader::new(rest);
+                read_texts(&mut reader, &mut self.texts)?;
+                reader
+            }
+        };
         let (len, texts) = (self.events.len(), self.texts.len());
         let sequence = match &plan.sequence {
             Some(column) => Some(columns::read(&mut reader, len, column.data_type, texts)?),

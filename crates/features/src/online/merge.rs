@@ -33,7 +33,7 @@ pub(super) struct Records<'a> {
 pub(super) fn merge<'t>(
     view: &CompiledView,
     merged: &'t mut EventTable,
-    old: State<'_>,
+    mut old: State<'_>,
     new: &EventTable,
     rows: &[u32],
 ) -> Result<Records<'t>, FeatureError> {

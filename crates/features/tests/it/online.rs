@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch, StringArray};
-use karat_core::{Instant, Value, hidden};
+use karat_core::{HEADED, Instant, Value, hidden};
 use karat_features::{CompiledView, Definition, FeatureError, FeatureRow, ReadAt, Retention, StateBuilder};
 use serde_json::json;
 
@@ -146,6 +146,29 @@ fn readers_before_the_horizon_are_refused_by_name() {
         let updates: Vec<_> = states.updates(|_| Ok::<_, FeatureError>(Some(folded.clone()))).collect();
         assert!(matches!(updates[0].1, Err(FeatureError::BeforeHorizon { .. })));
     }
+}
+
+/// A store over a network hands over the head and no more.
+#[test]
+fn answers_need_the_head_of_a_long_state_and_changes_all_of_it() {
+    let view = compiled();
+    let retention = view.retention(Some("20 days".parse().unwrap())).unwrap();
+    let records: Vec<Record> = (1..=500).map(|id| record(id, id)).collect();
+    let whole = state(&view, &records, &[None; 500], retention);
+    let length = whole.strip_prefix(&HEADED).and_then(|rest| rest.first_chunk()).unwrap();
+    let head = whole[..u32::from_le_bytes(*length) as usize].to_vec();
+    assert!(2 * head.len() < whole.len(), "{} of {}", head.len(), whole.len());
+    assert_eq!(view.read(&head, at(600)).unwrap(), view.read(&whole, at(600)).unwrap());
+
+    let mut builder = StateBuilder::new(&view, retention);
+    builder.push(&batch(&[record(501, 501)], &rules())).unwrap();
+    let states = builder.finish();
+    let update = |old: &Vec<u8>| {
+        let mut updates: Vec<_> = states.updates(|_| Ok::<_, FeatureError>(Some(old.clone()))).collect();
+        updates.remove(0).1
+    };
+    assert!(update(&whole).is_ok());
+    assert_eq!(update(&head).unwrap_err(), FeatureError::Corrupt("it is cut short"));
 }
 
 #[test]

@@ -100,8 +100,9 @@ impl OnlineStore for RedisStore {
     }
 
     fn read(&self, definition: &Digest, key: &[u8], with: &mut dyn FnMut(&[u8])) -> Result<bool, OnlineError> {
+        check_key(key)?;
         let mut found = false;
-        self.read_each(&[StateOf { definition, key }], &mut |_, _, state| {
+        self.read_whole(&StateOf { definition, key }, &mut |_, _, state| {
             found = state.is_some();
             state.map(&mut *with);
         })?;

@@ -11,6 +11,23 @@ use super::scripts::Script;
 /// How many keys one step of a scan takes.
 const SCAN_KEYS: usize = 500;
 
+/// How much of a state with a [head](karat_core::HEADED) is read.
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Head,
+    Whole,
+}
+
+impl Part {
+    /// In the script.
+    fn name(self) -> &'static str {
+        match self {
+            Part::Head => "head",
+            Part::Whole => "whole",
+        }
+    }
+}
+
 /// A definition's generations; an empty base is `None`.
 pub(super) struct Generations {
     pub base: Option<Vec<u8>>,
@@ -22,24 +39,34 @@ impl RedisStore {
         if asked.is_empty() {
             return Ok(());
         }
-        let (command, runs) = self.reading(asked);
-        // The connection is back in the pool when something is called, which may read, too.
-        let answer = self.pool.call(&command)?;
-        self.fetched(answer, runs)?.each(with);
+        self.read_now(Part::Head, asked)?.each(with);
         Ok(())
+    }
+
+    pub(super) fn read_whole(&self, asked: &StateOf<'_>, with: WithEach<'_>) -> Result<(), OnlineError> {
+        self.read_now(Part::Whole, std::slice::from_ref(asked))?.each(with);
+        Ok(())
+    }
+
+    /// The connection is back in the pool before anything is called, which may read, too.
+    fn read_now(&self, part: Part, asked: &[StateOf<'_>]) -> Result<Fetched, OnlineError> {
+        let (command, runs) = self.reading(part, asked);
+        let answer = self.pool.call(&command)?;
+        self.fetched(answer, runs)
     }
 
     pub(super) fn fetch_states(&self, asked: &[StateOf<'_>]) -> Fetching<'_> {
         if asked.is_empty() {
             return Box::pin(ready(Ok(Fetched::default())));
         }
-        let (command, runs) = self.reading(asked);
+        let (command, runs) = self.reading(Part::Head, asked);
         Box::pin(async move { self.fetched(self.shared.call(&command).await?, runs) })
     }
 
     /// What asks for them, and how many keys of each definition.
-    fn reading(&self, asked: &[StateOf<'_>]) -> (Cmd, Vec<usize>) {
+    fn reading(&self, part: Part, asked: &[StateOf<'_>]) -> (Cmd, Vec<usize>) {
         let mut command = self.server.script(Script::Read);
+        command.arg(part.name());
         let mut runs = Vec::new();
         for run in by_definition(asked) {
             runs.push(run.len());

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use karat_core::{Digest, ErrorKind, OnlineError, OnlineStore, StateOf};
+use karat_core::{Digest, ErrorKind, HEADED, OnlineError, OnlineStore, StateOf};
 
 type States = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -21,6 +21,7 @@ pub fn check(store: &dyn OnlineStore) {
     long_keys_are_refused_and_nothing_of_their_write_stays(store);
     definitions_do_not_mix(store);
     several_definitions_are_read_at_once(store);
+    the_head_of_a_state_is_enough_for_those_that_answer(store);
     a_write_appears_when_it_returns_and_not_before(store);
     a_state_filled_in_parts_appears_when_it_is_finished(store);
     what_is_filled_goes_on_only_from_its_own_note(store);
@@ -114,6 +115,29 @@ fn a_put_is_read_back_and_adds_to_what_is_there(store: &dyn OnlineStore) {
 /// One key under each definition.
 fn under<'a>(definitions: &'a [Digest], key: &'a [u8]) -> Vec<StateOf<'a>> {
     definitions.iter().map(|definition| StateOf { definition, key }).collect()
+}
+
+fn the_head_of_a_state_is_enough_for_those_that_answer(store: &dyn OnlineStore) {
+    let one = definition(store, "head");
+    let headed = |length: u32, rest: &[u8]| [&HEADED[..], &length.to_le_bytes(), rest].concat();
+    let head = headed(12, b"read");
+    let whole = headed(12, b"readchanged");
+    // Of a length that is not its own, a state is what it is.
+    let (beyond, short) = (headed(u32::MAX, b"all"), HEADED.to_vec());
+    let all = states([(b"a" as &[u8], &whole[..]), (b"b", &head), (b"c", &beyond), (b"d", &short)]);
+    put(store, &one, b"note", &all);
+    for (key, state) in &all {
+        assert_eq!(read(store, &one, key).as_ref(), Some(state), "a read is of all");
+        let asked = [StateOf { definition: &one, key }];
+        let enough = |found: Option<&[u8]>| {
+            let found = found.expect("it was written");
+            assert!(state.starts_with(found) && found.len() >= state.len().min(12), "{found:?} of {state:?}");
+        };
+        ok(store.read_each(&asked, &mut |_, _, found| enough(found)));
+        for (_, _, found) in ok(crate::fetch(store, &asked)) {
+            enough(found.as_deref());
+        }
+    }
 }
 
 fn several_definitions_are_read_at_once(store: &dyn OnlineStore) {

@@ -2,7 +2,7 @@
 
 use std::cell::LazyCell;
 
-use karat_core::Instant;
+use karat_core::{HEADED, Instant};
 use karat_features::{FeatureError, ReadAt, StateBuilder};
 use karat_serving::{ServingModel, StateNote};
 
@@ -32,6 +32,23 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
     })
 }
 
+/// Makes the checksums right.
+fn seal(state: &mut [u8]) {
+    let length = state.strip_prefix(&HEADED).and_then(|rest| rest.first_chunk());
+    let Some(head) = length.map(|length| u32::from_le_bytes(*length) as usize) else {
+        let sum = crc32fast::hash(&state[5..]);
+        state[1..5].copy_from_slice(&sum.to_le_bytes());
+        return;
+    };
+    if (12..=state.len()).contains(&head) {
+        let sum = crc32fast::hash(&[&state[4..8], &state[12..head]].concat());
+        state[8..12].copy_from_slice(&sum.to_le_bytes());
+        if let Some((sum, rest)) = state[head..].split_first_chunk_mut::<4>() {
+            *sum = crc32fast::hash(rest).to_le_bytes();
+        }
+    }
+}
+
 /// A first byte of 1 asks for the checksum to be made right; of 2, for the note beside the states.
 pub(super) fn bytes(data: &[u8]) {
     let (choice, data) = choice(data);
@@ -43,8 +60,7 @@ pub(super) fn bytes(data: &[u8]) {
     }
     let mut state = data.to_vec();
     if choice % 3 == 1 && state.len() > 5 {
-        let sum = crc32fast::hash(&state[5..]);
-        state[1..5].copy_from_slice(&sum.to_le_bytes());
+        seal(&mut state);
     }
     MODEL.with(|model| {
         let view = &model.views()[0].view;
