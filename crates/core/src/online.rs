@@ -120,7 +120,8 @@ pub trait OnlineStore: Send + Sync + std::fmt::Debug {
     /// Calls `with` with the whole state of `key`, borrowed for the call, and says whether there was one.
     fn read(&self, definition: &Digest, key: &[u8], with: &mut dyn FnMut(&[u8])) -> Result<bool, OnlineError>;
 
-    /// As [`OnlineStore::read_each`] for one state: `with` gets the definition's note and the key's state, if it has one. Calls nothing and returns `false` for a definition never written.
+    /// As [`OnlineStore::read_each`] for one state: `with` gets the definition's note and the key's state, if it has one. Calls
+    /// nothing and returns `false` for a definition never written.
     fn read_noted(&self, definition: &Digest, key: &[u8], with: WithNoted<'_>) -> Result<bool, OnlineError> {
         let mut known = false;
         self.read_each(&[StateOf { definition, key }], &mut |_, note, state| {

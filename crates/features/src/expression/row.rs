@@ -6,6 +6,7 @@
 //! says the same, bit for bit.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::datatypes::Schema as ArrowSchema;
@@ -162,6 +163,9 @@ fn one_zero(float: f64) -> f64 {
     if float == 0.0 { 0.0 } else { float }
 }
 
+/// Days that columns cast to timestamps: a little less than the calendar of their library has, and 64 bits of microseconds.
+const CAST_DAYS: Range<i32> = -90_000_000..90_000_000;
+
 fn literal_value(scalar: &ScalarValue) -> Option<Value> {
     match scalar {
         scalar if scalar.is_null() => Some(Value::Null),
@@ -202,7 +206,9 @@ impl Unary {
             (Unary::Not, Cell::Bool(bool)) => Cell::Bool(!bool),
             (Unary::ToFloat, Cell::Int(int)) => Cell::Float(int as f64),
             (Unary::ToFloat, float @ Cell::Float(_)) => float,
-            (Unary::ToTimestamp, Cell::Date(days)) => Cell::Timestamp(i64::from(days).checked_mul(MICROS_PER_DAY)?),
+            (Unary::ToTimestamp, Cell::Date(days)) if CAST_DAYS.contains(&days) => {
+                Cell::Timestamp(i64::from(days) * MICROS_PER_DAY)
+            }
             (Unary::ToTimestamp, timestamp @ Cell::Timestamp(_)) => timestamp,
             _ => return None,
         })

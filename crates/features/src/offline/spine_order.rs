@@ -21,6 +21,9 @@ pub fn in_spine_order(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<R
 }
 
 fn sort(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<RecordBatch, ArrowError> {
+    if batches.is_empty() {
+        return Ok(RecordBatch::new_empty(schema.clone()));
+    }
     let Some(words) = batches.iter().map(leading).collect::<Option<Vec<_>>>() else {
         let rows = concat_batches(schema, &batches)?;
         drop(batches);
@@ -110,7 +113,8 @@ struct Placed {
     row: u32,
 }
 
-/// Rows in the order of their words; rows with the same as they stand. About so many rows are sorted at a time.
+/// Rows in the order of their words; rows with the same as they stand. About so many rows are sorted at a time, and
+/// all of them at once where first words are next to each other but for some far off.
 fn by_words(batches: Vec<(Words, Words)>, part_rows: usize) -> Ordered {
     let firsts = || batches.iter().flat_map(|(first, _)| first.iter());
     let (Some(least), Some(greatest)) = (firsts().min(), firsts().max()) else { return Ordered::default() };
@@ -129,12 +133,15 @@ fn by_words(batches: Vec<(Words, Words)>, part_rows: usize) -> Ordered {
     }
     let mut ordered =
         Ordered { first: Vec::with_capacity(rows), second: Vec::with_capacity(rows), rows: Vec::with_capacity(rows) };
-    // What they are sorted in is used again, and small beside what comes of it.
+    // What they are sorted in is used again.
     let together = stretches.div_ceil((rows / part_rows).next_power_of_two().min(stretches));
     let mut part: Vec<Placed> = Vec::new();
     for from in (0..stretches).step_by(together) {
         let stretch_ends = &ends[from..=from + together];
         let (start, end) = (stretch_ends[0], stretch_ends[together]);
+        if start == end {
+            continue;
+        }
         let mut next: Vec<u32> = stretch_ends[..together].iter().map(|place| place - start).collect();
         part.resize((end - start) as usize, Placed::default());
         let mut row = 0;

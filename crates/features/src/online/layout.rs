@@ -4,8 +4,8 @@
 //! event, known, commit, removed, identity codes; arguments; nulled; the checkpoint with its horizon. And what only a
 //! merge reads: sequence, identity values, hashes of folded identities.
 //!
-//! Version 1 is both behind each other: `1 u8, crc32 u32 of all that follows`. In version 2, for states whose second part is the
-//! longer one, the first has a head of its own, [`HEADED`]: `"\x02KSH", its length u32 from the very beginning, crc32 u32 of length and
+//! Version 1 is both behind each other: `1 u8, crc32 u32 of all that follows`. In version 2, for states whose second part is
+//! long and the longer one, the first has a head of its own, [`HEADED`]: `"\x02KSH", its length u32 from the very beginning, crc32 u32 of length and
 //! part`; the second follows as `crc32 u32 of all that follows`, the texts that only it has, and the rest.
 
 use karat_core::{DataType, HEADED};
@@ -22,6 +22,8 @@ const HAS_CHECKPOINT: u8 = 1;
 /// Before what answers read, in either version.
 const TOGETHER_BYTES: usize = 5;
 const HEADED_BYTES: usize = 12;
+/// A second part of more bytes is worth a head.
+const LONG: usize = 1024;
 
 /// A decoded state, without what only merges need.
 #[derive(Debug)]
@@ -131,7 +133,8 @@ pub(super) fn write(draft: &Draft<'_>) -> Vec<u8> {
 
     let (texts, rest_texts) = codes.written.bytes.split_at(own_bytes);
     let read = texts.len() + body.bytes.len();
-    let is_apart = rest_texts.len() + rest.bytes.len() > read && read < 1 << 31;
+    let behind = rest_texts.len() + rest.bytes.len();
+    let is_apart = behind > read.max(LONG) && read < 1 << 31;
     let mut whole = Writer::default();
     if is_apart {
         whole.bytes.extend(HEADED);

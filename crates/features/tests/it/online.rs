@@ -167,8 +167,26 @@ fn answers_need_the_head_of_a_long_state_and_changes_all_of_it() {
         let mut updates: Vec<_> = states.updates(|_| Ok::<_, FeatureError>(Some(old.clone()))).collect();
         updates.remove(0).1
     };
-    assert!(update(&whole).is_ok());
-    assert_eq!(update(&head).unwrap_err(), FeatureError::Corrupt("it is cut short"));
+    let updated = update(&whole).unwrap();
+    for end in 0..whole.len() {
+        let short = whole[..end].to_vec();
+        assert_eq!(view.read(&short, at(600)).is_ok(), end >= head.len(), "{end}");
+        assert!(matches!(update(&short), Err(FeatureError::Corrupt(_))), "{end}");
+    }
+    for place in 0..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[place] ^= 1;
+        assert_eq!(view.read(&damaged, at(600)).is_ok(), place >= head.len(), "{place}");
+        assert!(matches!(update(&damaged), Err(FeatureError::Corrupt(_))), "{place}");
+    }
+
+    // As it was written before there were heads: both parts behind each other. None of its texts is the second part's own.
+    let behind = &whole[head.len() + 4..];
+    assert_eq!(behind[0], 0, "texts of its own");
+    let parts = [&head[12..], &behind[1..]].concat();
+    let before = [&[1u8][..], &crc32fast::hash(&parts).to_le_bytes(), &parts].concat();
+    assert_eq!(view.read(&before, at(600)).unwrap(), view.read(&whole, at(600)).unwrap());
+    assert_eq!(update(&before).unwrap(), updated);
 }
 
 #[test]

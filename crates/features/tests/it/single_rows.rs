@@ -44,9 +44,12 @@ fn value(data_type: DataType) -> BoxedStrategy<Value> {
         DataType::Text => {
             prop_oneof![Just(""), Just("Clerk"), Just("clerk"), Just("žena\0")].prop_map(Value::text).boxed()
         }
-        DataType::Date => prop_oneof![-20_000i32..20_000, 18_900i32..18_910, Just(i32::MAX), Just(i32::MIN)]
-            .prop_map(Value::Date)
-            .boxed(),
+        DataType::Date => {
+            // About where calendars and microseconds end.
+            let ends = [90_000_000, 95_026_236, 95_026_237, 96_465_292, 106_751_991, 106_751_992, i32::MAX];
+            let ends = proptest::sample::select(ends.map(|day| [day, -day, -day - 1]).concat());
+            prop_oneof![-20_000i32..20_000, 18_900i32..18_910, any::<i32>(), ends].prop_map(Value::Date).boxed()
+        }
         DataType::Timestamp => {
             let around = (18_900i64..18_910, 0i64..3).prop_map(|(day, hours)| (day * 24 + hours) * 3_600_000_000);
             let micros = prop_oneof![around, any::<i64>(), Just(i64::MAX), Just(i64::MIN), -5i64..5];

@@ -12,7 +12,7 @@ pub(super) struct DraftTree {
     pub splits: Vec<Draft>,
     /// The edges that lead to leaves, and the leaves' values.
     pub leaves: Vec<(u32, f64)>,
-    /// How many different features the longest path asks.
+    /// How many different features the longest path asks; of a single tree.
     pub deepest: usize,
 }
 
@@ -103,7 +103,6 @@ impl DraftTree {
             ..split
         }));
         self.leaves.extend(tree.leaves.into_iter().map(|(edge, value)| (moved(edge), value)));
-        self.deepest = self.deepest.max(tree.deepest);
     }
 
     /// Puts the splits in the order of their depth. Gives the new number of each edge; those in the splits are old.

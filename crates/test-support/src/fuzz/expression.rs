@@ -12,6 +12,7 @@ pub(super) const WORDS: &[&str] = &[
     "nb",
     "job",
     "day",
+    "far",
     "at",
     "as_of",
     "NULL",
@@ -100,6 +101,7 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
         "round(100 + 27 * power(ln(amount + 2), 1.07), 2)",
         "add_months(day, nb) BETWEEN DATE '2021-10-01' AND date_trunc('month', at)",
         "TRY_CAST(substr(job, 1, 3) AS INT) + gcd(nb, 12) - days_between(day, at)",
+        "CASE WHEN far <= as_of THEN years_between(far, as_of) END",
         "concat(lpad(job, 4, '0'), split_part(job, '.', 1), to_char(day, '%Y/%m'), chr(65))",
         "regexp_replace(translate(job, 'ab', 'xy'), 'x+', 'y') || CAST(make_date(2021, 2, 28) AS TEXT)",
     ]
@@ -117,12 +119,13 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
     let float = |values: [f64; 4]| values.map(Value::Float);
     let int = |values: [i64; 4]| values.map(Value::Int);
     let at = |values: [i64; 4]| values.map(|micros| Value::Timestamp(Instant::from_micros(micros)));
-    let columns: [(&str, DataType, [Value; 4]); 7] = [
+    let columns: [(&str, DataType, [Value; 4]); 8] = [
         ("late", DataType::Bool, [Value::Bool(true), Value::Bool(false), Value::Null, Value::Bool(true)]),
         ("amount", DataType::Float, float([1.5, f64::NAN, f64::NEG_INFINITY, -0.0])),
         ("nb", DataType::Int, int([3, i64::MAX, i64::MIN, 0])),
         ("job", DataType::Text, [Value::text("a.b"), Value::text("žena\0"), Value::Null, Value::text("")]),
         ("day", DataType::Date, [Value::Date(18_901), Value::Date(i32::MAX), Value::Date(i32::MIN), Value::Null]),
+        ("far", DataType::Date, [95_026_237, -96_465_293, 106_751_991, 95_026_236].map(Value::Date)),
         ("at", DataType::Timestamp, at([1_633_046_400_000_000, i64::MAX, i64::MIN, 0])),
         ("as_of", DataType::Timestamp, at([1_633_046_400_000_000, 0, -62_135_596_800_000_000, i64::MAX])),
     ];

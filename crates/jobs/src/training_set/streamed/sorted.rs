@@ -9,10 +9,10 @@ use super::super::spine::SpineQuery;
 use crate::spill::{self, Blocks, BlocksWriter, Reading};
 use crate::{Unit, Workspace};
 
-/// The share of the engine's memory that a run may take: it is there as it came, joined and sorted.
+/// The share of the engine's memory that a run may take: it is there as it came, and sorted.
 const RUN: u64 = 16;
 /// What sorting takes of each row.
-const PLACED_BYTES: u64 = 24;
+const PLACED_BYTES: u64 = 44;
 
 pub(super) struct Sorted {
     runs: Blocks,
