@@ -85,12 +85,10 @@ pub(super) fn read(
         return Ok(Cells::Words { words, valid: Vec::new() });
     }
     let mut next = |reader: &mut Reader<'_>| -> Result<i64, FeatureError> {
-        match encoding {
-            CONSTANT => return Ok(word),
-            WHOLE => word = reader.fixed()?,
-            _ => word = word.wrapping_add(reader.signed()?),
+        if encoding != CONSTANT {
+            word = read_word(reader, encoding, word)?;
+            check(word, data_type, texts)?;
         }
-        check(word, data_type, texts)?;
         Ok(word)
     };
     let mut cells = Cells::with_capacity(data_type, len.min(reader.remaining()));
@@ -107,10 +105,16 @@ fn read_all(reader: &mut Reader<'_>, encoding: u8, len: usize) -> Result<Vec<i64
     let mut words = Vec::with_capacity(len.min(reader.remaining()));
     let mut word = 0i64;
     for _ in 0..len {
-        word = if encoding == WHOLE { reader.fixed()? } else { word.wrapping_add(reader.signed()?) };
+        word = read_word(reader, encoding, word)?;
         words.push(word);
     }
     Ok(words)
+}
+
+/// The next word, as a difference from the one before or whole.
+#[inline]
+fn read_word(reader: &mut Reader<'_>, encoding: u8, before: i64) -> Result<i64, FeatureError> {
+    if encoding == WHOLE { reader.fixed() } else { Ok(before.wrapping_add(reader.signed()?)) }
 }
 
 /// As [`read`], for columns without nulls.

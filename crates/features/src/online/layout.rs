@@ -181,8 +181,8 @@ fn head_sum(length: [u8; 4], head: &[u8]) -> u32 {
 
 const DAMAGED: FeatureError = FeatureError::Corrupt("its checksum does not agree");
 
-/// What answers read, its checksum checked, and what stands behind it.
-fn split(bytes: &[u8]) -> Result<(Reader<'_>, &[u8]), FeatureError> {
+/// What answers read, its checksum checked, and what stands behind it, where it has a head of its own.
+fn split(bytes: &[u8]) -> Result<(Reader<'_>, Option<&[u8]>), FeatureError> {
     let mut reader = Reader::new(bytes);
     if let Some(rest) = bytes.strip_prefix(&HEADED) {
         let length = *rest.first_chunk::<4>().ok_or(CUT_SHORT)?;
@@ -191,13 +191,13 @@ fn split(bytes: &[u8]) -> Result<(Reader<'_>, &[u8]), FeatureError> {
         if head_sum(length, head).to_le_bytes() != sum {
             return Err(DAMAGED);
         }
-        return Ok((Reader::new(&head[HEADED_BYTES..]), behind));
+        return Ok((Reader::new(&head[HEADED_BYTES..]), Some(behind)));
     }
     if reader.byte()? != TOGETHER {
         return Err(FeatureError::Corrupt("its version is unknown"));
     }
     check(reader.take(4)?, &bytes[TOGETHER_BYTES..])?;
-    Ok((reader, &[]))
+    Ok((reader, None))
 }
 
 fn check(sum: &[u8], of: &[u8]) -> Result<(), FeatureError> {
@@ -215,7 +215,6 @@ fn read_texts(reader: &mut Reader<'_>, texts: &mut Texts) -> Result<(), FeatureE
 }
 
 pub(super) fn read<'a>(bytes: &'a [u8], plan: &Plan) -> Result<State<'a>, FeatureError> {
-    let is_apart = bytes.starts_with(&HEADED);
     let (mut reader, behind) = split(bytes)?;
     let has_checkpoint = match reader.byte()? {
         0 => false,
@@ -263,10 +262,10 @@ pub(super) fn read<'a>(bytes: &'a [u8], plan: &Plan) -> Result<State<'a>, Featur
         horizon = reader.fixed()?;
         checkpoint = Some(checkpoint::read(&mut reader, plan, count)?);
     }
-    let rest = match is_apart {
-        true if !reader.is_at_end() => return Err(NO_SENSE),
-        true => Rest::Apart(behind),
-        false => Rest::Together(reader),
+    let rest = match behind {
+        None => Rest::Together(reader),
+        Some(behind) if reader.is_at_end() => Rest::Apart(behind),
+        Some(_) => return Err(NO_SENSE),
     };
     Ok(State { events, texts, horizon, checkpoint, rest })
 }

@@ -28,7 +28,7 @@ pub struct Explainer {
     features: usize,
     expected: Vec<f64>,
     plan: Plan,
-    rules: Vec<Rule>,
+    rules: [Rule; POINTS.len()],
     largest: usize,
     /// Splits of the largest group, with one before the first.
     widest: usize,
@@ -46,8 +46,8 @@ impl Explainer {
         for (index, tree) in trees.trees().iter().enumerate() {
             expected[index % trees.outputs()] += expected_value(tree);
         }
-        let plan = Plan::new(trees)?;
-        let rules = POINTS.iter().map(|points| Rule::gauss_legendre(*points)).collect();
+        let rules = POINTS.map(Rule::gauss_legendre);
+        let plan = Plan::new(trees, &rules)?;
         let largest = plan.groups().map(|group| group.scratch_len()).max().unwrap_or(0);
         let widest = plan.groups().map(|group| group.width()).max().unwrap_or(0);
         Ok(Explainer { features: trees.features(), expected, plan, rules, largest, widest })

@@ -103,7 +103,7 @@ pub(super) struct PlannedLeaf {
 
 impl Plan {
     /// Refuses trees whose counts cannot be shares, and paths of more than 256 distinct features.
-    pub(super) fn new(trees: &Trees) -> Result<Plan, ModelError> {
+    pub(super) fn new(trees: &Trees, rules: &[Rule; POINTS.len()]) -> Result<Plan, ModelError> {
         let mut plan = Plan::default();
         let mut last_edge = vec![None; trees.features()];
         let mut waiting: [DraftTree; POINTS.len()] = Default::default();
@@ -115,17 +115,17 @@ impl Plan {
             })?;
             let group = &mut waiting[rule];
             if numbers(group.splits.len() + draft.splits.len(), rule) > GROUP_NUMBERS {
-                plan.add(rule, std::mem::take(group));
+                plan.add(rule, &rules[rule], std::mem::take(group));
             }
             group.append(draft, index % trees.outputs());
         }
         for (rule, group) in waiting.into_iter().enumerate() {
-            plan.add(rule, group);
+            plan.add(rule, &rules[rule], group);
         }
         Ok(plan)
     }
 
-    fn add(&mut self, rule: usize, mut group: DraftTree) {
+    fn add(&mut self, rule: usize, gauss: &Rule, mut group: DraftTree) {
         if group.splits.is_empty() {
             return;
         }
@@ -133,7 +133,6 @@ impl Plan {
         let planned = |edge: u32| edges[edge as usize] + 2;
         let (first, first_prior) = (self.splits.len(), self.priors.len());
         let (first_leaf, first_reciprocal) = (self.leaves.len(), self.reciprocals.len());
-        let gauss = Rule::gauss_legendre(POINTS[rule]);
         self.reciprocals.extend(gauss.points.iter().map(|_| 1.0));
         let mut places: HashMap<u32, u32> = HashMap::new();
         for split in &group.splits {
