@@ -1,4 +1,5 @@
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant as Stopwatch};
@@ -17,7 +18,7 @@ use crate::quality::{self, QaFailure, Refused};
 use crate::reasons::{Explained, because};
 use crate::record::{self, SchemaId};
 use crate::request::{self, Body, Subject};
-use crate::{ServingError, ServingModel};
+use crate::{Pinned, ServingError, ServingModel};
 
 /// What a decision is thought to take before there was one.
 const FIRST_GUESS_NANOS: u64 = 50_000;
@@ -54,6 +55,8 @@ pub(crate) struct Serving {
     schema: SchemaId,
     /// By label; made when first counted, as the process's recorder may come after the endpoint.
     predictions: OnceLock<[Counter; 2]>,
+    /// By feature, and by view for what is stale; made as those are.
+    failures: OnceLock<HashMap<String, Counter>>,
 }
 
 /// A request that was read, and the version that is to answer it.
@@ -109,7 +112,8 @@ impl Endpoint {
         let schema = SchemaId::keep(&self.parts.log, &self.parts.spec.name, &model)?;
         let lookups = lookup::sources(&model.pinned, self.parts.lookups.as_ref());
         self.failure.store(None);
-        self.serving.store(Some(Arc::new(Serving { model, lookups, schema, predictions: OnceLock::new() })));
+        let (predictions, failures) = (OnceLock::new(), OnceLock::new());
+        self.serving.store(Some(Arc::new(Serving { model, lookups, schema, predictions, failures })));
         Ok(())
     }
 
@@ -226,7 +230,7 @@ impl Endpoint {
                 let place = decisions.len();
                 let inputs =
                     self.inputs(model, subject, &body.fields, |key| known::rows(states, model, among, key, as_of))?;
-                let (inputs, mut qa_failures) = self.settled(model, inputs, place, as_of)?;
+                let (inputs, mut qa_failures) = self.settled(&serving, inputs, place, as_of)?;
                 qa_failures.extend(answers.told(place, &model.pinned, &inputs.values));
                 let inputs = (inputs, qa_failures);
                 decisions.push(self.decide_one(model, inputs, body.reasons)?);
@@ -290,12 +294,13 @@ impl Endpoint {
     /// The values to decide on, with what a person should know of them. What a check refuses is told as what is decided on is.
     fn settled(
         &self,
-        model: &ServingModel,
+        serving: &Serving,
         mut inputs: Inputs,
         place: usize,
         as_of: Instant,
     ) -> Result<(Inputs, Vec<QaFailure>), ServingError> {
-        match quality::settle(&model.pinned, &inputs.rows, &mut inputs.values, as_of) {
+        let pinned = &serving.model.pinned;
+        match quality::settle(pinned, &inputs.rows, &mut inputs.values, as_of) {
             Ok(qa_failures) => Ok((inputs, qa_failures)),
             Err(Refused { feature, check }) => {
                 let endpoint = self.parts.spec.name.as_str();
@@ -305,9 +310,9 @@ impl Endpoint {
                     check,
                     "a served value failed a check, and no decision was made on it"
                 );
-                count_failure(endpoint, &feature);
+                serving.count_failure(endpoint, &feature);
                 let subject = match &inputs.key {
-                    Some(key) => model.pinned.subject(key),
+                    Some(key) => pinned.subject(key),
                     None => format!("rows[{place}]"),
                 };
                 Err(ServingError::CheckFailed { feature, subject, check })
@@ -389,17 +394,29 @@ impl Serving {
                     check = failure.check,
                     "a served value failed a check"
                 );
-                count_failure(endpoint, &failure.feature);
+                self.count_failure(endpoint, &failure.feature);
             }
+        }
+    }
+
+    fn count_failure(&self, endpoint: &str, feature: &str) {
+        let failures = self.failures.get_or_init(|| {
+            let Pinned { inputs, views, .. } = &self.model.pinned;
+            let names =
+                inputs.iter().map(|input| input.name.as_str()).chain(views.iter().map(|view| view.name.as_str()));
+            names.map(|name| (name.to_owned(), failures_of(endpoint, name))).collect()
+        });
+        match failures.get(feature) {
+            Some(counter) => counter.increment(1),
+            None => failures_of(endpoint, feature).increment(1),
         }
     }
 }
 
-fn count_failure(endpoint: &str, feature: &str) {
+fn failures_of(endpoint: &str, feature: &str) -> Counter {
     metrics::counter!(
         "karat_qa_failures_total",
         "endpoint" => endpoint.to_owned(),
         "feature" => feature.to_owned()
     )
-    .increment(1);
 }

@@ -106,6 +106,22 @@ impl Cells {
         }
     }
 
+    /// The cells at `rows`.
+    pub(crate) fn at(&self, rows: &[u32]) -> Cells {
+        match self {
+            Cells::Flags(flags) => Cells::Flags(rows.iter().map(|row| flags[*row as usize]).collect()),
+            Cells::Words { words, valid } => Cells::Words {
+                words: rows.iter().map(|row| words[*row as usize]).collect(),
+                valid: if valid.is_empty() {
+                    Vec::new()
+                } else {
+                    rows.iter().map(|row| valid[*row as usize]).collect()
+                },
+            },
+            Cells::Same { cell, data_type, .. } => Cells::same(*cell, rows.len(), *data_type),
+        }
+    }
+
     /// Appends the cells of `other` at `rows`.
     pub(crate) fn gather(&mut self, other: &Cells, rows: &[u32]) {
         match (self, other) {

@@ -100,6 +100,20 @@ impl EventTable {
         (Cow::Owned(keys), groups)
     }
 
+    /// Keeps the events at `rows` alone, in that order, and forgets whose they are. Of events that lie where they are read next to
+    /// each other a processor fetches the next ones by itself; for each that lies anywhere it waits.
+    pub(crate) fn arrange(&mut self, rows: &[u32]) {
+        (self.keys, self.key, self.late) = (Keys::Bytes(Texts::default()), Vec::new(), None);
+        self.event_time = rows.iter().map(|row| self.event_time[*row as usize]).collect();
+        self.delay = self.delay.at(rows);
+        self.commit = self.commit.at(rows);
+        self.removed = self.removed.at(rows);
+        let columns = self.sequence.iter_mut().chain(&mut self.identity).chain(&mut self.arguments);
+        for cells in columns.chain([&mut self.nulled]) {
+            *cells = cells.at(rows);
+        }
+    }
+
     #[inline]
     pub(crate) fn known_time(&self, row: usize) -> i64 {
         self.event_time[row].wrapping_add(self.delay.get(row))

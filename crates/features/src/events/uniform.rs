@@ -34,6 +34,14 @@ impl<T: Copy + PartialEq + Default> Uniform<T> {
         }
     }
 
+    /// The values at `rows`.
+    pub(crate) fn at(&self, rows: &[u32]) -> Uniform<T> {
+        match self {
+            Uniform::Same { value, .. } => Uniform::Same { value: *value, len: rows.len() },
+            Uniform::Each(values) => Uniform::Each(rows.iter().map(|row| values[*row as usize]).collect()),
+        }
+    }
+
     /// Replaces what `into` holds by the values at `rows`.
     pub(crate) fn gather(&self, into: &mut Vec<T>, rows: &[u32]) {
         into.clear();
@@ -72,6 +80,8 @@ mod tests {
             let rows: Vec<u32> = (0..values.len() as u32).rev().collect();
             column.gather(&mut gathered, &rows);
             assert_eq!(gathered, values.iter().rev().copied().collect::<Vec<i64>>());
+            let turned = column.at(&rows);
+            assert_eq!((0..values.len()).map(|index| turned.get(index)).collect::<Vec<i64>>(), gathered);
             assert_eq!(matches!(column, Uniform::Same { .. }), values.iter().all(|value| *value == values[0]));
         }
     }

@@ -1,5 +1,7 @@
 //! One key after another: its events, its readers, their values.
 
+use std::ops::Range;
+
 use super::run::Found;
 use crate::events::{EventTable, KeyEvents};
 use crate::fold::{Fold, Folded, Read, WindowStarts, select};
@@ -42,13 +44,13 @@ impl<'v> KeyPass<'v> {
         }
     }
 
-    /// `readers` in the order of their times.
-    pub(super) fn run(&mut self, rows: &[u32], readers: &[Read]) {
+    /// `rows` are the key's events, `readers` in the order of their times.
+    pub(super) fn run(&mut self, rows: Range<u32>, readers: &[Read]) {
         if readers.is_empty() {
             return;
         }
         self.rows.clear();
-        self.rows.extend_from_slice(rows);
+        self.rows.extend(rows);
         self.events.load(self.table, &self.view.plan, &mut self.rows, &mut self.scratch);
         self.fold.clear();
         if self.slides(readers) {

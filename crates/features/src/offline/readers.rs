@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use arrow::array::{Array, Int64Array};
+use arrow::array::Array;
 
 use super::Spine;
 use crate::events::{Groups, NO_KEY};
 use crate::fold::Read;
 
-pub(super) struct Readers<'s> {
-    times: Times<'s>,
+pub(super) struct Readers {
+    times: Times,
     groups: Vec<Group>,
     /// Of the spine, group after group.
     rows: Vec<u32>,
@@ -21,18 +21,12 @@ struct Group {
     start: u32,
 }
 
-impl<'s> Readers<'s> {
+impl Readers {
     /// `codes` of the rows, each less than `count` or [`NO_KEY`].
-    pub(super) fn new(spine: &'s Spine, rows: &[u32], mut codes: Vec<u32>, count: usize, up_to: i64) -> Readers<'s> {
-        let times = Times {
-            as_of: spine.as_of.values(),
-            known_at: spine.known_at.as_ref(),
-            since: spine.since.as_ref().map(|since| since.values().as_ref()),
-            up_to,
-        };
-        let mut readers = match runs(&codes, count) {
+    pub(super) fn new(spine: &Spine, rows: &[u32], mut codes: Vec<u32>, count: usize, up_to: i64) -> Readers {
+        let (groups, mut rows) = match runs(&codes, count) {
             // A spine in the order of its keys needs no grouping.
-            Some(groups) => Readers { times, groups, rows: rows.to_vec() },
+            Some(groups) => (groups, rows.to_vec()),
             None => {
                 // Rows of keys without events share one more code, so that every row is in a group.
                 codes.iter_mut().filter(|code| **code == NO_KEY).for_each(|code| *code = count as u32);
@@ -45,21 +39,25 @@ impl<'s> Readers<'s> {
                     })
                     .collect();
                 let rows = by_code.into_rows().into_iter().map(|place| rows[place as usize]).collect();
-                Readers { times, groups, rows }
+                (groups, rows)
             }
         };
-        for group in 0..readers.len() {
-            let range = readers.rows_of(group);
-            let time = |row: &u32| {
-                let read = times.of(*row as usize);
-                (read.as_of, read.known_at, read.since)
-            };
-            let rows = &mut readers.rows[range];
-            if !rows.is_sorted_by_key(time) {
-                rows.sort_by_key(time);
+        let mut times = Times::of(spine, &rows, up_to);
+        let mut is_sorted = true;
+        for group in 0..groups.len() {
+            let range = rows_of(&groups, group, rows.len());
+            if !range.clone().is_sorted_by_key(|place| times.order(place)) {
+                is_sorted = false;
+                let mut places: Vec<usize> = range.clone().collect();
+                places.sort_by_key(|place| times.order(*place));
+                let sorted: Vec<u32> = places.into_iter().map(|place| rows[place]).collect();
+                rows[range].copy_from_slice(&sorted);
             }
         }
-        readers
+        if !is_sorted {
+            times = Times::of(spine, &rows, up_to);
+        }
+        Readers { times, groups, rows }
     }
 
     /// How many groups there are.
@@ -72,22 +70,22 @@ impl<'s> Readers<'s> {
         self.groups[group].code
     }
 
-    fn rows_of(&self, group: usize) -> Range<usize> {
-        let end = self.groups.get(group + 1).map_or(self.rows.len(), |next| next.start as usize);
-        self.groups[group].start as usize..end
-    }
-
     /// Fills `reads` with what the rows of a group read, in the order of their times.
     pub(super) fn read(&self, group: usize, reads: &mut Vec<Read>) {
         reads.clear();
-        let rows = self.rows[self.rows_of(group)].iter();
-        reads.extend(rows.map(|row| self.times.of(*row as usize)));
+        reads.extend(rows_of(&self.groups, group, self.rows.len()).map(|place| self.times.read(place)));
     }
 
     /// The rows of the spine in the order of the groups, in each in the order of their times.
     pub(super) fn into_rows(self) -> Vec<u32> {
         self.rows
     }
+}
+
+/// Places of a group's rows, of so many.
+fn rows_of(groups: &[Group], group: usize, rows: usize) -> Range<usize> {
+    let end = groups.get(group + 1).map_or(rows, |next| next.start as usize);
+    groups[group].start as usize..end
 }
 
 /// The rows of each key, where they stand together.
@@ -106,24 +104,41 @@ fn runs(codes: &[u32], count: usize) -> Option<Vec<Group>> {
     Some(groups)
 }
 
-/// What each row of a spine reads.
-#[derive(Clone, Copy)]
-struct Times<'s> {
-    as_of: &'s [i64],
-    known_at: Option<&'s Int64Array>,
-    since: Option<&'s [i64]>,
+/// What some rows of a spine read. These lie far apart in it, so they are fetched all at once, not each when its turn has come:
+/// a processor waits for many at a time.
+struct Times {
+    as_of: Vec<i64>,
+    known_at: Option<Vec<i64>>,
+    since: Option<Vec<i64>>,
     up_to: i64,
 }
 
-impl Times<'_> {
+impl Times {
+    fn of(spine: &Spine, rows: &[u32], up_to: i64) -> Times {
+        let gather = |times: &[i64]| rows.iter().map(|row| times[*row as usize]).collect();
+        let as_of: &[i64] = spine.as_of.values();
+        let known_at = spine.known_at.as_ref().map(|known_at| {
+            let known_at = |row: &u32| match *row as usize {
+                row if known_at.is_valid(row) => known_at.value(row),
+                row => as_of[row],
+            };
+            rows.iter().map(known_at).collect()
+        });
+        let since = spine.since.as_ref().map(|since| gather(since.values()));
+        Times { as_of: gather(as_of), known_at, since, up_to }
+    }
+
     #[inline]
-    fn of(self, row: usize) -> Read {
-        let as_of = self.as_of[row];
-        let known_at = match self.known_at {
-            Some(known_at) if known_at.is_valid(row) => known_at.value(row),
-            _ => as_of,
-        };
-        let since = self.since.map_or(i64::MIN, |since| since[row]);
+    fn read(&self, place: usize) -> Read {
+        let (as_of, known_at, since) = self.order(place);
         Read { as_of, known_at, since, up_to: self.up_to }
+    }
+
+    /// As of when, as known when, and since when.
+    #[inline]
+    fn order(&self, place: usize) -> (i64, i64, i64) {
+        let as_of = self.as_of[place];
+        let known_at = self.known_at.as_ref().map_or(as_of, |known_at| known_at[place]);
+        (as_of, known_at, self.since.as_ref().map_or(i64::MIN, |since| since[place]))
     }
 }

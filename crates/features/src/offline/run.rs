@@ -11,7 +11,7 @@ use super::readers::Readers;
 use super::{AsOfPass, Spine, expressions};
 use crate::NO_HISTORY;
 use crate::error::FeatureError;
-use crate::events::{Cells, EventTable, NO_KEY, Texts};
+use crate::events::{Cells, EventTable, Groups, NO_KEY, Texts};
 use crate::view::CompiledView;
 
 /// What the pass over one table found, and whether each row had a history.
@@ -85,8 +85,7 @@ fn shares(pass: AsOfPass<'_>, spine: &Spine, up_to: i64, types: &[ValueType]) ->
             let (Some(table), Some(rows)) = (tables.get(number), spread.get(number)) else { return done };
             let table = table.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let (Some(table), false) = (table, rows.is_empty()) {
-                let (rows, found) = one(view, &table, spine, rows, up_to, types);
-                done.push(Share { texts: table.texts, rows, found });
+                done.push(one(view, table, spine, rows, up_to, types));
             }
         }
     };
@@ -101,27 +100,52 @@ fn shares(pass: AsOfPass<'_>, spine: &Spine, up_to: i64, types: &[ValueType]) ->
 
 fn one(
     view: &CompiledView,
-    table: &EventTable,
+    mut table: EventTable,
     spine: &Spine,
     rows: &[u32],
     up_to: i64,
     types: &[ValueType],
-) -> (Vec<u32>, Found) {
-    let (keys, events) = table.grouped();
-    let codes = keys.find(&spine.keys, rows);
-    let readers = Readers::new(spine, rows, codes, keys.len(), up_to);
-    drop(keys);
-    let mut key_pass = KeyPass::new(view, table, Found::new(types, rows.len()));
+) -> Share {
+    let (readers, ends) = {
+        let (keys, events) = table.grouped();
+        let codes = keys.find(&spine.keys, rows);
+        let readers = Readers::new(spine, rows, codes, keys.len(), up_to);
+        let order = Order::of(&readers, &events);
+        drop((keys, events));
+        table.arrange(&order.rows);
+        (readers, order.ends)
+    };
+    let mut key_pass = KeyPass::new(view, &table, Found::new(types, rows.len()));
     let mut reads = Vec::new();
-    for group in 0..readers.len() {
+    let mut start = 0;
+    for (group, end) in ends.into_iter().enumerate() {
         readers.read(group, &mut reads);
-        let events = match readers.code(group) {
-            NO_KEY => &[],
-            code => events.of(code as usize),
-        };
-        key_pass.run(events, &reads);
+        key_pass.run(start..end, &reads);
+        start = end;
     }
-    (readers.into_rows(), key_pass.found)
+    let found = key_pass.found;
+    Share { rows: readers.into_rows(), found, texts: table.texts }
+}
+
+/// The events of some groups of readers, one group's after the other's.
+struct Order {
+    rows: Vec<u32>,
+    /// Where each group's end.
+    ends: Vec<u32>,
+}
+
+impl Order {
+    fn of(readers: &Readers, events: &Groups) -> Order {
+        let mut order = Order { rows: Vec::new(), ends: Vec::with_capacity(readers.len()) };
+        for group in 0..readers.len() {
+            match readers.code(group) {
+                NO_KEY => {}
+                code => order.rows.extend_from_slice(events.of(code as usize)),
+            }
+            order.ends.push(order.rows.len() as u32);
+        }
+        order
+    }
 }
 
 fn check(view: &CompiledView, spine: &Spine) -> Result<(), FeatureError> {

@@ -1,7 +1,8 @@
 //! [`OnlineStore`] on one Redis server, for several machines.
 //!
 //! Laid out as LMDB's: a definition's record names its base generation and, while a large `put` is being merged, an
-//! overlay generation that readers look into first; a generation is one hash of keys and states. All of it is read and
+//! overlay generation that readers look into first; a generation is a hash of keys and states, and one of what stands behind
+//! the [heads](karat_core::HEADED) of those that have one, for which nobody waits who only answers. All of it is read and
 //! written by scripts inside the server ([`scripts`]), which run one at a time: a read of several views is one round trip
 //! of one moment, and so is a small write. Larger ones are filled in many steps under a generation nobody points at,
 //! by a writer whose turn it is ([`turn`]), and appear by one change of the record. A generation being filled is listed as
@@ -13,7 +14,8 @@
 //! | `PREFIX:definitions` | set of digests |
 //! | `PREFIX:definition:DIGEST` | hash: `note`, `base`, `overlay`, `keys` (in both together) |
 //! | `PREFIX:filling:DIGEST` | hash: `note`, `base`, `keys` of a state filled in parts, which readers do not see |
-//! | `PREFIX:states:GENERATION` | hash: key to state |
+//! | `PREFIX:states:GENERATION` | hash: key to state, or to its head |
+//! | `PREFIX:tails:GENERATION` | hash: key to what stands behind its head (from format 2 on: before, it stood there) |
 //! | `PREFIX:generation` | the newest generation's number |
 //! | `PREFIX:garbage` | set of generations being filled, or left behind |
 //! | `PREFIX:writer` | token of the writer whose turn it is; expires |
@@ -41,7 +43,7 @@ use pool::Pool;
 use shared::Shared;
 
 /// Old versions must stay readable; a newer one is refused.
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RedisOptions {

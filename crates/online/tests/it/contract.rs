@@ -117,18 +117,17 @@ fn under<'a>(definitions: &'a [Digest], key: &'a [u8]) -> Vec<StateOf<'a>> {
     definitions.iter().map(|definition| StateOf { definition, key }).collect()
 }
 
-fn the_head_of_a_state_is_enough_for_those_that_answer(store: &dyn OnlineStore) {
-    let one = definition(store, "head");
-    let headed = |length: u32, rest: &[u8]| [&HEADED[..], &length.to_le_bytes(), rest].concat();
-    let head = headed(12, b"read");
-    let whole = headed(12, b"readchanged");
-    // Of a length that is not its own, a state is what it is.
-    let (beyond, short) = (headed(u32::MAX, b"all"), HEADED.to_vec());
-    let all = states([(b"a" as &[u8], &whole[..]), (b"b", &head), (b"c", &beyond), (b"d", &short)]);
-    put(store, &one, b"note", &all);
-    for (key, state) in &all {
-        assert_eq!(read(store, &one, key).as_ref(), Some(state), "a read is of all");
-        let asked = [StateOf { definition: &one, key }];
+/// A state that says its head is so long.
+fn headed(length: u32, rest: &[u8]) -> Vec<u8> {
+    [&HEADED[..], &length.to_le_bytes(), rest].concat()
+}
+
+/// Who asks for the whole gets it, who answers at least the head.
+fn assert_holds_headed(store: &dyn OnlineStore, definition: &Digest, expected: &States) {
+    assert_eq!(scan(store, definition), expected.clone().into_iter().collect::<Vec<_>>(), "scan");
+    for (key, state) in expected {
+        assert_eq!(read(store, definition, key).as_ref(), Some(state), "a read is of all");
+        let asked = [StateOf { definition, key }];
         let enough = |found: Option<&[u8]>| {
             let found = found.expect("it was written");
             assert!(state.starts_with(found) && found.len() >= state.len().min(12), "{found:?} of {state:?}");
@@ -138,6 +137,33 @@ fn the_head_of_a_state_is_enough_for_those_that_answer(store: &dyn OnlineStore) 
             enough(found.as_deref());
         }
     }
+}
+
+fn the_head_of_a_state_is_enough_for_those_that_answer(store: &dyn OnlineStore) {
+    let definition = definition(store, "head");
+    let (head, whole, longer) = (headed(12, b"read"), headed(12, b"readchanged"), headed(14, b"more readmore changed"));
+    // Of a length that is not its own, a state is what it is.
+    let (beyond, within, short) = (headed(u32::MAX, b"all"), headed(7, b"all"), HEADED.to_vec());
+    let of = |of: [&Vec<u8>; 5]| -> States { (b'a'..).map(|key| vec![key]).zip(of.map(Clone::clone)).collect() };
+    let all = of([&whole, &head, &beyond, &short, &within]);
+    put(store, &definition, b"note", &all);
+    assert_holds_headed(store, &definition, &all);
+    let plain = b"plain".to_vec();
+    for next in [of([&longer, &whole, &head, &plain, &whole]), of([&plain, &head, &longer, &whole, &short]), all] {
+        put(store, &definition, b"next", &next);
+        assert_holds_headed(store, &definition, &next);
+    }
+    let instead = of([&head, &longer, &plain, &within, &whole]);
+    ok(store.replace(&definition, &b"instead".to_vec(), &mut instead.clone().into_iter()));
+    assert_holds_headed(store, &definition, &instead);
+    let (first, second) = (b"1".to_vec(), b"2".to_vec());
+    assert!(ok(store.begin_filling(&definition, None, &first)));
+    let filled = of([&longer, &whole, &whole, &head, &longer]);
+    assert!(ok(store.fill(&definition, &first, &second, &mut filled.into_iter())));
+    let over = of([&whole, &plain, &longer, &head, &head]);
+    let mut entries = over.clone().into_iter();
+    assert!(ok(store.finish_filling(&definition, &second, &mut entries, &mut || Ok(b"filled".to_vec()))));
+    assert_holds_headed(store, &definition, &over);
 }
 
 fn several_definitions_are_read_at_once(store: &dyn OnlineStore) {

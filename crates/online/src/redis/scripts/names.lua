@@ -11,6 +11,18 @@ local function states(generation)
   return prefix .. ':states:' .. generation
 end
 
+-- What stands behind the heads of a generation's states: a place of its own, so that who answers does not wait for it.
+local function tails(generation)
+  return prefix .. ':tails:' .. generation
+end
+
+-- Where the head of a state ends; nil of one without.
+local function head_end(state)
+  if string.sub(state, 1, 4) ~= '\2KSH' or #state < 8 then return nil end
+  local last = struct.unpack('<I4', state, 5)
+  return last >= 8 and last <= #state and last or nil
+end
+
 -- What is filled of a definition in parts: hash of note, base, keys.
 local function filling(digest)
   return prefix .. ':filling:' .. digest
@@ -31,9 +43,21 @@ end
 -- The most keys of one command: Lua hands over some 8,000 arguments.
 local KEYS_AT_ONCE = 1000
 
--- The states of the keys ARGV[first] to ARGV[last], each false where the key was never written. A generation that has gone
--- while the record counts keys in it is not the same: then nil.
-local function read_states(found, first, last)
+-- What is kept of a state, in full: of a head, with what stands behind it, which has to be there.
+local function whole(generation, key, kept)
+  if head_end(kept) ~= #kept then return kept end
+  local tail = redis.call('HGET', tails(generation), key)
+  return tail and kept .. tail
+end
+
+-- What answers read of it. Some states are kept with what follows their heads: they were written by Karats from before.
+local function head(generation, key, kept)
+  return string.sub(kept, 1, head_end(kept) or #kept)
+end
+
+-- The states of the keys ARGV[first] to ARGV[last], as `part` gives them, each false where the key was never written. A generation
+-- that has gone while the record counts keys in it is not the same, nor is a lost tail: then nil.
+local function read_states(found, first, last, part)
   local base, overlay = states(found[2]), found[3] and states(found[3])
   local answer, is_over_missed, is_missed = {}, false, false
   for from = first, last, KEYS_AT_ONCE do
@@ -41,9 +65,14 @@ local function read_states(found, first, last)
     local under = redis.call('HMGET', base, unpack(ARGV, from, to))
     local over = overlay and redis.call('HMGET', overlay, unpack(ARGV, from, to))
     for place = 1, to - from + 1 do
-      local bytes = under[place]
-      if over and over[place] then bytes = over[place] elseif over then is_over_missed = true end
-      if not bytes then is_missed = true end
+      local generation, bytes = found[2], under[place]
+      if over and over[place] then generation, bytes = found[3], over[place] elseif over then is_over_missed = true end
+      if bytes then
+        bytes = part(generation, ARGV[from + place - 1], bytes)
+        if not bytes then return nil end
+      else
+        is_missed = true
+      end
       answer[#answer + 1] = bytes
     end
   end

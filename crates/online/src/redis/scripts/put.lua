@@ -9,7 +9,7 @@ local base, overlay, new = found[2], found[3], 0
 if not base then base = redis.call('INCR', prefix .. ':generation') end
 for i = 7, #ARGV, 2 do
   -- An overlay whose merging was cut short takes what is new, as readers look there first.
-  local first = redis.call('HSET', states(overlay or base), ARGV[i], ARGV[i + 1])
+  local first = keep(overlay or base, ARGV[i], ARGV[i + 1])
   if overlay then first = first * (1 - redis.call('HEXISTS', states(base), ARGV[i])) end
   new = new + first
 end

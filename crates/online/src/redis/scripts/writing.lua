@@ -29,11 +29,41 @@ local function refused_at_once()
   return nil
 end
 
+-- Keeps a state, its head and what stands behind it apart. 1 where the generation did not have the key.
+local function keep(generation, key, state)
+  local last = head_end(state)
+  if last then
+    redis.call('HSET', tails(generation), key, string.sub(state, last + 1))
+    redis.call('SET', prefix .. ':format', ARGV[2])
+    return redis.call('HSET', states(generation), key, string.sub(state, 1, last))
+  end
+  local new = redis.call('HSET', states(generation), key, state)
+  if new == 0 then redis.call('HDEL', tails(generation), key) end
+  return new
+end
+
+-- Keeps the keys and states ARGV[first] and on. How many of the keys the generation did not have.
+local function keep_all(generation, first)
+  local new = 0
+  -- As many at once as Lua's stack takes.
+  for from = first, #ARGV, 2000 do
+    local to = math.min(from + 1999, #ARGV)
+    local is_simple = redis.call('EXISTS', tails(generation)) == 0
+    for place = from + 1, to, 2 do is_simple = is_simple and not head_end(ARGV[place]) end
+    if is_simple then
+      new = new + redis.call('HSET', states(generation), unpack(ARGV, from, to))
+    else
+      for place = from, to, 2 do new = new + keep(generation, ARGV[place], ARGV[place + 1]) end
+    end
+  end
+  return new
+end
+
 -- Forgets generations. UNLINK takes the name away here and gives the memory back on a thread of the server's own, so
 -- that no reader waits for millions of states.
 local function forget(...)
   for _, generation in ipairs({...}) do
-    if generation then redis.call('UNLINK', states(generation)) end
+    if generation then redis.call('UNLINK', states(generation), tails(generation)) end
   end
 end
 

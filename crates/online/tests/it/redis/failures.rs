@@ -246,10 +246,10 @@ fn a_newer_format_is_refused_when_opening_and_when_writing() {
     store.put(&definition, &vec![], &mut entries(5, 1)).unwrap();
     // On connections that were made before, what is there can still be read.
     assert_eq!(read(&store, &definition).unwrap(), Some(vec![1; 100]));
-    server.command(&["SET", "karat:format", "2"]);
+    server.command(&["SET", "karat:format", "3"]);
     let fetched = single().block_on(store.fetch(&[StateOf { definition: &definition, key: &KEY }]));
-    refused(fetched, ErrorKind::Refused, "has format version 2, this Karat knows 1");
-    refused(try_open(&server.uri()), ErrorKind::Refused, "has format version 2, this Karat knows 1");
+    refused(fetched, ErrorKind::Refused, "has format version 3, this Karat knows 2");
+    refused(try_open(&server.uri()), ErrorKind::Refused, "has format version 3, this Karat knows 2");
     refused(store.put(&definition, &vec![], &mut entries(5, 2)), ErrorKind::Refused, "use a newer Karat");
     refused(store.replace(&definition, &vec![], &mut entries(5, 2)), ErrorKind::Refused, "use a newer Karat");
     refused(store.drop_definition(&definition), ErrorKind::Refused, "use a newer Karat");

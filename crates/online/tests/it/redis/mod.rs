@@ -3,7 +3,7 @@
 mod failures;
 mod writers;
 
-use karat_core::{Digest, OnlineStore, StateOf};
+use karat_core::{Digest, HEADED, OnlineStore, StateOf};
 use karat_online::{RedisOptions, RedisStore};
 use karat_test_support::redis_server::RedisServer;
 
@@ -92,6 +92,40 @@ fn any_number_of_keys_is_read_over_both_generations() {
     server.command(&["DEL", "karat:states:77"]);
     let error = fetch(&store, &asked[..1]).unwrap_err();
     assert!(error.message.contains("has lost state that was written"), "{error}");
+}
+
+/// Karats from before wrote a head and what stands behind it in one place; now these are two, and both have to be there.
+#[test]
+fn what_stands_behind_a_head_has_a_place_of_its_own() {
+    let test = "redis::what_stands_behind_a_head_has_a_place_of_its_own";
+    let Some(server) = RedisServer::start(test) else { return };
+    let store = open(&server.uri());
+    let definition = Digest::of("tails");
+    store.put(&definition, &vec![], &mut entries(1, 0)).unwrap();
+    let state = |rest: &str| [&HEADED[..], &[12, 0, 0, 0], rest.as_bytes()].concat();
+    let read = |key: &str| {
+        let mut found = Vec::new();
+        store.read(&definition, key.as_bytes(), &mut |state| found = state.to_vec()).map(|_| found)
+    };
+    let answers = |key: &str| fetch(&store, &[StateOf { definition: &definition, key: key.as_bytes() }]);
+    server.command(&["EVAL", r"redis.call('HSET', 'karat:states:1', 'old', '\2KSH\12\0\0\0readold')", "0"]);
+    server.command(&["SET", "karat:format", "1"]);
+    assert_eq!(read("old").unwrap(), state("readold"));
+    assert_eq!(answers("old").unwrap(), [(0, vec![], Some(state("read")))]);
+    let new = (b"new".to_vec(), state("readchanged"));
+    store.put(&definition, &vec![], &mut [new].into_iter()).unwrap();
+    assert_eq!(server.command(&["GET", "karat:format"]), "2");
+    assert_eq!(server.command(&["HGET", "karat:tails:1", "new"]), "changed");
+    assert_eq!(server.command(&["HSTRLEN", "karat:states:1", "new"]), "12");
+    assert_eq!(read("new").unwrap(), state("readchanged"));
+    // A server that throws away what it was to keep.
+    server.command(&["DEL", "karat:tails:1"]);
+    assert_eq!(answers("new").unwrap(), [(0, vec![], Some(state("read")))]);
+    assert!(read("new").unwrap_err().message.contains("has lost state that was written"));
+    store.put(&definition, &vec![], &mut [(b"new".to_vec(), state("readagain"))].into_iter()).unwrap();
+    assert_eq!(read("new").unwrap(), state("readagain"));
+    store.drop_definition(&definition).unwrap();
+    assert_eq!(server.command(&["KEYS", "karat:*:1"]), "");
 }
 
 /// Calls of commands that came over the network or from a script.
