@@ -70,8 +70,8 @@ test-build: setup-tests ## Compile the tests without running them
 .PHONY: lint
 lint: setup-tests ## Check formatting, lints, the layering of crates, scripts; licences where cargo-deny is installed
 	@$(ENV) cargo fmt --all --check
-	@for script in scripts/setup .ci/run; do bash -n "$$script"; done
-	@if command -v shellcheck >/dev/null; then shellcheck scripts/setup .ci/run; fi
+	@for script in scripts/setup scripts/release .ci/run; do bash -n "$$script"; done
+	@if command -v shellcheck >/dev/null; then shellcheck scripts/setup scripts/release .ci/run; fi
 	@$(ENV) cargo fetch --quiet --locked # the next one asks about crates that nothing has compiled yet
 	@$(ENV) cargo test --quiet -p karat-tidy
 	@$(ENV) cargo clippy --workspace --all-targets -- -D warnings
@@ -81,6 +81,10 @@ lint: setup-tests ## Check formatting, lints, the layering of crates, scripts; l
 .PHONY: fmt
 fmt: ## Format the code
 	@$(ENV) cargo fmt --all
+
+.PHONY: release
+release: ## Build the binary to publish: counted on the example, then laid out by that (twenty minutes, twice)
+	@scripts/release
 
 .PHONY: doc
 doc: setup ## Build the API documentation of our crates

@@ -102,7 +102,11 @@ async fn refused_values_are_decided_on_by_nobody() {
     let (status, _, counted) = app.ask("GET", "/metrics", String::new()).await;
     assert_eq!(status, StatusCode::OK);
     let counted = String::from_utf8(counted.to_vec()).unwrap();
-    assert!(counted.contains("karat_qa_failures_total{endpoint=\"risk\",feature=\"job\"}"), "{counted}");
+    // With the others, of which none may have failed.
+    for feature in ["job", "share_late"] {
+        let series = format!("karat_qa_failures_total{{endpoint=\"risk\",feature=\"{feature}\"}}");
+        assert!(counted.contains(&series), "{counted}");
+    }
     // Client 2's job was taken away by its contract: null is among no values, and allowed.
     let other = request(40.0).replace("\"key\":1", "\"key\":2");
     assert_eq!(app.post(PREDICT, other).await.0, StatusCode::OK);

@@ -7,9 +7,14 @@ if not found[3] then return '0' end
 if not is_whole(found) then return GONE end
 local page = redis.call('HSCAN', states(found[3]), ARGV[6], 'COUNT', ARGV[7])
 for i = 1, #page[2], 2 do
-  local state = whole(found[3], page[2][i], page[2][i + 1])
-  if not state then return GONE end
-  keep(found[2], page[2][i], state)
+  local key, kept = page[2][i], page[2][i + 1]
+  if head_end(kept) == #kept then
+    local tail = redis.call('HGET', tails(found[3]), key)
+    if not tail then return GONE end
+    keep_head(found[2], key, kept, tail)
+  else
+    keep(found[2], key, kept)
+  end
 end
 if page[1] == '0' then
   redis.call('HDEL', record(ARGV[5]), 'overlay')

@@ -52,7 +52,9 @@ end
 
 -- What answers read of it. Some states are kept with what follows their heads: they were written by Karats from before.
 local function head(generation, key, kept)
-  return string.sub(kept, 1, head_end(kept) or #kept)
+  local last = head_end(kept)
+  if last and last < #kept then return string.sub(kept, 1, last) end
+  return kept
 end
 
 -- The states of the keys ARGV[first] to ARGV[last], as `part` gives them, each false where the key was never written. A generation

@@ -2,10 +2,13 @@
 -- did not write.
 local NEWER, NOT_ITS_TURN, OTHERS_TURN, GONE = -1, -2, -3, -4
 
+-- Of a store in which no state has a head yet; Karats that know no other can still use it.
+local FORMAT_WITHOUT_HEADS = 1
+
 local function newer_format()
   local found = redis.call('GET', prefix .. ':format')
   if found then return tonumber(found) > tonumber(ARGV[2]) end
-  redis.call('SET', prefix .. ':format', ARGV[2])
+  redis.call('SET', prefix .. ':format', FORMAT_WITHOUT_HEADS)
   return false
 end
 
@@ -29,14 +32,19 @@ local function refused_at_once()
   return nil
 end
 
--- Keeps a state, its head and what stands behind it apart. 1 where the generation did not have the key.
+-- Keeps a head, and what stands behind it apart. 1 where the generation did not have the key.
+local is_format_told = false
+local function keep_head(generation, key, head, tail)
+  redis.call('HSET', tails(generation), key, tail)
+  if not is_format_told then redis.call('SET', prefix .. ':format', ARGV[2]) end
+  is_format_told = true
+  return redis.call('HSET', states(generation), key, head)
+end
+
+-- Keeps a state. 1 where the generation did not have the key.
 local function keep(generation, key, state)
   local last = head_end(state)
-  if last then
-    redis.call('HSET', tails(generation), key, string.sub(state, last + 1))
-    redis.call('SET', prefix .. ':format', ARGV[2])
-    return redis.call('HSET', states(generation), key, string.sub(state, 1, last))
-  end
+  if last then return keep_head(generation, key, string.sub(state, 1, last), string.sub(state, last + 1)) end
   local new = redis.call('HSET', states(generation), key, state)
   if new == 0 then redis.call('HDEL', tails(generation), key) end
   return new

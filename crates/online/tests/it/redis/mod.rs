@@ -118,12 +118,26 @@ fn what_stands_behind_a_head_has_a_place_of_its_own() {
     assert_eq!(server.command(&["HGET", "karat:tails:1", "new"]), "changed");
     assert_eq!(server.command(&["HSTRLEN", "karat:states:1", "new"]), "12");
     assert_eq!(read("new").unwrap(), state("readchanged"));
+    // The same key over it, of a large write that was not merged yet.
+    server.command(&["HSET", &format!("karat:definition:{definition}"), "overlay", "77"]);
+    server.command(&["EVAL", r"redis.call('HSET', 'karat:states:77', 'new', '\2KSH\12\0\0\0over')", "0"]);
+    server.command(&["HSET", "karat:tails:77", "new", "the old"]);
+    assert_eq!(read("new").unwrap(), state("overthe old"));
+    assert_eq!(answers("new").unwrap(), [(0, vec![], Some(state("over")))]);
+    let many = (0..3000_u32).map(|n| (n.to_be_bytes().to_vec(), vec![0; 400]));
+    store.put(&definition, &vec![], &mut many.into_iter()).unwrap();
+    assert_eq!(server.command(&["EXISTS", "karat:states:77", "karat:tails:77"]), "0", "merged");
+    assert_eq!(read("new").unwrap(), state("overthe old"));
     // A server that throws away what it was to keep.
     server.command(&["DEL", "karat:tails:1"]);
-    assert_eq!(answers("new").unwrap(), [(0, vec![], Some(state("read")))]);
+    assert_eq!(answers("new").unwrap(), [(0, vec![], Some(state("over")))]);
     assert!(read("new").unwrap_err().message.contains("has lost state that was written"));
     store.put(&definition, &vec![], &mut [(b"new".to_vec(), state("readagain"))].into_iter()).unwrap();
     assert_eq!(read("new").unwrap(), state("readagain"));
+    assert_eq!(server.command(&["HEXISTS", "karat:tails:1", "new"]), "1");
+    store.put(&definition, &vec![], &mut [(b"new".to_vec(), b"plain".to_vec())].into_iter()).unwrap();
+    assert_eq!(read("new").unwrap(), b"plain");
+    assert_eq!(server.command(&["HEXISTS", "karat:tails:1", "new"]), "0");
     store.drop_definition(&definition).unwrap();
     assert_eq!(server.command(&["KEYS", "karat:*:1"]), "");
 }
