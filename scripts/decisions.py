@@ -6,12 +6,14 @@ once, then for many in a request until the log has filled a segment, and stops t
 """
 
 import json
-import os
-import signal
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bench"))
+
+from measure import Server, free_port, run
 
 CLIENTS = 4000
 CONNECTIONS = 8
@@ -21,28 +23,25 @@ DECISIONS = 150_000
 
 
 def main() -> None:
-    karat, project = sys.argv[1:]
+    karat, project = map(Path, sys.argv[1:])
     ask = f"SELECT DISTINCT client_id FROM loans ORDER BY client_id % 1009, client_id LIMIT {CLIENTS}"
-    found = subprocess.run([karat, "query", ask, "--limit", "0", "--format", "json"], cwd=project, check=True, capture_output=True)
-    keys = [row["client_id"] for row in json.loads(found.stdout)["rows"]]
-    command = [karat, "serve", "--port", "0", "--format", "json"]
-    quiet = os.environ | {"KARAT_LOG": "error"}
-    with subprocess.Popen(command, cwd=project, env=quiet, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            said = "".join(iter(server.stdout.readline, "}\n")) + "}"
-            address = json.loads(said)["url"].removeprefix("http://")
-            single = [{"key": key, "reasons": reasons} for key in keys for reasons in ("none", "all")]
-            decide(address, single)
-            with ThreadPoolExecutor(CONNECTIONS) as pool:
-                list(pool.map(lambda part: decide(address, single[part::CONNECTIONS]), range(CONNECTIONS)))
-            many = [{"keys": keys[start : start + TOGETHER], "reasons": "none"} for start in range(0, len(keys), TOGETHER)]
-            decide(address, many * (DECISIONS // len(keys)))
-        finally:
-            server.send_signal(signal.SIGTERM)
+    found = json.loads(run(karat, "query", ask, "--limit", "0", "--format", "json", cwd=project))
+    keys = [row["client_id"] for row in found["rows"]]
+    port = free_port()
+    server = Server("karat", [karat, "serve", "--port", port], "/health/ready", project, port)
+    try:
+        single = [{"key": key, "reasons": reasons} for key in keys for reasons in ("none", "all")]
+        decide(port, single)
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            list(pool.map(lambda part: decide(port, single[part::CONNECTIONS]), range(CONNECTIONS)))
+        many = [{"keys": keys[start : start + TOGETHER], "reasons": "none"} for start in range(0, len(keys), TOGETHER)]
+        decide(port, many * (DECISIONS // len(keys)))
+    finally:
+        server.stop()
 
 
-def decide(address: str, bodies: list) -> None:
-    connection = HTTPConnection(address)
+def decide(port: int, bodies: list) -> None:
+    connection = HTTPConnection("127.0.0.1", port)
     for body in bodies:
         connection.request("POST", "/v1/endpoints/credit-risk/predict", json.dumps(body), {"content-type": "application/json"})
         response = connection.getresponse()
