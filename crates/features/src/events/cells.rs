@@ -6,7 +6,7 @@ use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray};
 use arrow::datatypes::{Date32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use karat_core::{DataType, Instant, Value};
 
-use super::Texts;
+use super::{Texts, at};
 
 const NULL_FLAG: u8 = 2;
 
@@ -109,15 +109,11 @@ impl Cells {
     /// The cells at `rows`.
     pub(crate) fn at(&self, rows: &[u32]) -> Cells {
         match self {
-            Cells::Flags(flags) => Cells::Flags(rows.iter().map(|row| flags[*row as usize]).collect()),
-            Cells::Words { words, valid } => Cells::Words {
-                words: rows.iter().map(|row| words[*row as usize]).collect(),
-                valid: if valid.is_empty() {
-                    Vec::new()
-                } else {
-                    rows.iter().map(|row| valid[*row as usize]).collect()
-                },
-            },
+            Cells::Flags(flags) => Cells::Flags(at(flags, rows)),
+            Cells::Words { words, valid } if valid.is_empty() => {
+                Cells::Words { words: at(words, rows), valid: Vec::new() }
+            }
+            Cells::Words { words, valid } => Cells::Words { words: at(words, rows), valid: at(valid, rows) },
             Cells::Same { cell, data_type, .. } => Cells::same(*cell, rows.len(), *data_type),
         }
     }

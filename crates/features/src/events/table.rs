@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 use karat_core::{Column, DataType, Value};
 
 use super::uniform::Uniform;
-use super::{Cells, Texts};
+use super::{Cells, Texts, at};
 use crate::key::{KeyError, decode_key, encode_key};
 use crate::view::Plan;
 
@@ -104,7 +104,7 @@ impl EventTable {
     /// each other a processor fetches the next ones by itself; for each that lies anywhere it waits.
     pub(crate) fn arrange(&mut self, rows: &[u32]) {
         (self.keys, self.key, self.late) = (Keys::Bytes(Texts::default()), Vec::new(), None);
-        self.event_time = rows.iter().map(|row| self.event_time[*row as usize]).collect();
+        self.event_time = at(&self.event_time, rows);
         self.delay = self.delay.at(rows);
         self.commit = self.commit.at(rows);
         self.removed = self.removed.at(rows);

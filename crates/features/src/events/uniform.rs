@@ -1,5 +1,7 @@
 //! A column that takes no memory while all its values are the same, as commits, delays and removals mostly are.
 
+use super::at;
+
 #[derive(Debug, Clone)]
 pub(crate) enum Uniform<T> {
     Same { value: T, len: usize },
@@ -38,7 +40,7 @@ impl<T: Copy + PartialEq + Default> Uniform<T> {
     pub(crate) fn at(&self, rows: &[u32]) -> Uniform<T> {
         match self {
             Uniform::Same { value, .. } => Uniform::Same { value: *value, len: rows.len() },
-            Uniform::Each(values) => Uniform::Each(rows.iter().map(|row| values[*row as usize]).collect()),
+            Uniform::Each(values) => Uniform::Each(at(values, rows)),
         }
     }
 

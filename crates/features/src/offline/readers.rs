@@ -5,7 +5,7 @@ use std::ops::Range;
 use arrow::array::Array;
 
 use super::Spine;
-use crate::events::{Groups, NO_KEY};
+use crate::events::{Groups, NO_KEY, at};
 use crate::fold::Read;
 
 pub(super) struct Readers {
@@ -115,7 +115,6 @@ struct Times {
 
 impl Times {
     fn of(spine: &Spine, rows: &[u32], up_to: i64) -> Times {
-        let gather = |times: &[i64]| rows.iter().map(|row| times[*row as usize]).collect();
         let as_of: &[i64] = spine.as_of.values();
         let known_at = spine.known_at.as_ref().map(|known_at| {
             let known_at = |row: &u32| match *row as usize {
@@ -124,8 +123,8 @@ impl Times {
             };
             rows.iter().map(known_at).collect()
         });
-        let since = spine.since.as_ref().map(|since| gather(since.values()));
-        Times { as_of: gather(as_of), known_at, since, up_to }
+        let since = spine.since.as_ref().map(|since| at(since.values(), rows));
+        Times { as_of: at(as_of, rows), known_at, since, up_to }
     }
 
     #[inline]

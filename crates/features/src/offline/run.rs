@@ -106,19 +106,18 @@ fn one(
     up_to: i64,
     types: &[ValueType],
 ) -> Share {
-    let (readers, ends) = {
+    let (readers, order) = {
         let (keys, events) = table.grouped();
         let codes = keys.find(&spine.keys, rows);
         let readers = Readers::new(spine, rows, codes, keys.len(), up_to);
         let order = Order::of(&readers, &events);
-        drop((keys, events));
-        table.arrange(&order.rows);
-        (readers, order.ends)
+        (readers, order)
     };
+    table.arrange(&order.rows);
     let mut key_pass = KeyPass::new(view, &table, Found::new(types, rows.len()));
     let mut reads = Vec::new();
     let mut start = 0;
-    for (group, end) in ends.into_iter().enumerate() {
+    for (group, end) in order.ends.into_iter().enumerate() {
         readers.read(group, &mut reads);
         key_pass.run(start..end, &reads);
         start = end;

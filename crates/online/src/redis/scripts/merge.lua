@@ -8,7 +8,7 @@ if not is_whole(found) then return GONE end
 local page = redis.call('HSCAN', states(found[3]), ARGV[6], 'COUNT', ARGV[7])
 for i = 1, #page[2], 2 do
   local key, kept = page[2][i], page[2][i + 1]
-  if head_end(kept) == #kept then
+  if is_head(kept) then
     local tail = redis.call('HGET', tails(found[3]), key)
     if not tail then return GONE end
     keep_head(found[2], key, kept, tail)

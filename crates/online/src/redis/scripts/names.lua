@@ -43,9 +43,14 @@ end
 -- The most keys of one command: Lua hands over some 8,000 arguments.
 local KEYS_AT_ONCE = 1000
 
+-- Whether this is a head alone, and what stands behind it is among the tails.
+local function is_head(kept)
+  return head_end(kept) == #kept
+end
+
 -- What is kept of a state, in full: of a head, with what stands behind it, which has to be there.
 local function whole(generation, key, kept)
-  if head_end(kept) ~= #kept then return kept end
+  if not is_head(kept) then return kept end
   local tail = redis.call('HGET', tails(generation), key)
   return tail and kept .. tail
 end
