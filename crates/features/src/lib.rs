@@ -25,7 +25,7 @@ pub use explain::{Explainer, Explanation, Part, PartOf, Standing};
 pub use expression::{Expression, ExpressionError, SEMANTICS, function_names};
 pub use key::{KeyError, decode_key, encode_key};
 pub use key_set::KeySet;
-pub use offline::{AsOfPass, Spine, SpineMerge, in_spine_order};
+pub use offline::{AsOfPass, MergeJoin, RowMerge, RowOrder, Spine};
 pub use online::{FeatureRow, NulledFeature, ReadAt, StateBuilder, States};
 pub use parts::KeyParts;
 pub use view::{CompiledView, Output, Retention};

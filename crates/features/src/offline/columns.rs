@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, ListArray, StringArray, TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, BooleanBufferBuilder, Date32Array, Float64Array, Int64Array, ListArray, StringArray,
+    TimestampMicrosecondArray,
 };
 use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer};
 use arrow::datatypes::Field;
@@ -111,7 +112,8 @@ fn nulls(missing: &[u32], len: usize) -> Option<NullBuffer> {
     if missing.is_empty() {
         return None;
     }
-    let mut valid = vec![true; len];
-    missing.iter().for_each(|place| valid[*place as usize] = false);
-    Some(NullBuffer::from(valid))
+    let mut valid = BooleanBufferBuilder::new(len);
+    valid.append_n(len, true);
+    missing.iter().for_each(|place| valid.set_bit(*place as usize, false));
+    Some(NullBuffer::new(valid.finish()))
 }

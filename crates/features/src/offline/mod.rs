@@ -7,18 +7,20 @@
 mod columns;
 mod expressions;
 mod key_pass;
+mod merge_join;
 mod readers;
+mod row_merge;
+mod row_order;
 mod run;
-mod spine_merge;
-mod spine_order;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 
 use crate::error::FeatureError;
 use crate::events::EventTables;
 use crate::view::CompiledView;
-pub use spine_merge::SpineMerge;
-pub use spine_order::in_spine_order;
+pub use merge_join::MergeJoin;
+pub use row_merge::RowMerge;
+pub use row_order::RowOrder;
 
 /// A pass over one view; push history, then run over spines.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, BooleanArray, BooleanBufferBuilder, RecordBatch};
 use arrow::datatypes::{Field, Schema as ArrowSchema};
 use karat_core::{DataType, ValueType};
 
@@ -54,10 +54,11 @@ pub(super) fn run(pass: AsOfPass<'_>, spine: &Spine, up_to: Option<u64>) -> Resu
     let mut shares = shares(pass, spine, up_to, &types);
     let slots = types.iter().enumerate().map(|(slot, value_type)| column(&mut shares, slot, *value_type, rows));
     let slots: Vec<ArrayRef> = slots.collect::<Result<_, _>>()?;
-    let mut no_history = vec![false; rows];
+    let mut no_history = BooleanBufferBuilder::new(rows);
+    no_history.append_n(rows, false);
     for share in &shares {
         for (row, none) in share.rows.iter().zip(&share.found.no_history) {
-            no_history[*row as usize] = *none;
+            no_history.set_bit(*row as usize, *none);
         }
     }
     drop(shares);
@@ -65,7 +66,7 @@ pub(super) fn run(pass: AsOfPass<'_>, spine: &Spine, up_to: Option<u64>) -> Resu
     let mut columns = expressions::outputs(view, &slots, &spine.as_of)?;
     let mut fields: Vec<Field> =
         view.outputs.iter().map(|output| Field::new(&output.name, output.value_type.arrow(), true)).collect();
-    columns.push(Arc::new(BooleanArray::from(no_history)));
+    columns.push(Arc::new(BooleanArray::from(no_history.finish())));
     fields.push(Field::new(NO_HISTORY, arrow::datatypes::DataType::Boolean, false));
     RecordBatch::try_new(Arc::new(ArrowSchema::new(fields)), columns)
         .map_err(|error| FeatureError::Batch(error.to_string()))
@@ -147,7 +148,7 @@ impl Order {
     }
 }
 
-fn check(view: &CompiledView, spine: &Spine) -> Result<(), FeatureError> {
+pub(super) fn check(view: &CompiledView, spine: &Spine) -> Result<(), FeatureError> {
     let rows = spine.as_of.len();
     if rows >= u32::MAX as usize {
         return Err(FeatureError::TooMuch("more than 4 billion rows in a spine"));

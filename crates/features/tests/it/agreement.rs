@@ -1,11 +1,15 @@
 //! Brute force, the offline pass and every way to online state agree bit for bit.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array};
+use arrow::compute::{concat_batches, take_record_batch};
+use arrow::datatypes::Int64Type;
 use karat_core::{Instant, Value, ValueType};
 use karat_features::{
-    AsOfPass, CompiledView, FeatureError, FeatureRow, KeyParts, ReadAt, Retention, Spine, StateBuilder,
+    AsOfPass, CompiledView, FeatureError, FeatureRow, KeyParts, MergeJoin, ReadAt, Retention, RowOrder, Spine,
+    StateBuilder,
 };
 use proptest::prelude::*;
 
@@ -19,13 +23,45 @@ fn offline(case: &Case, view: &CompiledView, threads: usize, seed: u64) -> Recor
     for records in shuffled(&case.records, seed).chunks(case.batch) {
         pass.push(&batch(records, &case.rules)).unwrap();
     }
-    let spine = Spine {
+    pass.run(&spine(case), case.up_to.map(|commit| commit as u64)).unwrap()
+}
+
+fn spine(case: &Case) -> Spine {
+    Spine {
         keys: case.keys(),
         as_of: case.readers.iter().map(|reader| Some(reader.as_of)).collect(),
         known_at: Some(case.readers.iter().map(|reader| Some(reader.known_at)).collect()),
         since: None,
-    };
-    pass.run(&spine, case.up_to.map(|commit| commit as u64)).unwrap()
+    }
+}
+
+/// As [`offline`], of a spine and events in the order of their keys, some at a time; with the places that its rows have in
+/// the spine as it stands.
+fn merged(case: &Case, view: &CompiledView) -> (UInt32Array, RecordBatch) {
+    let order = view.key_order();
+    let runs = shuffled(&case.records, case.shuffle);
+    let runs = runs.chunks(2 * case.batch).map(|records| {
+        let events = view.keyed(&batch(records, &case.rules)).unwrap();
+        let run = order.sort(&events.schema(), vec![events]).unwrap();
+        (0..run.num_rows()).map(move |row| Ok::<_, FeatureError>(run.slice(row, 1)))
+    });
+    let mut join = MergeJoin::new(view, runs, case.up_to.map(|commit| commit as u64), 2);
+
+    let Spine { keys, as_of, known_at, .. } = spine(case);
+    let places: UInt32Array = (0..case.readers.len() as u32).collect();
+    let times = [Arc::new(as_of) as ArrayRef, Arc::new(known_at.unwrap()), Arc::new(places)];
+    let named = keys.iter().cloned().chain(times).enumerate().map(|(place, column)| (place.to_string(), column, true));
+    let rows = RecordBatch::try_from_iter_with_nullable(named).unwrap();
+    let rows = RowOrder::by_first(keys.len()).sort(&rows.schema(), vec![rows]).unwrap();
+    let (keys, times) = rows.columns().split_at(keys.len());
+    let found = (0..rows.num_rows()).step_by(case.batch).map(|start| {
+        let rows = case.batch.min(rows.num_rows() - start);
+        let time = |place: usize| times[place].as_primitive::<Int64Type>().slice(start, rows);
+        let keys = keys.iter().map(|key| key.slice(start, rows)).collect();
+        join.next(&Spine { keys, as_of: time(0), known_at: Some(time(1)), since: None }).unwrap()
+    });
+    let found: Vec<RecordBatch> = found.collect();
+    (times[2].as_primitive().clone(), concat_batches(&found[0].schema(), &found).unwrap())
 }
 
 fn full(case: &Case, records: &[Record], view: &CompiledView, retention: Retention) -> (States, Option<Instant>) {
@@ -132,6 +168,8 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
     let names: Vec<&str> = view.outputs().iter().map(|output| output.name.as_str()).collect();
     let found = offline(case, &view, 1, 0);
     prop_assert_eq!(&found, &offline(case, &view, 3, case.shuffle), "threads and order of arrival");
+    let (places, joined) = merged(case, &view);
+    prop_assert_eq!(&joined, &take_record_batch(&found, &places).unwrap(), "in the order of keys");
     for (row, reader) in case.readers.iter().enumerate() {
         let (expected, no_history) = case.expected(*reader);
         let values: Vec<Value> = (0..names.len()).map(|column| Value::from_array(found.column(column), row)).collect();

@@ -1,7 +1,5 @@
 //! Histories read once for all that is computed from them.
 
-use std::collections::BTreeMap;
-
 use anyhow::Result;
 use arrow::array::{AsArray, Int64Array, RecordBatch, UInt32Array};
 use arrow::compute::{interleave_record_batch, take};
@@ -31,13 +29,6 @@ pub(super) struct Reach {
     pub at: Instant,
 }
 
-/// A view whose events are on disk by parts of their keys.
-pub(super) struct PushedByParts<'v> {
-    pub events: Spilled<'v>,
-    pub commit: u64,
-    pub reach: Reach,
-}
-
 /// Pushes each history once, whatever the number of views computed from it; what comes back stands in the order of `views`.
 pub(super) async fn push<'v>(
     workspace: &Workspace,
@@ -60,56 +51,22 @@ pub(super) async fn push<'v>(
     Ok(in_order(pushed))
 }
 
-/// As [`push`], to disk, for a spine of so many rows that is gone through by the parts of each view's keys; views of the same
-/// keys have the same parts. So many parts are gone through at once.
-pub(super) async fn push_by_parts<'v>(
-    workspace: &Workspace,
-    views: &[&'v CompiledView],
-    up_to: &dyn Fn(&Name) -> Option<u64>,
-    spine_rows: u64,
-    at_once: u64,
-) -> Result<Vec<PushedByParts<'v>>> {
-    let readings = readings(workspace, views, up_to).await?;
-    let mut parts: BTreeMap<Vec<&str>, u64> = BTreeMap::new();
-    for Reading { snapshot, views } in &readings {
-        for (_, view) in views {
-            let events = snapshot.rows().saturating_mul(view.event_bytes() as u64);
-            let bytes = events.saturating_add(spine_rows.saturating_mul(view.reader_bytes() as u64));
-            let most = parts.entry(key_names(view)).or_insert(1);
-            *most = spill::parts_of(workspace, bytes, at_once).max(*most);
-        }
-    }
-    let mut pushed = Vec::with_capacity(views.len());
-    for reading in readings {
-        let spilling = |(_, view): &(usize, &'v CompiledView)| {
-            Spilling::new(workspace, view, parts[&key_names(view)], reading.views.len())
-        };
-        let mut passes = reading.views.iter().map(spilling).collect::<Result<Vec<_>>>()?;
-        let reach = reading.run(workspace, |batch| passes.iter_mut().try_for_each(|pass| pass.push(batch))).await?;
-        let commit = reading.snapshot.commit;
-        for ((place, _), pass) in reading.views.iter().zip(passes) {
-            pushed.push((*place, PushedByParts { events: pass.finish()?, commit, reach }));
-        }
-    }
-    Ok(in_order(pushed))
-}
-
 pub(super) fn key_names(view: &CompiledView) -> Vec<&str> {
     view.key_columns().iter().map(|key| key.name.as_str()).collect()
 }
 
-fn in_order<T>(mut placed: Vec<(usize, T)>) -> Vec<T> {
+pub(super) fn in_order<T>(mut placed: Vec<(usize, T)>) -> Vec<T> {
     placed.sort_by_key(|(place, _)| *place);
     placed.into_iter().map(|(_, pushed)| pushed).collect()
 }
 
 /// A history and the views computed from it, each with its place among all.
-struct Reading<'v> {
-    snapshot: Snapshot,
-    views: Vec<(usize, &'v CompiledView)>,
+pub(super) struct Reading<'v> {
+    pub snapshot: Snapshot,
+    pub views: Vec<(usize, &'v CompiledView)>,
 }
 
-async fn readings<'v>(
+pub(super) async fn readings<'v>(
     workspace: &Workspace,
     views: &[&'v CompiledView],
     up_to: &dyn Fn(&Name) -> Option<u64>,
@@ -135,7 +92,7 @@ impl<'v> Reading<'v> {
             && self.views.iter().all(|(_, other)| other.source_columns().columns().iter().all(alike))
     }
 
-    async fn run(&self, workspace: &Workspace, mut push: impl FnMut(&RecordBatch) -> Result<()>) -> Result<Reach> {
+    pub async fn run(&self, workspace: &Workspace, mut push: impl FnMut(&RecordBatch) -> Result<()>) -> Result<Reach> {
         let Reading { snapshot, views } = self;
         let stage = workspace.observer.begin(&format!("features of {}", snapshot.source), snapshot.rows(), Unit::Rows);
         let (columns, hidden) = needed(views);

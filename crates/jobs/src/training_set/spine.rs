@@ -4,6 +4,7 @@ use anyhow::{Context, Result, bail};
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::{Date32Type, Int64Type, TimestampMicrosecondType};
 use karat_core::{DataType, Name, Zone};
+use karat_features::RowOrder;
 use karat_project::spec::{Model, key_columns};
 use karat_query::{Answer, Table, Tables};
 
@@ -24,7 +25,7 @@ pub(super) struct SpineQuery {
     pub row_bytes: u64,
 }
 
-/// The spine's columns; what is read beside them (`also`) changes [the order of its rows](karat_features::in_spine_order)
+/// The spine's columns; what is read beside them (`also`) changes [the order of its rows](RowOrder::WHOLE)
 /// only where they are alike in all of them.
 pub(super) async fn query(
     workspace: &Workspace,
@@ -73,7 +74,7 @@ impl SpineQuery {
         if batches.iter().all(|batch| batch.num_rows() == 0) {
             return self.has_no_rows();
         }
-        Ok(tokio::task::block_in_place(|| karat_features::in_spine_order(&schema, batches))?)
+        Ok(tokio::task::block_in_place(|| RowOrder::WHOLE.sort(&schema, batches))?)
     }
 
     /// The rows as they come.

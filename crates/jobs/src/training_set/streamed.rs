@@ -1,9 +1,12 @@
 //! A training set that does not fit in memory: the same rows in the same order, and the same digest, out of files. The spine is
-//! sorted in runs, features are computed by parts of their keys, and what is written is put together a batch at a time.
+//! sorted in runs, and so are the events of views whose keys it is sorted by: both are merged, and a batch of rows has its
+//! features before the next is read. Features of other keys are computed by parts of these, and joined by the rows' numbers.
 
 mod by_parts;
 mod cases_spool;
+mod events;
 mod sorted;
+mod whole_keys;
 
 use std::sync::mpsc::{SyncSender, sync_channel};
 
@@ -11,7 +14,7 @@ use anyhow::{Context, Result};
 use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
 use arrow::datatypes::UInt8Type;
 use karat_core::{Instant, Name};
-use karat_features::{CompiledView, Spine};
+use karat_features::{CompiledView, MergeJoin, Spine};
 use karat_project::spec::{EventLabel, Model};
 use karat_serving::{InputOrigin, Pinned};
 use karat_training::split::SpineBatch;
@@ -20,14 +23,16 @@ use super::cases::{self, Cases, Choosing, Chosen, columns_of};
 use super::digest::SetDigest;
 use super::keep::KeyStretches;
 use super::output::{Target, Writing};
-use super::passes::{self, PushedByParts, key_names};
+use super::passes::{Reach, key_names};
 use super::spine::{self, SpineQuery};
 use super::{Account, Commits, Pins, Read, Views, always, frame, label, many, newest_commit, refuse_behind, settle};
-use crate::spill::{self, Blocks};
+use crate::spill::{self, Blocks, Reading, Spilled};
 use crate::{Unit, Workspace};
 use by_parts::{Computing, Found, Joined, Spreading};
 use cases_spool::{CasesSpool, CasesWriter, RowsWriter};
+use events::{Asked, Events, OnDisk};
 use sorted::Sorted;
+use whole_keys::Gathering;
 
 /// Whether a set is more than may be held: its spine and its features together, whatever else that takes.
 pub(super) fn is_needed(workspace: &Workspace, pinned: &Pinned, query: &SpineQuery) -> bool {
@@ -45,29 +50,43 @@ pub(super) async fn write<'o>(
 ) -> Result<(Writing<'o>, Account)> {
     tracing::debug!(rows = query.rows, "a training set that does not fit in memory is put together on disk");
     let up_to = |source: &Name| at.and_then(|at| at.get(source).copied());
-    let sorted = Sorted::new(workspace, &query, model.spine.as_of.as_deref()).await?;
-    if sorted.rows == 0 {
+    let views = Views::compile(&pins)?;
+    let beside = views.all().len() as u64;
+    let (sorted, without_as_of) = Sorted::spine(workspace, &query, model.spine.as_of.as_deref(), beside).await?;
+    if sorted.rows() == 0 {
         return query.has_no_rows();
     }
     if let Some(name) = &model.spine.as_of {
-        spine::refuse_without_as_of(sorted.without_as_of, model, name)?;
+        spine::refuse_without_as_of(without_as_of, model, name)?;
     }
     let at_once = std::thread::available_parallelism().map_or(1, |threads| threads.get() as u64);
-    let views = Views::compile(&pins)?;
-    let mut pushed = passes::push_by_parts(workspace, &views.all(), &up_to, sorted.rows, at_once).await?;
-    let read = pushed.iter().map(|pushed| pushed.commit);
+    let ask = |view| Asked { view, in_order: sorted.leads(view) };
+    let asked: Vec<Asked> = views.all().into_iter().map(ask).collect();
+    let mut on_disk = events::to_disk(workspace, &asked, &up_to, sorted.rows(), at_once).await?;
+    let read = on_disk.iter().map(|view| view.commit);
     let Read { commits, behind } = views.read(model, &query, read, &up_to);
     refuse_behind(&behind, at)?;
-    let of_label = views.of_label.as_ref().and_then(|_| pushed.pop());
+    let of_label = views.of_label.as_ref().and_then(|_| on_disk.pop());
     let read_at = match model.spine.as_of {
         Some(_) => ReadAt::Own,
         None => ReadAt::Newest(newest_commit(workspace, model, &pins.pinned, &up_to).await?),
     };
     let Pins { pinned, label: label_definition } = pins;
-    let streaming = Streaming { workspace, model, pinned: &pinned, query: &query, read_at, at_once };
-    let (writing, counts) = tokio::task::block_in_place(|| streaming.write(sorted, of_label, pushed, target))?;
+    let gathering = gathering(workspace, &query, &asked);
+    let streaming = Streaming { workspace, model, pinned: &pinned, query: &query, read_at, at_once, gathering };
+    let (writing, counts) = tokio::task::block_in_place(|| streaming.write(sorted, of_label, on_disk, target))?;
     let Counts { entities, digest, chosen: Chosen { left_out, warnings }, refused } = counts;
     Ok((writing, Account { pinned, label_definition, commits, entities, digest, left_out, refused, warnings }))
+}
+
+/// Rows whose features are computed together: what is found of them takes a small share of the memory.
+fn gathering(workspace: &Workspace, query: &SpineQuery, asked: &[Asked<'_>]) -> Gathering {
+    let in_order = || asked.iter().filter(|asked| asked.in_order).map(|asked| asked.view);
+    let row_bytes = query.row_bytes + in_order().map(|view| view.reader_bytes() as u64).sum::<u64>();
+    let least = spill::spread_rows(workspace, row_bytes);
+    let most = usize::try_from(spill::held(workspace) / (2 * row_bytes)).unwrap_or(usize::MAX);
+    let keys = in_order().map(|view| view.key_columns().len()).min().unwrap_or(0);
+    Gathering { keys, least, most: most.max(least) }
 }
 
 /// Batches that may wait to be digested.
@@ -80,6 +99,7 @@ struct Streaming<'a> {
     query: &'a SpineQuery,
     read_at: ReadAt,
     at_once: u64,
+    gathering: Gathering,
 }
 
 /// When features are read.
@@ -99,51 +119,82 @@ struct Counts {
 
 /// The cases that are learned from, with the parts that have their rows: beside each case one number for each spine by parts.
 struct Learned {
-    cases: CasesSpool,
+    rows: u64,
+    cases: LearnedCases,
     /// With the keys that they are spread by.
     spines: Vec<(Vec<String>, Blocks)>,
     chosen: Chosen,
 }
 
+enum LearnedCases {
+    /// All rows of the spine, as they are.
+    All(Sorted),
+    Spooled(CasesSpool),
+}
+
 /// Cases, and which of them are open.
 type Labelled = (Cases, Vec<bool>);
+/// Cases, and for each spine by parts the number of the part that has each of them.
+type CasesOfParts = (Cases, Vec<ArrayRef>);
 
 impl Streaming<'_> {
     fn write<'o>(
         &self,
         sorted: Sorted,
-        of_label: Option<PushedByParts<'_>>,
-        pushed: Vec<PushedByParts<'_>>,
+        of_label: Option<OnDisk<'_>>,
+        views: Vec<OnDisk<'_>>,
         mut target: Target<'o>,
     ) -> Result<(Writing<'o>, Counts)> {
-        let rows = sorted.rows;
+        let rows = sorted.rows();
+        let is_in_order = |view: &OnDisk<'_>| matches!(view.events, Events::InOrder(_));
         let learned = match (self.model.spine.label.events(), of_label) {
-            (Some(events), Some(view)) => {
-                let reach = view.reach;
-                let outcomes = self.outcomes(sorted, events, &view)?;
-                let learned = self.learned(&mut outcomes.labelled(), &pushed)?;
+            (Some(label), Some(OnDisk { view, events, commit, reach })) => {
+                let learned = match events {
+                    Events::InOrder(events) => {
+                        let stage = self.workspace.observer.begin("labels", rows, Unit::Rows);
+                        let join = self.join(view, &events, commit);
+                        let labelled = self.labelled_by_events(&sorted, label, (view, join), reach)?;
+                        let seen = |labelled: &Result<Labelled>| {
+                            stage.advance(labelled.as_ref().map_or(0, |(cases, _)| cases.rows.num_rows() as u64));
+                        };
+                        self.learned(&mut labelled.inspect(seen), &views)?
+                    }
+                    Events::ByParts(events) => {
+                        let outcomes = self.outcomes(sorted, label, events, commit, reach)?;
+                        self.learned(&mut outcomes.labelled(), &views)?
+                    }
+                };
                 if learned.chosen.left_out.open == rows {
-                    return label::all_open(&self.model.spine.source, events, reach, rows);
+                    return label::all_open(&self.model.spine.source, label, reach, rows);
                 }
                 learned
             }
-            _ => {
-                let learned = self.learned(&mut self.labelled_by_columns(&sorted)?, &pushed)?;
-                drop(sorted);
-                learned
+            _ if self.model.spine.keep.is_none() && views.iter().all(is_in_order) => {
+                Learned { rows, cases: LearnedCases::All(sorted), spines: Vec::new(), chosen: Chosen::default() }
             }
+            _ => self.learned(&mut self.labelled_by_columns(&sorted)?, &views)?,
         };
         for round in 0..target.rounds() {
-            for batch in learned.cases.batches() {
+            for batch in self.cases(&learned)? {
                 target.show(round, &self.split_by(&batch?.0)?)?;
             }
         }
-        let found = self.features(&learned, pushed)?;
-        self.put_together(learned, &found, target)
+        let features = self.features(&learned, views)?;
+        self.put_together(learned, features, target)
+    }
+
+    /// In batches that end where keys do, each with the parts of its rows.
+    fn cases<'l>(&'l self, learned: &'l Learned) -> Result<Box<dyn Iterator<Item = Result<CasesOfParts>> + 'l>> {
+        Ok(match &learned.cases {
+            LearnedCases::All(sorted) => {
+                Box::new(self.labelled_by_columns(sorted)?.map(|labelled| Ok((labelled?.0, Vec::new()))))
+            }
+            LearnedCases::Spooled(cases) => Box::new(cases.batches(self.gathering)),
+        })
     }
 
     fn labelled_by_columns(&self, sorted: &Sorted) -> Result<impl Iterator<Item = Result<Labelled>>> {
-        Ok(sorted.batches()?.map(|rows| {
+        Ok(sorted.gathered(self.gathering)?.map(|rows| {
             let rows = rows?;
             let as_of = cases::as_of(self.model, &self.query.zone, &rows)?;
             let open = vec![false; rows.num_rows()];
@@ -151,22 +202,42 @@ impl Streaming<'_> {
         }))
     }
 
-    /// What later events make of each row.
+    fn labelled_by_events<'s>(
+        &'s self,
+        sorted: &Sorted,
+        label: &'s EventLabel,
+        (view, mut join): (&'s CompiledView, InOrder<'s>),
+        reach: Reach,
+    ) -> Result<impl Iterator<Item = Result<Labelled>>> {
+        let zone = &view.definition().source.time_zone;
+        Ok(sorted.gathered(self.gathering)?.map(move |rows| {
+            let rows = rows?;
+            let as_of = cases::as_of(self.model, &self.query.zone, &rows)?;
+            let windows = label::Windows::new(label, zone, &as_of);
+            let measured = join.next(&windows.spine(columns_of(&rows, view.key_columns())?, &as_of))?;
+            let open = windows.open(reach);
+            Ok((windows.label(label, rows, as_of, measured.column(0)), open))
+        }))
+    }
+
+    /// What later events make of each row, by parts of their keys.
     fn outcomes<'o>(
         &'o self,
         sorted: Sorted,
         events: &'o EventLabel,
-        view: &'o PushedByParts<'_>,
+        of_label: Spilled<'o>,
+        commit: u64,
+        reach: Reach,
     ) -> Result<Outcomes<'o>> {
-        let stage = self.workspace.observer.begin("labels", sorted.rows, Unit::Rows);
-        let compiled = view.events.view;
-        let mut spreading = Spreading::new(self.workspace, compiled, view.events.parts(), 1)?;
+        let stage = self.workspace.observer.begin("labels", sorted.rows(), Unit::Rows);
+        let view = of_label.view;
+        let mut spreading = Spreading::new(self.workspace, view, of_label.parts(), 1)?;
         let mut rows = CasesWriter::new(self.workspace)?;
         for batch in sorted.batches()? {
             let batch = batch?;
             let as_of = cases::as_of(self.model, &self.query.zone, &batch)?;
-            let windows = label::Windows::new(events, &compiled.definition().source.time_zone, &as_of);
-            let spine = windows.spine(columns_of(&batch, compiled.key_columns())?, &as_of);
+            let windows = label::Windows::new(events, &view.definition().source.time_zone, &as_of);
+            let spine = windows.spine(columns_of(&batch, view.key_columns())?, &as_of);
             let parts = spreading.push(&spine)?;
             // The label and its time are not known yet.
             let label: ArrayRef = std::sync::Arc::new(BooleanArray::new_null(batch.num_rows()));
@@ -175,19 +246,15 @@ impl Streaming<'_> {
         drop(sorted);
         let (rows, spine) = (rows.finish()?, spreading.finish()?);
         let computing =
-            Computing { workspace: self.workspace, at_once: self.at_once, together: 1, stage: stage.as_ref() };
-        let measured = computing.run(view, &spine, &[0])?;
-        Ok(Outcomes { events, view, rows, measured })
+            Computing { workspace: self.workspace, at_once: self.at_once, together: 1, stage: Some(stage.as_ref()) };
+        let measured = computing.run(&of_label, commit, &spine, &[0])?;
+        Ok(Outcomes { events, view, reach, rows, measured, gathering: self.gathering })
     }
 
     /// Leaves out what is not learned from, and spreads the rest for the model's views.
-    fn learned(
-        &self,
-        labelled: &mut dyn Iterator<Item = Result<Labelled>>,
-        pushed: &[PushedByParts<'_>],
-    ) -> Result<Learned> {
+    fn learned(&self, labelled: &mut dyn Iterator<Item = Result<Labelled>>, views: &[OnDisk<'_>]) -> Result<Learned> {
         let mut choosing = Choosing::new(self.model.spine.keep);
-        let mut learned = Learning::new(self, pushed)?;
+        let mut learned = Learning::new(self, views)?;
         let keys = |cases: &Cases| columns_of(&cases.rows, &self.pinned.keys);
         if self.model.spine.keep.is_none() {
             for labelled in labelled {
@@ -211,7 +278,7 @@ impl Streaming<'_> {
         }
         let chosen = choosing.finish(|row| kept.push(row))?;
         let (all, mut kept) = (all.finish()?, kept.finish()?);
-        for cases in all.batches() {
+        for cases in all.batches(self.gathering) {
             let (cases, _) = cases?;
             let wanted = kept.flags(cases.rows.num_rows())?;
             learned.push(cases, wanted)?;
@@ -236,37 +303,49 @@ impl Streaming<'_> {
         })
     }
 
-    /// What the model takes of each view, view by view.
-    fn features(&self, learned: &Learned, pushed: Vec<PushedByParts<'_>>) -> Result<Vec<OfView>> {
-        let together = pushed.len();
-        let rows = learned.cases.rows() * together as u64;
-        let stage = self.workspace.observer.begin("computing features", rows, Unit::Rows);
-        let computing = Computing { workspace: self.workspace, at_once: self.at_once, together, stage: stage.as_ref() };
-        let mut found = Vec::with_capacity(together);
-        for (place, view) in pushed.into_iter().enumerate() {
-            let mut wanted: Vec<usize> = self
-                .pinned
-                .inputs
-                .iter()
-                .filter_map(|input| match input.origin {
-                    InputOrigin::View { view, output } if view == place => Some(output),
-                    _ => None,
-                })
-                .collect();
-            wanted.sort_unstable();
-            wanted.dedup();
-            let spine = learned.spine(view.events.view).context("the spine is spread by the keys of every view")?;
-            let of_view = computing.run(&view, &learned.spines[spine].1, &wanted)?;
-            found.push(OfView { found: of_view, spine, wanted });
+    /// What the model takes of each view, view by view; at once where a view is not in the spine's order.
+    fn features<'v>(&self, learned: &Learned, views: Vec<OnDisk<'v>>) -> Result<Vec<Features<'v>>> {
+        let together = views.iter().filter(|view| matches!(view.events, Events::ByParts(_))).count();
+        let rows = learned.rows * together as u64;
+        let stage = (together > 0).then(|| self.workspace.observer.begin("computing features", rows, Unit::Rows));
+        let mut features = Vec::with_capacity(views.len());
+        for (place, OnDisk { view, events, commit, .. }) in views.into_iter().enumerate() {
+            features.push(match events {
+                Events::InOrder(events) => Features::InOrder { view, join: self.join(view, &events, commit) },
+                Events::ByParts(events) => {
+                    let spine = learned.spine(view).context("the spine is spread by the keys of every such view")?;
+                    let wanted = self.wanted(place);
+                    let stage = stage.as_deref();
+                    let computing = Computing { workspace: self.workspace, at_once: self.at_once, together, stage };
+                    let found = computing.run(&events, commit, &learned.spines[spine].1, &wanted)?;
+                    Features::ByParts { joined: found.joined(), spine, wanted }
+                }
+            });
         }
-        Ok(found)
+        Ok(features)
+    }
+
+    fn join<'v>(&self, view: &'v CompiledView, events: &Sorted, commit: u64) -> InOrder<'v> {
+        MergeJoin::new(view, events.runs(), Some(commit), self.at_once as usize)
+    }
+
+    /// The outputs that the model takes of the view in this place, ascending.
+    fn wanted(&self, place: usize) -> Vec<usize> {
+        let inputs = self.pinned.inputs.iter().filter_map(|input| match input.origin {
+            InputOrigin::View { view, output } if view == place => Some(output),
+            _ => None,
+        });
+        let mut wanted: Vec<usize> = inputs.collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        wanted
     }
 
     /// Writes rows while another thread digests what they are learned from.
     fn put_together<'o>(
         &self,
         learned: Learned,
-        found: &[OfView],
+        features: Vec<Features<'_>>,
         target: Target<'o>,
     ) -> Result<(Writing<'o>, Counts)> {
         let (sender, rows) = sync_channel::<(Vec<ArrayRef>, ArrayRef)>(AHEAD);
@@ -277,7 +356,7 @@ impl Streaming<'_> {
         };
         std::thread::scope(|scope| {
             let digested = scope.spawn(digested);
-            let (writing, entities, refused) = self.write_rows(&learned.cases, found, target, sender)?;
+            let (writing, entities, refused) = self.write_rows(&learned, features, target, sender)?;
             let digest = digested.join().expect("what is written has Karat's types");
             Ok((writing, Counts { entities, digest, chosen: learned.chosen, refused }))
         })
@@ -286,25 +365,22 @@ impl Streaming<'_> {
     /// Says, too, how many keys there are, and how many rows a check refuses.
     fn write_rows<'o>(
         &self,
-        cases: &CasesSpool,
-        found: &[OfView],
+        learned: &Learned,
+        mut of_views: Vec<Features<'_>>,
         target: Target<'o>,
         to_digest: SyncSender<(Vec<ArrayRef>, ArrayRef)>,
     ) -> Result<(Writing<'o>, u64, u64)> {
-        let stage = self.workspace.observer.begin("writing", cases.rows(), Unit::Rows);
-        let mut joined: Vec<Joined> = found.iter().map(|of_view| of_view.found.joined()).collect();
+        let stage = self.workspace.observer.begin("writing", learned.rows, Unit::Rows);
         let mut stretches = KeyStretches::default();
         let mut refused_rows = 0;
         let (mut target, mut writing) = (Some(target), None);
-        for batch in cases.batches() {
+        for batch in self.cases(learned)? {
             let (cases, parts) = batch?;
-            let next = |(joined, of_view): (&mut Joined, &OfView)| {
-                joined.next(parts[of_view.spine].as_primitive::<UInt8Type>())
-            };
-            let computed = joined.iter_mut().zip(found).map(next).collect::<Result<Vec<RecordBatch>>>()?;
+            let read_at = self.read_at(&cases);
+            let next = |of_view: &mut Features<'_>| of_view.next(&cases, &read_at, &parts);
+            let computed = of_views.iter_mut().map(next).collect::<Result<Vec<RecordBatch>>>()?;
             let features = frame::inputs(self.pinned, &cases.rows, |view, output| {
-                let place = found[view].wanted.binary_search(&output).expect("what inputs take is wanted");
-                computed[view].column(place).clone()
+                computed[view].column(of_views[view].column(output)).clone()
             })?;
             let (features, refused) = settle::settle(self.pinned, features)?;
             refused_rows += refused.len() as u64;
@@ -313,7 +389,7 @@ impl Streaming<'_> {
             let flags = settle::flags(&refused, cases.rows.num_rows());
             to_digest.send((super::learned(&cases, &features, &rows.keys), flags))?;
             let label = (self.model.spine.label.name(), &cases.label);
-            let frame = frame::frame(self.pinned, &rows.keys, &self.read_at(&cases), &features, label)?;
+            let frame = frame::frame(self.pinned, &rows.keys, &read_at, &features, label)?;
             if let Some(target) = target.take() {
                 writing = Some(target.create(&frame.schema())?);
             }
@@ -327,32 +403,62 @@ impl Streaming<'_> {
     }
 }
 
-/// What the model takes of a view.
-struct OfView {
-    found: Found,
-    /// Which of the spines by parts it was asked about.
-    spine: usize,
-    /// Outputs, ascending.
-    wanted: Vec<usize>,
+type InOrder<'v> = MergeJoin<'v, Reading>;
+
+/// Where the features of a view come from, for the rows of the spine from the first on.
+enum Features<'v> {
+    InOrder {
+        view: &'v CompiledView,
+        join: InOrder<'v>,
+    },
+    ByParts {
+        joined: Joined,
+        /// Which of the spines by parts it was asked about.
+        spine: usize,
+        /// Outputs, ascending.
+        wanted: Vec<usize>,
+    },
+}
+
+impl Features<'_> {
+    fn next(&mut self, cases: &Cases, read_at: &Int64Array, parts: &[ArrayRef]) -> Result<RecordBatch> {
+        match self {
+            Features::InOrder { view, join } => {
+                let keys = columns_of(&cases.rows, view.key_columns())?;
+                join.next(&Spine { keys, as_of: read_at.clone(), known_at: None, since: None })
+            }
+            Features::ByParts { joined, spine, .. } => joined.next(parts[*spine].as_primitive::<UInt8Type>()),
+        }
+    }
+
+    /// Where an output is among what is found.
+    fn column(&self, output: usize) -> usize {
+        match self {
+            Features::InOrder { .. } => output,
+            Features::ByParts { wanted, .. } => wanted.binary_search(&output).expect("what inputs take is wanted"),
+        }
+    }
 }
 
 /// Rows of a spine and what the events of their windows come to.
 struct Outcomes<'o> {
     events: &'o EventLabel,
-    view: &'o PushedByParts<'o>,
+    view: &'o CompiledView,
+    reach: Reach,
     rows: CasesSpool,
     measured: Found,
+    gathering: Gathering,
 }
 
 impl Outcomes<'_> {
     fn labelled(&self) -> impl Iterator<Item = Result<Labelled>> {
         let mut measured = self.measured.joined();
-        let zone = &self.view.events.view.definition().source.time_zone;
-        self.rows.batches().map(move |batch| {
+        let zone = &self.view.definition().source.time_zone;
+        self.rows.batches(self.gathering).map(move |batch| {
             let (Cases { rows, as_of, .. }, parts) = batch?;
             let measured = measured.next(parts[0].as_primitive::<UInt8Type>())?;
             let windows = label::Windows::new(self.events, zone, &as_of);
-            let open = windows.open(self.view.reach);
+            let open = windows.open(self.reach);
             Ok((windows.label(self.events, rows, as_of, measured.column(0)), open))
         })
     }
@@ -366,11 +472,12 @@ struct Learning<'a> {
 }
 
 impl<'a> Learning<'a> {
-    fn new(streaming: &'a Streaming<'a>, pushed: &'a [PushedByParts<'_>]) -> Result<Learning<'a>> {
+    fn new(streaming: &'a Streaming<'a>, on_disk: &'a [OnDisk<'_>]) -> Result<Learning<'a>> {
         let mut views: Vec<(&CompiledView, usize)> = Vec::new();
-        for PushedByParts { events, .. } in pushed {
-            if views.iter().all(|(view, _)| key_names(view) != key_names(events.view)) {
-                views.push((events.view, events.parts()));
+        for OnDisk { view, events, .. } in on_disk {
+            let Events::ByParts(events) = events else { continue };
+            if views.iter().all(|(other, _)| key_names(other) != key_names(view)) {
+                views.push((view, events.parts()));
             }
         }
         let together = views.len();
@@ -402,7 +509,8 @@ impl<'a> Learning<'a> {
             anyhow::Ok((keys, spreading.finish()?))
         };
         let spines = self.spines.into_iter().map(finished).collect::<Result<_>>()?;
-        Ok(Learned { cases: self.cases.finish()?, spines, chosen })
+        let cases = self.cases.finish()?;
+        Ok(Learned { rows: cases.rows(), cases: LearnedCases::Spooled(cases), spines, chosen })
     }
 }
 

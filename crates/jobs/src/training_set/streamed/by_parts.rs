@@ -10,8 +10,7 @@ use arrow::compute::{concat_batches, interleave, take_record_batch};
 use arrow::datatypes::{Field, Int64Type, Schema, SchemaRef};
 use karat_features::{CompiledView, KeyParts, Spine};
 
-use super::super::passes::PushedByParts;
-use crate::spill::{self, Blocks, BlocksWriter, Reading};
+use crate::spill::{self, Blocks, BlocksWriter, Reading, Spilled};
 use crate::{Stage, Workspace};
 
 /// A spine's rows on their way to disk by parts of their keys.
@@ -73,13 +72,13 @@ pub(super) struct Computing<'a> {
     pub at_once: u64,
     /// So many views whose features are read together.
     pub together: usize,
-    pub stage: &'a dyn Stage,
+    pub stage: Option<&'a dyn Stage>,
 }
 
 impl Computing<'_> {
-    /// The `wanted` outputs of a view for the rows of a spine.
-    pub fn run(&self, view: &PushedByParts<'_>, spine: &Blocks, wanted: &[usize]) -> Result<Found> {
-        let outputs = wanted.iter().map(|output| &view.events.view.outputs()[*output]);
+    /// The `wanted` outputs of a view for the rows of a spine, of records up to a commit.
+    pub fn run(&self, events: &Spilled<'_>, commit: u64, spine: &Blocks, wanted: &[usize]) -> Result<Found> {
+        let outputs = wanted.iter().map(|output| &events.view.outputs()[*output]);
         let fields: Vec<Field> =
             outputs.map(|output| Field::new(&output.name, output.value_type.arrow(), true)).collect();
         let schema = Arc::new(Schema::new(fields));
@@ -93,7 +92,8 @@ impl Computing<'_> {
                     return Ok(());
                 }
                 if spine.rows(part) > 0 {
-                    let of_part = self.part(view, spine, part)?.project(wanted)?.with_schema(schema.clone())?;
+                    let of_part =
+                        self.part(events, commit, spine, part)?.project(wanted)?.with_schema(schema.clone())?;
                     found.lock().unwrap_or_else(PoisonError::into_inner).write(part, &of_part)?;
                 }
             }
@@ -114,14 +114,13 @@ impl Computing<'_> {
         Ok(Found { parts, schema })
     }
 
-    fn part(&self, view: &PushedByParts<'_>, spine: &Blocks, part: usize) -> Result<RecordBatch> {
-        let PushedByParts { events, commit, .. } = view;
+    fn part(&self, events: &Spilled<'_>, commit: u64, spine: &Blocks, part: usize) -> Result<RecordBatch> {
         let threads = self.at_once as usize / spine.parts().min(self.at_once as usize);
         let pass = events.pass(part)?.with_threads(threads);
         let rows = spine.read(part).collect::<Result<Vec<_>>>()?;
         let rows = concat_batches(&rows[0].schema(), &rows)?;
-        let found = pass.run(&of_batch(&rows, events.view.key_columns().len()), Some(*commit))?;
-        self.stage.advance(rows.num_rows() as u64);
+        let found = pass.run(&of_batch(&rows, events.view.key_columns().len()), Some(commit))?;
+        self.stage.iter().for_each(|stage| stage.advance(rows.num_rows() as u64));
         Ok(found)
     }
 }

@@ -7,6 +7,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt64Array};
 use arrow::datatypes::{Field, Int64Type, Schema, SchemaRef, UInt64Type};
 
 use super::super::cases::Cases;
+use super::whole_keys::{Gathering, WholeKeys};
 use crate::Workspace;
 use crate::spill::{self, Blocks, BlocksWriter, Reading};
 
@@ -58,9 +59,9 @@ impl CasesSpool {
     }
 
     /// The cases in batches, each with what stands beside them; one without rows, where there are none.
-    pub fn batches(&self) -> impl Iterator<Item = Result<(Cases, Vec<ArrayRef>)>> {
+    pub fn batches(&self, gathering: Gathering) -> impl Iterator<Item = Result<(Cases, Vec<ArrayRef>)>> {
         let none = (self.rows() == 0).then(|| Ok(RecordBatch::new_empty(self.schema.clone())));
-        self.cases.read(0).chain(none).map(|batch| self.cases_of(&batch?))
+        WholeKeys::new(self.cases.read(0), gathering).chain(none).map(|batch| self.cases_of(&batch?))
     }
 
     fn cases_of(&self, batch: &RecordBatch) -> Result<(Cases, Vec<ArrayRef>)> {

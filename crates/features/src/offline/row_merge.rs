@@ -1,4 +1,4 @@
-//! A spine out of runs that are each in spine order already: what is too much to be sorted at once.
+//! Rows out of runs that are each in order already: what is too much to be sorted at once.
 
 use std::cell::OnceCell;
 use std::cmp::Ordering;
@@ -8,12 +8,13 @@ use arrow::compute::interleave_record_batch;
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows};
 
-use super::spine_order::{Words, encoder, leading};
+use super::row_order::{RowOrder, Words};
 use crate::error::FeatureError;
 
-/// Goes through the rows of all runs in the order that [`super::in_spine_order`] gives them, by a tree of losers (Knuth,
-/// volume 3, 5.4.1): as many comparisons a row as there are doublings in the number of runs.
-pub struct SpineMerge<I> {
+/// Goes through the rows of all runs in their order, by a tree of losers (Knuth, volume 3, 5.4.1): as many comparisons a
+/// row as there are doublings in the number of runs.
+pub struct RowMerge<I> {
+    order: RowOrder,
     runs: Vec<Run<I>>,
     /// The run whose row comes next, then by inner node the run that lost there.
     tree: Vec<usize>,
@@ -43,17 +44,17 @@ struct Head {
     taken: usize,
 }
 
-impl<I, E> SpineMerge<I>
+impl<I, E> RowMerge<I>
 where
     I: Iterator<Item = Result<RecordBatch, E>>,
     E: From<FeatureError>,
 {
-    /// Every run is in spine order, and all have the same columns. Batches have so many rows, but for the last.
-    pub fn new(runs: impl IntoIterator<Item = I>, batch_rows: usize) -> Result<SpineMerge<I>, E> {
+    /// See [`RowOrder::merge`].
+    pub(super) fn new(order: RowOrder, runs: impl IntoIterator<Item = I>, batch_rows: usize) -> Result<RowMerge<I>, E> {
         let runs: Vec<Run<I>> = runs.into_iter().map(|batches| Run { batches, head: None }).collect();
         let tree = vec![NOBODY; runs.len()];
         let (taken, places) = (Vec::new(), Vec::with_capacity(batch_rows));
-        let mut merge = SpineMerge { runs, tree, encoder: None, batch_rows, taken, places };
+        let mut merge = RowMerge { order, runs, tree, encoder: None, batch_rows, taken, places };
         for run in 0..merge.runs.len() {
             merge.next_batch(run)?;
             merge.replay(run)?;
@@ -71,9 +72,9 @@ where
                 continue;
             }
             if self.encoder.is_none() {
-                self.encoder = Some(encoder(&rows).map_err(unmerged)?);
+                self.encoder = Some(self.order.encoder(&rows).map_err(unmerged)?);
             }
-            let words = leading(&rows);
+            let words = self.order.words(&rows);
             let taken = self.taken.len();
             self.taken.push(rows.clone());
             run.head = Some(Head { rows, row: 0, words, encoded: OnceCell::new(), taken });
@@ -110,12 +111,12 @@ where
         };
         if let (Some((a_key, a_time)), Some((b_key, b_time))) = (&a.words, &b.words) {
             let by_words = (a_key[a.row], a_time[a.row]).cmp(&(b_key[b.row], b_time[b.row]));
-            if by_words.is_ne() {
+            if by_words.is_ne() || self.order.is_of_words() {
                 return Ok(by_words);
             }
         }
         let encoder = self.encoder.as_ref().expect("there was a batch");
-        Ok(a.encoded(encoder)?.row(a.row).cmp(&b.encoded(encoder)?.row(b.row)))
+        Ok(a.encoded(self.order, encoder)?.row(a.row).cmp(&b.encoded(self.order, encoder)?.row(b.row)))
     }
 
     fn next_rows(&mut self) -> Result<Option<RecordBatch>, E> {
@@ -145,16 +146,16 @@ where
 }
 
 impl Head {
-    fn encoded(&self, encoder: &RowConverter) -> Result<&Rows, ArrowError> {
+    fn encoded(&self, order: RowOrder, encoder: &RowConverter) -> Result<&Rows, ArrowError> {
         if let Some(encoded) = self.encoded.get() {
             return Ok(encoded);
         }
-        let encoded = encoder.convert_columns(self.rows.columns())?;
+        let encoded = encoder.convert_columns(order.columns(&self.rows))?;
         Ok(self.encoded.get_or_init(|| encoded))
     }
 }
 
-impl<I, E> Iterator for SpineMerge<I>
+impl<I, E> Iterator for RowMerge<I>
 where
     I: Iterator<Item = Result<RecordBatch, E>>,
     E: From<FeatureError>,
@@ -178,7 +179,6 @@ mod tests {
     use arrow::compute::concat_batches;
     use proptest::prelude::*;
 
-    use super::super::in_spine_order;
     use super::*;
 
     type Row = (Option<i64>, i64, Option<String>, Option<f64>, Option<bool>);
@@ -213,26 +213,33 @@ mod tests {
             runs in prop::collection::vec(prop::collection::vec(row(), 0..60), 0..9),
             piece in 1..30usize,
             text_leads in any::<bool>(),
+            columns in 1..7usize,
         ) {
             let all: Vec<Row> = runs.iter().flatten().cloned().collect();
-            let in_order = |rows: &[Row]| {
+            let order = RowOrder::by_first(columns);
+            let in_order = |order: RowOrder, rows: &[Row]| {
                 let rows = batch(rows, text_leads);
-                in_spine_order(&rows.schema(), vec![rows]).unwrap()
+                order.sort(&rows.schema(), vec![rows]).unwrap()
             };
-            let wanted = in_order(&all);
             let sorted = runs.iter().map(|rows| {
-                let sorted = in_order(rows);
+                let sorted = in_order(order, rows);
                 (0..sorted.num_rows()).step_by(piece).map(move |start| {
                     Ok::<_, FeatureError>(sorted.slice(start, piece.min(sorted.num_rows() - start)))
                 })
             });
-            let found: Vec<RecordBatch> = SpineMerge::new(sorted, 50).unwrap().map(Result::unwrap).collect();
-            let found = concat_batches(&wanted.schema(), &found).unwrap();
+            let found: Vec<RecordBatch> = order.merge(sorted, 50).unwrap().map(Result::unwrap).collect();
+            let found = concat_batches(&batch(&[], text_leads).schema(), &found).unwrap();
             // NaN is equal to itself by its bits only.
-            prop_assert_eq!(format!("{:?}", found.columns()[..3].to_vec()), format!("{:?}", wanted.columns()[..3].to_vec()));
-            let bits = |batch: &RecordBatch| encoder(batch).unwrap().convert_columns(batch.columns()).unwrap()
-                .iter().map(|row| row.data().to_vec()).collect::<Vec<_>>();
-            prop_assert_eq!(bits(&found), bits(&wanted));
+            let bits = |order: RowOrder, rows: &RecordBatch| {
+                let encoded = order.encoder(rows).unwrap().convert_columns(order.columns(rows)).unwrap();
+                encoded.iter().map(|row| row.data().to_vec()).collect::<Vec<_>>()
+            };
+            prop_assert_eq!(bits(order, &found), bits(order, &in_order(order, &all)));
+            prop_assert!(bits(order, &found).is_sorted());
+            // What does not count for the order comes with its row.
+            let mut rows = bits(RowOrder::WHOLE, &found);
+            rows.sort();
+            prop_assert_eq!(rows, bits(RowOrder::WHOLE, &in_order(RowOrder::WHOLE, &all)));
         }
     }
 
@@ -243,14 +250,14 @@ mod tests {
             std::iter::once(Ok::<_, FeatureError>(batch(&rows, false)))
         };
         let rows: Vec<usize> =
-            SpineMerge::new((0..3).map(run), 8192).unwrap().map(|batch| batch.unwrap().num_rows()).collect();
+            RowOrder::WHOLE.merge((0..3).map(run), 8192).unwrap().map(|batch| batch.unwrap().num_rows()).collect();
         assert_eq!(rows, [8192, 8192, 8192, 30_000 - 3 * 8192]);
     }
 
     #[test]
     fn what_a_run_fails_with_comes_through() {
         let runs = [vec![Ok(batch(&[(Some(1), 1, None, None, None)], false)), Err(FeatureError::TooMuch("of it"))]];
-        let mut merge = SpineMerge::new(runs.into_iter().map(Vec::into_iter), 8192).unwrap();
+        let mut merge = RowOrder::WHOLE.merge(runs.into_iter().map(Vec::into_iter), 8192).unwrap();
         assert!(merge.next().unwrap().is_err());
     }
 }

@@ -1,5 +1,5 @@
-//! The order of a spine's rows: one that depends on their values alone, so that equal data train equally however their
-//! history came about, and that puts a key's rows together in the order of their times.
+//! The order of rows: one that depends on their values alone, so that equal data train equally however their history came
+//! about, and that puts a key's rows together in the order of their times.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,28 +8,81 @@ use arrow::array::{
     Array, ArrayRef, AsArray, Date32Array, Int64Array, RecordBatch, TimestampMicrosecondArray, UInt32Array,
 };
 use arrow::buffer::ScalarBuffer;
-use arrow::compute::{SortOptions, concat_batches, take, take_record_batch};
+use arrow::compute::{SortOptions, concat_batches, take, take_arrays, take_record_batch};
 use arrow::datatypes::{DataType, Date32Type, Int64Type, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 
+use super::row_merge::RowMerge;
 use crate::error::FeatureError;
 
-/// The rows of some batches by their columns from the first to the last, ascending, nulls last.
-pub fn in_spine_order(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<RecordBatch, FeatureError> {
-    sort(schema, batches).map_err(|error| FeatureError::Batch(error.to_string()))
+/// An order of rows by their columns from the first on, ascending, nulls last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowOrder {
+    /// As many as there are, where there are fewer. Rows that are alike in them stand in any order.
+    columns: usize,
 }
 
-fn sort(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<RecordBatch, ArrowError> {
+impl RowOrder {
+    /// By all columns.
+    pub const WHOLE: RowOrder = RowOrder { columns: usize::MAX };
+
+    /// By the first so many.
+    pub fn by_first(columns: usize) -> RowOrder {
+        RowOrder { columns }
+    }
+
+    /// The rows of some batches in this order.
+    pub fn sort(self, schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<RecordBatch, FeatureError> {
+        sort(self, schema, batches).map_err(|error| FeatureError::Batch(error.to_string()))
+    }
+
+    /// The rows of some runs, which are in this order each and have the same columns, in batches of so many, but for the last.
+    pub fn merge<I, E>(self, runs: impl IntoIterator<Item = I>, batch_rows: usize) -> Result<RowMerge<I>, E>
+    where
+        I: Iterator<Item = Result<RecordBatch, E>>,
+        E: From<FeatureError>,
+    {
+        RowMerge::new(self, runs, batch_rows)
+    }
+
+    /// Whether a key and a time say all there is to say.
+    pub(super) fn is_of_words(self) -> bool {
+        self.columns <= LEADING
+    }
+
+    /// The columns that rows are compared in.
+    pub(super) fn columns(self, rows: &RecordBatch) -> &[ArrayRef] {
+        &rows.columns()[..self.columns.min(rows.num_columns())]
+    }
+
+    /// The words of the key and the time, where the first two columns are such and count.
+    pub(super) fn words(self, rows: &RecordBatch) -> Option<(Words, Words)> {
+        match self.columns(rows) {
+            [first, second, ..] => words(first).zip(words(second)),
+            _ => None,
+        }
+    }
+
+    /// Gives rows bytes that compare as the rows do.
+    pub(super) fn encoder(self, rows: &RecordBatch) -> Result<RowConverter, ArrowError> {
+        let field = |column: &ArrayRef| SortField::new_with_options(column.data_type().clone(), ASCENDING);
+        RowConverter::new(self.columns(rows).iter().map(field).collect())
+    }
+}
+
+pub(super) const ASCENDING: SortOptions = SortOptions { descending: false, nulls_first: false };
+
+fn sort(order: RowOrder, schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<RecordBatch, ArrowError> {
     if batches.is_empty() {
         return Ok(RecordBatch::new_empty(schema.clone()));
     }
-    let Some(words) = batches.iter().map(leading).collect::<Option<Vec<_>>>() else {
+    let Some(words) = batches.iter().map(|batch| order.words(batch)).collect::<Option<Vec<_>>>() else {
         let rows = concat_batches(schema, &batches)?;
         drop(batches);
-        let mut order: Vec<u32> = (0..rows.num_rows() as u32).collect();
-        decide(&mut order, &rows, |_, _| true)?;
-        return take_record_batch(&rows, &UInt32Array::from(order));
+        let mut places: Vec<u32> = (0..rows.num_rows() as u32).collect();
+        decide(&mut places, order, &rows, |_, _| true)?;
+        return take_record_batch(&rows, &UInt32Array::from(places));
     };
     // A key and a time mostly settle it: only rows that agree on both are compared in the rest.
     let rest: Vec<usize> = (LEADING..schema.fields().len()).collect();
@@ -40,7 +93,9 @@ fn sort(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<RecordBatch, Ar
     drop(projected);
     let Ordered { first, second, mut rows } = by_words(words, PART_ROWS);
     let agree = |a: usize, b: usize| (first[a], second[a]) == (first[b], second[b]);
-    decide(&mut rows, &rest, agree)?;
+    if !order.is_of_words() {
+        decide(&mut rows, RowOrder::by_first(order.columns - LEADING), &rest, agree)?;
+    }
     let mut columns = Vec::with_capacity(schema.fields().len());
     for (words, field) in [first, second].into_iter().zip(schema.fields()) {
         columns.push(of_words(field.data_type(), words));
@@ -56,46 +111,44 @@ fn sort(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<RecordBatch, Ar
 const LEADING: usize = 2;
 
 /// Puts rows that agree so far in the order of these columns; `agree` is asked of places next to each other.
-fn decide(order: &mut [u32], columns: &RecordBatch, agree: impl Fn(usize, usize) -> bool) -> Result<(), ArrowError> {
+fn decide(
+    places: &mut [u32],
+    order: RowOrder,
+    rows: &RecordBatch,
+    agree: impl Fn(usize, usize) -> bool,
+) -> Result<(), ArrowError> {
     let mut groups: Vec<Range<usize>> = Vec::new();
     let mut start = 0;
-    for end in 1..=order.len() {
-        if end == order.len() || !agree(end - 1, end) {
+    for end in 1..=places.len() {
+        if end == places.len() || !agree(end - 1, end) {
             if end - start > 1 {
                 groups.push(start..end);
             }
             start = end;
         }
     }
-    if groups.is_empty() || columns.num_columns() == 0 {
+    let columns = order.columns(rows);
+    if groups.is_empty() || columns.is_empty() {
         return Ok(());
     }
-    let undecided = UInt32Array::from_iter_values(groups.iter().flat_map(|group| &order[group.clone()]).copied());
-    let undecided = take_record_batch(columns, &undecided)?;
-    let encoded = encoder(&undecided)?.convert_columns(undecided.columns())?;
+    let undecided = UInt32Array::from_iter_values(groups.iter().flat_map(|group| &places[group.clone()]).copied());
+    let undecided = take_arrays(columns, &undecided, None)?;
+    let encoded = order.encoder(rows)?.convert_columns(&undecided)?;
     let mut before = 0;
     for group in groups {
-        let group = &mut order[group];
-        let mut places: Vec<(usize, u32)> =
-            group.iter().enumerate().map(|(place, row)| (before + place, *row)).collect();
+        let group = &mut places[group];
+        let mut rows: Vec<(usize, u32)> = group.iter().enumerate().map(|(place, row)| (before + place, *row)).collect();
         before += group.len();
-        places.sort_by(|(a, _), (b, _)| encoded.row(*a).cmp(&encoded.row(*b)));
-        for (placed, (_, row)) in group.iter_mut().zip(places) {
+        rows.sort_by(|(a, _), (b, _)| encoded.row(*a).cmp(&encoded.row(*b)));
+        for (placed, (_, row)) in group.iter_mut().zip(rows) {
             *placed = row;
         }
     }
     Ok(())
 }
 
+/// 64 bits a row.
 pub(super) type Words = ScalarBuffer<i64>;
-
-/// The words of the key and the time, where the first two columns are such.
-pub(super) fn leading(rows: &RecordBatch) -> Option<(Words, Words)> {
-    match rows.columns() {
-        [first, second, ..] => words(first).zip(words(second)),
-        _ => None,
-    }
-}
 
 /// The words of rows in their order, and which rows these are.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -196,13 +249,6 @@ fn of_words(data_type: &DataType, words: Vec<i64>) -> ArrayRef {
     }
 }
 
-/// Gives rows bytes that compare as the rows do.
-pub(super) fn encoder(rows: &RecordBatch) -> Result<RowConverter, ArrowError> {
-    let options = SortOptions { descending: false, nulls_first: false };
-    let fields = rows.columns().iter().map(|column| SortField::new_with_options(column.data_type().clone(), options));
-    RowConverter::new(fields.collect())
-}
-
 #[cfg(test)]
 mod tests {
     use arrow::array::{Float64Array, StringArray};
@@ -213,7 +259,7 @@ mod tests {
     fn sorted(columns: Vec<(&str, ArrayRef)>) -> Vec<Vec<String>> {
         let rows = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, c)| (n, c, true))).unwrap();
         let batches = (0..rows.num_rows()).map(|row| rows.slice(row, 1)).collect();
-        let rows = sort(&rows.schema(), batches).unwrap();
+        let rows = RowOrder::WHOLE.sort(&rows.schema(), batches).unwrap();
         let cell = |column: &ArrayRef, row| karat_core::Value::from_array(column, row).to_string();
         (0..rows.num_rows()).map(|row| rows.columns().iter().map(|column| cell(column, row)).collect()).collect()
     }

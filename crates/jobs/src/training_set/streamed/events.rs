@@ -1,0 +1,98 @@
+//! The events of every view on disk: in the order of their keys where the spine is in it, too, and by parts of their keys
+//! where it is not.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use karat_core::Name;
+use karat_features::CompiledView;
+
+use super::super::passes::{Reach, in_order, key_names, readings};
+use super::sorted::{Among, Sorted, Sorting};
+use crate::Workspace;
+use crate::spill::{self, Spilled, Spilling};
+
+/// A view whose events are on disk.
+pub(super) struct OnDisk<'v> {
+    pub view: &'v CompiledView,
+    pub events: Events<'v>,
+    pub commit: u64,
+    pub reach: Reach,
+}
+
+pub(super) enum Events<'v> {
+    InOrder(Sorted),
+    ByParts(Spilled<'v>),
+}
+
+/// What a view's events are meant for.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'v> {
+    pub view: &'v CompiledView,
+    /// Whether the spine is in the order of its keys.
+    pub in_order: bool,
+}
+
+/// Reads each history once, whatever the number of views computed from it, for a spine of so many rows of which so many parts
+/// are gone through at once; what comes back stands in the order of `asked`. Views of the same keys have the same parts.
+pub(super) async fn to_disk<'v>(
+    workspace: &Workspace,
+    asked: &[Asked<'v>],
+    up_to: &dyn Fn(&Name) -> Option<u64>,
+    spine_rows: u64,
+    at_once: u64,
+) -> Result<Vec<OnDisk<'v>>> {
+    let views: Vec<&CompiledView> = asked.iter().map(|asked| asked.view).collect();
+    let readings = readings(workspace, &views, up_to).await?;
+    let mut parts: BTreeMap<Vec<&str>, u64> = BTreeMap::new();
+    for reading in &readings {
+        for (_, view) in reading.views.iter().filter(|(place, _)| !asked[*place].in_order) {
+            let events = reading.snapshot.rows().saturating_mul(view.event_bytes() as u64);
+            let bytes = events.saturating_add(spine_rows.saturating_mul(view.reader_bytes() as u64));
+            let most = parts.entry(key_names(view)).or_insert(1);
+            *most = spill::parts_of(workspace, bytes, at_once).max(*most);
+        }
+    }
+    let mut on_disk = Vec::with_capacity(asked.len());
+    for reading in readings {
+        let rows = reading.snapshot.rows();
+        let among = Among { sorted: reading.views.len() as u64, read: 1 + asked.len() as u64 };
+        let taking = |(place, view): &(usize, &'v CompiledView)| match asked[*place].in_order {
+            true => Sorting::new(workspace, view.key_order(), (rows, view.event_bytes() as u64), among)
+                .map(|sorting| Taking::InOrder(view, sorting)),
+            false => Spilling::new(workspace, view, parts[&key_names(view)], reading.views.len()).map(Taking::ByParts),
+        };
+        let mut takings = reading.views.iter().map(taking).collect::<Result<Vec<_>>>()?;
+        let push =
+            |batch: &_| tokio::task::block_in_place(|| takings.iter_mut().try_for_each(|taking| taking.push(batch)));
+        let reach = reading.run(workspace, push).await?;
+        let commit = reading.snapshot.commit;
+        for ((place, view), taking) in reading.views.iter().zip(takings) {
+            let events = tokio::task::block_in_place(|| taking.finish())?;
+            on_disk.push((*place, OnDisk { view, events, commit, reach }));
+        }
+    }
+    Ok(in_order(on_disk))
+}
+
+/// Events on their way to disk.
+enum Taking<'v> {
+    InOrder(&'v CompiledView, Sorting),
+    ByParts(Spilling<'v>),
+}
+
+impl<'v> Taking<'v> {
+    fn push(&mut self, history: &arrow::array::RecordBatch) -> Result<()> {
+        match self {
+            Taking::InOrder(view, sorting) => sorting.push(view.keyed(history)?),
+            Taking::ByParts(spilling) => spilling.push(history),
+        }
+    }
+
+    fn finish(self) -> Result<Events<'v>> {
+        match self {
+            Taking::InOrder(_, sorting) => Ok(Events::InOrder(sorting.finish()?)),
+            Taking::ByParts(spilling) => Ok(Events::ByParts(spilling.finish()?)),
+        }
+    }
+}
