@@ -22,9 +22,18 @@ pub(crate) struct EventTables {
 
 impl EventTables {
     pub(crate) fn new(view: &CompiledView) -> EventTables {
+        EventTables::so_many(view, TABLES)
+    }
+
+    /// For events that are few enough to stay in the caches as they are.
+    pub(crate) fn one(view: &CompiledView) -> EventTables {
+        EventTables::so_many(view, 1)
+    }
+
+    fn so_many(view: &CompiledView, tables: usize) -> EventTables {
         let table = || EventTable::late(view.key_columns(), &view.plan);
         EventTables {
-            tables: std::iter::repeat_with(table).take(TABLES).collect(),
+            tables: std::iter::repeat_with(table).take(tables).collect(),
             words: Keys::are_words(view.key_columns()),
             hasher: DefaultHashBuilder::default(),
         }
@@ -41,7 +50,7 @@ impl EventTables {
     /// Makes room for so many events in all.
     pub(crate) fn reserve(&mut self, events: usize) {
         // Hashes fill no two tables quite alike.
-        let share = events / TABLES + events / (16 * TABLES);
+        let share = events / self.tables.len() + events / (16 * self.tables.len());
         self.tables.iter_mut().for_each(|table| table.reserve(share));
     }
 
@@ -55,6 +64,9 @@ impl EventTables {
 
     /// The rows whose keys are in each table, ascending. Keys with a null are in none; their rows are with the first.
     pub(crate) fn spread(&self, keys: &[ArrayRef], rows: usize) -> Vec<Vec<u32>> {
+        if self.tables.len() == 1 {
+            return vec![(0..rows as u32).collect()];
+        }
         let of_word = |word: i64| ((word as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize;
         let of_bytes = |key: &[u8]| (self.hasher.hash_one(key) >> 58) as usize;
         spread((keys, rows), TABLES, self.words, of_word, of_bytes)

@@ -77,17 +77,7 @@ fn placed<'s>(all: impl Iterator<Item = Found<'s>>, data_type: DataType, len: us
         }
         return Arc::new(StringArray::from(placed));
     }
-    let mut words = vec![0i64; len];
-    let mut missing: Vec<u32> = Vec::new();
-    for Found { cells, places, .. } in all {
-        for (index, place) in places.iter().enumerate() {
-            match cells.get(index) {
-                Some(word) => words[*place as usize] = word,
-                None => missing.push(*place),
-            }
-        }
-    }
-    let nulls = nulls(&missing, len);
+    let (words, nulls) = words(all, len);
     match data_type {
         DataType::Bool => {
             let flags = BooleanBuffer::collect_bool(len, |place| words[place] == 1);
@@ -106,6 +96,28 @@ fn placed<'s>(all: impl Iterator<Item = Found<'s>>, data_type: DataType, len: us
         }
         DataType::Int | DataType::Text => Arc::new(Int64Array::new(words.into(), nulls)),
     }
+}
+
+fn words<'s>(all: impl Iterator<Item = Found<'s>>, len: usize) -> (Vec<i64>, Option<NullBuffer>) {
+    let mut all = all.peekable();
+    // Of a spine in the order of its keys they are in place already.
+    let in_place = |found: &Found<'_>| {
+        matches!(found.cells, Cells::Words { .. }) && found.places.iter().copied().eq(0..len as u32)
+    };
+    if let Some(Found { cells: Cells::Words { words, valid }, .. }) = all.next_if(in_place) {
+        return (words, (!valid.is_empty()).then(|| NullBuffer::from(valid)));
+    }
+    let mut words = vec![0i64; len];
+    let mut missing: Vec<u32> = Vec::new();
+    for Found { cells, places, .. } in all {
+        for (index, place) in places.iter().enumerate() {
+            match cells.get(index) {
+                Some(word) => words[*place as usize] = word,
+                None => missing.push(*place),
+            }
+        }
+    }
+    (words, nulls(&missing, len))
 }
 
 fn nulls(missing: &[u32], len: usize) -> Option<NullBuffer> {

@@ -7,6 +7,7 @@
 mod columns;
 mod expressions;
 mod key_pass;
+mod key_search;
 mod merge_join;
 mod readers;
 mod row_merge;
@@ -47,6 +48,11 @@ impl<'v> AsOfPass<'v> {
     pub fn new(view: &'v CompiledView) -> AsOfPass<'v> {
         let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get());
         AsOfPass { view, tables: EventTables::new(view), threads }
+    }
+
+    /// For few events and a spine in the order of their keys: on one thread, with nothing spread.
+    fn of_few(view: &'v CompiledView) -> AsOfPass<'v> {
+        AsOfPass { view, tables: EventTables::one(view), threads: 1 }
     }
 
     /// The same values on any number of threads; default: the machine's.

@@ -13,6 +13,7 @@ use arrow::datatypes::{DataType, Date32Type, Int64Type, SchemaRef, TimeUnit, Tim
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 
+use super::key_search::{Beside, key_of};
 use super::row_merge::RowMerge;
 use crate::error::FeatureError;
 
@@ -44,6 +45,14 @@ impl RowOrder {
         E: From<FeatureError>,
     {
         RowMerge::new(self, runs, batch_rows)
+    }
+
+    /// Where, among rows in this order, those begin that are like the last of them.
+    pub fn start_of_last(self, rows: &RecordBatch) -> Result<usize, FeatureError> {
+        let Some(last) = rows.num_rows().checked_sub(1) else { return Ok(0) };
+        let columns = self.columns(rows);
+        let beside = Beside::new(columns, &key_of(columns, last));
+        beside.map(|beside| beside.start()).map_err(|error| FeatureError::Batch(error.to_string()))
     }
 
     /// Whether a key and a time say all there is to say.

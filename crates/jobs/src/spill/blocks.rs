@@ -76,9 +76,7 @@ impl BlocksWriter {
 
     /// Writes rows of a part, in as many blocks as their size asks for.
     pub fn write(&mut self, part: usize, rows: &RecordBatch) -> Result<()> {
-        let bytes = |column: &dyn Array| column.to_data().get_slice_memory_size();
-        let bytes: usize = rows.columns().iter().map(|column| bytes(column)).sum::<Result<_, _>>()?;
-        let most = (rows.num_rows() * self.bytes / bytes.max(1)).clamp(FEWEST_ROWS, MOST_ROWS);
+        let most = (rows.num_rows() * self.bytes / bytes(rows)?.max(1)).clamp(FEWEST_ROWS, MOST_ROWS);
         for start in (0..rows.num_rows()).step_by(most) {
             let block = rows.slice(start, most.min(rows.num_rows() - start));
             self.write_block(part, &block).with_context(|| cannot_write(&self.folder))?;
@@ -109,6 +107,12 @@ impl BlocksWriter {
         let parts = self.parts.into_iter().map(|(_, written)| written).collect();
         Ok(Blocks { file: Arc::new(self.file), parts })
     }
+}
+
+/// What rows take, without what lies beside them in the same memory.
+pub(crate) fn bytes(rows: &RecordBatch) -> Result<usize> {
+    let sizes = rows.columns().iter().map(|column| column.to_data().get_slice_memory_size());
+    Ok(sizes.sum::<Result<_, _>>()?)
 }
 
 fn cannot_write(folder: &Path) -> String {

@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
 use arrow::datatypes::UInt8Type;
 use karat_core::{Instant, Name};
-use karat_features::{CompiledView, MergeJoin, Spine};
+use karat_features::{CompiledView, MergeJoin, RowMerge, Spine};
 use karat_project::spec::{EventLabel, Model};
 use karat_serving::{InputOrigin, Pinned};
 use karat_training::split::SpineBatch;
@@ -30,9 +30,9 @@ use crate::spill::{self, Blocks, Reading, Spilled};
 use crate::{Unit, Workspace};
 use by_parts::{Computing, Found, Joined, Spreading};
 use cases_spool::{CasesSpool, CasesWriter, RowsWriter};
-use events::{Asked, Events, OnDisk};
+use events::{Events, OnDisk};
 use sorted::Sorted;
-use whole_keys::Gathering;
+use whole_keys::{Gathering, WholeKeys};
 
 /// Whether a set is more than may be held: its spine and its features together, whatever else that takes.
 pub(super) fn is_needed(workspace: &Workspace, pinned: &Pinned, query: &SpineQuery) -> bool {
@@ -60,9 +60,7 @@ pub(super) async fn write<'o>(
         spine::refuse_without_as_of(without_as_of, model, name)?;
     }
     let at_once = std::thread::available_parallelism().map_or(1, |threads| threads.get() as u64);
-    let ask = |view| Asked { view, in_order: sorted.leads(view) };
-    let asked: Vec<Asked> = views.all().into_iter().map(ask).collect();
-    let mut on_disk = events::to_disk(workspace, &asked, &up_to, sorted.rows(), at_once).await?;
+    let mut on_disk = events::to_disk(workspace, &views.all(), &up_to, &sorted, at_once).await?;
     let read = on_disk.iter().map(|view| view.commit);
     let Read { commits, behind } = views.read(model, &query, read, &up_to);
     refuse_behind(&behind, at)?;
@@ -72,22 +70,16 @@ pub(super) async fn write<'o>(
         None => ReadAt::Newest(newest_commit(workspace, model, &pins.pinned, &up_to).await?),
     };
     let Pins { pinned, label: label_definition } = pins;
-    let gathering = gathering(workspace, &query, &asked);
-    let streaming = Streaming { workspace, model, pinned: &pinned, query: &query, read_at, at_once, gathering };
+    let streaming = Streaming { workspace, model, pinned: &pinned, query: &query, read_at, at_once };
     let (writing, counts) = tokio::task::block_in_place(|| streaming.write(sorted, of_label, on_disk, target))?;
     let Counts { entities, digest, chosen: Chosen { left_out, warnings }, refused } = counts;
     Ok((writing, Account { pinned, label_definition, commits, entities, digest, left_out, refused, warnings }))
 }
 
-/// Rows whose features are computed together: what is found of them takes a small share of the memory.
-fn gathering(workspace: &Workspace, query: &SpineQuery, asked: &[Asked<'_>]) -> Gathering {
-    let in_order = || asked.iter().filter(|asked| asked.in_order).map(|asked| asked.view);
-    let row_bytes = query.row_bytes + in_order().map(|view| view.reader_bytes() as u64).sum::<u64>();
-    let least = spill::spread_rows(workspace, row_bytes);
-    let most = usize::try_from(spill::held(workspace) / (2 * row_bytes)).unwrap_or(usize::MAX);
-    let keys = in_order().map(|view| view.key_columns().len()).min().unwrap_or(0);
-    Gathering { keys, least, most: most.max(least) }
-}
+/// Rows are gathered to this share of what a batch may take with the rows of a key of many.
+const LEAST_OF_MOST: usize = 8;
+const FEWEST_GATHERED: usize = 64;
+const MOST_GATHERED: usize = 65_536;
 
 /// Batches that may wait to be digested.
 const AHEAD: usize = 4;
@@ -99,7 +91,6 @@ struct Streaming<'a> {
     query: &'a SpineQuery,
     read_at: ReadAt,
     at_once: u64,
-    gathering: Gathering,
 }
 
 /// When features are read.
@@ -132,6 +123,8 @@ enum LearnedCases {
     Spooled(CasesSpool),
 }
 
+/// Rows of a spine in its order.
+type Rows = WholeKeys<RowMerge<Reading>>;
 /// Cases, and which of them are open.
 type Labelled = (Cases, Vec<bool>);
 /// Cases, and for each spine by parts the number of the part that has each of them.
@@ -147,13 +140,16 @@ impl Streaming<'_> {
     ) -> Result<(Writing<'o>, Counts)> {
         let rows = sorted.rows();
         let is_in_order = |view: &OnDisk<'_>| matches!(view.events, Events::InOrder(_));
+        let gathering = self.gathering(rows, of_label.as_slice());
         let learned = match (self.model.spine.label.events(), of_label) {
             (Some(label), Some(OnDisk { view, events, commit, reach })) => {
                 let learned = match events {
                     Events::InOrder(events) => {
                         let stage = self.workspace.observer.begin("labels", rows, Unit::Rows);
                         let join = self.join(view, &events, commit);
-                        let labelled = self.labelled_by_events(&sorted, label, (view, join), reach)?;
+                        let rows = sorted.gathered(gathering)?;
+                        drop(sorted);
+                        let labelled = self.labelled_by_events(rows, label, (view, join), reach);
                         let seen = |labelled: &Result<Labelled>| {
                             stage.advance(labelled.as_ref().map_or(0, |(cases, _)| cases.rows.num_rows() as u64));
                         };
@@ -172,52 +168,89 @@ impl Streaming<'_> {
             _ if self.model.spine.keep.is_none() && views.iter().all(is_in_order) => {
                 Learned { rows, cases: LearnedCases::All(sorted), spines: Vec::new(), chosen: Chosen::default() }
             }
-            _ => self.learned(&mut self.labelled_by_columns(&sorted)?, &views)?,
-        };
-        for round in 0..target.rounds() {
-            for batch in self.cases(&learned)? {
-                target.show(round, &self.split_by(&batch?.0)?)?;
+            _ => {
+                let rows = sorted.gathered(gathering)?;
+                drop(sorted);
+                self.learned(&mut self.labelled_by_columns(rows), &views)?
             }
-        }
+        };
+        self.show(&learned, &mut target)?;
+        let gathering = self.gathering(learned.rows, &views);
         let features = self.features(&learned, views)?;
-        self.put_together(learned, features, target)
+        self.put_together(learned, gathering, features, target)
     }
 
-    /// In batches that end where keys do, each with the parts of its rows.
-    fn cases<'l>(&'l self, learned: &'l Learned) -> Result<Box<dyn Iterator<Item = Result<CasesOfParts>> + 'l>> {
+    /// How rows are gathered that are so many in all: what is read and found for a batch of them, of those of these views
+    /// that are in their order, takes a small share of the memory.
+    fn gathering<'v>(&self, rows: u64, views: impl IntoIterator<Item = &'v OnDisk<'v>>) -> Gathering {
+        let (mut keys, mut row_bytes) = (None, self.query.row_bytes.max(1));
+        for OnDisk { view, events, .. } in views {
+            if let Events::InOrder(events) = events {
+                let events_bytes = events.rows().saturating_mul(view.event_bytes() as u64);
+                row_bytes += view.reader_bytes() as u64 + events_bytes / rows.max(1);
+                keys = keys.into_iter().chain([view.key_columns().len()]).min();
+            }
+        }
+        let most = usize::try_from(spill::blocks(self.workspace) / row_bytes).unwrap_or(usize::MAX);
+        let least = (most / LEAST_OF_MOST).clamp(FEWEST_GATHERED, MOST_GATHERED);
+        Gathering { keys: keys.unwrap_or(0), least, most: most.max(least) }
+    }
+
+    /// Shows the rows that are learned from, as often as it takes to deal them out.
+    fn show(&self, learned: &Learned, target: &mut Target<'_>) -> Result<()> {
+        let rounds = target.rounds();
+        let stage =
+            (rounds > 0).then(|| self.workspace.observer.begin("splitting", learned.rows * rounds as u64, Unit::Rows));
+        for round in 0..rounds {
+            for batch in self.cases(learned, self.gathering(learned.rows, []))? {
+                let (cases, _) = batch?;
+                target.show(round, &self.split_by(&cases)?)?;
+                stage.iter().for_each(|stage| stage.advance(cases.rows.num_rows() as u64));
+            }
+        }
+        Ok(())
+    }
+
+    /// In batches, each with the parts of its rows.
+    fn cases<'l>(
+        &'l self,
+        learned: &'l Learned,
+        gathering: Gathering,
+    ) -> Result<Box<dyn Iterator<Item = Result<CasesOfParts>> + 'l>> {
         Ok(match &learned.cases {
             LearnedCases::All(sorted) => {
-                Box::new(self.labelled_by_columns(sorted)?.map(|labelled| Ok((labelled?.0, Vec::new()))))
+                let labelled = self.labelled_by_columns(sorted.gathered(gathering)?);
+                Box::new(labelled.map(|labelled| Ok((labelled?.0, Vec::new()))))
             }
-            LearnedCases::Spooled(cases) => Box::new(cases.batches(self.gathering)),
+            LearnedCases::Spooled(cases) => Box::new(cases.batches(gathering)),
         })
     }
 
-    fn labelled_by_columns(&self, sorted: &Sorted) -> Result<impl Iterator<Item = Result<Labelled>>> {
-        Ok(sorted.gathered(self.gathering)?.map(|rows| {
+    fn labelled_by_columns(&self, rows: Rows) -> impl Iterator<Item = Result<Labelled>> {
+        rows.map(|rows| {
             let rows = rows?;
             let as_of = cases::as_of(self.model, &self.query.zone, &rows)?;
             let open = vec![false; rows.num_rows()];
             Ok((Cases::by_columns(self.model, &self.query.zone, rows, as_of)?, open))
-        }))
+        })
     }
 
     fn labelled_by_events<'s>(
         &'s self,
-        sorted: &Sorted,
+        rows: Rows,
         label: &'s EventLabel,
         (view, mut join): (&'s CompiledView, InOrder<'s>),
         reach: Reach,
-    ) -> Result<impl Iterator<Item = Result<Labelled>>> {
+    ) -> impl Iterator<Item = Result<Labelled>> {
         let zone = &view.definition().source.time_zone;
-        Ok(sorted.gathered(self.gathering)?.map(move |rows| {
+        rows.map(move |rows| {
             let rows = rows?;
             let as_of = cases::as_of(self.model, &self.query.zone, &rows)?;
             let windows = label::Windows::new(label, zone, &as_of);
             let measured = join.next(&windows.spine(columns_of(&rows, view.key_columns())?, &as_of))?;
             let open = windows.open(reach);
             Ok((windows.label(label, rows, as_of, measured.column(0)), open))
-        }))
+        })
     }
 
     /// What later events make of each row, by parts of their keys.
@@ -248,7 +281,8 @@ impl Streaming<'_> {
         let computing =
             Computing { workspace: self.workspace, at_once: self.at_once, together: 1, stage: Some(stage.as_ref()) };
         let measured = computing.run(&of_label, commit, &spine, &[0])?;
-        Ok(Outcomes { events, view, reach, rows, measured, gathering: self.gathering })
+        let gathering = self.gathering(rows.rows(), []);
+        Ok(Outcomes { events, view, reach, rows, measured, gathering })
     }
 
     /// Leaves out what is not learned from, and spreads the rest for the model's views.
@@ -278,7 +312,7 @@ impl Streaming<'_> {
         }
         let chosen = choosing.finish(|row| kept.push(row))?;
         let (all, mut kept) = (all.finish()?, kept.finish()?);
-        for cases in all.batches(self.gathering) {
+        for cases in all.batches(self.gathering(all.rows(), [])) {
             let (cases, _) = cases?;
             let wanted = kept.flags(cases.rows.num_rows())?;
             learned.push(cases, wanted)?;
@@ -345,6 +379,7 @@ impl Streaming<'_> {
     fn put_together<'o>(
         &self,
         learned: Learned,
+        gathering: Gathering,
         features: Vec<Features<'_>>,
         target: Target<'o>,
     ) -> Result<(Writing<'o>, Counts)> {
@@ -356,7 +391,7 @@ impl Streaming<'_> {
         };
         std::thread::scope(|scope| {
             let digested = scope.spawn(digested);
-            let (writing, entities, refused) = self.write_rows(&learned, features, target, sender)?;
+            let (writing, entities, refused) = self.write_rows(&learned, gathering, features, target, sender)?;
             let digest = digested.join().expect("what is written has Karat's types");
             Ok((writing, Counts { entities, digest, chosen: learned.chosen, refused }))
         })
@@ -366,6 +401,7 @@ impl Streaming<'_> {
     fn write_rows<'o>(
         &self,
         learned: &Learned,
+        gathering: Gathering,
         mut of_views: Vec<Features<'_>>,
         target: Target<'o>,
         to_digest: SyncSender<(Vec<ArrayRef>, ArrayRef)>,
@@ -374,7 +410,7 @@ impl Streaming<'_> {
         let mut stretches = KeyStretches::default();
         let mut refused_rows = 0;
         let (mut target, mut writing) = (Some(target), None);
-        for batch in self.cases(learned)? {
+        for batch in self.cases(learned, gathering)? {
             let (cases, parts) = batch?;
             let read_at = self.read_at(&cases);
             let next = |of_view: &mut Features<'_>| of_view.next(&cases, &read_at, &parts);

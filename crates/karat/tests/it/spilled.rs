@@ -95,7 +95,7 @@ fn what_goes_to_disk_by_parts_is_what_memory_holds_at_once() {
 const LEARNING: &str = "estimator: {lightgbm: {rounds: 2}}\napproval: none\n";
 
 /// Models of every kind over the payments, each with the forms that its training set is written in.
-const MODELS: [(&str, &str, &[&str]); 7] = [
+const MODELS: [(&str, &str, &[&str]); 8] = [
     (
         "plain",
         "spine: {source: payments, entity: client, as_of: at, label: late}\nfeatures: [paid: [nb, mean, recent, spread]]\n\
@@ -120,6 +120,13 @@ const MODELS: [(&str, &str, &[&str]); 7] = [
         "spine:\n  source: payments\n  entities: [client, shop]\n  as_of: at\n\
                    \x20 label: {source: payments, entity: shop, where: late, at_least: 5, observe: 30 days, collect: 10 days}\n\
                    features: [paid: [nb], sold: [recent]]\nsplit: {by: time, validation: 2 months, test: 2 months}\n",
+        &["parquet", "folder"],
+    ),
+    (
+        "of_coming",
+        "spine:\n  source: payments\n  entities: [client, shop]\n  as_of: at\n\
+                   \x20 label: {source: payments, entity: client, where: late, at_least: 1, observe: 30 days, collect: 10 days}\n\
+                   features: [together, paid: [nb]]\nsplit: {by: time, validation: 2 months, test: 2 months}\n",
         &["parquet", "folder"],
     ),
     (
@@ -155,6 +162,12 @@ fn models(folder: &Path) {
         "features/facts.yaml",
         "kind: FeatureView\nname: facts\nentity: client\nsource: people\nfeatures:\n  \
          home: {last: region}\n  income_doubled: {expression: \"income * 2\"}\n",
+    );
+    put(
+        folder,
+        "features/together.yaml",
+        "kind: FeatureView\nname: together\nentities: [client, shop]\nsource: payments\nfeatures:\n  \
+         nb_there: {count: rows}\n  newest_there: {last: amount}\n",
     );
     put(
         folder,
@@ -230,6 +243,7 @@ fn a_training_set_put_together_on_disk_is_the_one_that_memory_holds() {
     for (model, count) in [
         ("of_two", "not_kept"),
         ("of_events", "open"),
+        ("of_coming", "open"),
         ("of_latest", "not_kept"),
         ("of_latest", "open"),
         ("checked", "not_kept"),

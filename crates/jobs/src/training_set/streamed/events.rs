@@ -7,10 +7,13 @@ use anyhow::Result;
 use karat_core::Name;
 use karat_features::CompiledView;
 
-use super::super::passes::{Reach, in_order, key_names, readings};
-use super::sorted::{Among, Sorted, Sorting};
+use super::super::passes::{Reach, Reading, in_order, key_names, readings};
+use super::sorted::{self, Among, Sorted, Sorting};
 use crate::Workspace;
 use crate::spill::{self, Spilled, Spilling};
+
+/// More runs would be read in blocks too small to be worth it: such a history goes by parts, of which none is read beside another.
+const MOST_RUNS: u64 = 256;
 
 /// A view whose events are on disk.
 pub(super) struct OnDisk<'v> {
@@ -25,39 +28,34 @@ pub(super) enum Events<'v> {
     ByParts(Spilled<'v>),
 }
 
-/// What a view's events are meant for.
-#[derive(Clone, Copy)]
-pub(super) struct Asked<'v> {
-    pub view: &'v CompiledView,
-    /// Whether the spine is in the order of its keys.
-    pub in_order: bool,
-}
-
-/// Reads each history once, whatever the number of views computed from it, for a spine of so many rows of which so many parts
-/// are gone through at once; what comes back stands in the order of `asked`. Views of the same keys have the same parts.
+/// Reads each history once, whatever the number of views computed from it, for a spine of which so many parts are gone through
+/// at once; what comes back stands in the order of `views`. Views of the same keys have the same parts.
 pub(super) async fn to_disk<'v>(
     workspace: &Workspace,
-    asked: &[Asked<'v>],
+    views: &[&'v CompiledView],
     up_to: &dyn Fn(&Name) -> Option<u64>,
-    spine_rows: u64,
+    spine: &Sorted,
     at_once: u64,
 ) -> Result<Vec<OnDisk<'v>>> {
-    let views: Vec<&CompiledView> = asked.iter().map(|asked| asked.view).collect();
-    let readings = readings(workspace, &views, up_to).await?;
+    let readings = readings(workspace, views, up_to).await?;
+    let is_in_order = |reading: &Reading<'_>, view: &CompiledView| {
+        let events = (reading.snapshot.rows(), view.event_bytes() as u64);
+        spine.leads(view) && sorted::runs(workspace, events, reading.views.len() as u64) <= MOST_RUNS
+    };
     let mut parts: BTreeMap<Vec<&str>, u64> = BTreeMap::new();
     for reading in &readings {
-        for (_, view) in reading.views.iter().filter(|(place, _)| !asked[*place].in_order) {
+        for (_, view) in reading.views.iter().filter(|(_, view)| !is_in_order(reading, view)) {
             let events = reading.snapshot.rows().saturating_mul(view.event_bytes() as u64);
-            let bytes = events.saturating_add(spine_rows.saturating_mul(view.reader_bytes() as u64));
+            let bytes = events.saturating_add(spine.rows().saturating_mul(view.reader_bytes() as u64));
             let most = parts.entry(key_names(view)).or_insert(1);
             *most = spill::parts_of(workspace, bytes, at_once).max(*most);
         }
     }
-    let mut on_disk = Vec::with_capacity(asked.len());
+    let mut on_disk = Vec::with_capacity(views.len());
     for reading in readings {
         let rows = reading.snapshot.rows();
-        let among = Among { sorted: reading.views.len() as u64, read: 1 + asked.len() as u64 };
-        let taking = |(place, view): &(usize, &'v CompiledView)| match asked[*place].in_order {
+        let among = Among { sorted: reading.views.len() as u64, read: 1 + views.len() as u64 };
+        let taking = |(_, view): &(usize, &'v CompiledView)| match is_in_order(&reading, view) {
             true => Sorting::new(workspace, view.key_order(), (rows, view.event_bytes() as u64), among)
                 .map(|sorting| Taking::InOrder(view, sorting)),
             false => Spilling::new(workspace, view, parts[&key_names(view)], reading.views.len()).map(Taking::ByParts),

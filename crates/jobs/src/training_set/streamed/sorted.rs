@@ -48,8 +48,8 @@ pub(super) struct Sorted {
 impl Sorting {
     /// Of about so many rows of so many bytes.
     pub fn new(workspace: &Workspace, order: RowOrder, (rows, row_bytes): (u64, u64), among: Among) -> Result<Sorting> {
-        let most = (workspace.project.config().engine.memory.0 / RUN / among.sorted).max(1);
-        let runs = rows.saturating_mul(row_bytes + PLACED_BYTES) / most + 1;
+        let most = run_bytes(workspace, among.sorted);
+        let runs = runs(workspace, (rows, row_bytes), among.sorted);
         let bytes = spill::blocks(workspace) / among.read / runs;
         Ok(Sorting {
             order,
@@ -66,7 +66,7 @@ impl Sorting {
         if rows.num_rows() == 0 {
             return Ok(());
         }
-        self.bytes += rows.get_array_memory_size() as u64 + rows.num_rows() as u64 * PLACED_BYTES;
+        self.bytes += spill::bytes(&rows)? as u64 + rows.num_rows() as u64 * PLACED_BYTES;
         self.waiting.push(rows);
         if self.bytes < self.most { Ok(()) } else { self.write_run() }
     }
@@ -84,6 +84,16 @@ impl Sorting {
         let Sorting { order, runs, batch_rows, schema, .. } = self;
         Ok(Sorted { order, runs: runs.finish()?, batch_rows, schema })
     }
+}
+
+/// As much as a run takes, of so many that are sorted side by side.
+fn run_bytes(workspace: &Workspace, sorted: u64) -> u64 {
+    (workspace.project.config().engine.memory.0 / RUN / sorted.max(1)).max(1)
+}
+
+/// About how many runs there will be of so many rows of so many bytes.
+pub(super) fn runs(workspace: &Workspace, (rows, row_bytes): (u64, u64), sorted: u64) -> u64 {
+    rows.saturating_mul(row_bytes + PLACED_BYTES) / run_bytes(workspace, sorted) + 1
 }
 
 impl Sorted {

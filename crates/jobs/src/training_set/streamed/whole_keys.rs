@@ -1,8 +1,9 @@
 //! Rows that stand in the order of keys, gathered so that what is computed of a key is computed once.
 
 use anyhow::Result;
-use arrow::array::{ArrayRef, DynComparator, RecordBatch, make_comparator};
-use arrow::compute::{SortOptions, concat_batches};
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use karat_features::RowOrder;
 
 /// What batches are gathered to.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +33,7 @@ impl<I: Iterator<Item = Result<RecordBatch>>> WholeKeys<I> {
         let Gathering { keys, least, most } = self.gathering;
         while let Some(batch) = self.batches.next() {
             let batch = batch?;
-            let whole = start_of_last_key(&batch, keys)?;
+            let whole = if keys == 0 { batch.num_rows() } else { RowOrder::by_first(keys).start_of_last(&batch)? };
             if whole > 0 && self.rows + whole >= least {
                 let next = batch.slice(whole, batch.num_rows() - whole);
                 self.push(batch.slice(0, whole));
@@ -70,29 +71,11 @@ impl<I: Iterator<Item = Result<RecordBatch>>> Iterator for WholeKeys<I> {
     }
 }
 
-/// Where the rows of the last key begin; behind all rows where there is no key.
-fn start_of_last_key(rows: &RecordBatch, keys: usize) -> Result<usize> {
-    let Some(last) = rows.num_rows().checked_sub(1) else { return Ok(0) };
-    let order = SortOptions { descending: false, nulls_first: false };
-    let compare = |key: &ArrayRef| make_comparator(key, key, order);
-    let compare: Vec<DynComparator> = rows.columns()[..keys].iter().map(compare).collect::<Result<_, _>>()?;
-    let (mut start, mut end) = (0, last);
-    while start < end {
-        let middle = start.midpoint(end);
-        if compare.iter().all(|compare| compare(middle, last).is_eq()) {
-            end = middle;
-        } else {
-            start = middle + 1;
-        }
-    }
-    Ok(if keys == 0 { rows.num_rows() } else { start })
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{Int64Array, StringArray};
+    use arrow::array::{ArrayRef, Int64Array, StringArray};
     use proptest::prelude::*;
 
     use super::*;
