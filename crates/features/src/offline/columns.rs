@@ -105,7 +105,8 @@ fn words<'s>(all: impl Iterator<Item = Found<'s>>, len: usize) -> (Vec<i64>, Opt
         matches!(found.cells, Cells::Words { .. }) && found.places.iter().copied().eq(0..len as u32)
     };
     if let Some(Found { cells: Cells::Words { words, valid }, .. }) = all.next_if(in_place) {
-        return (words, (!valid.is_empty()).then(|| NullBuffer::from(valid)));
+        let valid = (!valid.is_empty()).then(|| BooleanBuffer::collect_bool(len, |place| valid[place]));
+        return (words, valid.map(NullBuffer::new));
     }
     let mut words = vec![0i64; len];
     let mut missing: Vec<u32> = Vec::new();

@@ -40,7 +40,7 @@ pub(super) async fn to_disk<'v>(
     let readings = readings(workspace, views, up_to).await?;
     let is_in_order = |reading: &Reading<'_>, view: &CompiledView| {
         let events = (reading.snapshot.rows(), view.event_bytes() as u64);
-        spine.leads(view) && sorted::runs(workspace, events, reading.views.len() as u64) <= MOST_RUNS
+        spine.leads(view) && sorted::runs(workspace, events, reading.views.len() as u64).0 <= MOST_RUNS
     };
     let mut parts: BTreeMap<Vec<&str>, u64> = BTreeMap::new();
     for reading in &readings {

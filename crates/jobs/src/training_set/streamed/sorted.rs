@@ -13,6 +13,10 @@ use crate::{Unit, Workspace};
 
 /// The share of the engine's memory that a run may take: it is there as it came, and sorted.
 const RUN: u64 = 16;
+/// Runs are no smaller where memory allows it, and larger only where they would be more than some: what a small one is sorted in
+/// is taken again for the next, while allocations beyond 8 MiB go back to the system each time.
+const SMALL_RUN: u64 = 16 << 20;
+const SOME_RUNS: u64 = 64;
 /// What sorting takes of each row.
 const PLACED_BYTES: u64 = 44;
 
@@ -48,8 +52,7 @@ pub(super) struct Sorted {
 impl Sorting {
     /// Of about so many rows of so many bytes.
     pub fn new(workspace: &Workspace, order: RowOrder, (rows, row_bytes): (u64, u64), among: Among) -> Result<Sorting> {
-        let most = run_bytes(workspace, among.sorted);
-        let runs = runs(workspace, (rows, row_bytes), among.sorted);
+        let (runs, most) = runs(workspace, (rows, row_bytes), among.sorted);
         let bytes = spill::blocks(workspace) / among.read / runs;
         Ok(Sorting {
             order,
@@ -86,14 +89,12 @@ impl Sorting {
     }
 }
 
-/// As much as a run takes, of so many that are sorted side by side.
-fn run_bytes(workspace: &Workspace, sorted: u64) -> u64 {
-    (workspace.project.config().engine.memory.0 / RUN / sorted.max(1)).max(1)
-}
-
-/// About how many runs there will be of so many rows of so many bytes.
-pub(super) fn runs(workspace: &Workspace, (rows, row_bytes): (u64, u64), sorted: u64) -> u64 {
-    rows.saturating_mul(row_bytes + PLACED_BYTES) / run_bytes(workspace, sorted) + 1
+/// About how many runs there will be of so many rows of so many bytes, and what each takes, of so many that are sorted side by side.
+pub(super) fn runs(workspace: &Workspace, (rows, row_bytes): (u64, u64), sorted: u64) -> (u64, u64) {
+    let bytes = rows.saturating_mul(row_bytes + PLACED_BYTES);
+    let most = (workspace.project.config().engine.memory.0 / RUN / sorted.max(1)).max(1);
+    let run = (bytes / SOME_RUNS).max(SMALL_RUN).min(most);
+    (bytes / run + 1, run)
 }
 
 impl Sorted {
