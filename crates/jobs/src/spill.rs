@@ -11,7 +11,7 @@ use karat_features::{AsOfPass, CompiledView, KeyParts};
 use karat_query::Gathered;
 
 use crate::Workspace;
-pub(crate) use blocks::{Blocks, BlocksWriter, Reading, bytes};
+pub(crate) use blocks::{Blocks, BlocksWriter, FEWEST_ROWS, Reading, bytes};
 
 /// The share of the engine's memory that events may take.
 const HELD: u64 = 2;

@@ -25,7 +25,7 @@ impl EventTables {
         EventTables::so_many(view, TABLES)
     }
 
-    /// For events that are few enough to stay in the caches as they are.
+    /// For events that are mostly few enough to stay in the caches as they are.
     pub(crate) fn one(view: &CompiledView) -> EventTables {
         EventTables::so_many(view, 1)
     }

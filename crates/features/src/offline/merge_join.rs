@@ -77,13 +77,16 @@ where
         run::check(self.view, spine)?;
         let (view, up_to) = (self.view, self.up_to);
         let mut stretches = Vec::with_capacity(self.threads);
-        for spine in in_stretches(spine, self.threads, STRETCH_ROWS)? {
+        for spine in in_stretches(spine, self.threads, FEWEST_IN_STRETCH)? {
             let events = self.take(&spine)?;
             stretches.push((spine, events));
         }
         let pass = |(spine, events): (Spine, Vec<RecordBatch>)| {
             let mut pass = AsOfPass::of_few(view);
-            events.iter().try_for_each(|events| pass.push(events))?;
+            // None is held beside the pass that has taken it in.
+            for events in events {
+                pass.push(&events)?;
+            }
             pass.run(&spine, up_to)
         };
         let found = std::thread::scope(|scope| {
@@ -180,7 +183,7 @@ impl Taken {
 }
 
 /// Fewer rows than this are not worth a thread.
-const STRETCH_ROWS: usize = 1024;
+const FEWEST_IN_STRETCH: usize = 256;
 
 /// A spine in its order as at most so many of at least about so many rows, no two with a key in common; one, if it has no rows.
 fn in_stretches(spine: &Spine, most: usize, least_rows: usize) -> Result<Vec<Spine>, FeatureError> {

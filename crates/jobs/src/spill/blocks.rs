@@ -14,7 +14,7 @@ use arrow::ipc::writer::StreamWriter;
 use karat_query::Gathered;
 
 /// Each block costs what a hundred rows do, however few it has: those of fewer rows than this are larger than asked for.
-const FEWEST_ROWS: usize = 256;
+pub(crate) const FEWEST_ROWS: usize = 256;
 const MOST_ROWS: usize = 8192;
 
 /// Takes batches of any part in any order.

@@ -1,6 +1,7 @@
 //! A training set that does not fit in memory: the same rows in the same order, and the same digest, out of files. The spine is
 //! sorted in runs, and so are the events of views whose keys it is sorted by: both are merged, and a batch of rows has its
-//! features before the next is read. Features of other keys are computed by parts of these, and joined by the rows' numbers.
+//! features before the next is read. Features of other keys, and of events in too many runs, are computed by parts of the keys,
+//! and joined by the rows' numbers.
 
 mod by_parts;
 mod cases_spool;
@@ -153,11 +154,11 @@ impl Streaming<'_> {
                         let seen = |labelled: &Result<Labelled>| {
                             stage.advance(labelled.as_ref().map_or(0, |(cases, _)| cases.rows.num_rows() as u64));
                         };
-                        self.learned(&mut labelled.inspect(seen), &views)?
+                        self.learned(Box::new(labelled.inspect(seen)), &views)?
                     }
                     Events::ByParts(events) => {
                         let outcomes = self.outcomes(sorted, label, events, commit, reach)?;
-                        self.learned(&mut outcomes.labelled(), &views)?
+                        self.learned(Box::new(outcomes.labelled()), &views)?
                     }
                 };
                 if learned.chosen.left_out.open == rows {
@@ -171,7 +172,7 @@ impl Streaming<'_> {
             _ => {
                 let rows = sorted.gathered(gathering)?;
                 drop(sorted);
-                self.learned(&mut self.labelled_by_columns(rows), &views)?
+                self.learned(Box::new(self.labelled_by_columns(rows)), &views)?
             }
         };
         self.show(&learned, &mut target)?;
@@ -187,7 +188,8 @@ impl Streaming<'_> {
         for OnDisk { view, events, .. } in views {
             if let Events::InOrder(events) = events {
                 let events_bytes = events.rows().saturating_mul(view.event_bytes() as u64);
-                row_bytes += view.reader_bytes() as u64 + events_bytes / rows.max(1);
+                // They are there as they come, and in the tables of a pass.
+                row_bytes += view.reader_bytes() as u64 + 2 * (events_bytes / rows.max(1));
                 keys = keys.into_iter().chain([view.key_columns().len()]).min();
             }
         }
@@ -286,7 +288,11 @@ impl Streaming<'_> {
     }
 
     /// Leaves out what is not learned from, and spreads the rest for the model's views.
-    fn learned(&self, labelled: &mut dyn Iterator<Item = Result<Labelled>>, views: &[OnDisk<'_>]) -> Result<Learned> {
+    fn learned<'l>(
+        &self,
+        labelled: Box<dyn Iterator<Item = Result<Labelled>> + 'l>,
+        views: &[OnDisk<'_>],
+    ) -> Result<Learned> {
         let mut choosing = Choosing::new(self.model.spine.keep);
         let mut learned = Learning::new(self, views)?;
         let keys = |cases: &Cases| columns_of(&cases.rows, &self.pinned.keys);

@@ -1,5 +1,5 @@
 //! The events of every view on disk: in the order of their keys where the spine is in it, too, and by parts of their keys
-//! where it is not.
+//! where it is not, or where there are too many for their runs to be read side by side.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +11,6 @@ use super::super::passes::{Reach, Reading, in_order, key_names, readings};
 use super::sorted::{self, Among, Sorted, Sorting};
 use crate::Workspace;
 use crate::spill::{self, Spilled, Spilling};
-
-/// More runs would be read in blocks too small to be worth it: such a history goes by parts, of which none is read beside another.
-const MOST_RUNS: u64 = 256;
 
 /// A view whose events are on disk.
 pub(super) struct OnDisk<'v> {
@@ -38,9 +35,10 @@ pub(super) async fn to_disk<'v>(
     at_once: u64,
 ) -> Result<Vec<OnDisk<'v>>> {
     let readings = readings(workspace, views, up_to).await?;
+    let among = |reading: &Reading<'_>| Among { sorted: reading.views.len() as u64, read: 1 + views.len() as u64 };
     let is_in_order = |reading: &Reading<'_>, view: &CompiledView| {
         let events = (reading.snapshot.rows(), view.event_bytes() as u64);
-        spine.leads(view) && sorted::runs(workspace, events, reading.views.len() as u64).0 <= MOST_RUNS
+        spine.leads(view) && sorted::can_be_merged(workspace, events, among(reading))
     };
     let mut parts: BTreeMap<Vec<&str>, u64> = BTreeMap::new();
     for reading in &readings {
@@ -54,7 +52,7 @@ pub(super) async fn to_disk<'v>(
     let mut on_disk = Vec::with_capacity(views.len());
     for reading in readings {
         let rows = reading.snapshot.rows();
-        let among = Among { sorted: reading.views.len() as u64, read: 1 + views.len() as u64 };
+        let among = among(&reading);
         let taking = |(_, view): &(usize, &'v CompiledView)| match is_in_order(&reading, view) {
             true => Sorting::new(workspace, view.key_order(), (rows, view.event_bytes() as u64), among)
                 .map(|sorting| Taking::InOrder(view, sorting)),

@@ -52,7 +52,7 @@ pub(super) struct Sorted {
 impl Sorting {
     /// Of about so many rows of so many bytes.
     pub fn new(workspace: &Workspace, order: RowOrder, (rows, row_bytes): (u64, u64), among: Among) -> Result<Sorting> {
-        let (runs, most) = runs(workspace, (rows, row_bytes), among.sorted);
+        let (runs, most) = runs_of(workspace, (rows, row_bytes), among.sorted);
         let bytes = spill::blocks(workspace) / among.read / runs;
         Ok(Sorting {
             order,
@@ -90,11 +90,17 @@ impl Sorting {
 }
 
 /// About how many runs there will be of so many rows of so many bytes, and what each takes, of so many that are sorted side by side.
-pub(super) fn runs(workspace: &Workspace, (rows, row_bytes): (u64, u64), sorted: u64) -> (u64, u64) {
+fn runs_of(workspace: &Workspace, (rows, row_bytes): (u64, u64), sorted: u64) -> (u64, u64) {
     let bytes = rows.saturating_mul(row_bytes + PLACED_BYTES);
     let most = (workspace.project.config().engine.memory.0 / RUN / sorted.max(1)).max(1);
     let run = (bytes / SOME_RUNS).max(SMALL_RUN).min(most);
     (bytes / run + 1, run)
+}
+
+/// Whether a block of every run of so many rows of so many bytes may be held, however few rows it has.
+pub(super) fn can_be_merged(workspace: &Workspace, (rows, row_bytes): (u64, u64), among: Among) -> bool {
+    let (runs, _) = runs_of(workspace, (rows, row_bytes), among.sorted);
+    runs.saturating_mul(spill::FEWEST_ROWS as u64 * row_bytes) <= spill::blocks(workspace) / among.read
 }
 
 impl Sorted {
