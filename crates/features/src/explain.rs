@@ -112,7 +112,7 @@ impl<'v> Explainer<'v> {
         visible.iter().for_each(|row| fold.take(&events, *row));
         let mut windows = WindowStarts::new(plan);
         let mut slots = Vec::with_capacity(plan.slots.len());
-        fold.read(&events, &self.table.texts, at.as_of.micros(), &mut windows, &mut slots);
+        fold.read(&events, &self.table.texts, at.as_of.micros(), &mut windows, |folded| slots.push(folded));
         let seen = Seen { plan, fold: &fold, events: &events, texts: &self.table.texts, slots: &slots };
         let values = self.view.values(seen, at.as_of)?;
 

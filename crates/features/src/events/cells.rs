@@ -74,25 +74,38 @@ impl Cells {
         match self {
             Cells::Flags(flags) => flags.push(cell.map_or(NULL_FLAG, |word| (word & 1) as u8)),
             Cells::Words { words, valid } => {
-                if cell.is_none() && valid.is_empty() {
-                    valid.resize(words.len(), true);
+                if !valid.is_empty() {
+                    valid.push(cell.is_some());
+                } else if cell.is_none() {
+                    Cells::first_null(valid, words.len(), words.capacity());
                 }
                 words.push(cell.unwrap_or(0));
-                if cell.is_none() || !valid.is_empty() {
-                    valid.push(cell.is_some());
-                }
             }
             Cells::Same { cell: same, len, .. } if *len == 0 || *same == cell => {
                 *same = cell;
                 *len += 1;
             }
-            Cells::Same { cell: same, len, data_type, reserved } => {
-                let mut cells = Cells::with_capacity(*data_type, *reserved);
-                (0..*len).for_each(|_| cells.push(*same));
-                cells.push(cell);
-                *self = cells;
-            }
+            Cells::Same { .. } => self.push_another(cell),
         }
+    }
+
+    /// `valid` once the first null comes, after so many cells.
+    #[cold]
+    fn first_null(valid: &mut Vec<bool>, cells: usize, room: usize) {
+        valid.reserve(room.max(cells + 1));
+        valid.resize(cells, true);
+        valid.push(false);
+    }
+
+    /// A cell that is not as all before it.
+    #[cold]
+    fn push_another(&mut self, cell: Option<i64>) {
+        if let Cells::Same { cell: same, len, data_type, reserved } = self {
+            let mut cells = Cells::with_capacity(*data_type, *reserved);
+            (0..*len).for_each(|_| cells.push(*same));
+            *self = cells;
+        }
+        self.push(cell);
     }
 
     pub(crate) fn clear(&mut self) {

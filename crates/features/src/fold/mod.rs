@@ -27,6 +27,7 @@ pub(crate) struct Folded {
 pub(crate) struct Fold<'p> {
     plan: &'p Plan,
     lists: Vec<List>,
+    /// By slot; of one that another accumulates for, nothing.
     running: Vec<Running>,
     ranges: Vec<(u32, u32)>,
     starts: Vec<i64>,
@@ -61,7 +62,11 @@ impl<'p> Fold<'p> {
         let running = plan.slots.iter().enumerate().map(|(place, slot)| {
             let resumed = accumulated.next_if(|(slot, _)| *slot == place).map(|(_, accumulator)| accumulator);
             let slides = !plan.frames[slot.frame].is_all_time();
-            let accumulator = resumed.unwrap_or_else(|| Accumulator::new(slot.kind, of(plan, slot), slides));
+            let accumulator = match resumed {
+                _ if plan.accumulates[place] != place => Accumulator::Ends,
+                Some(resumed) => resumed,
+                None => Accumulator::new(slot.kind, of(plan, slot), slides),
+            };
             Running { from: 0, to: 0, accumulator }
         });
         let running: Vec<Running> = running.collect();
@@ -99,7 +104,7 @@ impl<'p> Fold<'p> {
 
     /// What a slot has accumulated so far.
     pub(crate) fn accumulator(&self, slot: usize) -> &Accumulator {
-        &self.running[slot].accumulator
+        &self.running[self.plan.accumulates[slot]].accumulator
     }
 
     /// How many events were taken.
@@ -157,14 +162,15 @@ impl<'p> Fold<'p> {
         self.last = row;
     }
 
-    /// The slots' values for a reader at `as_of`, over the events taken.
+    /// The slots' values, in their order, for a reader at `as_of`, over the events taken.
+    #[inline]
     pub(crate) fn read(
         &mut self,
         events: &KeyEvents,
         texts: &Texts,
         as_of: i64,
         windows: &mut WindowStarts,
-        out: &mut Vec<Folded>,
+        mut found: impl FnMut(Folded),
     ) {
         let plan = self.plan;
         windows.at(plan, as_of, &mut self.starts);
@@ -184,20 +190,24 @@ impl<'p> Fold<'p> {
             }
             self.ranges.push((start as u32, end as u32));
         }
-        out.clear();
-        for (slot, running) in plan.slots.iter().zip(&mut self.running) {
+        for (place, slot) in plan.slots.iter().enumerate() {
             let (from, to) = self.ranges[slot.frame];
             let list = &self.lists[plan.frames[slot.frame].list];
-            let from = if slot.is_checkpointed(plan) { list.folded } else { from };
-            let meaning = Meaning { kind: slot.kind, of: of(plan, slot), texts };
-            out.push(match slot.kind {
+            found(match slot.kind {
                 SlotKind::First | SlotKind::Last => end_of(slot, &list.rows[from as usize..to as usize], events),
                 // What is in it is not copied: see [`Fold::listed`].
                 SlotKind::List => Folded { cell: Some(i64::from(to - from)), row: NO_ROW },
                 SlotKind::Unread => Folded { cell: None, row: NO_ROW },
                 SlotKind::TimeSince => since(slot, &list.rows[from as usize..to as usize], events, as_of),
                 _ => {
-                    running.move_to(from, to, &list.rows, events, slot, meaning);
+                    let meaning = Meaning { kind: slot.kind, of: of(plan, slot), texts };
+                    let accumulates = plan.accumulates[place];
+                    let running = &mut self.running[accumulates];
+                    // Another that accumulates for it stands before it, and has moved.
+                    if accumulates == place {
+                        let from = if slot.is_checkpointed(plan) { list.folded } else { from };
+                        running.move_to(from, to, &list.rows, events, slot, meaning);
+                    }
                     Folded { cell: running.accumulator.value(meaning), row: NO_ROW }
                 }
             });

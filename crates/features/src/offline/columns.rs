@@ -7,7 +7,7 @@ use arrow::array::{
     ArrayRef, BooleanArray, BooleanBufferBuilder, Date32Array, Float64Array, Int64Array, ListArray, StringArray,
     TimestampMicrosecondArray,
 };
-use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::Field;
 use karat_core::{DataType, ValueType};
 
@@ -84,8 +84,7 @@ fn placed<'s>(all: impl Iterator<Item = Found<'s>>, data_type: DataType, len: us
             Arc::new(BooleanArray::new(flags, nulls))
         }
         DataType::Float => {
-            let floats: Vec<f64> = words.into_iter().map(|word| f64::from_bits(word as u64)).collect();
-            Arc::new(Float64Array::new(floats.into(), nulls))
+            Arc::new(Float64Array::new(ScalarBuffer::new(Buffer::from_vec(words), 0, len), nulls))
         }
         DataType::Date => {
             let days: Vec<i32> = words.into_iter().map(|days| days as i32).collect();

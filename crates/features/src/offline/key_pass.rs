@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::run::Found;
 use crate::events::{EventTable, KeyEvents};
-use crate::fold::{Fold, Folded, Read, WindowStarts, select};
+use crate::fold::{Fold, Read, WindowStarts, select};
 use crate::view::{CompiledView, SlotKind};
 
 pub(super) struct KeyPass<'v> {
@@ -18,7 +18,6 @@ pub(super) struct KeyPass<'v> {
     scratch: Vec<u32>,
     visible: Vec<u32>,
     ends: Vec<u32>,
-    out: Vec<Folded>,
     /// Slots that are lists, and of what.
     lists: Vec<(usize, usize)>,
 }
@@ -39,7 +38,6 @@ impl<'v> KeyPass<'v> {
             scratch: Vec::new(),
             visible: Vec::new(),
             ends: Vec::new(),
-            out: Vec::new(),
             lists,
         }
     }
@@ -113,10 +111,12 @@ impl<'v> KeyPass<'v> {
     }
 
     fn read(&mut self, read: Read) {
-        self.fold.read(&self.events, &self.table.texts, read.as_of, &mut self.windows, &mut self.out);
-        for (cells, folded) in self.found.slots.iter_mut().zip(&self.out) {
-            cells.push(folded.cell);
-        }
+        let mut slots = self.found.slots.iter_mut();
+        self.fold.read(&self.events, &self.table.texts, read.as_of, &mut self.windows, |folded| {
+            if let Some(cells) = slots.next() {
+                cells.push(folded.cell);
+            }
+        });
         for (slot, argument) in &self.lists {
             let cells = &self.events.arguments[*argument];
             let elements = &mut self.found.elements[*slot];

@@ -16,8 +16,8 @@ use crate::error::FeatureError;
 pub struct RowMerge<I> {
     order: RowOrder,
     runs: Vec<Run<I>>,
-    /// The run whose row comes next, then by inner node the run that lost there.
-    tree: Vec<usize>,
+    /// The run whose row comes next, then by inner node the run that lost there; `None` where nobody has lost yet.
+    tree: Vec<Option<Player>>,
     encoder: Option<RowConverter>,
     batch_rows: usize,
     /// What rows are taken from until they make a batch.
@@ -25,8 +25,23 @@ pub struct RowMerge<I> {
     places: Vec<(usize, usize)>,
 }
 
-/// Where nobody has lost yet.
-const NOBODY: usize = usize::MAX;
+/// A run in the tree, with what mostly tells how it compares: a replay then looks at the runs themselves hardly ever.
+#[derive(Debug, Clone, Copy)]
+struct Player {
+    run: usize,
+    stands: Stands,
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy)]
+enum Stands {
+    /// At a row with a key and a time that are words.
+    Words(i64, i64),
+    /// At a row that has none.
+    Row,
+    /// After its last row.
+    Over,
+}
 
 struct Run<I> {
     batches: I,
@@ -52,7 +67,7 @@ where
     /// See [`RowOrder::merge`].
     pub(super) fn new(order: RowOrder, runs: impl IntoIterator<Item = I>, batch_rows: usize) -> Result<RowMerge<I>, E> {
         let runs: Vec<Run<I>> = runs.into_iter().map(|batches| Run { batches, head: None }).collect();
-        let tree = vec![NOBODY; runs.len()];
+        let tree = vec![None; runs.len()];
         let (taken, places) = (Vec::new(), Vec::with_capacity(batch_rows));
         let mut merge = RowMerge { order, runs, tree, encoder: None, batch_rows, taken, places };
         for run in 0..merge.runs.len() {
@@ -85,43 +100,51 @@ where
 
     /// Lets a run, the last winner, play against all it meets on its way up.
     fn replay(&mut self, run: usize) -> Result<(), E> {
-        let mut winner = run;
+        let mut winner = Player { run, stands: self.runs[run].stands() };
         let mut node = (run + self.runs.len()) / 2;
         while node > 0 {
-            let other = self.tree[node];
-            if other == NOBODY {
-                self.tree[node] = winner;
+            let Some(other) = self.tree[node] else {
+                self.tree[node] = Some(winner);
                 return Ok(());
-            }
+            };
             if self.compare(other, winner).map_err(unmerged)?.is_lt() {
-                self.tree[node] = winner;
+                self.tree[node] = Some(winner);
                 winner = other;
             }
             node /= 2;
         }
-        self.tree[0] = winner;
+        self.tree[0] = Some(winner);
         Ok(())
     }
 
     /// A run that is over comes after all others.
-    fn compare(&self, a: usize, b: usize) -> Result<Ordering, ArrowError> {
-        let (a, b) = match (&self.runs[a].head, &self.runs[b].head) {
-            (Some(a), Some(b)) => (a, b),
-            (a, b) => return Ok(a.is_none().cmp(&b.is_none())),
-        };
-        if let (Some((a_key, a_time)), Some((b_key, b_time))) = (&a.words, &b.words) {
-            let by_words = (a_key[a.row], a_time[a.row]).cmp(&(b_key[b.row], b_time[b.row]));
-            if by_words.is_ne() || self.order.is_of_words() {
-                return Ok(by_words);
+    #[inline]
+    fn compare(&self, a: Player, b: Player) -> Result<Ordering, ArrowError> {
+        match (a.stands, b.stands) {
+            (Stands::Words(a_key, a_time), Stands::Words(b_key, b_time)) => {
+                let by_words = (a_key, a_time).cmp(&(b_key, b_time));
+                if by_words.is_ne() || self.order.is_of_words() {
+                    return Ok(by_words);
+                }
             }
+            (Stands::Over, Stands::Over) => return Ok(Ordering::Equal),
+            (Stands::Over, _) => return Ok(Ordering::Greater),
+            (_, Stands::Over) => return Ok(Ordering::Less),
+            _ => {}
         }
+        self.compare_encoded(a.run, b.run)
+    }
+
+    fn compare_encoded(&self, a: usize, b: usize) -> Result<Ordering, ArrowError> {
         let encoder = self.encoder.as_ref().expect("there was a batch");
+        let head = |run: usize| self.runs[run].head.as_ref().expect("a run that is not over stands at a row");
+        let (a, b) = (head(a), head(b));
         Ok(a.encoded(self.order, encoder)?.row(a.row).cmp(&b.encoded(self.order, encoder)?.row(b.row)))
     }
 
     fn next_rows(&mut self) -> Result<Option<RecordBatch>, E> {
         while self.places.len() < self.batch_rows {
-            let Some(run) = self.tree.first().copied() else { break };
+            let Some(run) = self.tree.first().and_then(|winner| winner.map(|player| player.run)) else { break };
             let Some(head) = &mut self.runs[run].head else { break };
             self.places.push((head.taken, head.row));
             head.row += 1;
@@ -142,6 +165,17 @@ where
             self.taken.push(head.rows.clone());
         }
         Ok(Some(rows))
+    }
+}
+
+impl<I> Run<I> {
+    #[inline]
+    fn stands(&self) -> Stands {
+        match &self.head {
+            None => Stands::Over,
+            Some(Head { words: Some((keys, times)), row, .. }) => Stands::Words(keys[*row], times[*row]),
+            Some(_) => Stands::Row,
+        }
     }
 }
 

@@ -160,7 +160,7 @@ fn fold_until(
         fold.take(events, row);
     }
     // The time does not matter to slots over all time.
-    fold.read(events, &records.table.texts, bounds.0, &mut WindowStarts::new(plan), &mut Vec::new());
+    fold.read(events, &records.table.texts, bounds.0, &mut WindowStarts::new(plan), |_| {});
     let slots = plan.slots.iter().enumerate().filter(|(_, slot)| slot.is_checkpointed(plan));
     let accumulators = slots.map(|(slot, _)| (slot, fold.accumulator(slot).clone())).collect();
     records.checkpoint =

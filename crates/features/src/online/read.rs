@@ -96,7 +96,7 @@ impl CompiledView {
             fold.take(events, row);
         }
         let mut slots = Vec::with_capacity(plan.slots.len());
-        fold.read(events, texts, at.as_of.micros(), &mut WindowStarts::new(plan), &mut slots);
+        fold.read(events, texts, at.as_of.micros(), &mut WindowStarts::new(plan), |folded| slots.push(folded));
         let newest = (plan.timed && fold.taken() > 0).then(|| events.event_time[fold.last() as usize]);
         let seen = Seen { plan, fold: &fold, events, texts, slots: &slots };
         Ok(FeatureRow {

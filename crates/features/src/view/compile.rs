@@ -81,6 +81,7 @@ impl CompiledView {
             sequence: sequence.map_err(alone)?,
             identity: identity(&definition).map_err(alone)?,
             nulled: Vec::new(),
+            accumulates: slots.accumulates(),
             lists: slots.lists,
             windows: slots.windows,
             frames: slots.frames,

@@ -97,6 +97,8 @@ pub(crate) struct Plan {
     pub(crate) windows: Vec<Window>,
     pub(crate) frames: Vec<Frame>,
     pub(crate) slots: Vec<Slot>,
+    /// By slot, the first that accumulates the same cells alike: itself, or one before it.
+    pub(crate) accumulates: Vec<usize>,
     /// In the order of the outputs.
     pub(crate) features: Vec<FeaturePlan>,
     /// The outputs that are expressions, each after those it reads.
@@ -162,6 +164,16 @@ impl SlotKind {
     /// Whether the value depends on which events stand first or last, not only on what they add up to.
     pub(crate) fn is_positional(self) -> bool {
         matches!(self, SlotKind::First | SlotKind::Last | SlotKind::TimeSince | SlotKind::List | SlotKind::Unread)
+    }
+
+    /// Whether one accumulation tells both values, of the same cells.
+    pub(crate) fn accumulates_as(self, other: SlotKind) -> bool {
+        use SlotKind::{Mean, Quantile, Stddev, Sum, Variance};
+        let alike = matches!(
+            (self, other),
+            (Sum | Mean, Sum | Mean) | (Variance | Stddev, Variance | Stddev) | (Quantile(_), Quantile(_))
+        );
+        alike || self == other
     }
 
     /// Whether the value is a cell of an event as it stands, or several.

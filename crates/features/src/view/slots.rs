@@ -70,6 +70,17 @@ impl Slots {
         self.slot(Slot { kind: SlotKind::Last, argument: Some(argument), frame, data_type })
     }
 
+    /// See [`Plan::accumulates`](super::Plan::accumulates).
+    pub(super) fn accumulates(&self) -> Vec<usize> {
+        let first = |slot: &Slot| {
+            let alike = |other: &Slot| {
+                (slot.argument, slot.frame) == (other.argument, other.frame) && slot.kind.accumulates_as(other.kind)
+            };
+            self.slots.iter().position(alike).expect("a slot accumulates as itself does")
+        };
+        self.slots.iter().map(first).collect()
+    }
+
     fn slot(&mut self, slot: Slot) -> usize {
         find_or_push(&mut self.slots, slot)
     }
