@@ -1,4 +1,4 @@
-use karat_core::Instant;
+use karat_core::{Instant, Window};
 
 use crate::view::Plan;
 
@@ -8,20 +8,24 @@ const REMEMBERED: usize = 256;
 #[derive(Debug)]
 pub(crate) struct WindowStarts {
     width: usize,
+    /// Whether there are steps of months among them.
+    dear: bool,
     times: Vec<Option<i64>>,
     starts: Vec<i64>,
 }
 
 impl WindowStarts {
     pub(crate) fn new(plan: &Plan) -> WindowStarts {
-        WindowStarts { width: plan.windows.len(), times: Vec::new(), starts: Vec::new() }
+        let dear = plan.windows.iter().any(|window| matches!(window, Window::Months(_)));
+        WindowStarts { width: plan.windows.len(), dear, times: Vec::new(), starts: Vec::new() }
     }
 
     /// Fills `out` with the start of each window that ends at `as_of`.
     #[inline]
     pub(crate) fn at(&mut self, plan: &Plan, as_of: i64, out: &mut Vec<i64>) {
         out.clear();
-        if self.width == 0 {
+        if !self.dear {
+            out.extend(Self::compute(plan, as_of));
             return;
         }
         if self.times.is_empty() {

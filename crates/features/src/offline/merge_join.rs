@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::concat_batches;
 use karat_core::hidden;
 
@@ -40,7 +40,6 @@ impl CompiledView {
 pub struct MergeJoin<'v, I> {
     view: &'v CompiledView,
     up_to: Option<u64>,
-    threads: usize,
     runs: Vec<Run<I>>,
     /// The key of the last row.
     last: Option<Vec<ArrayRef>>,
@@ -59,35 +58,30 @@ where
 {
     /// Of runs of [events by their keys](CompiledView::keyed), each in [their order](CompiledView::key_order): a pass takes the
     /// events of some keys in any order, so nothing is compared to merge them. Records of commits after `up_to` are not seen.
-    pub fn new(
-        view: &'v CompiledView,
-        runs: impl IntoIterator<Item = I>,
-        up_to: Option<u64>,
-        threads: usize,
-    ) -> MergeJoin<'v, I> {
+    pub fn new(view: &'v CompiledView, runs: impl IntoIterator<Item = I>, up_to: Option<u64>) -> MergeJoin<'v, I> {
         let runs = runs.into_iter().map(|events| Run { events, waiting: VecDeque::new() }).collect();
-        MergeJoin { view, up_to, threads, runs, last: None }
+        MergeJoin { view, up_to, runs, last: None }
     }
 
-    /// What [`AsOfPass::run`] gives for the next rows of the spine, whose keys are in ascending order, nulls last.
+    /// What [`AsOfPass::run`] gives for each of the next stretches of the spine, whose keys are in ascending order, nulls last. They
+    /// are worked on side by side.
     ///
     /// Events of the last key are kept, since the next rows may be of it, too: who asks for many rows of one key at once
     /// saves their being read again.
-    pub fn next(&mut self, spine: &Spine) -> Result<RecordBatch, E> {
-        run::check(self.view, spine)?;
+    pub fn next(&mut self, spines: &[Spine]) -> Result<Vec<RecordBatch>, E> {
         let (view, up_to) = (self.view, self.up_to);
-        let mut stretches = Vec::with_capacity(self.threads);
-        for spine in in_stretches(spine, self.threads, FEWEST_IN_STRETCH)? {
-            let events = self.take(&spine)?;
-            stretches.push((spine, events));
+        let mut stretches = Vec::with_capacity(spines.len());
+        for spine in spines {
+            run::check(view, spine)?;
+            stretches.push((spine, self.take(spine)?));
         }
-        let pass = |(spine, events): (Spine, Vec<RecordBatch>)| {
+        let pass = |(spine, events): (&Spine, Vec<RecordBatch>)| {
             let mut pass = AsOfPass::of_few(view);
             // None is held beside the pass that has taken it in.
             for events in events {
                 pass.push(&events)?;
             }
-            pass.run(&spine, up_to)
+            pass.run(spine, up_to)
         };
         let found = std::thread::scope(|scope| {
             let last = stretches.pop();
@@ -96,7 +90,7 @@ where
             let others = others.into_iter().map(|other| other.join().expect("a pass over a key does not panic"));
             others.chain(last).collect::<Result<Vec<RecordBatch>, FeatureError>>()
         })?;
-        Ok(concat_batches(&found[0].schema(), &found).map_err(unread)?)
+        Ok(found)
     }
 
     /// The events of a spine's keys.
@@ -182,79 +176,10 @@ impl Taken {
     }
 }
 
-/// Fewer rows than this are not worth a thread.
-const FEWEST_IN_STRETCH: usize = 256;
-
-/// A spine in its order as at most so many of at least about so many rows, no two with a key in common; one, if it has no rows.
-fn in_stretches(spine: &Spine, most: usize, least_rows: usize) -> Result<Vec<Spine>, FeatureError> {
-    let rows = spine.as_of.len();
-    let stretches = (rows / least_rows).clamp(1, most.max(1));
-    let mut cut = Vec::with_capacity(stretches);
-    let mut start = 0;
-    for stretch in 1..=stretches {
-        let end = match stretch * rows / stretches {
-            end if end < rows => beside(&spine.keys, &key_of(&spine.keys, end))?.end(),
-            end => end,
-        };
-        if start < end || rows == 0 {
-            cut.push(slice(spine, start, end - start));
-            start = end;
-        }
-    }
-    Ok(cut)
-}
-
-fn slice(spine: &Spine, start: usize, rows: usize) -> Spine {
-    let times = |times: &Int64Array| times.slice(start, rows);
-    Spine {
-        keys: spine.keys.iter().map(|key| key.slice(start, rows)).collect(),
-        as_of: times(&spine.as_of),
-        known_at: spine.known_at.as_ref().map(times),
-        since: spine.since.as_ref().map(times),
-    }
-}
-
 fn beside(keys: &[ArrayRef], key: &[ArrayRef]) -> Result<Beside, FeatureError> {
     Beside::new(keys, key).map_err(unread)
 }
 
 fn unread(error: arrow::error::ArrowError) -> FeatureError {
     FeatureError::Batch(error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use arrow::array::AsArray;
-    use arrow::datatypes::Int64Type;
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn keys(spine: &Spine) -> Vec<Option<i64>> {
-        spine.keys[0].as_primitive::<Int64Type>().iter().collect()
-    }
-
-    proptest! {
-        #[test]
-        fn stretches_have_no_key_in_common(
-            mut sorted in prop::collection::vec(prop::option::weighted(0.9, 0..9i64), 0..100),
-            most in 0..9usize,
-            least_rows in 1..40usize,
-        ) {
-            sorted.sort_by_key(|key| (key.is_none(), *key));
-            let times: Int64Array = (0..sorted.len() as i64).collect();
-            let key: ArrayRef = Arc::new(Int64Array::from(sorted.clone()));
-            let spine = Spine { keys: vec![key], as_of: times.clone(), known_at: None, since: Some(times) };
-            let stretches = in_stretches(&spine, most, least_rows).unwrap();
-            prop_assert!((1..=most.max(1)).contains(&stretches.len()));
-            prop_assert_eq!(stretches.iter().flat_map(keys).collect::<Vec<_>>(), sorted);
-            let times = stretches.iter().flat_map(|stretch| stretch.as_of.values().to_vec());
-            prop_assert!(times.eq(spine.as_of.values().iter().copied()));
-            for pair in stretches.windows(2) {
-                prop_assert!(keys(&pair[0]).last() != keys(&pair[1]).first());
-            }
-        }
-    }
 }

@@ -228,7 +228,7 @@ fn by_words(batches: Vec<(Words, Words)>, part_rows: usize) -> Ordered {
     ordered
 }
 
-const STRETCH_ROWS: usize = 256;
+const STRETCH_ROWS: usize = 16;
 /// 48 MiB.
 const PART_ROWS: usize = 2 << 20;
 

@@ -45,7 +45,7 @@ fn merged(case: &Case, view: &CompiledView) -> (UInt32Array, RecordBatch) {
         let run = order.sort(&events.schema(), vec![events]).unwrap();
         (0..run.num_rows()).map(move |row| Ok::<_, FeatureError>(run.slice(row, 1)))
     });
-    let mut join = MergeJoin::new(view, runs, case.up_to.map(|commit| commit as u64), 2);
+    let mut join = MergeJoin::new(view, runs, case.up_to.map(|commit| commit as u64));
 
     let Spine { keys, as_of, known_at, .. } = spine(case);
     let places: UInt32Array = (0..case.readers.len() as u32).collect();
@@ -54,13 +54,14 @@ fn merged(case: &Case, view: &CompiledView) -> (UInt32Array, RecordBatch) {
     let rows = RecordBatch::try_from_iter_with_nullable(named).unwrap();
     let rows = RowOrder::by_first(keys.len()).sort(&rows.schema(), vec![rows]).unwrap();
     let (keys, times) = rows.columns().split_at(keys.len());
-    let found = (0..rows.num_rows()).step_by(case.batch).map(|start| {
+    let stretches = (0..rows.num_rows()).step_by(case.batch).map(|start| {
         let rows = case.batch.min(rows.num_rows() - start);
         let time = |place: usize| times[place].as_primitive::<Int64Type>().slice(start, rows);
         let keys = keys.iter().map(|key| key.slice(start, rows)).collect();
-        join.next(&Spine { keys, as_of: time(0), known_at: Some(time(1)), since: None }).unwrap()
+        Spine { keys, as_of: time(0), known_at: Some(time(1)), since: None }
     });
-    let found: Vec<RecordBatch> = found.collect();
+    let stretches: Vec<Spine> = stretches.collect();
+    let found: Vec<RecordBatch> = stretches.chunks(3).flat_map(|spines| join.next(spines).unwrap()).collect();
     (times[2].as_primitive().clone(), concat_batches(&found[0].schema(), &found).unwrap())
 }
 

@@ -57,17 +57,24 @@ impl FrameFile {
 
     pub fn write(&mut self, frame: &RecordBatch) -> Result<()> {
         self.rows += frame.num_rows() as u64;
-        for start in (0..frame.num_rows()).step_by(ROWS) {
-            self.waiting.push_batch(frame.slice(start, ROWS.min(frame.num_rows() - start)))?;
-            self.write_waiting()?;
+        let mut start = 0;
+        while start < frame.num_rows() {
+            let rows = (ROWS - self.waiting.get_buffered_rows()).min(frame.num_rows() - start);
+            let next = frame.slice(start, rows);
+            if rows == ROWS {
+                self.writer.write(&next)?;
+            } else {
+                self.waiting.push_batch(next)?;
+                self.write_waiting()?;
+            }
+            start += rows;
         }
         Ok(())
     }
 
     fn write_waiting(&mut self) -> Result<()> {
         while let Some(rows) = self.waiting.next_completed_batch() {
-            let columns = rows.columns().iter().map(without_empty_nulls).collect::<Result<_>>()?;
-            self.writer.write(&RecordBatch::try_new(rows.schema(), columns)?)?;
+            self.writer.write(&rows)?;
         }
         Ok(())
     }
@@ -97,9 +104,11 @@ fn without_empty_nulls(column: &ArrayRef) -> Result<ArrayRef> {
 
 impl Writer {
     fn write(&mut self, rows: &RecordBatch) -> Result<()> {
+        let columns = rows.columns().iter().map(without_empty_nulls).collect::<Result<_>>()?;
+        let rows = RecordBatch::try_new(rows.schema(), columns)?;
         match self {
-            Writer::Parquet(writer) => writer.write(rows)?,
-            Writer::Csv(writer) => writer.write(rows)?,
+            Writer::Parquet(writer) => writer.write(&rows)?,
+            Writer::Csv(writer) => writer.write(&rows)?,
         }
         Ok(())
     }

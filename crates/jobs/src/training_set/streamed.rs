@@ -80,7 +80,7 @@ pub(super) async fn write<'o>(
 /// Rows are gathered to this share of what a batch may take with the rows of a key of many.
 const LEAST_OF_MOST: usize = 8;
 const FEWEST_GATHERED: usize = 64;
-const MOST_GATHERED: usize = 65_536;
+const MOST_GATHERED: usize = 32_768;
 
 /// Batches that may wait to be digested.
 const AHEAD: usize = 4;
@@ -181,8 +181,8 @@ impl Streaming<'_> {
         self.put_together(learned, gathering, features, target)
     }
 
-    /// How rows are gathered that are so many in all: what is read and found for a batch of them, of those of these views
-    /// that are in their order, takes a small share of the memory.
+    /// How rows are gathered that are so many in all: what is read and found for batches of them side by side, of those of these
+    /// views that are in their order, takes a small share of the memory.
     fn gathering<'v>(&self, rows: u64, views: impl IntoIterator<Item = &'v OnDisk<'v>>) -> Gathering {
         let (mut keys, mut row_bytes) = (None, self.query.row_bytes.max(1));
         for OnDisk { view, events, .. } in views {
@@ -193,7 +193,8 @@ impl Streaming<'_> {
                 keys = keys.into_iter().chain([view.key_columns().len()]).min();
             }
         }
-        let most = usize::try_from(spill::blocks(self.workspace) / row_bytes).unwrap_or(usize::MAX);
+        let most = spill::blocks(self.workspace) / (row_bytes * self.at_once);
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
         let least = (most / LEAST_OF_MOST).clamp(FEWEST_GATHERED, MOST_GATHERED);
         Gathering { keys: keys.unwrap_or(0), least, most: most.max(least) }
     }
@@ -245,13 +246,25 @@ impl Streaming<'_> {
         reach: Reach,
     ) -> impl Iterator<Item = Result<Labelled>> {
         let zone = &view.definition().source.time_zone;
-        rows.map(move |rows| {
-            let rows = rows?;
-            let as_of = cases::as_of(self.model, &self.query.zone, &rows)?;
-            let windows = label::Windows::new(label, zone, &as_of);
-            let measured = join.next(&windows.spine(columns_of(&rows, view.key_columns())?, &as_of))?;
-            let open = windows.open(reach);
-            Ok((windows.label(label, rows, as_of, measured.column(0)), open))
+        let mut labelled = move |batches: Vec<RecordBatch>| {
+            let mut asked = Vec::with_capacity(batches.len());
+            let mut spines = Vec::with_capacity(batches.len());
+            for rows in batches {
+                let as_of = cases::as_of(self.model, &self.query.zone, &rows)?;
+                let windows = label::Windows::new(label, zone, &as_of);
+                spines.push(windows.spine(columns_of(&rows, view.key_columns())?, &as_of));
+                asked.push((rows, as_of, windows));
+            }
+            let measured = join.next(&spines)?;
+            let labelled = asked.into_iter().zip(measured).map(|((rows, as_of, windows), measured)| {
+                let open = windows.open(reach);
+                (windows.label(label, rows, as_of, measured.column(0)), open)
+            });
+            anyhow::Ok(labelled.collect::<Vec<Labelled>>())
+        };
+        side_by_side(rows, self.at_once).flat_map(move |batches| match batches.and_then(&mut labelled) {
+            Ok(labelled) => labelled.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
         })
     }
 
@@ -366,7 +379,7 @@ impl Streaming<'_> {
     }
 
     fn join<'v>(&self, view: &'v CompiledView, events: &Sorted, commit: u64) -> InOrder<'v> {
-        MergeJoin::new(view, events.runs(), Some(commit), self.at_once as usize)
+        MergeJoin::new(view, events.runs(), Some(commit))
     }
 
     /// The outputs that the model takes of the view in this place, ascending.
@@ -416,33 +429,43 @@ impl Streaming<'_> {
         let mut stretches = KeyStretches::default();
         let mut refused_rows = 0;
         let (mut target, mut writing) = (Some(target), None);
-        for batch in self.cases(learned, gathering)? {
-            let (cases, parts) = batch?;
-            let read_at = self.read_at(&cases);
-            let next = |of_view: &mut Features<'_>| of_view.next(&cases, &read_at, &parts);
-            let computed = of_views.iter_mut().map(next).collect::<Result<Vec<RecordBatch>>>()?;
-            let features = frame::inputs(self.pinned, &cases.rows, |view, output| {
-                computed[view].column(of_views[view].column(output)).clone()
-            })?;
-            let (features, refused) = settle::settle(self.pinned, features)?;
-            refused_rows += refused.len() as u64;
-            let rows = self.split_by(&cases)?;
-            stretches.next(&rows.keys)?;
-            let flags = settle::flags(&refused, cases.rows.num_rows());
-            to_digest.send((super::learned(&cases, &features, &rows.keys), flags))?;
-            let label = (self.model.spine.label.name(), &cases.label);
-            let frame = frame::frame(self.pinned, &rows.keys, &read_at, &features, label)?;
-            if let Some(target) = target.take() {
-                writing = Some(target.create(&frame.schema())?);
+        for batches in side_by_side(self.cases(learned, gathering)?, self.at_once) {
+            let batches = batches?;
+            let read_at: Vec<Int64Array> = batches.iter().map(|(cases, _)| self.read_at(cases)).collect();
+            let next = |of_view: &mut Features<'_>| of_view.next(&batches, &read_at);
+            let computed = of_views.iter_mut().map(next).collect::<Result<Vec<Vec<RecordBatch>>>>()?;
+            for (batch, ((cases, _), read_at)) in batches.into_iter().zip(read_at).enumerate() {
+                let features = frame::inputs(self.pinned, &cases.rows, |view, output| {
+                    computed[view][batch].column(of_views[view].column(output)).clone()
+                })?;
+                let (features, refused) = settle::settle(self.pinned, features)?;
+                refused_rows += refused.len() as u64;
+                let rows = self.split_by(&cases)?;
+                stretches.next(&rows.keys)?;
+                let flags = settle::flags(&refused, cases.rows.num_rows());
+                to_digest.send((super::learned(&cases, &features, &rows.keys), flags))?;
+                let label = (self.model.spine.label.name(), &cases.label);
+                let frame = frame::frame(self.pinned, &rows.keys, &read_at, &features, label)?;
+                if let Some(target) = target.take() {
+                    writing = Some(target.create(&frame.schema())?);
+                }
+                if let Some(writing) = &mut writing {
+                    writing.write(&frame, &rows, &refused)?;
+                }
+                stage.advance(frame.num_rows() as u64);
             }
-            if let Some(writing) = &mut writing {
-                writing.write(&frame, &rows, &refused)?;
-            }
-            stage.advance(frame.num_rows() as u64);
         }
         let writing = writing.context("there is a batch, if only one without rows")?;
         Ok((writing, stretches.keys(), refused_rows))
     }
+}
+
+/// So many batches at a time.
+fn side_by_side<T>(mut batches: impl Iterator<Item = Result<T>>, most: u64) -> impl Iterator<Item = Result<Vec<T>>> {
+    std::iter::from_fn(move || {
+        let next: Result<Vec<T>> = batches.by_ref().take(most as usize).collect();
+        Some(next).filter(|next| next.as_ref().map_or(true, |next| !next.is_empty()))
+    })
 }
 
 type InOrder<'v> = MergeJoin<'v, Reading>;
@@ -463,13 +486,19 @@ enum Features<'v> {
 }
 
 impl Features<'_> {
-    fn next(&mut self, cases: &Cases, read_at: &Int64Array, parts: &[ArrayRef]) -> Result<RecordBatch> {
+    /// Of each of the next batches.
+    fn next(&mut self, batches: &[CasesOfParts], read_at: &[Int64Array]) -> Result<Vec<RecordBatch>> {
         match self {
             Features::InOrder { view, join } => {
-                let keys = columns_of(&cases.rows, view.key_columns())?;
-                join.next(&Spine { keys, as_of: read_at.clone(), known_at: None, since: None })
+                let spine = |((cases, _), read_at): (&CasesOfParts, &Int64Array)| {
+                    let keys = columns_of(&cases.rows, view.key_columns())?;
+                    anyhow::Ok(Spine { keys, as_of: read_at.clone(), known_at: None, since: None })
+                };
+                join.next(&batches.iter().zip(read_at).map(spine).collect::<Result<Vec<Spine>>>()?)
             }
-            Features::ByParts { joined, spine, .. } => joined.next(parts[*spine].as_primitive::<UInt8Type>()),
+            Features::ByParts { joined, spine, .. } => {
+                batches.iter().map(|(_, parts)| joined.next(parts[*spine].as_primitive::<UInt8Type>())).collect()
+            }
         }
     }
 
