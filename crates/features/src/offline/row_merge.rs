@@ -16,8 +16,12 @@ use crate::error::FeatureError;
 pub struct RowMerge<I> {
     order: RowOrder,
     runs: Vec<Run<I>>,
-    /// The run whose row comes next, then by inner node the run that lost there; `None` where nobody has lost yet.
-    tree: Vec<Option<Player>>,
+    /// The run whose row comes next, then by inner node the run that lost there.
+    tree: Vec<usize>,
+    /// By run, the words of the row it stands at, as a number that compares as they do: a replay looks at hardly anything else.
+    fronts: Vec<u128>,
+    /// How many runs stand at a row without words.
+    wordless: usize,
     encoder: Option<RowConverter>,
     batch_rows: usize,
     /// What rows are taken from until they make a batch.
@@ -25,23 +29,8 @@ pub struct RowMerge<I> {
     places: Vec<(usize, usize)>,
 }
 
-/// A run in the tree, with what mostly tells how it compares: a replay then looks at the runs themselves hardly ever.
-#[derive(Debug, Clone, Copy)]
-struct Player {
-    run: usize,
-    stands: Stands,
-}
-
-/// Where a run stands.
-#[derive(Debug, Clone, Copy)]
-enum Stands {
-    /// At a row with a key and a time that are words.
-    Words(i64, i64),
-    /// At a row that has none.
-    Row,
-    /// After its last row.
-    Over,
-}
+/// Where nobody has lost yet.
+const NOBODY: usize = usize::MAX;
 
 struct Run<I> {
     batches: I,
@@ -67,9 +56,9 @@ where
     /// See [`RowOrder::merge`].
     pub(super) fn new(order: RowOrder, runs: impl IntoIterator<Item = I>, batch_rows: usize) -> Result<RowMerge<I>, E> {
         let runs: Vec<Run<I>> = runs.into_iter().map(|batches| Run { batches, head: None }).collect();
-        let tree = vec![None; runs.len()];
+        let (tree, fronts) = (vec![NOBODY; runs.len()], vec![u128::MAX; runs.len()]);
         let (taken, places) = (Vec::new(), Vec::with_capacity(batch_rows));
-        let mut merge = RowMerge { order, runs, tree, encoder: None, batch_rows, taken, places };
+        let mut merge = RowMerge { order, runs, tree, fronts, wordless: 0, encoder: None, batch_rows, taken, places };
         for run in 0..merge.runs.len() {
             merge.next_batch(run)?;
             merge.replay(run)?;
@@ -80,7 +69,7 @@ where
     /// Lets a run stand at the first row of its next batch, or nowhere.
     fn next_batch(&mut self, run: usize) -> Result<(), E> {
         let run = &mut self.runs[run];
-        run.head = None;
+        self.wordless -= usize::from(run.head.take().is_some_and(|head| head.words.is_none()));
         for rows in run.batches.by_ref() {
             let rows = rows?;
             if rows.num_rows() == 0 {
@@ -90,6 +79,7 @@ where
                 self.encoder = Some(self.order.encoder(&rows).map_err(unmerged)?);
             }
             let words = self.order.words(&rows);
+            self.wordless += usize::from(words.is_none());
             let taken = self.taken.len();
             self.taken.push(rows.clone());
             run.head = Some(Head { rows, row: 0, words, encoded: OnceCell::new(), taken });
@@ -100,51 +90,47 @@ where
 
     /// Lets a run, the last winner, play against all it meets on its way up.
     fn replay(&mut self, run: usize) -> Result<(), E> {
-        let mut winner = Player { run, stands: self.runs[run].stands() };
+        self.fronts[run] = self.runs[run].front();
+        let mut winner = run;
         let mut node = (run + self.runs.len()) / 2;
         while node > 0 {
-            let Some(other) = self.tree[node] else {
-                self.tree[node] = Some(winner);
+            let other = self.tree[node];
+            if other == NOBODY {
+                self.tree[node] = winner;
                 return Ok(());
-            };
-            if self.compare(other, winner).map_err(unmerged)?.is_lt() {
-                self.tree[node] = Some(winner);
-                winner = other;
             }
+            let (its, winners) = (self.fronts[other], self.fronts[winner]);
+            let comes_before = match self.wordless == 0 && its != winners {
+                true => its < winners,
+                false => self.compare(other, winner).map_err(unmerged)?.is_lt(),
+            };
+            // Which of them it is nobody could foretell: no branch.
+            (self.tree[node], winner) = if comes_before { (winner, other) } else { (other, winner) };
             node /= 2;
         }
-        self.tree[0] = Some(winner);
+        self.tree[0] = winner;
         Ok(())
     }
 
     /// A run that is over comes after all others.
-    #[inline]
-    fn compare(&self, a: Player, b: Player) -> Result<Ordering, ArrowError> {
-        match (a.stands, b.stands) {
-            (Stands::Words(a_key, a_time), Stands::Words(b_key, b_time)) => {
-                let by_words = (a_key, a_time).cmp(&(b_key, b_time));
-                if by_words.is_ne() || self.order.is_of_words() {
-                    return Ok(by_words);
-                }
+    fn compare(&self, a: usize, b: usize) -> Result<Ordering, ArrowError> {
+        let (a, b) = match (&self.runs[a].head, &self.runs[b].head) {
+            (Some(a), Some(b)) => (a, b),
+            (a, b) => return Ok(a.is_none().cmp(&b.is_none())),
+        };
+        if let (Some((a_key, a_time)), Some((b_key, b_time))) = (&a.words, &b.words) {
+            let by_words = (a_key[a.row], a_time[a.row]).cmp(&(b_key[b.row], b_time[b.row]));
+            if by_words.is_ne() || self.order.is_of_words() {
+                return Ok(by_words);
             }
-            (Stands::Over, Stands::Over) => return Ok(Ordering::Equal),
-            (Stands::Over, _) => return Ok(Ordering::Greater),
-            (_, Stands::Over) => return Ok(Ordering::Less),
-            _ => {}
         }
-        self.compare_encoded(a.run, b.run)
-    }
-
-    fn compare_encoded(&self, a: usize, b: usize) -> Result<Ordering, ArrowError> {
         let encoder = self.encoder.as_ref().expect("there was a batch");
-        let head = |run: usize| self.runs[run].head.as_ref().expect("a run that is not over stands at a row");
-        let (a, b) = (head(a), head(b));
         Ok(a.encoded(self.order, encoder)?.row(a.row).cmp(&b.encoded(self.order, encoder)?.row(b.row)))
     }
 
     fn next_rows(&mut self) -> Result<Option<RecordBatch>, E> {
         while self.places.len() < self.batch_rows {
-            let Some(run) = self.tree.first().and_then(|winner| winner.map(|player| player.run)) else { break };
+            let Some(run) = self.tree.first().copied() else { break };
             let Some(head) = &mut self.runs[run].head else { break };
             self.places.push((head.taken, head.row));
             head.row += 1;
@@ -169,12 +155,13 @@ where
 }
 
 impl<I> Run<I> {
+    /// Of a run that is over, the greatest.
     #[inline]
-    fn stands(&self) -> Stands {
+    fn front(&self) -> u128 {
+        let ordered = |word: i64| u128::from(word.cast_unsigned() ^ 1 << 63);
         match &self.head {
-            None => Stands::Over,
-            Some(Head { words: Some((keys, times)), row, .. }) => Stands::Words(keys[*row], times[*row]),
-            Some(_) => Stands::Row,
+            Some(Head { words: Some((keys, times)), row, .. }) => ordered(keys[*row]) << 64 | ordered(times[*row]),
+            _ => u128::MAX,
         }
     }
 }
@@ -223,7 +210,8 @@ mod tests {
 
     fn row() -> impl Strategy<Value = Row> {
         let text = prop::option::of(prop_oneof![Just(String::new()), "[a-c\u{0}é]{0,3}"]);
-        (prop::option::weighted(0.9, -3..4i64), -2..3i64, text, prop::option::of(float()), any::<Option<bool>>())
+        let word = |small: std::ops::Range<i64>| prop_oneof![8 => small, 1 => Just(i64::MIN), 1 => Just(i64::MAX)];
+        (prop::option::weighted(0.9, word(-3..4)), word(-2..3), text, prop::option::of(float()), any::<Option<bool>>())
     }
 
     fn batch(rows: &[Row], text_leads: bool) -> RecordBatch {
