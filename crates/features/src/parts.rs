@@ -3,7 +3,7 @@
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::Int64Type;
-use karat_core::{Instant, hidden};
+use karat_core::{DataType, Instant, hidden};
 
 use crate::accumulate::{hash_text, hash_word};
 use crate::error::FeatureError;
@@ -60,11 +60,19 @@ impl CompiledView {
         Ok(times.and_then(arrow::compute::max).map(Instant::from_micros))
     }
 
-    /// About how many bytes an event takes while it is held: a word for each of its key, times and columns.
+    /// About how many bytes an event takes while it is held, but for its [texts](CompiledView::texts): a word for each of its
+    /// key, times and columns.
     pub fn event_bytes(&self) -> usize {
         let plan = &self.plan;
         let words = 3 + plan.arguments.len() + plan.identity.len() + usize::from(plan.sequence.is_some());
         words * size_of::<u64>()
+    }
+
+    /// The columns with texts that are read of events.
+    pub fn texts(&self) -> Vec<&str> {
+        let columns = self.source_columns.columns().iter().filter(|column| column.data_type == DataType::Text);
+        let nulled = (!self.plan.nulled.is_empty()).then_some(hidden::NULLED);
+        columns.map(|column| column.name.as_str()).chain(nulled).collect()
     }
 
     /// About how many bytes a row of a spine takes while its features are computed: its key, its times and its place among

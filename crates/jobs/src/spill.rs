@@ -8,6 +8,7 @@ use anyhow::Result;
 use arrow::array::RecordBatch;
 use karat_core::Instant;
 use karat_features::{AsOfPass, CompiledView, KeyParts};
+use karat_history::Snapshot;
 use karat_query::Gathered;
 
 use crate::Workspace;
@@ -22,9 +23,13 @@ const MOST_PARTS: u64 = 256;
 /// The share of the engine's memory that blocks on their way to disk or back may take.
 const BLOCKS: u64 = 8;
 
-/// How many parts so many events of a view are gone through in, so many at once; one is held as a whole.
-pub(crate) fn parts(workspace: &Workspace, view: &CompiledView, events: u64, at_once: u64) -> u64 {
-    let bytes = events.saturating_mul(view.event_bytes() as u64);
+/// About how many bytes an event of a view takes while it is held.
+pub(crate) async fn event_bytes(view: &CompiledView, history: &Snapshot) -> u64 {
+    view.event_bytes() as u64 + history.value_bytes(&view.texts()).await
+}
+
+/// How many parts events of so many bytes are gone through in, so many at once; one is held as a whole.
+pub(crate) fn parts(workspace: &Workspace, bytes: u64, at_once: u64) -> u64 {
     if bytes <= held(workspace) { 1 } else { parts_of(workspace, bytes, at_once).max(2) }
 }
 
@@ -49,9 +54,9 @@ pub(crate) fn held(workspace: &Workspace) -> u64 {
     workspace.project.config().engine.memory.0 / HELD
 }
 
-/// How many events of a view may be held.
-pub(crate) fn most_events(workspace: &Workspace, view: &CompiledView) -> u64 {
-    held(workspace) / view.event_bytes() as u64
+/// How many events of so many bytes may be held.
+pub(crate) fn most_events(workspace: &Workspace, event_bytes: u64) -> u64 {
+    held(workspace) / event_bytes.max(1)
 }
 
 /// The share of blocks that a batch may take before it is spread.

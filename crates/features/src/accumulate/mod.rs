@@ -50,8 +50,8 @@ pub(crate) enum Accumulator {
         yes: u64,
         count: u64,
     },
-    /// Nothing: the value is read off the stretch itself.
-    Ends,
+    /// The value is read off the stretch itself, or off what another slot accumulates.
+    Nothing,
 }
 
 /// What an accumulator needs to know of its slot.
@@ -77,7 +77,7 @@ impl Accumulator {
             SlotKind::ApproxDistinct => Accumulator::Sketch(Sketch::default()),
             SlotKind::Share => Accumulator::Share { yes: 0, count: 0 },
             SlotKind::First | SlotKind::Last | SlotKind::TimeSince | SlotKind::List | SlotKind::Unread => {
-                Accumulator::Ends
+                Accumulator::Nothing
             }
         }
     }
@@ -94,7 +94,7 @@ impl Accumulator {
             Accumulator::Sketch(sketch) => sketch.clear(),
             Accumulator::Ordered(ordered) => ordered.clear(),
             Accumulator::Share { yes, count } => (*yes, *count) = (0, 0),
-            Accumulator::Ends => {}
+            Accumulator::Nothing => {}
         }
     }
 
@@ -133,7 +133,7 @@ impl Accumulator {
                 *yes += u64::from(word == 1);
                 *count += 1;
             }
-            Accumulator::Ends => {}
+            Accumulator::Nothing => {}
         }
     }
 
@@ -170,7 +170,7 @@ impl Accumulator {
                 *yes -= u64::from(word == 1);
                 *count -= 1;
             }
-            Accumulator::Ends => {}
+            Accumulator::Nothing => {}
         }
     }
 
@@ -217,7 +217,7 @@ impl Accumulator {
             Accumulator::Share { count: 0, .. } => None,
             // Both are exact up to 2^53 rows, so the division rounds once.
             Accumulator::Share { yes, count } => float(*yes as f64 / *count as f64),
-            Accumulator::Ends => None,
+            Accumulator::Nothing => None,
         }
     }
 }

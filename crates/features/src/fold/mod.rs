@@ -27,7 +27,7 @@ pub(crate) struct Folded {
 pub(crate) struct Fold<'p> {
     plan: &'p Plan,
     lists: Vec<List>,
-    /// By slot; of one that another accumulates for, nothing.
+    /// By slot; nothing runs where another slot accumulates for it.
     running: Vec<Running>,
     ranges: Vec<(u32, u32)>,
     starts: Vec<i64>,
@@ -63,7 +63,8 @@ impl<'p> Fold<'p> {
             let resumed = accumulated.next_if(|(slot, _)| *slot == place).map(|(_, accumulator)| accumulator);
             let slides = !plan.frames[slot.frame].is_all_time();
             let accumulator = match resumed {
-                _ if plan.accumulates[place] != place => Accumulator::Ends,
+                // What the other resumes is the same: both were told of the same events.
+                _ if plan.accumulated_by[place] != place => Accumulator::Nothing,
                 Some(resumed) => resumed,
                 None => Accumulator::new(slot.kind, of(plan, slot), slides),
             };
@@ -104,7 +105,7 @@ impl<'p> Fold<'p> {
 
     /// What a slot has accumulated so far.
     pub(crate) fn accumulator(&self, slot: usize) -> &Accumulator {
-        &self.running[self.plan.accumulates[slot]].accumulator
+        &self.running[self.plan.accumulated_by[slot]].accumulator
     }
 
     /// How many events were taken.
@@ -201,10 +202,10 @@ impl<'p> Fold<'p> {
                 SlotKind::TimeSince => since(slot, &list.rows[from as usize..to as usize], events, as_of),
                 _ => {
                     let meaning = Meaning { kind: slot.kind, of: of(plan, slot), texts };
-                    let accumulates = plan.accumulates[place];
-                    let running = &mut self.running[accumulates];
+                    let accumulated_by = plan.accumulated_by[place];
+                    let running = &mut self.running[accumulated_by];
                     // Another that accumulates for it stands before it, and has moved.
-                    if accumulates == place {
+                    if accumulated_by == place {
                         let from = if slot.is_checkpointed(plan) { list.folded } else { from };
                         running.move_to(from, to, &list.rows, events, slot, meaning);
                     }

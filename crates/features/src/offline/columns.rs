@@ -83,7 +83,8 @@ fn placed<'s>(all: impl Iterator<Item = Found<'s>>, data_type: DataType, len: us
             let flags = BooleanBuffer::collect_bool(len, |place| words[place] == 1);
             Arc::new(BooleanArray::new(flags, nulls))
         }
-        DataType::Float => Arc::new(Float64Array::new(ScalarBuffer::new(Buffer::from_vec(words), 0, len), nulls)),
+        // The words are the bits.
+        DataType::Float => Arc::new(Float64Array::new(ScalarBuffer::from(Buffer::from_vec(words)), nulls)),
         DataType::Date => {
             let days: Vec<i32> = words.into_iter().map(|days| days as i32).collect();
             Arc::new(Date32Array::new(days.into(), nulls))

@@ -66,8 +66,8 @@ where
     /// What [`AsOfPass::run`] gives for each of the next stretches of the spine, whose keys are in ascending order, nulls last. They
     /// are worked on side by side.
     ///
-    /// Events of the last key are kept, since the next rows may be of it, too: who asks for many rows of one key at once
-    /// saves their being read again.
+    /// Events of the last key are kept, since the next rows may be of it, too. The events of a key are gone through for each
+    /// stretch that has rows of it, and are there as often: who asks for all rows of a key in one stretch saves that.
     pub fn next(&mut self, spines: &[Spine]) -> Result<Vec<RecordBatch>, E> {
         let (view, up_to) = (self.view, self.up_to);
         let mut stretches = Vec::with_capacity(spines.len());

@@ -228,6 +228,7 @@ fn by_words(batches: Vec<(Words, Words)>, part_rows: usize) -> Ordered {
     ordered
 }
 
+/// Few enough to be put in order without being divided further: a quarter less time than with 256.
 const STRETCH_ROWS: usize = 16;
 /// 48 MiB.
 const PART_ROWS: usize = 2 << 20;

@@ -74,7 +74,7 @@ pub(super) fn write(
                 writer.unsigned(*yes);
                 writer.unsigned(*count);
             }
-            Accumulator::Candidates(_) | Accumulator::Ordered(_) | Accumulator::Ends => {
+            Accumulator::Candidates(_) | Accumulator::Ordered(_) | Accumulator::Nothing => {
                 unreachable!("slots that slide, stand at an end or need every event are not checkpointed")
             }
         }
@@ -154,7 +154,7 @@ fn accumulator(
             *sketch = Sketch::of_raised(&raised).ok_or(NO_SENSE)?;
         }
         Accumulator::Share { yes, count: all } => (*yes, *all) = (count(reader)?, count(reader)?),
-        Accumulator::Candidates(_) | Accumulator::Ordered(_) | Accumulator::Ends => return Err(NO_SENSE),
+        Accumulator::Candidates(_) | Accumulator::Ordered(_) | Accumulator::Nothing => return Err(NO_SENSE),
     }
     Ok(accumulator)
 }

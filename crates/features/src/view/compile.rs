@@ -81,7 +81,7 @@ impl CompiledView {
             sequence: sequence.map_err(alone)?,
             identity: identity(&definition).map_err(alone)?,
             nulled: Vec::new(),
-            accumulates: slots.accumulates(),
+            accumulated_by: slots.accumulated_by(),
             lists: slots.lists,
             windows: slots.windows,
             frames: slots.frames,

@@ -98,7 +98,7 @@ pub(crate) struct Plan {
     pub(crate) frames: Vec<Frame>,
     pub(crate) slots: Vec<Slot>,
     /// By slot, the first that accumulates the same cells alike: itself, or one before it.
-    pub(crate) accumulates: Vec<usize>,
+    pub(crate) accumulated_by: Vec<usize>,
     /// In the order of the outputs.
     pub(crate) features: Vec<FeaturePlan>,
     /// The outputs that are expressions, each after those it reads.

@@ -70,8 +70,8 @@ impl Slots {
         self.slot(Slot { kind: SlotKind::Last, argument: Some(argument), frame, data_type })
     }
 
-    /// See [`Plan::accumulates`](super::Plan::accumulates).
-    pub(super) fn accumulates(&self) -> Vec<usize> {
+    /// See [`Plan::accumulated_by`](super::Plan::accumulated_by).
+    pub(super) fn accumulated_by(&self) -> Vec<usize> {
         let first = |slot: &Slot| {
             let alike = |other: &Slot| {
                 (slot.argument, slot.frame) == (other.argument, other.frame) && slot.kind.accumulates_as(other.kind)

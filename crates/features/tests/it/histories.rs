@@ -371,17 +371,34 @@ fn aggregates(timed: bool) -> impl Strategy<Value = Vec<Aggregate>> {
     );
     let lasts = prop::option::weighted(0.3, 1..5usize);
     let listed = prop_oneof![4 => 1..5usize, 1 => Just(1_000)];
-    let one =
-        (kinds, conditions, windows, lasts, listed).prop_map(move |((word, of), condition, window, last, listed)| {
-            Aggregate {
+    let paired = prop::bool::weighted(0.3);
+    let some = (kinds, conditions, windows, lasts, listed, paired).prop_map(
+        move |((word, of), condition, window, last, listed, paired)| {
+            let one = Aggregate {
                 word: if !timed && word == "time_since" { "count" } else { word },
                 of: if of == "n + 1" { "n" } else { of },
                 condition,
                 window: window.filter(|_| timed),
                 last: if word == "list" { Some(listed) } else { last.filter(|_| word != "last") },
-            }
-        });
-    prop::collection::vec(one, 1..8)
+            };
+            let partner = partner(word).filter(|_| paired).map(|word| Aggregate { word, ..one.clone() });
+            std::iter::once(one).chain(partner).collect::<Vec<_>>()
+        },
+    );
+    prop::collection::vec(some, 1..8).prop_map(|aggregates| aggregates.concat())
+}
+
+/// What is told by the same sums of the same cells.
+fn partner(word: &str) -> Option<&'static str> {
+    match word {
+        "sum" => Some("mean"),
+        "mean" => Some("sum"),
+        "variance" => Some("stddev"),
+        "stddev" => Some("variance"),
+        "median" | "quantile 0.25" => Some("quantile 0.9"),
+        "quantile 0.9" => Some("median"),
+        _ => None,
+    }
 }
 
 fn readers() -> impl Strategy<Value = Vec<Reader>> {

@@ -15,6 +15,7 @@ mod merge;
 mod part;
 mod pushed;
 mod read;
+mod sizes;
 mod snapshot;
 
 use std::collections::HashSet;

@@ -41,8 +41,8 @@ pub struct Snapshot {
     /// Rows of this commit and those before it are left out.
     after: u64,
     /// What was pushed and is in no commit.
-    pushed: Vec<Arc<Group>>,
-    history: History,
+    pub(super) pushed: Vec<Arc<Group>>,
+    pub(super) history: History,
 }
 
 /// What is known of the newest commit.

@@ -40,9 +40,10 @@ pub(super) async fn begin(
     before: Option<&Vec<u8>>,
 ) -> Result<Option<Built>> {
     let (spilled, records) = read(of, snapshot, Spilling::new(of.workspace, of.view, parts, 1)?).await?;
+    let event_bytes = spill::event_bytes(of.view, snapshot).await;
     let note = FillingNote::new(snapshot.commit, of.horizon, parts, spilled.newest, records);
     tokio::task::block_in_place(|| match of.workspace.online()?.begin_filling(of.digest, before, &note.to_bytes())? {
-        true => Filling { of: *of, note }.finish(snapshot, Some(&spilled)),
+        true => Filling { of: *of, note, event_bytes }.finish(snapshot, Some(&spilled)),
         false => Ok(None),
     })
 }
@@ -63,7 +64,9 @@ pub(super) async fn go_on(of: &Wanted<'_>, begun: Unfinished) -> Result<Option<B
             Some(read(of, &snapshot, spilling).await?.0)
         }
     };
-    let built = tokio::task::block_in_place(|| Filling { of: *of, note }.finish(&snapshot, spilled.as_ref()))?;
+    let event_bytes = spill::event_bytes(of.view, &snapshot).await;
+    let filling = Filling { of: *of, note, event_bytes };
+    let built = tokio::task::block_in_place(|| filling.finish(&snapshot, spilled.as_ref()))?;
     Ok(built.map(|built| Built { resumed: Some(resumed), ..built }))
 }
 
@@ -84,6 +87,8 @@ async fn read<'v>(of: &Wanted<'v>, snapshot: &Snapshot, mut spilling: Spilling<'
 struct Filling<'a> {
     of: Wanted<'a>,
     note: FillingNote,
+    /// About what an event takes.
+    event_bytes: u64,
 }
 
 /// How a part was written.
@@ -122,7 +127,7 @@ impl Filling<'_> {
         let Wanted { workspace, view, name, .. } = self.of;
         let left: Vec<usize> = (0..self.note.parts as usize).filter(|part| !self.note.done.contains(part)).collect();
         let events = |part: &usize| spilled.events(*part) as u64;
-        let largest = left.iter().map(events).max().unwrap_or(0) * view.event_bytes() as u64;
+        let largest = left.iter().map(events).max().unwrap_or(0) * self.event_bytes;
         // What is made of a part takes room, too.
         let threads = (spill::held(workspace) / (2 * largest).max(1)).clamp(1, at_once()).min(left.len() as u64);
         let retention = view.retention(self.note.horizon)?;

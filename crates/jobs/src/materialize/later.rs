@@ -27,7 +27,8 @@ impl<'a> Later<'a> {
     /// takes pushes goes on from the note.
     pub fn states(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
         let (of, mut note) = (&self.of, self.note.borrow_mut());
-        let most = spill::most_events(of.workspace, of.view);
+        let event_bytes = Handle::current().block_on(spill::event_bytes(of.view, self.snapshot));
+        let most = spill::most_events(of.workspace, event_bytes);
         let mut found = BTreeMap::new();
         loop {
             let mut further = note.clone();

@@ -112,7 +112,8 @@ const LITTLE: u64 = 8;
 /// Makes the state of all history, or of the rest of it where that was begun. `None` where somebody else changed what was
 /// begun meanwhile.
 async fn anew(of: &Wanted<'_>, snapshot: &Snapshot) -> Result<Option<Built>> {
-    let parts = |at_once| spill::parts(of.workspace, of.view, snapshot.rows(), at_once);
+    let bytes = snapshot.rows().saturating_mul(spill::event_bytes(of.view, snapshot).await);
+    let parts = |at_once| spill::parts(of.workspace, bytes, at_once);
     match Begun::look(of, snapshot, parts(1)).await? {
         Begun::GoOn(begun) => divided::go_on(of, *begun).await,
         Begun::Anew(_) if parts(1) == 1 => Ok(Some(held::fill(of, snapshot).await?)),

@@ -50,7 +50,8 @@ pub(super) async fn bring_up(of: &Wanted<'_>, noted: &Vec<u8>, snapshot: &Snapsh
     } else {
         let stage = workspace.observer.begin(&format!("reading {}", of.name), snapshot.rows(), Unit::Rows);
         let anew = Anew { snapshot, view, horizon, newest, keys: &keys };
-        let Some(states) = anew.states(spill::most_events(workspace, view), stage.as_ref()).await? else {
+        let most = spill::most_events(workspace, spill::event_bytes(view, snapshot).await);
+        let Some(states) = anew.states(most, stage.as_ref()).await? else {
             return Ok(Touched::TooMuch);
         };
         states

@@ -38,14 +38,12 @@ pub(super) async fn push<'v>(
     let readings = readings(workspace, views, up_to).await?;
     let mut pushed = Vec::with_capacity(views.len());
     for reading in readings {
-        let taking = |(_, view): &(usize, &'v CompiledView)| {
-            Taking::new(workspace, view, &reading.snapshot, reading.views.len())
-        };
+        let taking = |asked: &Asked<'v>| Taking::new(workspace, asked, &reading.snapshot, reading.views.len());
         let mut passes = reading.views.iter().map(taking).collect::<Result<Vec<_>>>()?;
         let reach = reading.run(workspace, |batch| passes.iter_mut().try_for_each(|pass| pass.push(batch))).await?;
         let commit = reading.snapshot.commit;
-        for ((place, _), pass) in reading.views.iter().zip(passes) {
-            pushed.push((*place, Pushed { pass: pass.finish()?, commit, reach }));
+        for (asked, pass) in reading.views.iter().zip(passes) {
+            pushed.push((asked.place, Pushed { pass: pass.finish()?, commit, reach }));
         }
     }
     Ok(in_order(pushed))
@@ -60,10 +58,19 @@ pub(super) fn in_order<T>(mut placed: Vec<(usize, T)>) -> Vec<T> {
     placed.into_iter().map(|(_, pushed)| pushed).collect()
 }
 
-/// A history and the views computed from it, each with its place among all.
+/// A history and the views computed from it.
 pub(super) struct Reading<'v> {
     pub snapshot: Snapshot,
-    pub views: Vec<(usize, &'v CompiledView)>,
+    pub views: Vec<Asked<'v>>,
+}
+
+/// A view that is asked for.
+pub(super) struct Asked<'v> {
+    /// Among all.
+    pub place: usize,
+    pub view: &'v CompiledView,
+    /// About what one of its events takes while it is held.
+    pub event_bytes: u64,
 }
 
 pub(super) async fn readings<'v>(
@@ -75,9 +82,10 @@ pub(super) async fn readings<'v>(
     for (place, view) in views.iter().enumerate() {
         let source = &view.definition().source;
         let snapshot = reading::snapshot(workspace, source, up_to(&source.name)).await?;
+        let asked = Asked { place, view, event_bytes: spill::event_bytes(view, &snapshot).await };
         match readings.iter_mut().find(|reading| reading.fits(&snapshot, view)) {
-            Some(reading) => reading.views.push((place, view)),
-            None => readings.push(Reading { snapshot, views: vec![(place, view)] }),
+            Some(reading) => reading.views.push(asked),
+            None => readings.push(Reading { snapshot, views: vec![asked] }),
         }
     }
     Ok(readings)
@@ -89,7 +97,7 @@ impl<'v> Reading<'v> {
         let alike = |column: &Column| view.source_columns().column(&column.name).is_none_or(|own| own == column);
         self.snapshot.source == snapshot.source
             && self.snapshot.commit == snapshot.commit
-            && self.views.iter().all(|(_, other)| other.source_columns().columns().iter().all(alike))
+            && self.views.iter().all(|other| other.view.source_columns().columns().iter().all(alike))
     }
 
     pub async fn run(&self, workspace: &Workspace, mut push: impl FnMut(&RecordBatch) -> Result<()>) -> Result<Reach> {
@@ -121,8 +129,9 @@ enum Taken<'v> {
 
 impl<'v> Taking<'v> {
     /// As one of so many views that take the history in together.
-    fn new(workspace: &Workspace, view: &'v CompiledView, snapshot: &Snapshot, together: usize) -> Result<Taking<'v>> {
-        let parts = spill::parts(workspace, view, snapshot.rows().saturating_mul(together as u64), 1);
+    fn new(workspace: &Workspace, asked: &Asked<'v>, snapshot: &Snapshot, together: usize) -> Result<Taking<'v>> {
+        let Asked { view, event_bytes, .. } = *asked;
+        let parts = spill::parts(workspace, snapshot.rows().saturating_mul(event_bytes * together as u64), 1);
         if parts > 1 {
             return Ok(Taking::Spilling(Spilling::new(workspace, view, parts, together)?));
         }
@@ -185,14 +194,14 @@ fn of_rows(spine: &Spine, rows: Vec<u32>) -> Result<Spine> {
 }
 
 /// The columns that any of the views needs.
-fn needed(views: &[(usize, &CompiledView)]) -> (Schema, Vec<&'static str>) {
+fn needed(views: &[Asked<'_>]) -> (Schema, Vec<&'static str>) {
     let mut columns: Vec<Column> = Vec::new();
-    for column in views.iter().flat_map(|(_, view)| view.source_columns().columns()) {
+    for column in views.iter().flat_map(|asked| asked.view.source_columns().columns()) {
         if columns.iter().all(|known| known.name != column.name) {
             columns.push(column.clone());
         }
     }
-    let is_needed = |name: &&str| views.iter().any(|(_, view)| view.hidden_columns().contains(name));
+    let is_needed = |name: &&str| views.iter().any(|asked| asked.view.hidden_columns().contains(name));
     (Schema::new(columns), hidden::ALL.into_iter().filter(is_needed).collect())
 }
 
@@ -233,7 +242,8 @@ pub(crate) async fn as_of_pass_over(
 ) -> Result<(RecordBatch, u64)> {
     let source = &view.definition().source.name;
     let stage = workspace.observer.begin(&format!("features of {source}"), snapshot.rows(), Unit::Rows);
-    let mut pass = Taking::new(workspace, view, &snapshot, 1)?;
+    let asked = Asked { place: 0, view, event_bytes: spill::event_bytes(view, &snapshot).await };
+    let mut pass = Taking::new(workspace, &asked, &snapshot, 1)?;
     let mut batches = snapshot.stream(view.source_columns(), &view.hidden_columns(), None);
     while let Some(batch) = batches.next().await {
         let batch = batch?;

@@ -6,6 +6,7 @@
 mod by_parts;
 mod cases_spool;
 mod events;
+mod side_by_side;
 mod sorted;
 mod whole_keys;
 
@@ -32,6 +33,7 @@ use crate::{Unit, Workspace};
 use by_parts::{Computing, Found, Joined, Spreading};
 use cases_spool::{CasesSpool, CasesWriter, RowsWriter};
 use events::{Events, OnDisk};
+use side_by_side::{Groups, SideBySide};
 use sorted::Sorted;
 use whole_keys::{Gathering, WholeKeys};
 
@@ -80,7 +82,7 @@ pub(super) async fn write<'o>(
 /// Rows are gathered to this share of what a batch may take with the rows of a key of many.
 const LEAST_OF_MOST: usize = 8;
 const FEWEST_GATHERED: usize = 64;
-const MOST_GATHERED: usize = 32_768;
+const MOST_GATHERED: usize = 65_536;
 
 /// Batches that may wait to be digested.
 const AHEAD: usize = 4;
@@ -143,14 +145,15 @@ impl Streaming<'_> {
         let is_in_order = |view: &OnDisk<'_>| matches!(view.events, Events::InOrder(_));
         let gathering = self.gathering(rows, of_label.as_slice());
         let learned = match (self.model.spine.label.events(), of_label) {
-            (Some(label), Some(OnDisk { view, events, commit, reach })) => {
+            (Some(label), Some(OnDisk { view, events, commit, reach, .. })) => {
                 let learned = match events {
                     Events::InOrder(events) => {
                         let stage = self.workspace.observer.begin("labels", rows, Unit::Rows);
                         let join = self.join(view, &events, commit);
-                        let rows = sorted.gathered(gathering)?;
+                        let side_by_side = SideBySide::new(gathering, self.at_once);
+                        let rows = sorted.gathered(side_by_side.each)?;
                         drop(sorted);
-                        let labelled = self.labelled_by_events(rows, label, (view, join), reach);
+                        let labelled = self.labelled_by_events(side_by_side.groups(rows), label, (view, join), reach);
                         let seen = |labelled: &Result<Labelled>| {
                             stage.advance(labelled.as_ref().map_or(0, |(cases, _)| cases.rows.num_rows() as u64));
                         };
@@ -181,20 +184,19 @@ impl Streaming<'_> {
         self.put_together(learned, gathering, features, target)
     }
 
-    /// How rows are gathered that are so many in all: what is read and found for batches of them side by side, of those of these
-    /// views that are in their order, takes a small share of the memory.
+    /// How rows are gathered that are so many in all: what is read and found for a batch of them, of those of these views
+    /// that are in their order, takes a small share of the memory.
     fn gathering<'v>(&self, rows: u64, views: impl IntoIterator<Item = &'v OnDisk<'v>>) -> Gathering {
         let (mut keys, mut row_bytes) = (None, self.query.row_bytes.max(1));
-        for OnDisk { view, events, .. } in views {
+        for OnDisk { view, events, event_bytes, .. } in views {
             if let Events::InOrder(events) = events {
-                let events_bytes = events.rows().saturating_mul(view.event_bytes() as u64);
+                let events_bytes = events.rows().saturating_mul(*event_bytes);
                 // They are there as they come, and in the tables of a pass.
                 row_bytes += view.reader_bytes() as u64 + 2 * (events_bytes / rows.max(1));
                 keys = keys.into_iter().chain([view.key_columns().len()]).min();
             }
         }
-        let most = spill::blocks(self.workspace) / (row_bytes * self.at_once);
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let most = usize::try_from(spill::blocks(self.workspace) / row_bytes).unwrap_or(usize::MAX);
         let least = (most / LEAST_OF_MOST).clamp(FEWEST_GATHERED, MOST_GATHERED);
         Gathering { keys: keys.unwrap_or(0), least, most: most.max(least) }
     }
@@ -240,7 +242,7 @@ impl Streaming<'_> {
 
     fn labelled_by_events<'s>(
         &'s self,
-        rows: Rows,
+        groups: Groups<Rows>,
         label: &'s EventLabel,
         (view, mut join): (&'s CompiledView, InOrder<'s>),
         reach: Reach,
@@ -262,7 +264,7 @@ impl Streaming<'_> {
             });
             anyhow::Ok(labelled.collect::<Vec<Labelled>>())
         };
-        side_by_side(rows, self.at_once).flat_map(move |batches| match batches.and_then(&mut labelled) {
+        groups.flat_map(move |batches| match batches.and_then(&mut labelled) {
             Ok(labelled) => labelled.into_iter().map(Ok).collect(),
             Err(error) => vec![Err(error)],
         })
@@ -364,7 +366,9 @@ impl Streaming<'_> {
         let mut features = Vec::with_capacity(views.len());
         for (place, OnDisk { view, events, commit, .. }) in views.into_iter().enumerate() {
             features.push(match events {
-                Events::InOrder(events) => Features::InOrder { view, join: self.join(view, &events, commit) },
+                Events::InOrder(events) => {
+                    Features::InOrder { view, join: self.join(view, &events, commit), found: Vec::new().into_iter() }
+                }
                 Events::ByParts(events) => {
                     let spine = learned.spine(view).context("the spine is spread by the keys of every such view")?;
                     let wanted = self.wanted(place);
@@ -429,14 +433,16 @@ impl Streaming<'_> {
         let mut stretches = KeyStretches::default();
         let mut refused_rows = 0;
         let (mut target, mut writing) = (Some(target), None);
-        for batches in side_by_side(self.cases(learned, gathering)?, self.at_once) {
+        let side_by_side = SideBySide::new(gathering, self.at_once);
+        for batches in side_by_side.groups(self.cases(learned, side_by_side.each)?) {
             let batches = batches?;
             let read_at: Vec<Int64Array> = batches.iter().map(|(cases, _)| self.read_at(cases)).collect();
-            let next = |of_view: &mut Features<'_>| of_view.next(&batches, &read_at);
-            let computed = of_views.iter_mut().map(next).collect::<Result<Vec<Vec<RecordBatch>>>>()?;
-            for (batch, ((cases, _), read_at)) in batches.into_iter().zip(read_at).enumerate() {
+            of_views.iter_mut().try_for_each(|of_view| of_view.merge(&batches, &read_at))?;
+            for ((cases, parts), read_at) in batches.into_iter().zip(read_at) {
+                let next = |of_view: &mut Features<'_>| of_view.next(&parts);
+                let computed = of_views.iter_mut().map(next).collect::<Result<Vec<RecordBatch>>>()?;
                 let features = frame::inputs(self.pinned, &cases.rows, |view, output| {
-                    computed[view][batch].column(of_views[view].column(output)).clone()
+                    computed[view].column(of_views[view].column(output)).clone()
                 })?;
                 let (features, refused) = settle::settle(self.pinned, features)?;
                 refused_rows += refused.len() as u64;
@@ -460,14 +466,6 @@ impl Streaming<'_> {
     }
 }
 
-/// So many batches at a time.
-fn side_by_side<T>(mut batches: impl Iterator<Item = Result<T>>, most: u64) -> impl Iterator<Item = Result<Vec<T>>> {
-    std::iter::from_fn(move || {
-        let next: Result<Vec<T>> = batches.by_ref().take(most as usize).collect();
-        Some(next).filter(|next| next.as_ref().map_or(true, |next| !next.is_empty()))
-    })
-}
-
 type InOrder<'v> = MergeJoin<'v, Reading>;
 
 /// Where the features of a view come from, for the rows of the spine from the first on.
@@ -475,6 +473,8 @@ enum Features<'v> {
     InOrder {
         view: &'v CompiledView,
         join: InOrder<'v>,
+        /// Of batches that are to come.
+        found: std::vec::IntoIter<RecordBatch>,
     },
     ByParts {
         joined: Joined,
@@ -486,19 +486,23 @@ enum Features<'v> {
 }
 
 impl Features<'_> {
-    /// Of each of the next batches.
-    fn next(&mut self, batches: &[CasesOfParts], read_at: &[Int64Array]) -> Result<Vec<RecordBatch>> {
+    /// Computes what is computed for the next batches side by side.
+    fn merge(&mut self, batches: &[CasesOfParts], read_at: &[Int64Array]) -> Result<()> {
+        if let Features::InOrder { view, join, found } = self {
+            let spine = |((cases, _), read_at): (&CasesOfParts, &Int64Array)| {
+                let keys = columns_of(&cases.rows, view.key_columns())?;
+                anyhow::Ok(Spine { keys, as_of: read_at.clone(), known_at: None, since: None })
+            };
+            *found = join.next(&batches.iter().zip(read_at).map(spine).collect::<Result<Vec<Spine>>>()?)?.into_iter();
+        }
+        Ok(())
+    }
+
+    /// Of the next of them.
+    fn next(&mut self, parts: &[ArrayRef]) -> Result<RecordBatch> {
         match self {
-            Features::InOrder { view, join } => {
-                let spine = |((cases, _), read_at): (&CasesOfParts, &Int64Array)| {
-                    let keys = columns_of(&cases.rows, view.key_columns())?;
-                    anyhow::Ok(Spine { keys, as_of: read_at.clone(), known_at: None, since: None })
-                };
-                join.next(&batches.iter().zip(read_at).map(spine).collect::<Result<Vec<Spine>>>()?)
-            }
-            Features::ByParts { joined, spine, .. } => {
-                batches.iter().map(|(_, parts)| joined.next(parts[*spine].as_primitive::<UInt8Type>())).collect()
-            }
+            Features::InOrder { found, .. } => found.next().context("a batch was merged"),
+            Features::ByParts { joined, spine, .. } => joined.next(parts[*spine].as_primitive::<UInt8Type>()),
         }
     }
 

@@ -7,7 +7,7 @@ use anyhow::Result;
 use karat_core::Name;
 use karat_features::CompiledView;
 
-use super::super::passes::{Reach, Reading, in_order, key_names, readings};
+use super::super::passes::{Asked, Reach, Reading, in_order, key_names, readings};
 use super::sorted::{self, Among, Sorted, Sorting};
 use crate::Workspace;
 use crate::spill::{self, Spilled, Spilling};
@@ -16,6 +16,8 @@ use crate::spill::{self, Spilled, Spilling};
 pub(super) struct OnDisk<'v> {
     pub view: &'v CompiledView,
     pub events: Events<'v>,
+    /// About what one of them takes while it is held.
+    pub event_bytes: u64,
     pub commit: u64,
     pub reach: Reach,
 }
@@ -36,14 +38,15 @@ pub(super) async fn to_disk<'v>(
 ) -> Result<Vec<OnDisk<'v>>> {
     let readings = readings(workspace, views, up_to).await?;
     let among = |reading: &Reading<'_>| Among { sorted: reading.views.len() as u64, read: 1 + views.len() as u64 };
-    let is_in_order = |reading: &Reading<'_>, view: &CompiledView| {
-        let events = (reading.snapshot.rows(), view.event_bytes() as u64);
-        spine.leads(view) && sorted::can_be_merged(workspace, events, among(reading))
+    let is_in_order = |reading: &Reading<'_>, asked: &Asked<'_>| {
+        let events = (reading.snapshot.rows(), asked.event_bytes);
+        spine.leads(asked.view) && sorted::can_be_merged(workspace, events, among(reading))
     };
     let mut parts: BTreeMap<Vec<&str>, u64> = BTreeMap::new();
     for reading in &readings {
-        for (_, view) in reading.views.iter().filter(|(_, view)| !is_in_order(reading, view)) {
-            let events = reading.snapshot.rows().saturating_mul(view.event_bytes() as u64);
+        for asked in reading.views.iter().filter(|asked| !is_in_order(reading, asked)) {
+            let view = asked.view;
+            let events = reading.snapshot.rows().saturating_mul(asked.event_bytes);
             let bytes = events.saturating_add(spine.rows().saturating_mul(view.reader_bytes() as u64));
             let most = parts.entry(key_names(view)).or_insert(1);
             *most = spill::parts_of(workspace, bytes, at_once).max(*most);
@@ -53,19 +56,24 @@ pub(super) async fn to_disk<'v>(
     for reading in readings {
         let rows = reading.snapshot.rows();
         let among = among(&reading);
-        let taking = |(_, view): &(usize, &'v CompiledView)| match is_in_order(&reading, view) {
-            true => Sorting::new(workspace, view.key_order(), (rows, view.event_bytes() as u64), among)
-                .map(|sorting| Taking::InOrder(view, sorting)),
-            false => Spilling::new(workspace, view, parts[&key_names(view)], reading.views.len()).map(Taking::ByParts),
+        let taking = |asked: &Asked<'v>| {
+            let view = asked.view;
+            match is_in_order(&reading, asked) {
+                true => Sorting::new(workspace, view.key_order(), (rows, asked.event_bytes), among)
+                    .map(|sorting| Taking::InOrder(view, sorting)),
+                false => {
+                    Spilling::new(workspace, view, parts[&key_names(view)], reading.views.len()).map(Taking::ByParts)
+                }
+            }
         };
         let mut takings = reading.views.iter().map(taking).collect::<Result<Vec<_>>>()?;
         let push =
             |batch: &_| tokio::task::block_in_place(|| takings.iter_mut().try_for_each(|taking| taking.push(batch)));
         let reach = reading.run(workspace, push).await?;
         let commit = reading.snapshot.commit;
-        for ((place, view), taking) in reading.views.iter().zip(takings) {
+        for (Asked { place, view, event_bytes }, taking) in reading.views.into_iter().zip(takings) {
             let events = tokio::task::block_in_place(|| taking.finish())?;
-            on_disk.push((*place, OnDisk { view, events, commit, reach }));
+            on_disk.push((place, OnDisk { view, events, event_bytes, commit, reach }));
         }
     }
     Ok(in_order(on_disk))
