@@ -233,7 +233,7 @@ async fn assemble_from(
         None => always(newest_commit(workspace, model, &pinned, &up_to).await?, cases.rows.num_rows()),
     };
     let keys = columns_of(&cases.rows, &pinned.keys)?;
-    let features = features(&pinned, pushed, &read_at, &cases.rows)?;
+    let features = features(&views.taken, pushed, &read_at, &cases.rows)?;
     let (features, refused) = tokio::task::block_in_place(|| settle::settle(&pinned, features))?;
     let mut digest = SetDigest::default();
     digest.push(learned(&cases, &features, &keys).iter(), &settle::flags(&refused, cases.rows.num_rows()));
@@ -257,6 +257,8 @@ async fn assemble_from(
 
 /// The views that are computed of histories: the model's, last the one of its label.
 struct Views {
+    /// The model's inputs, as what is compiled gives them.
+    taken: Pinned,
     of_model: Vec<CompiledView>,
     of_label: Option<CompiledView>,
 }
@@ -271,8 +273,9 @@ struct Read {
 impl Views {
     fn compile(pins: &Pins) -> Result<Views> {
         let of_label = pins.label.clone().map(CompiledView::compile).transpose()?;
-        let of_model = pins.pinned.compile()?.into_iter().map(CompiledView::without_lists).collect();
-        Ok(Views { of_model, of_label })
+        let taken = pins.pinned.narrowed()?;
+        let of_model = taken.compile()?.into_iter().map(CompiledView::without_lists).collect();
+        Ok(Views { taken, of_model, of_label })
     }
 
     fn all(&self) -> Vec<&CompiledView> {

@@ -150,6 +150,27 @@ impl Pinned {
         self.views.iter().map(|view| CompiledView::compile(view.definition.clone())).collect()
     }
 
+    /// What it takes to compute the inputs and nothing else: the views are without features that no input is or depends on, and
+    /// their digests are still those of the whole. For computing, never for what lies under a digest.
+    pub fn narrowed(&self) -> Result<Pinned, DefinitionError> {
+        let mut narrowed = self.clone();
+        for (place, view) in self.compile()?.iter().enumerate() {
+            let of_view = |input: &Input| input.view_output().filter(|(view, _)| *view == place);
+            let taken: Vec<usize> = self.inputs.iter().filter_map(of_view).map(|(_, output)| output).collect();
+            // A view has features, whoever takes them.
+            let needed = view.needed_for(if taken.is_empty() { vec![0] } else { taken });
+            let features = &mut narrowed.views[place].definition.features;
+            *features = needed.iter().map(|output| features[*output].clone()).collect();
+            for (input, own) in narrowed.inputs.iter_mut().zip(&self.inputs) {
+                if let Some((view, output)) = of_view(own) {
+                    let output = needed.binary_search(&output).expect("what an input takes is needed");
+                    input.origin = InputOrigin::View { view, output };
+                }
+            }
+        }
+        Ok(narrowed)
+    }
+
     /// The fields a request carries, in the order of the inputs.
     pub fn request_fields(&self) -> impl Iterator<Item = (usize, &Input)> {
         self.inputs.iter().enumerate().filter(|(_, input)| input.origin == InputOrigin::Request)

@@ -58,6 +58,24 @@ impl CompiledView {
         self
     }
 
+    /// These outputs and those they are computed from, ascending.
+    pub fn needed_for(&self, outputs: impl IntoIterator<Item = usize>) -> Vec<usize> {
+        let mut needed = vec![false; self.outputs.len()];
+        let mut left: Vec<usize> = outputs.into_iter().collect();
+        while let Some(output) = left.pop() {
+            if std::mem::replace(&mut needed[output], true) {
+                continue;
+            }
+            if let FeaturePlan::Expression { inputs, .. } = &self.plan.features[output] {
+                left.extend(inputs.iter().filter_map(|input| match input {
+                    Input::Feature(feature) => Some(*feature),
+                    Input::AsOf | Input::Slot(_) => None,
+                }));
+            }
+        }
+        (0..needed.len()).filter(|output| needed[*output]).collect()
+    }
+
     pub fn key_columns(&self) -> &[Column] {
         &self.definition.keys
     }

@@ -164,6 +164,21 @@ fn without_lists(case: &Case, view: &CompiledView, whole: &RecordBatch, states: 
     Ok(())
 }
 
+/// Outputs are the same whoever else is computed.
+fn narrowed(case: &Case, view: &CompiledView, found: &RecordBatch) -> Result<(), TestCaseError> {
+    let some = (0..view.outputs().len()).filter(|output| *output as u64 % 3 == case.shuffle % 3);
+    let needed = view.needed_for(some.clone());
+    prop_assert!(some.clone().all(|output| needed.contains(&output)) && needed.is_sorted());
+    let mut definition = view.definition().clone();
+    definition.features = needed.iter().map(|output| definition.features[*output].clone()).collect();
+    let narrowed = offline(case, &CompiledView::compile(definition).unwrap(), 1, 0);
+    for (place, output) in needed.into_iter().enumerate() {
+        prop_assert_eq!(narrowed.column(place), found.column(output));
+    }
+    prop_assert_eq!(narrowed.columns().last(), found.columns().last(), "who has a history");
+    Ok(())
+}
+
 fn check(case: &Case) -> Result<(), TestCaseError> {
     let view = case.view();
     let names: Vec<&str> = view.outputs().iter().map(|output| output.name.as_str()).collect();
@@ -180,6 +195,7 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
     let (states, newest) = full(case, &case.records, &view, Retention::All);
     prop_assert_eq!(&in_parts(case, &view, Retention::All, newest, 3), &states);
     without_lists(case, &view, &found, &states)?;
+    narrowed(case, &view, &found)?;
     let updated = incremental(case, &view, Retention::All);
     for reader in &case.readers {
         let (expected, no_history) = case.expected(*reader);

@@ -73,7 +73,7 @@ pub(super) async fn write<'o>(
         None => ReadAt::Newest(newest_commit(workspace, model, &pins.pinned, &up_to).await?),
     };
     let Pins { pinned, label: label_definition } = pins;
-    let streaming = Streaming { workspace, model, pinned: &pinned, query: &query, read_at, at_once };
+    let streaming = Streaming { workspace, model, taken: &views.taken, query: &query, read_at, at_once };
     let (writing, counts) = tokio::task::block_in_place(|| streaming.write(sorted, of_label, on_disk, target))?;
     let Counts { entities, digest, chosen: Chosen { left_out, warnings }, refused } = counts;
     Ok((writing, Account { pinned, label_definition, commits, entities, digest, left_out, refused, warnings }))
@@ -90,7 +90,8 @@ const AHEAD: usize = 4;
 struct Streaming<'a> {
     workspace: &'a Workspace,
     model: &'a Model,
-    pinned: &'a Pinned,
+    /// The model's inputs, as its views give them.
+    taken: &'a Pinned,
     query: &'a SpineQuery,
     read_at: ReadAt,
     at_once: u64,
@@ -310,7 +311,7 @@ impl Streaming<'_> {
     ) -> Result<Learned> {
         let mut choosing = Choosing::new(self.model.spine.keep);
         let mut learned = Learning::new(self, views)?;
-        let keys = |cases: &Cases| columns_of(&cases.rows, &self.pinned.keys);
+        let keys = |cases: &Cases| columns_of(&cases.rows, &self.taken.keys);
         if self.model.spine.keep.is_none() {
             for labelled in labelled {
                 let (cases, open) = labelled?;
@@ -353,7 +354,7 @@ impl Streaming<'_> {
             label: cases.label.clone(),
             as_of: cases.as_of.clone(),
             label_time: cases.label_time.clone(),
-            keys: columns_of(&cases.rows, &self.pinned.keys)?,
+            keys: columns_of(&cases.rows, &self.taken.keys)?,
             groups: many(cases, self.model.split.column.iter())?,
         })
     }
@@ -388,7 +389,7 @@ impl Streaming<'_> {
 
     /// The outputs that the model takes of the view in this place, ascending.
     fn wanted(&self, place: usize) -> Vec<usize> {
-        let inputs = self.pinned.inputs.iter().filter_map(|input| match input.origin {
+        let inputs = self.taken.inputs.iter().filter_map(|input| match input.origin {
             InputOrigin::View { view, output } if view == place => Some(output),
             _ => None,
         });
@@ -441,17 +442,17 @@ impl Streaming<'_> {
             for ((cases, parts), read_at) in batches.into_iter().zip(read_at) {
                 let next = |of_view: &mut Features<'_>| of_view.next(&parts);
                 let computed = of_views.iter_mut().map(next).collect::<Result<Vec<RecordBatch>>>()?;
-                let features = frame::inputs(self.pinned, &cases.rows, |view, output| {
+                let features = frame::inputs(self.taken, &cases.rows, |view, output| {
                     computed[view].column(of_views[view].column(output)).clone()
                 })?;
-                let (features, refused) = settle::settle(self.pinned, features)?;
+                let (features, refused) = settle::settle(self.taken, features)?;
                 refused_rows += refused.len() as u64;
                 let rows = self.split_by(&cases)?;
                 stretches.next(&rows.keys)?;
                 let flags = settle::flags(&refused, cases.rows.num_rows());
                 to_digest.send((super::learned(&cases, &features, &rows.keys), flags))?;
                 let label = (self.model.spine.label.name(), &cases.label);
-                let frame = frame::frame(self.pinned, &rows.keys, &read_at, &features, label)?;
+                let frame = frame::frame(self.taken, &rows.keys, &read_at, &features, label)?;
                 if let Some(target) = target.take() {
                     writing = Some(target.create(&frame.schema())?);
                 }

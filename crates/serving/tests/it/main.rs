@@ -1,6 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "test helpers fail the test they help")]
 
 mod endpoint;
+mod pinned;
 mod predict;
 mod reasons;
 mod replay;
