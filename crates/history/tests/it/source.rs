@@ -170,3 +170,28 @@ async fn a_commit_that_begins_anew_is_read_without_those_before() {
     assert_eq!(read_ids(&at(None).await, None).await.unwrap(), [3, 7, 9]);
     assert_eq!(at(None).await.first, 3);
 }
+
+#[tokio::test]
+async fn values_that_come_again_take_little_and_others_what_they_are() {
+    let world = World::new().await;
+    let declared = Schema::new(["status", "note"].map(|name| Column::new(name, DataType::Text)).to_vec());
+    for commit in 1..=12 {
+        let mut writer = world.history.writer(&loans(), &declared).await.unwrap();
+        let statuses: StringArray = (0..2_000).map(|row| Some("late ".repeat(20 + row % 3))).collect();
+        let notes: StringArray =
+            (0..2_000).map(|row| Some(Digest::of(format!("{commit} {row}")).to_string())).collect();
+        let rows = with_hidden(&declared, vec![Arc::new(statuses), Arc::new(notes)], commit);
+        writer.write(0, &rows).await.unwrap();
+        writer.commit(note()).await.unwrap();
+    }
+    let snapshot = world.snapshot().await;
+    assert!((64..=72).contains(&snapshot.value_bytes(&["note"]).await), "hexadecimal digits of a digest");
+    assert!(snapshot.value_bytes(&["status"]).await <= 2, "three texts");
+    assert!((64..=74).contains(&snapshot.value_bytes(&["status", "note"]).await));
+    assert_eq!(snapshot.value_bytes(&[]).await, 0);
+    assert_eq!(snapshot.value_bytes(&["nothing"]).await, 0);
+
+    // What cannot be read tells nothing.
+    std::fs::remove_file(world.file("loans/commit-000001/part-000.parquet")).unwrap();
+    assert!((64..=72).contains(&snapshot.value_bytes(&["note"]).await));
+}
