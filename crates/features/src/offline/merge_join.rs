@@ -83,14 +83,13 @@ where
             }
             pass.run(spine, up_to)
         };
-        let found = std::thread::scope(|scope| {
+        Ok(std::thread::scope(|scope| {
             let last = stretches.pop();
             let others: Vec<_> = stretches.into_iter().map(|stretch| scope.spawn(move || pass(stretch))).collect();
             let last = last.map(pass);
             let others = others.into_iter().map(|other| other.join().expect("a pass over a key does not panic"));
             others.chain(last).collect::<Result<Vec<RecordBatch>, FeatureError>>()
-        })?;
-        Ok(found)
+        })?)
     }
 
     /// The events of a spine's keys.

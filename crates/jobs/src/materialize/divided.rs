@@ -37,10 +37,10 @@ pub(super) async fn begin(
     of: &Wanted<'_>,
     snapshot: &Snapshot,
     parts: u64,
+    event_bytes: u64,
     before: Option<&Vec<u8>>,
 ) -> Result<Option<Built>> {
     let (spilled, records) = read(of, snapshot, Spilling::new(of.workspace, of.view, parts, 1)?).await?;
-    let event_bytes = spill::event_bytes(of.view, snapshot).await;
     let note = FillingNote::new(snapshot.commit, of.horizon, parts, spilled.newest, records);
     tokio::task::block_in_place(|| match of.workspace.online()?.begin_filling(of.digest, before, &note.to_bytes())? {
         true => Filling { of: *of, note, event_bytes }.finish(snapshot, Some(&spilled)),
@@ -49,7 +49,7 @@ pub(super) async fn begin(
 }
 
 /// Fills the rest of a state; what is there of it is not even read.
-pub(super) async fn go_on(of: &Wanted<'_>, begun: Unfinished) -> Result<Option<Built>> {
+pub(super) async fn go_on(of: &Wanted<'_>, begun: Unfinished, event_bytes: u64) -> Result<Option<Built>> {
     let Unfinished { note, snapshot } = begun;
     let resumed = Resumed { parts: note.parts, filled_before: note.done.len() as u64 };
     let Resumed { parts, filled_before } = resumed;
@@ -64,7 +64,6 @@ pub(super) async fn go_on(of: &Wanted<'_>, begun: Unfinished) -> Result<Option<B
             Some(read(of, &snapshot, spilling).await?.0)
         }
     };
-    let event_bytes = spill::event_bytes(of.view, &snapshot).await;
     let filling = Filling { of: *of, note, event_bytes };
     let built = tokio::task::block_in_place(|| filling.finish(&snapshot, spilled.as_ref()))?;
     Ok(built.map(|built| Built { resumed: Some(resumed), ..built }))
@@ -112,7 +111,8 @@ impl Filling<'_> {
         }
         let FillingNote { commit, horizon, newest, records, keys, .. } = self.note;
         let at = self.of.workspace.clock.now();
-        let later = Later::new(self.of, snapshot, StateNote { commit, at, horizon, keys, records, newest });
+        let note = StateNote { commit, at, horizon, keys, records, newest };
+        let later = Later::new(self.of, snapshot, self.event_bytes, note);
         let mut entries = std::iter::once_with(|| later.states()).flatten();
         let told = &mut || Ok(later.note.borrow().to_bytes());
         let online = self.of.workspace.online()?;

@@ -15,7 +15,7 @@ const KEYS: u64 = 1024;
 
 /// Writes the states of a snapshot, and over them those of what was pushed since: nobody else writes meanwhile, so what is
 /// pushed from then on follows.
-pub(super) async fn fill(of: &Wanted<'_>, snapshot: &Snapshot) -> Result<Built> {
+pub(super) async fn fill(of: &Wanted<'_>, snapshot: &Snapshot, event_bytes: u64) -> Result<Built> {
     let Wanted { workspace, view, horizon, .. } = *of;
     let stage = workspace.observer.begin(&format!("reading {}", of.name), snapshot.rows(), Unit::Rows);
     let mut builder = StateBuilder::new(view, view.retention(horizon)?);
@@ -30,7 +30,8 @@ pub(super) async fn fill(of: &Wanted<'_>, snapshot: &Snapshot) -> Result<Built> 
     tokio::task::block_in_place(|| {
         let states = builder.finish();
         let (commit, at, newest) = (snapshot.commit, workspace.clock.now(), states.newest_event());
-        let later = Later::new(*of, snapshot, StateNote { commit, at, horizon, keys: 0, records, newest });
+        let note = StateNote { commit, at, horizon, keys: 0, records, newest };
+        let later = Later::new(*of, snapshot, event_bytes, note);
         let all = states.len() as u64;
         let stage = workspace.observer.begin(&format!("filling {}", of.name), all, Unit::Keys);
         let count = |_: &(Vec<u8>, Vec<u8>)| {

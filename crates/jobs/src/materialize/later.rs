@@ -15,20 +15,21 @@ use crate::spill;
 pub(super) struct Later<'a> {
     of: Wanted<'a>,
     snapshot: &'a Snapshot,
+    /// About what an event takes.
+    event_bytes: u64,
     pub note: RefCell<StateNote>,
 }
 
 impl<'a> Later<'a> {
-    pub fn new(of: Wanted<'a>, snapshot: &'a Snapshot, note: StateNote) -> Later<'a> {
-        Later { of, snapshot, note: RefCell::new(note) }
+    pub fn new(of: Wanted<'a>, snapshot: &'a Snapshot, event_bytes: u64, note: StateNote) -> Later<'a> {
+        Later { of, snapshot, event_bytes, note: RefCell::new(note) }
     }
 
     /// The states that changed since, for as long as more comes: to be asked for while nobody else writes, so that whoever
     /// takes pushes goes on from the note.
     pub fn states(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
         let (of, mut note) = (&self.of, self.note.borrow_mut());
-        let event_bytes = Handle::current().block_on(spill::event_bytes(of.view, self.snapshot));
-        let most = spill::most_events(of.workspace, event_bytes);
+        let most = spill::most_events(of.workspace, self.event_bytes);
         let mut found = BTreeMap::new();
         loop {
             let mut further = note.clone();

@@ -112,11 +112,15 @@ const LITTLE: u64 = 8;
 /// Makes the state of all history, or of the rest of it where that was begun. `None` where somebody else changed what was
 /// begun meanwhile.
 async fn anew(of: &Wanted<'_>, snapshot: &Snapshot) -> Result<Option<Built>> {
-    let bytes = snapshot.rows().saturating_mul(spill::event_bytes(of.view, snapshot).await);
+    let event_bytes = spill::event_bytes(of.view, snapshot).await;
+    let bytes = snapshot.rows().saturating_mul(event_bytes);
     let parts = |at_once| spill::parts(of.workspace, bytes, at_once);
     match Begun::look(of, snapshot, parts(1)).await? {
-        Begun::GoOn(begun) => divided::go_on(of, *begun).await,
-        Begun::Anew(_) if parts(1) == 1 => Ok(Some(held::fill(of, snapshot).await?)),
-        Begun::Anew(before) => divided::begin(of, snapshot, parts(divided::at_once()), before.as_ref()).await,
+        Begun::GoOn(begun) => divided::go_on(of, *begun, event_bytes).await,
+        Begun::Anew(_) if parts(1) == 1 => Ok(Some(held::fill(of, snapshot, event_bytes).await?)),
+        Begun::Anew(before) => {
+            let parts = parts(divided::at_once());
+            divided::begin(of, snapshot, parts, event_bytes, before.as_ref()).await
+        }
     }
 }

@@ -38,7 +38,9 @@ pub(super) async fn push<'v>(
     let readings = readings(workspace, views, up_to).await?;
     let mut pushed = Vec::with_capacity(views.len());
     for reading in readings {
-        let taking = |asked: &Asked<'v>| Taking::new(workspace, asked, &reading.snapshot, reading.views.len());
+        let taking = |asked: &Asked<'v>| {
+            Taking::new(workspace, (asked.view, asked.event_bytes), &reading.snapshot, reading.views.len())
+        };
         let mut passes = reading.views.iter().map(taking).collect::<Result<Vec<_>>>()?;
         let reach = reading.run(workspace, |batch| passes.iter_mut().try_for_each(|pass| pass.push(batch))).await?;
         let commit = reading.snapshot.commit;
@@ -129,8 +131,12 @@ enum Taken<'v> {
 
 impl<'v> Taking<'v> {
     /// As one of so many views that take the history in together.
-    fn new(workspace: &Workspace, asked: &Asked<'v>, snapshot: &Snapshot, together: usize) -> Result<Taking<'v>> {
-        let Asked { view, event_bytes, .. } = *asked;
+    fn new(
+        workspace: &Workspace,
+        (view, event_bytes): (&'v CompiledView, u64),
+        snapshot: &Snapshot,
+        together: usize,
+    ) -> Result<Taking<'v>> {
         let parts = spill::parts(workspace, snapshot.rows().saturating_mul(event_bytes * together as u64), 1);
         if parts > 1 {
             return Ok(Taking::Spilling(Spilling::new(workspace, view, parts, together)?));
@@ -242,8 +248,8 @@ pub(crate) async fn as_of_pass_over(
 ) -> Result<(RecordBatch, u64)> {
     let source = &view.definition().source.name;
     let stage = workspace.observer.begin(&format!("features of {source}"), snapshot.rows(), Unit::Rows);
-    let asked = Asked { place: 0, view, event_bytes: spill::event_bytes(view, &snapshot).await };
-    let mut pass = Taking::new(workspace, &asked, &snapshot, 1)?;
+    let event_bytes = spill::event_bytes(view, &snapshot).await;
+    let mut pass = Taking::new(workspace, (view, event_bytes), &snapshot, 1)?;
     let mut batches = snapshot.stream(view.source_columns(), &view.hidden_columns(), None);
     while let Some(batch) = batches.next().await {
         let batch = batch?;

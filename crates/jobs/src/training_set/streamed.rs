@@ -33,7 +33,7 @@ use crate::{Unit, Workspace};
 use by_parts::{Computing, Found, Joined, Spreading};
 use cases_spool::{CasesSpool, CasesWriter, RowsWriter};
 use events::{Events, OnDisk};
-use side_by_side::{Groups, SideBySide};
+use side_by_side::SideBySide;
 use sorted::Sorted;
 use whole_keys::{Gathering, WholeKeys};
 
@@ -154,7 +154,8 @@ impl Streaming<'_> {
                         let side_by_side = SideBySide::new(gathering, self.at_once);
                         let rows = sorted.gathered(side_by_side.each)?;
                         drop(sorted);
-                        let labelled = self.labelled_by_events(side_by_side.groups(rows), label, (view, join), reach);
+                        let rows = side_by_side.groups(rows, RecordBatch::num_rows);
+                        let labelled = self.labelled_by_events(rows, label, (view, join), reach);
                         let seen = |labelled: &Result<Labelled>| {
                             stage.advance(labelled.as_ref().map_or(0, |(cases, _)| cases.rows.num_rows() as u64));
                         };
@@ -243,7 +244,7 @@ impl Streaming<'_> {
 
     fn labelled_by_events<'s>(
         &'s self,
-        groups: Groups<Rows>,
+        groups: impl Iterator<Item = Result<Vec<RecordBatch>>>,
         label: &'s EventLabel,
         (view, mut join): (&'s CompiledView, InOrder<'s>),
         reach: Reach,
@@ -435,7 +436,8 @@ impl Streaming<'_> {
         let mut refused_rows = 0;
         let (mut target, mut writing) = (Some(target), None);
         let side_by_side = SideBySide::new(gathering, self.at_once);
-        for batches in side_by_side.groups(self.cases(learned, side_by_side.each)?) {
+        let batches = self.cases(learned, side_by_side.each)?;
+        for batches in side_by_side.groups(batches, |(cases, _)| cases.rows.num_rows()) {
             let batches = batches?;
             let read_at: Vec<Int64Array> = batches.iter().map(|(cases, _)| self.read_at(cases)).collect();
             of_views.iter_mut().try_for_each(|of_view| of_view.merge(&batches, &read_at))?;

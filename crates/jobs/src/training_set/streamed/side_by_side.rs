@@ -1,9 +1,7 @@
 //! Batches that are worked on by a thread each.
 
 use anyhow::Result;
-use arrow::array::RecordBatch;
 
-use super::super::cases::Cases;
 use super::whole_keys::Gathering;
 
 /// A batch of fewer rows is not worth a thread.
@@ -18,30 +16,6 @@ pub(super) struct SideBySide {
     most_rows: usize,
 }
 
-/// Batches in groups that are worked on at once.
-pub(super) struct Groups<I> {
-    batches: I,
-    most_batches: usize,
-    most_rows: usize,
-}
-
-/// What has rows.
-pub(super) trait HasRows {
-    fn rows(&self) -> usize;
-}
-
-impl HasRows for RecordBatch {
-    fn rows(&self) -> usize {
-        self.num_rows()
-    }
-}
-
-impl<T> HasRows for (Cases, T) {
-    fn rows(&self) -> usize {
-        self.0.rows.num_rows()
-    }
-}
-
 impl SideBySide {
     pub fn new(gathering: Gathering, threads: u64) -> SideBySide {
         let most_rows = gathering.least;
@@ -50,46 +24,35 @@ impl SideBySide {
         SideBySide { each, most_batches, most_rows }
     }
 
-    /// A batch that ends within a key has more rows than a group needs, so that no two of a group have such a key in common:
-    /// its events are there once.
-    pub fn groups<T: HasRows, I: Iterator<Item = Result<T>>>(self, batches: I) -> Groups<I> {
-        let SideBySide { most_batches, most_rows, .. } = self;
-        Groups { batches, most_batches, most_rows }
-    }
-}
-
-impl<T: HasRows, I: Iterator<Item = Result<T>>> Iterator for Groups<I> {
-    type Item = Result<Vec<T>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let (mut group, mut rows) = (Vec::new(), 0);
-        while group.len() < self.most_batches && rows < self.most_rows {
-            match self.batches.next() {
-                Some(Ok(batch)) => {
-                    rows += batch.rows();
-                    group.push(batch);
+    /// Batches that have so many rows, in groups that are worked on at once. A batch that ends within a key has more rows than a
+    /// group needs, so that no two of a group have such a key in common: its events are there once.
+    pub fn groups<T>(
+        self,
+        mut batches: impl Iterator<Item = Result<T>>,
+        rows_of: impl Fn(&T) -> usize,
+    ) -> impl Iterator<Item = Result<Vec<T>>> {
+        std::iter::from_fn(move || {
+            let (mut group, mut rows) = (Vec::new(), 0);
+            while group.len() < self.most_batches && rows < self.most_rows {
+                match batches.next() {
+                    Some(Ok(batch)) => {
+                        rows += rows_of(&batch);
+                        group.push(batch);
+                    }
+                    Some(Err(error)) => return Some(Err(error)),
+                    None => break,
                 }
-                Some(Err(error)) => return Some(Err(error)),
-                None => break,
             }
-        }
-        (!group.is_empty()).then_some(Ok(group))
+            (!group.is_empty()).then_some(Ok(group))
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use arrow::array::{ArrayRef, Int64Array};
     use proptest::prelude::*;
 
     use super::*;
-
-    fn batch(rows: usize) -> RecordBatch {
-        let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..rows as i64));
-        RecordBatch::try_from_iter([("n", numbers)]).unwrap()
-    }
 
     proptest! {
         #[test]
@@ -101,9 +64,8 @@ mod tests {
             let side_by_side = SideBySide::new(Gathering { keys: 1, least, most: 8 * least }, threads);
             prop_assert!(side_by_side.each.least <= least && side_by_side.each.least >= least.min(FEWEST_ROWS));
             prop_assert!(threads == 1 || least < 2 * FEWEST_ROWS || side_by_side.each.least < least);
-            let groups = side_by_side.groups(sizes.iter().map(|rows| Ok(batch(*rows))));
-            let groups: Vec<Vec<usize>> =
-                groups.map(|group| group.unwrap().iter().map(HasRows::rows).collect()).collect();
+            let groups = side_by_side.groups(sizes.iter().copied().map(Ok), |rows| *rows);
+            let groups: Vec<Vec<usize>> = groups.map(Result::unwrap).collect();
             prop_assert_eq!(groups.concat(), sizes);
             for group in groups {
                 prop_assert!((1..=threads as usize).contains(&group.len()));
@@ -115,8 +77,8 @@ mod tests {
     #[test]
     fn what_goes_wrong_comes_in_place_of_its_group() {
         let side_by_side = SideBySide::new(Gathering { keys: 1, least: 10_000, most: 80_000 }, 2);
-        let batches = [Ok(batch(3)), Err(anyhow::anyhow!("unread")), Ok(batch(4))];
-        let mut groups = side_by_side.groups(batches.into_iter());
+        let batches = [Ok(3), Err(anyhow::anyhow!("unread")), Ok(4)];
+        let mut groups = side_by_side.groups(batches.into_iter(), |rows| *rows);
         assert_eq!(groups.next().unwrap().unwrap_err().to_string(), "unread");
     }
 }
