@@ -103,15 +103,6 @@ impl PartWriter {
         self.writer.write(batch).await.map_err(|error| self.failed(error))
     }
 
-    /// Bytes held for the row group being written.
-    pub fn memory(&self) -> usize {
-        self.writer.memory_size()
-    }
-
-    pub async fn flush(&mut self) -> Result<(), HistoryError> {
-        self.writer.flush().await.map_err(|error| self.failed(error))
-    }
-
     pub async fn finish(mut self) -> Result<Written, HistoryError> {
         self.writer.finish().await.map_err(|error| self.failed(error))?;
         let Sink { digest, bytes, .. } = self.writer.into_inner();

@@ -22,12 +22,12 @@ use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch};
 use karat_core::{DataType, Digest, Instant, Name};
 use karat_features::{CompiledView, Definition, Spine};
 use karat_project::spec::{Model, Split};
-use karat_serving::{InputOrigin, Pinned};
+use karat_serving::{Input, InputOrigin, Pinned};
 use karat_training::split::SpineBatch;
 use karat_training::{LeftOut, TrainingData};
 use serde::Serialize;
 
-use crate::{Workspace, pinned, tags};
+use crate::{Workspace, pinned, reading, tags};
 use cases::{Cases, Choosing, Chosen, columns_of};
 use digest::SetDigest;
 use keep::KeyStretches;
@@ -107,12 +107,12 @@ pub async fn run(workspace: &Workspace, model: &str, output: &Path, tag: Option<
     let form = Output::of(output)?;
     let (release, at) = tags::prepare(workspace, model, tag).await?;
     let model = workspace.model(model)?;
-    let pins = Pins::of(workspace, model)?;
-    let query = spine_query(workspace, model, &pins, &model.split, at.as_ref()).await?;
+    let query = SetQuery::new(workspace, model, Pins::of(workspace, model)?, &model.split, at.as_ref()).await?;
     let target = Target::new(model, output, form);
-    let (writing, account) = match streamed::is_needed(workspace, &pins.pinned, &query) {
-        true => streamed::write(workspace, model, pins, query, at.as_ref(), target).await?,
-        false => write_held(workspace, model, pins, query, at.as_ref(), target).await?,
+    let input_bytes = query.input_bytes(workspace, at.as_ref()).await?;
+    let (writing, account) = match streamed::is_needed(workspace, &query.spine, input_bytes) {
+        true => streamed::write(workspace, model, query, input_bytes, at.as_ref(), target).await?,
+        false => write_held(workspace, model, query, at.as_ref(), target).await?,
     };
     writing.finish(workspace, release.number, account).await
 }
@@ -121,12 +121,11 @@ pub async fn run(workspace: &Workspace, model: &str, output: &Path, tag: Option<
 async fn write_held<'o>(
     workspace: &Workspace,
     model: &Model,
-    pins: Pins,
-    query: SpineQuery,
+    query: SetQuery,
     at: Option<&Commits>,
     mut target: Target<'o>,
 ) -> Result<(Writing<'o>, Account)> {
-    let set = assemble_from(workspace, model, pins, &model.split, query, at).await?;
+    let set = assemble_from(workspace, model, &model.split, query, at).await?;
     refuse_behind(&set.behind, at)?;
     let TrainingSet { pinned, label_definition, data, commits, entities, digest, warnings, read_at, .. } = set;
     let writing = tokio::task::block_in_place(|| {
@@ -195,33 +194,20 @@ pub async fn assemble_for(
     split: &Split,
     at: Option<&Commits>,
 ) -> Result<TrainingSet> {
-    let query = spine_query(workspace, model, &pins, split, at).await?;
-    assemble_from(workspace, model, pins, split, query, at).await
-}
-
-async fn spine_query(
-    workspace: &Workspace,
-    model: &Model,
-    pins: &Pins,
-    split: &Split,
-    at: Option<&Commits>,
-) -> Result<SpineQuery> {
-    let also: Vec<&str> = spine_inputs(&pins.pinned, split).map(|(name, _)| name).collect();
-    let up_to = at.and_then(|at| at.get(&model.spine.source).copied());
-    spine::query(workspace, &*workspace.catalog()?, model, &also, up_to).await
+    let query = SetQuery::new(workspace, model, pins, split, at).await?;
+    assemble_from(workspace, model, split, query, at).await
 }
 
 async fn assemble_from(
     workspace: &Workspace,
     model: &Model,
-    pins: Pins,
     split: &Split,
-    query: SpineQuery,
+    query: SetQuery,
     at: Option<&Commits>,
 ) -> Result<TrainingSet> {
+    let SetQuery { pins, views, spine: query } = query;
     let up_to = |source: &Name| at.and_then(|at| at.get(source).copied());
     let rows = query.held(workspace).await?;
-    let views = Views::compile(&pins)?;
     let mut pushed = passes::push(workspace, &views.all(), &up_to).await?;
     let read = pushed.iter().map(|pushed| pushed.commit);
     let Read { commits, behind } = views.read(model, &query, read, &up_to);
@@ -253,6 +239,47 @@ async fn assemble_from(
     };
     let (entities, digest) = (stretches.keys(), digest.finish());
     Ok(TrainingSet { pinned, label_definition, data, commits, behind, entities, digest, warnings, read_at })
+}
+
+/// What a training set is asked of.
+struct SetQuery {
+    pins: Pins,
+    views: Views,
+    spine: SpineQuery,
+}
+
+impl SetQuery {
+    async fn new(
+        workspace: &Workspace,
+        model: &Model,
+        pins: Pins,
+        split: &Split,
+        at: Option<&Commits>,
+    ) -> Result<SetQuery> {
+        let also: Vec<&str> = spine_inputs(&pins.pinned, split).map(|(name, _)| name).collect();
+        let up_to = at.and_then(|at| at.get(&model.spine.source).copied());
+        let spine = spine::query(workspace, &*workspace.catalog()?, model, &also, up_to).await?;
+        Ok(SetQuery { views: Views::compile(&pins)?, pins, spine })
+    }
+
+    /// About how many bytes the inputs of a row take beside the spine's: a text that a view computes is taken to be as long as
+    /// those of the longest column that it reads.
+    async fn input_bytes(&self, workspace: &Workspace, at: Option<&Commits>) -> Result<u64> {
+        let inputs = &self.views.taken.inputs;
+        let mut bytes = (inputs.len() * size_of::<u64>()) as u64;
+        for (place, view) in self.views.of_model.iter().enumerate() {
+            let of_view = |input: &&Input| input.view_output().is_some_and(|(view, _)| view == place);
+            let texts = inputs.iter().filter(of_view).filter(|input| input.data_type == DataType::Text).count();
+            if texts > 0 {
+                let source = &view.definition().source;
+                let up_to = at.and_then(|at| at.get(&source.name).copied());
+                let snapshot = reading::snapshot(workspace, source, up_to).await?;
+                let longest = snapshot.text_bytes(&view.texts()).await.into_iter().max();
+                bytes += texts as u64 * longest.unwrap_or(0);
+            }
+        }
+        Ok(bytes)
+    }
 }
 
 /// The views that are computed of histories: the model's, last the one of its label.

@@ -1,7 +1,5 @@
 //! Writing one commit.
 
-use std::collections::BTreeMap;
-
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Field, Int64Type, Schema as ArrowSchema, SchemaRef};
 use futures::future::BoxFuture;
@@ -17,9 +15,6 @@ use super::{CommitInfo, History};
 use crate::HistoryError;
 use crate::durable::{Held, Lock};
 use crate::parts::{PartWriter, Written};
-
-/// What all open parts may hold in memory together; the largest is flushed when they hold more.
-const MEMORY: usize = 256 << 20;
 
 /// What the metadata says about a commit.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,7 +42,9 @@ pub struct CommitWriter {
     number: u64,
     /// Of the commits before.
     partitions: Option<u32>,
-    open: BTreeMap<u32, PartWriter>,
+    /// The last partition that was written to: no more than one holds memory.
+    open: Option<(u32, PartWriter)>,
+    finished: Vec<ManifestPart>,
     _lock: Lock,
 }
 
@@ -83,7 +80,8 @@ impl CommitWriter {
             schema: full_schema(columns),
             number,
             partitions: latest.map(|commit| commit.partitions),
-            open: BTreeMap::new(),
+            open: None,
+            finished: Vec::new(),
             _lock: lock,
         })
     }
@@ -103,29 +101,39 @@ impl CommitWriter {
         &self.schema
     }
 
-    /// Appends rows to a partition, in the order they will be read.
+    /// Appends rows to a partition, in the order they will be read; one partition after another, ascending.
     pub fn write<'a>(&'a mut self, partition: u32, batch: &'a RecordBatch) -> BoxFuture<'a, Result<(), HistoryError>> {
         Box::pin(async move {
             self.check(batch)?;
             if batch.num_rows() == 0 {
                 return Ok(());
             }
-            let root = &self.history.0.root;
-            let part = match self.open.entry(partition) {
-                std::collections::btree_map::Entry::Occupied(part) => part.into_mut(),
-                std::collections::btree_map::Entry::Vacant(vacant) => {
-                    let path = folder(&self.source, self.number).join(format!("part-{partition:03}.parquet"));
-                    vacant.insert(PartWriter::create(root, path, self.schema.clone())?)
-                }
-            };
-            part.write(batch).await?;
-            if self.open.values().map(PartWriter::memory).sum::<usize>() > MEMORY
-                && let Some(largest) = self.open.values_mut().max_by_key(|part| part.memory())
-            {
-                largest.flush().await?;
-            }
-            Ok(())
+            self.part(partition).await?.write(batch).await
         })
+    }
+
+    async fn part(&mut self, partition: u32) -> Result<&mut PartWriter, HistoryError> {
+        let part = match self.open.take() {
+            Some((open, part)) if open == partition => part,
+            open => {
+                self.open = open;
+                self.finish_open().await?;
+                if let Some(before) = self.finished.last().filter(|before| before.partition >= partition) {
+                    let problem = format!("partition {partition} comes after partition {}", before.partition);
+                    return Err(rows_error(&self.source, problem));
+                }
+                let path = folder(&self.source, self.number).join(format!("part-{partition:03}.parquet"));
+                PartWriter::create(&self.history.0.root, path, self.schema.clone())?
+            }
+        };
+        Ok(&mut self.open.insert((partition, part)).1)
+    }
+
+    async fn finish_open(&mut self) -> Result<(), HistoryError> {
+        if let Some((partition, part)) = self.open.take() {
+            self.finished.push(finish_part(partition, part).await?);
+        }
+        Ok(())
     }
 
     fn check(&self, batch: &RecordBatch) -> Result<(), HistoryError> {
@@ -156,14 +164,16 @@ impl CommitWriter {
     }
 
     /// Makes the commit real: all of it, or, after an error, nothing.
-    pub fn commit(self, note: CommitNote) -> BoxFuture<'static, Result<CommitInfo, HistoryError>> {
+    pub fn commit(mut self, note: CommitNote) -> BoxFuture<'static, Result<CommitInfo, HistoryError>> {
         Box::pin(async move {
+            self.finish_open().await?;
             self.check_partitions(&note)?;
-            let CommitWriter { history, source, columns, number, open, _lock, .. } = self;
+            let CommitWriter { history, source, columns, number, finished, _lock, .. } = self;
+            settle(&history, &finished).await?;
             let manifest = Manifest {
                 format_version: Manifest::version(note.anew),
                 columns,
-                parts: finish_parts(&history, open).await?,
+                parts: finished,
                 definition: note.definition,
                 anew: note.anew,
                 quarantine: note.quarantine,
@@ -185,7 +195,7 @@ impl CommitWriter {
 
     fn check_partitions(&self, note: &CommitNote) -> Result<(), HistoryError> {
         let partitions = note.partitions;
-        let beyond = self.open.keys().next_back().filter(|partition| **partition >= partitions);
+        let beyond = self.finished.last().map(|part| part.partition).filter(|partition| *partition >= partitions);
         let problem = match (self.partitions.filter(|_| !note.anew), beyond) {
             (Some(before), _) if before != partitions => {
                 format!("its commits have {before} partitions, this one {partitions}")
@@ -197,19 +207,15 @@ impl CommitWriter {
     }
 }
 
-/// Finishes parts, and brings them to disk.
-pub(super) async fn finish_parts(
-    history: &History,
-    open: BTreeMap<u32, PartWriter>,
-) -> Result<Vec<ManifestPart>, HistoryError> {
-    let mut parts = Vec::with_capacity(open.len());
-    for (partition, part) in open {
-        let Written { path, rows, bytes, digest } = part.finish().await?;
-        parts.push(ManifestPart { path: path.to_string(), partition, rows, bytes, sha256: digest });
-    }
+/// Finishes a part, which [`settle`] brings to disk.
+pub(super) async fn finish_part(partition: u32, part: PartWriter) -> Result<ManifestPart, HistoryError> {
+    let Written { path, rows, bytes, digest } = part.finish().await?;
+    Ok(ManifestPart { path: path.to_string(), partition, rows, bytes, sha256: digest })
+}
+
+pub(super) async fn settle(history: &History, parts: &[ManifestPart]) -> Result<(), HistoryError> {
     let paths: Vec<Path> = parts.iter().map(|part| Path::from(part.path.as_str())).collect();
-    history.0.root.settle(&paths).await?;
-    Ok(parts)
+    history.0.root.settle(&paths).await
 }
 
 /// Makes a commit real whose parts are on disk.

@@ -125,6 +125,12 @@ async fn a_writer_refuses_what_it_was_not_opened_for() {
         assert!(error.contains(word), "{error}");
     }
     writer.write(2, &rows(&[1], 1)).await.unwrap();
+    writer.write(3, &rows(&[2], 1)).await.unwrap();
+    let error = writer.write(2, &rows(&[3], 1)).await.unwrap_err().to_string();
+    assert!(error.contains("partition 2 comes after partition 3"), "{error}");
+    drop(writer);
+    let mut writer = world.writer().await;
+    writer.write(2, &rows(&[1], 1)).await.unwrap();
     let error = writer.commit(note()).await.unwrap_err().to_string();
     assert!(error.contains("partition 2 was written of 2"), "{error}");
     world.commit(0, 3).await;
@@ -190,6 +196,8 @@ async fn values_that_come_again_take_little_and_others_what_they_are() {
     assert!((64..=74).contains(&snapshot.value_bytes(&["status", "note"]).await));
     assert_eq!(snapshot.value_bytes(&[]).await, 0);
     assert_eq!(snapshot.value_bytes(&["nothing"]).await, 0);
+    let texts = snapshot.text_bytes(&["note", "nothing", "status"]).await;
+    assert_eq!(texts, [64, 0, 105], "what each is, however often it comes");
 
     // What cannot be read tells nothing.
     std::fs::remove_file(world.file("loans/commit-000001/part-000.parquet")).unwrap();

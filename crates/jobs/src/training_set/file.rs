@@ -17,6 +17,8 @@ use tempfile::TempPath;
 
 /// Rows written at once: a file's pages depend on it, and on nothing else about how rows come.
 const ROWS: usize = 8192;
+/// What a row group may take: it is held until it is whole, and by whoever reads it.
+const ROW_GROUP_BYTES: usize = 64 << 20;
 
 /// How a training set is written, by the file's ending.
 #[derive(Debug, Clone, Copy)]
@@ -147,7 +149,9 @@ impl NamedAtLast {
 
 /// Keys and times ascend, and so are small as differences; hardly a feature is worth a dictionary, but for text.
 fn properties(schema: &Schema) -> WriterProperties {
-    let mut properties = WriterProperties::builder().set_created_by(format!("karat {}", karat_core::VERSION));
+    let mut properties = WriterProperties::builder()
+        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+        .set_created_by(format!("karat {}", karat_core::VERSION));
     for field in schema.fields() {
         let column = ColumnPath::from(vec![field.name().clone()]);
         properties = match DataType::of_arrow(field.data_type()) {

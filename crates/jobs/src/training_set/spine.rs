@@ -52,17 +52,14 @@ pub(super) async fn query(
     let columns = names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
     let (commit, zone, rows) = (snapshot.commit, reading::zone(planned, &snapshot)?, snapshot.rows());
     let shape = reading::shape(planned, &snapshot)?;
-    let bytes = |name: &&str| shape.schema.column(name).map_or(size_of::<u64>(), |column| cell_bytes(column.data_type));
-    let row_bytes = names.iter().map(bytes).sum::<usize>() as u64;
+    let is_text = |name: &&str| shape.schema.column(name).is_some_and(|column| column.data_type == DataType::Text);
+    let texts: Vec<&str> = names.iter().copied().filter(is_text).collect();
+    let text_bytes: u64 = snapshot.text_bytes(&texts).await.iter().sum();
+    let row_bytes = (names.len() * size_of::<u64>()) as u64 + text_bytes;
     let mut tables = Tables::new();
     tables.insert(source.as_str(), Table::current(&shape, Some(snapshot)));
     let sql = format!("SELECT {columns} FROM {}", quoted(source));
     Ok(SpineQuery { sql, tables, source: source.clone(), commit, zone, rows, row_bytes })
-}
-
-/// About how many bytes a cell takes; of a text nobody knows.
-pub(super) fn cell_bytes(data_type: DataType) -> usize {
-    if data_type == DataType::Text { 3 * size_of::<u64>() } else { size_of::<u64>() }
 }
 
 impl SpineQuery {

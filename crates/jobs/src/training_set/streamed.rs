@@ -27,7 +27,7 @@ use super::keep::KeyStretches;
 use super::output::{Target, Writing};
 use super::passes::{Reach, key_names};
 use super::spine::{self, SpineQuery};
-use super::{Account, Commits, Pins, Read, Views, always, frame, label, many, newest_commit, refuse_behind, settle};
+use super::{Account, Commits, Pins, Read, SetQuery, always, frame, label, many, newest_commit, refuse_behind, settle};
 use crate::spill::{self, Blocks, Reading, Spilled};
 use crate::{Unit, Workspace};
 use by_parts::{Computing, Found, Joined, Spreading};
@@ -37,23 +37,22 @@ use side_by_side::SideBySide;
 use sorted::Sorted;
 use whole_keys::{Gathering, WholeKeys};
 
-/// Whether a set is more than may be held: its spine and its features together, whatever else that takes.
-pub(super) fn is_needed(workspace: &Workspace, pinned: &Pinned, query: &SpineQuery) -> bool {
-    let features: usize = pinned.inputs.iter().map(|input| spine::cell_bytes(input.data_type)).sum();
-    query.rows.saturating_mul(query.row_bytes + features as u64) > spill::held(workspace)
+/// Whether a set is more than may be held: its spine and its inputs of so many bytes a row, whatever else that takes.
+pub(super) fn is_needed(workspace: &Workspace, spine: &SpineQuery, input_bytes: u64) -> bool {
+    spine.rows.saturating_mul(spine.row_bytes + input_bytes) > spill::held(workspace)
 }
 
 pub(super) async fn write<'o>(
     workspace: &Workspace,
     model: &Model,
-    pins: Pins,
-    query: SpineQuery,
+    query: SetQuery,
+    input_bytes: u64,
     at: Option<&Commits>,
     target: Target<'o>,
 ) -> Result<(Writing<'o>, Account)> {
+    let SetQuery { pins, views, spine: query } = query;
     tracing::debug!(rows = query.rows, "a training set that does not fit in memory is put together on disk");
     let up_to = |source: &Name| at.and_then(|at| at.get(source).copied());
-    let views = Views::compile(&pins)?;
     let beside = views.all().len() as u64;
     let (sorted, without_as_of) = Sorted::spine(workspace, &query, model.spine.as_of.as_deref(), beside).await?;
     if sorted.rows() == 0 {
@@ -73,7 +72,7 @@ pub(super) async fn write<'o>(
         None => ReadAt::Newest(newest_commit(workspace, model, &pins.pinned, &up_to).await?),
     };
     let Pins { pinned, label: label_definition } = pins;
-    let streaming = Streaming { workspace, model, taken: &views.taken, query: &query, read_at, at_once };
+    let streaming = Streaming { workspace, model, taken: &views.taken, query: &query, input_bytes, read_at, at_once };
     let (writing, counts) = tokio::task::block_in_place(|| streaming.write(sorted, of_label, on_disk, target))?;
     let Counts { entities, digest, chosen: Chosen { left_out, warnings }, refused } = counts;
     Ok((writing, Account { pinned, label_definition, commits, entities, digest, left_out, refused, warnings }))
@@ -93,6 +92,8 @@ struct Streaming<'a> {
     /// The model's inputs, as its views give them.
     taken: &'a Pinned,
     query: &'a SpineQuery,
+    /// About what the inputs of a row take.
+    input_bytes: u64,
     read_at: ReadAt,
     at_once: u64,
 }
@@ -189,7 +190,7 @@ impl Streaming<'_> {
     /// How rows are gathered that are so many in all: what is read and found for a batch of them, of those of these views
     /// that are in their order, takes a small share of the memory.
     fn gathering<'v>(&self, rows: u64, views: impl IntoIterator<Item = &'v OnDisk<'v>>) -> Gathering {
-        let (mut keys, mut row_bytes) = (None, self.query.row_bytes.max(1));
+        let (mut keys, mut row_bytes) = (None, self.query.row_bytes + self.input_bytes);
         for OnDisk { view, events, event_bytes, .. } in views {
             if let Events::InOrder(events) = events {
                 let events_bytes = events.rows().saturating_mul(*event_bytes);

@@ -119,7 +119,7 @@ const MODELS: [(&str, &str, &[&str]); 8] = [
         "of_events",
         "spine:\n  source: payments\n  entities: [client, shop]\n  as_of: at\n\
                    \x20 label: {source: payments, entity: shop, where: late, at_least: 5, observe: 30 days, collect: 10 days}\n\
-                   features: [paid: [nb], sold: [recent]]\nsplit: {by: time, validation: 2 months, test: 2 months}\n",
+                   features: [paid: [nb, mean], sold: [recent]]\nsplit: {by: time, validation: 2 months, test: 2 months}\n",
         &["parquet", "folder"],
     ),
     (
@@ -186,7 +186,7 @@ fn models(folder: &Path) {
     }
     let mut random = fastrand::Rng::with_seed(12);
     let mut text = "client_id,region,income,good\n".to_owned();
-    for client in 0..100_000 {
+    for client in 0..120_000 {
         let region = ["", "Praha", "Brno", "Český Krumlov"][random.usize(0..4)];
         let good = ["", "true", "false"][random.usize(0..3)];
         writeln!(text, "{client},{region},{},{good}", random.i64(0..90_000)).unwrap();
@@ -252,4 +252,54 @@ fn a_training_set_put_together_on_disk_is_the_one_that_memory_holds() {
         assert!(of(model)[count].as_u64().unwrap() > 100, "{count}: {}", of(model));
     }
     assert!(!of("checked")["warnings"].as_array().unwrap().is_empty(), "{}", of("checked"));
+}
+
+#[test]
+fn long_texts_of_few_rows_go_through_files_and_short_ones_do_not() {
+    let project = karat_test_support::temp_dir();
+    let folder = project.path();
+    put(folder, "entities/client.yaml", "kind: Entity\nname: client\nkey: client_id\ntype: int\n");
+    put(
+        folder,
+        "sources/letters.yaml",
+        "kind: Source\nname: letters\npath: letters.csv\ncolumns: {client_id: int, at: timestamp, letter: text, subject: text, late: bool}\n\
+         delivery: append\nevent_time: at\n",
+    );
+    put(
+        folder,
+        "features/written.yaml",
+        "kind: FeatureView\nname: written\nentity: client\nsource: letters\nfeatures:\n  nb: {count: rows}\n  \
+         wrote: {last: letter}\n  about: {last: subject}\n",
+    );
+    let spine = "spine: {source: letters, entity: client, as_of: at, label: late}\n\
+                 split: {by: time, validation: 2 months, test: 2 months}\n";
+    for (name, taken) in [
+        ("short", "features: [written: [nb, about]]\nrequest: {subject: text}\n"),
+        ("computed", "features: [written: [nb, wrote]]\n"),
+        ("requested", "features: [written: [nb]]\nrequest: {letter: text}\n"),
+    ] {
+        let model = format!("kind: Model\nname: {name}\ntask: binary\n{spine}{taken}{LEARNING}");
+        put(folder, &format!("models/{name}.yaml"), &model);
+    }
+    let mut random = fastrand::Rng::with_seed(13);
+    let mut text = "client_id,at,letter,subject,late\n".to_owned();
+    for row in 0..6_000 {
+        let (client, month, day) = (random.u8(..), random.i64(1..13), random.i64(1..29));
+        let (hour, minute) = (random.i64(0..24), row % 60);
+        let words: String = (0..250).map(|_| format!("{:05x} ", random.u32(..1 << 20))).collect();
+        let (subject, late) = (random.u8(..8), random.u8(..4) == 0);
+        writeln!(text, "{client},2023-{month:02}-{day:02}T{hour:02}:{minute:02}:00Z,{words},subject {subject},{late}")
+            .unwrap();
+    }
+    put(folder, "letters.csv", &text);
+    put(folder, "karat.yaml", "name: large\n");
+    let sets = ["short", "computed", "requested"].map(|model| written(folder, model, "parquet", "held"));
+    put(folder, "karat.yaml", "name: large\nengine: {memory: 16 MiB}\n");
+    for ((model, way), (told, files)) in
+        [("short", "held"), ("computed", "streamed"), ("requested", "streamed")].into_iter().zip(sets)
+    {
+        let (told_now, files_now) = written(folder, model, "parquet", way);
+        assert_eq!(told_now, told, "{model}");
+        assert!(files[0].1 == files_now[0].1, "{model}");
+    }
 }

@@ -239,7 +239,7 @@ impl Subject {
 
 impl Input {
     /// Places of the view's output this input reads; `None` for a request field.
-    pub(crate) fn view_output(&self) -> Option<(usize, usize)> {
+    pub fn view_output(&self) -> Option<(usize, usize)> {
         match self.origin {
             InputOrigin::View { view, output } => Some((view, output)),
             InputOrigin::Request => None,

@@ -1,6 +1,5 @@
 //! A range of pushed numbers into one commit.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array};
@@ -16,7 +15,7 @@ use super::format::{Group, Head, PARTITION};
 use super::tail::{self, Tail};
 use crate::HistoryError;
 use crate::durable::{Lock, sync_dir};
-use crate::kept::commit::{self, finish_parts, full_schema, publish, sweep};
+use crate::kept::commit::{self, finish_part, full_schema, publish, settle, sweep};
 use crate::kept::manifest::Manifest;
 use crate::kept::{CommitInfo, History};
 use crate::parts::PartWriter;
@@ -107,7 +106,7 @@ async fn write(history: &History, source: &Name, groups: &[Arc<Group>]) -> Resul
         let (groups, schema, head) = (groups.to_vec(), schema.clone(), head.clone());
         blocking(move || sorted(&groups, &schema, &head)).await?
     };
-    let mut open: BTreeMap<u32, PartWriter> = BTreeMap::new();
+    let mut parts = Vec::new();
     for (partition, rows) in sorted {
         // Named by the first number: a killed sealing leaves what the next writer sweeps.
         let path = commit::folder(source, first).join(format!("part-{partition:03}.parquet"));
@@ -115,12 +114,13 @@ async fn write(history: &History, source: &Name, groups: &[Arc<Group>]) -> Resul
         for from in (0..rows.num_rows()).step_by(ROWS) {
             part.write(&rows.slice(from, ROWS.min(rows.num_rows() - from))).await?;
         }
-        open.insert(partition, part);
+        parts.push(finish_part(partition, part).await?);
     }
+    settle(history, &parts).await?;
     let manifest = Manifest {
         format_version: Manifest::PUSHED,
         columns: head.of.columns.clone(),
-        parts: finish_parts(history, open).await?,
+        parts,
         definition: head.of.definition.clone(),
         anew: false,
         quarantine: None,
