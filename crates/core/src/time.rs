@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::civil::{Date, DateTime};
+use jiff::fmt::temporal::Pieces;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -58,8 +59,11 @@ impl Instant {
         }
         match text.parse::<Timestamp>() {
             Ok(timestamp) => Ok(Instant(timestamp.as_microsecond())),
-            Err(_) if text.parse::<DateTime>().is_ok() => Err(TimeError::NoOffset(text.to_owned())),
-            Err(_) => Err(TimeError::Unreadable(text.to_owned())),
+            Err(_) => match at_the_end(text) {
+                Some(instant) => Ok(instant),
+                None if text.parse::<DateTime>().is_ok() => Err(TimeError::NoOffset(text.to_owned())),
+                None => Err(TimeError::Unreadable(text.to_owned())),
+            },
         }
     }
 
@@ -75,6 +79,9 @@ impl Instant {
     pub fn parse_in(text: &str, zone: &Zone) -> Result<Instant, TimeError> {
         if let Ok(timestamp) = text.parse::<Timestamp>() {
             return Ok(Instant(timestamp.as_microsecond()));
+        }
+        if let Some(instant) = at_the_end(text) {
+            return Ok(instant);
         }
         let civil = text.parse::<DateTime>().map_err(|_| TimeError::Unreadable(text.to_owned()))?;
         Ok(zone.instant(civil))
@@ -93,11 +100,12 @@ impl fmt::Display for Instant {
     /// RFC 3339 in UTC, with as many fractional digits as are needed. Sentinels and instants outside the calendar's
     /// range print as `always`, `never` or microseconds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.timestamp() {
-            Some(timestamp) => write!(f, "{timestamp}"),
-            None if *self == Instant::ALWAYS => f.write_str("always"),
-            None if *self == Instant::NEVER => f.write_str("never"),
-            None => write!(f, "{} us", self.0),
+        match (self.timestamp(), civil_of(self.0)) {
+            (Some(timestamp), _) => write!(f, "{timestamp}"),
+            (None, Some(civil)) => write!(f, "{civil}Z"),
+            _ if *self == Instant::ALWAYS => f.write_str("always"),
+            _ if *self == Instant::NEVER => f.write_str("never"),
+            _ => write!(f, "{} us", self.0),
         }
     }
 }
@@ -151,6 +159,29 @@ fn calendar_day(days: i32) -> Option<Date> {
     Span::new().try_days(days).and_then(|span| epoch().checked_add(span)).ok()
 }
 
+/// The UTC time of so many microseconds since 1970; `None` beyond the calendar's years -9999 to 9999.
+fn civil_of(micros: i64) -> Option<DateTime> {
+    let date = calendar_day(i32::try_from(micros.div_euclid(MICROS_PER_DAY)).ok()?)?;
+    let into_day = jiff::SignedDuration::from_micros(micros.rem_euclid(MICROS_PER_DAY));
+    date.to_datetime(jiff::civil::Time::midnight()).checked_add(into_day).ok()
+}
+
+fn micros_of_civil(civil: DateTime) -> i64 {
+    let into_day = civil.time().duration_since(jiff::civil::Time::midnight());
+    let micros = i64::try_from(into_day.as_micros()).expect("a day has few microseconds");
+    i64::from(days_of(civil.date())) * MICROS_PER_DAY + micros
+}
+
+/// A time with an offset in the calendar's first and last days, which jiff's timestamps do not reach: the end of what has no
+/// end is often written `9999-12-31`.
+fn at_the_end(text: &str) -> Option<Instant> {
+    let time = Pieces::parse(text).ok()?;
+    let civil = time.date().to_datetime(time.time()?);
+    let offset = time.to_numeric_offset()?;
+    matches!(civil.year(), -9999 | 9999)
+        .then(|| Instant(micros_of_civil(civil) - i64::from(offset.seconds()) * MICROS_PER_SECOND))
+}
+
 /// What [`format_date`] prints, days beyond the calendar included.
 pub(crate) fn parse_printed_date(text: &str) -> Option<i32> {
     match text.strip_prefix("day ") {
@@ -196,10 +227,14 @@ impl Zone {
     pub fn instant(&self, civil: DateTime) -> Instant {
         match self.0.to_ambiguous_timestamp(civil).compatible() {
             Ok(timestamp) => Instant(timestamp.as_microsecond()),
-            // Beyond jiff's calendar by less than a zone's offset.
-            Err(_) if civil.year() < 0 => Instant::ALWAYS,
-            Err(_) => Instant::NEVER,
+            Err(_) => Instant(micros_of_civil(civil) - self.offset_at_the_end(civil.year() < 0)),
         }
+    }
+
+    /// What is added to UTC, in microseconds, in the calendar's first and last days, which jiff's timestamps do not reach.
+    fn offset_at_the_end(&self, first: bool) -> i64 {
+        let nearest = if first { Timestamp::MIN } else { Timestamp::MAX };
+        i64::from(self.0.to_offset(nearest).seconds()) * MICROS_PER_SECOND
     }
 
     /// Midnight here of a day counted from 1970-01-01.
@@ -215,7 +250,10 @@ impl Zone {
 
     /// The naive time here of an instant; `None` beyond the calendar's years -9999 to 9999.
     pub fn civil(&self, instant: Instant) -> Option<DateTime> {
-        Some(self.0.to_datetime(instant.timestamp()?))
+        match instant.timestamp() {
+            Some(timestamp) => Some(self.0.to_datetime(timestamp)),
+            None => civil_of(instant.0.checked_add(self.offset_at_the_end(instant.0 < 0))?),
+        }
     }
 
     /// `months` calendar months later (earlier when negative), the day of the month clamped to the month's length.
@@ -427,6 +465,41 @@ mod tests {
         let six_months: Window = "6 months".parse().unwrap();
         assert_eq!(six_months.start(at("2021-08-31"), &Zone::utc()), at("2021-02-28"));
         assert_eq!(six_months.start(Instant::ALWAYS, &Zone::utc()), Instant::ALWAYS);
+    }
+
+    #[test]
+    fn the_end_of_the_calendar_is_a_time_like_any_other() {
+        let last = Instant::midnight(civil_date("9999-12-31").unwrap());
+        let (prague, new_york) = (Zone::named("Europe/Prague").unwrap(), Zone::named("America/New_York").unwrap());
+        let second = "9999-12-31T23:59:59";
+        let end = last.saturating_add_micros(86_399 * MICROS_PER_SECOND);
+        for (text, zone, instant) in [
+            ("9999-12-31", Zone::utc(), last),
+            ("9999-12-31T00:00:00Z", Zone::utc(), last),
+            ("9999-12-31T01:00:00+01:00", Zone::utc(), last),
+            ("9999-12-31 00:00:00", Zone::utc(), last),
+            ("9999-12-31 01:00:00", prague.clone(), last),
+            ("9999-12-30 19:00:00", new_york, last),
+            (second, Zone::utc(), end),
+            (
+                "9999-12-31T23:59:59.999999",
+                prague.clone(),
+                end.saturating_add_micros(999_999 - 3600 * MICROS_PER_SECOND),
+            ),
+        ] {
+            assert_eq!(Instant::parse_in(text, &zone).unwrap(), instant, "{text}");
+            assert_eq!(instant.to_string().parse(), Ok(instant));
+        }
+        assert_eq!((last.to_string(), end.to_string()), ("9999-12-31T00:00:00Z".to_owned(), format!("{second}Z")));
+        assert_eq!(prague.civil(last).unwrap().to_string(), "9999-12-31T01:00:00");
+        assert_eq!(prague.add_months(last, -1).to_string(), "9999-11-30T00:00:00Z");
+        assert_eq!(prague.add_months(last, 1), Instant::NEVER);
+        assert_eq!(Instant::parse(second), Err(TimeError::NoOffset(second.to_owned())));
+        let first = Instant::parse_in("-009999-01-01T00:00:00", &prague).unwrap();
+        assert_eq!((prague.civil(first).unwrap().year(), first.to_string().parse()), (-9999, Ok(first)));
+        for beyond in [Instant::ALWAYS, Instant::NEVER] {
+            assert_eq!((prague.civil(beyond), beyond.to_string().parse()), (None, Ok(beyond)));
+        }
     }
 
     #[test]

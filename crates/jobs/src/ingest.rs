@@ -1,5 +1,6 @@
 //! Sources against their contracts, and what is accepted into history.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant as Stopwatch};
@@ -50,26 +51,62 @@ pub struct Ingested {
     pub seconds: f64,
 }
 
+/// What sources came to, each by itself: one that fails keeps no other from its turn, but those that read it.
+#[derive(Debug)]
+pub struct Each<T> {
+    pub done: Vec<T>,
+    pub failed: Vec<anyhow::Error>,
+}
+
+impl<T> Each<T> {
+    /// All, or the first failure.
+    fn all(self) -> Result<Vec<T>> {
+        self.failed.into_iter().next().map_or(Ok(self.done), Err)
+    }
+}
+
+async fn each<'a, T, F: Future<Output = Result<Option<T>>>>(
+    sources: Vec<&'a PlannedSource>,
+    mut one: impl FnMut(&'a PlannedSource) -> F,
+) -> Each<T> {
+    let mut each = Each { done: Vec::new(), failed: Vec::new() };
+    let mut without: BTreeSet<&Name> = BTreeSet::new();
+    for planned in sources {
+        let name = &planned.plan.source().name;
+        let outcome = match planned.upstream.iter().find(|above| without.contains(above)) {
+            Some(above) => Err(anyhow::anyhow!("source {name} was left: it reads {above}, which failed")),
+            None => one(planned).await,
+        };
+        match outcome {
+            Ok(done) => each.done.extend(done),
+            Err(error) => {
+                without.insert(name);
+                each.failed.push(error);
+            }
+        }
+    }
+    each
+}
+
 /// Checks sources (all, when none is named) and ingests nothing. What an SQL source reads must have been ingested: it is
 /// first, when it was not.
-pub async fn check(workspace: &Workspace, names: &[String]) -> Result<Vec<Checked>> {
-    let catalog = workspace.catalog()?;
-    let mut checked = Vec::new();
-    for planned in chosen(&catalog, names)? {
+pub async fn check(workspace: &Workspace, names: &[String]) -> Result<Each<Checked>> {
+    let catalog = &*workspace.catalog()?;
+    Ok(each(chosen(catalog, names)?, |planned| async move {
         if planned.plan.source().origin().is_row_by_row() {
-            continue;
+            return Ok(None);
         }
         let begun = Stopwatch::now();
-        upstream(workspace, &catalog, planned).await?;
-        let staged = staged(workspace, &catalog, planned).await?;
-        checked.push(Checked {
+        upstream(workspace, catalog, planned).await?;
+        let staged = staged(workspace, catalog, planned).await?;
+        Ok(Some(Checked {
             source: planned.plan.source().name.clone(),
             refused: staged.report.refusal(),
             report: staged.report,
             seconds: begun.elapsed().as_secs_f64(),
-        });
-    }
-    Ok(checked)
+        }))
+    })
+    .await)
 }
 
 /// Ingests what a source reads, where that never was.
@@ -102,9 +139,14 @@ pub enum Histories {
     Rebuilt,
 }
 
-/// Applies the folder, then ingests sources (all, when none is named), each after those it reads. A refused delivery
-/// ends it; what was taken before stays.
+/// Applies the folder, then ingests sources (all, when none is named), each after those it reads. The first failure is the
+/// whole's, and what was taken stays.
 pub async fn run(workspace: &Workspace, names: &[String], histories: Histories) -> Result<Vec<Ingested>> {
+    run_each(workspace, names, histories).await?.all()
+}
+
+/// As [`run`], with every failure.
+pub async fn run_each(workspace: &Workspace, names: &[String], histories: Histories) -> Result<Each<Ingested>> {
     let redefined = match histories {
         Histories::Kept => Redefined::Settled,
         Histories::Rebuilt if names.is_empty() => {
@@ -113,11 +155,10 @@ pub async fn run(workspace: &Workspace, names: &[String], histories: Histories) 
         Histories::Rebuilt => Redefined::Rebuild,
     };
     crate::apply::record(workspace).await?;
-    let catalog = workspace.catalog()?;
-    let mut ingested = Vec::new();
-    for planned in chosen(&catalog, names)? {
+    let catalog = &*workspace.catalog()?;
+    Ok(each(chosen(catalog, names)?, |planned| async move {
+        let name = &planned.plan.source().name;
         if begin_pushed(workspace, planned).await? {
-            let name = &planned.plan.source().name;
             if !names.is_empty() {
                 let come = match planned.plan.source().lookup {
                     Some(_) => {
@@ -128,16 +169,16 @@ pub async fn run(workspace: &Workspace, names: &[String], histories: Histories) 
                 bail!(Usage(format!("source {name} has no files: {come}")));
             }
         } else if planned.plan.source().keep {
-            ingested.push(ingest_one(workspace, &catalog, planned, redefined).await?);
+            return ingest_one(workspace, catalog, planned, redefined).await.map(Some);
         } else if !names.is_empty() {
-            let name = &planned.plan.source().name;
             bail!(Usage(format!(
                 "source {name} keeps no history (`keep: false`): its rows are read in place, so there is nothing to \
                  ingest; `karat sources check {name}` holds them against its contract"
             )));
         }
-    }
-    Ok(ingested)
+        Ok(None)
+    })
+    .await)
 }
 
 /// Applies and ingests what is new since the last time; what jobs that read data begin with.
@@ -277,6 +318,7 @@ async fn ingest_one(
         .await
         .with_context(|| format!("source {name}"))?;
     let mut warnings = warnings(workspace, planned, &staged.report.files);
+    warnings.extend(kept_unread(&name, &staged, &delivered.counts));
     if delivered.commit.is_some() {
         warnings.extend(crate::compact::advice(workspace, &name).await?);
         // The delivery is in history already: what cannot be removed today is removed another day.
@@ -295,6 +337,17 @@ async fn ingest_one(
         quarantine,
         seconds: begun.elapsed().as_secs_f64(),
         source: name,
+    })
+}
+
+fn kept_unread(name: &Name, staged: &Staged, counts: &DeliveryCounts) -> Option<String> {
+    let unknown = staged.unknown_keys();
+    (unknown > 0 && counts.kept > 0).then(|| {
+        format!(
+            "source {name}: the keys of {unknown} quarantined rows cannot be read, so any key that the delivery lacks may be \
+             theirs: none is removed ({} kept)",
+            counts.kept
+        )
     })
 }
 

@@ -26,6 +26,15 @@ pub(crate) struct Rules {
     pub commit: i64,
     pub labels: Vec<String>,
     pub arriving: Arriving,
+    pub lacking: Lacking,
+}
+
+/// What becomes of a key that a full delivery lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lacking {
+    Removed,
+    /// Rows were delivered whose keys nobody can read, and any may be theirs.
+    Kept,
 }
 
 /// How rows come that say from when they are known.
@@ -253,10 +262,11 @@ impl<'a> Sides<'a> {
         values(a) == values(b)
     }
 
-    /// `delivery: full`: a key that was not delivered has no row any more. One whose row was set aside keeps what it had.
+    /// `delivery: full`: a key that was not delivered has no row any more. One whose row was set aside, or may have been, keeps
+    /// what it had.
     fn missing(&self, key: arrow::row::Row<'_>, timeline: &mut Timeline, counts: &mut DeliveryCounts) {
         let Some(Version { known, row: Some(_), .. }) = timeline.winner().copied() else { return };
-        if self.aside.contains(key.as_ref()) {
+        if self.rules.lacking == Lacking::Kept || self.aside.contains(key.as_ref()) {
             counts.kept += 1;
             return;
         }

@@ -26,7 +26,7 @@ use crate::spool::Spool;
 use crate::stage::Staged;
 use crate::{QueryError, Result};
 
-use differences::{Arriving, Differences, Rules};
+use differences::{Arriving, Differences, Lacking, Rules};
 use known::KnownRows;
 use slices::{Division, Slices};
 
@@ -44,7 +44,7 @@ pub struct DeliveryCounts {
     pub removed: u64,
     /// Rows that say what history says already.
     pub unchanged: u64,
-    /// Identities whose row was quarantined this time: what they had stays.
+    /// Identities whose row was quarantined this time, or may have been: what they had stays.
     #[serde(default)]
     pub kept: u64,
     /// Rows followed, in the same delivery, by another of the same identity and known time.
@@ -159,10 +159,12 @@ async fn run(
         commit: writer.number() as i64,
         labels: staged.labels.clone(),
         arriving: Arriving::Together,
+        lacking: if staged.unknown_keys() == 0 { Lacking::Removed } else { Lacking::Kept },
     };
     let aside = match &staged.aside {
-        Some(keys) => {
-            let (keys, engine, identity) = (keys.clone(), engine.clone(), rules.shape.identity_columns().join("\0"));
+        Some(aside) => {
+            let (keys, engine, identity) =
+                (aside.keys.clone(), engine.clone(), rules.shape.identity_columns().join("\0"));
             let division = Division { below: 1, parts: partitions };
             blocking(move || divided(&keys, &identity.split('\0').collect::<Vec<_>>(), division, &engine)).await?
         }

@@ -14,7 +14,7 @@ use karat_features::encode_key;
 use super::known::There;
 use crate::Result;
 use crate::deliver::DeliveryCounts;
-use crate::deliver::differences::{self, Arriving, Differences, Rules};
+use crate::deliver::differences::{self, Arriving, Differences, Lacking, Rules};
 use crate::hash::stable_row_hashes;
 use crate::plan::{Identity, Shape, SourcePlan};
 
@@ -101,6 +101,7 @@ pub(super) fn find(plan: &SourcePlan, wave: &Wave, there: &There, at: Instant, n
         commit: number as i64,
         labels: Vec::new(),
         arriving: Arriving::Pushed,
+        lacking: Lacking::Removed,
     };
     let there = there.of(&wave.hashes)?;
     let mut found = differences::find(&rules, &wave.rows, there.as_ref(), None)?;

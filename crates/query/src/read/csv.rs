@@ -8,7 +8,7 @@ use super::numbers::Numbers;
 use super::open::{OpenFile, unreadable};
 use super::records::{MAX_RECORD, Record, RecordError, Records};
 use super::text::as_utf8;
-use super::{FileNote, FileRead, Place, Sink, WantedColumn};
+use super::{FileNote, FileRead, Place, Sink, WantedColumn, postgres};
 use crate::{Progress, QueryError, Result};
 
 pub(super) fn read(read: &FileRead, place: &Place, progress: &dyn Progress, sink: &mut Sink) -> Result<FileNote> {
@@ -218,7 +218,10 @@ fn is_null(cell: &[u8], data_type: DataType, null_values: &[String]) -> bool {
 
 /// The row as JSON: an object in the file's order; a list where its cells do not match the header.
 fn raw_row(header: &[String], record: &Record) -> String {
-    let text = |cell: &[u8]| serde_json::Value::from(String::from_utf8_lossy(cell)).to_string();
+    let text = |cell: &[u8]| match cell == postgres::NULL.as_bytes() {
+        true => "null".to_owned(),
+        false => serde_json::Value::from(String::from_utf8_lossy(cell)).to_string(),
+    };
     if record.len() != header.len() {
         let cells: Vec<String> = record.cells().map(text).collect();
         return format!("[{}]", cells.join(","));

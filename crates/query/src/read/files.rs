@@ -1,5 +1,6 @@
 //! The files of a source, found and told apart by their names.
 
+use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -102,7 +103,7 @@ fn find_files(root: &Path, source: &Source, patterns: &Paths) -> Result<Vec<Foun
         }
         let whole = root.join(pattern);
         let mut paths = if pattern.contains(['*', '?', '[']) { matching(root, pattern)? } else { vec![whole] };
-        paths.sort();
+        paths.sort_by(|a, b| by_name(&a.to_string_lossy(), &b.to_string_lossy()));
         for path in paths {
             for file in found(root, path, source)? {
                 if labels.insert(file.label.clone()) {
@@ -112,6 +113,33 @@ fn find_files(root: &Path, source: &Source, patterns: &Paths) -> Result<Vec<Foun
         }
     }
     Ok(files)
+}
+
+/// As people count: `2021-9` comes before `2021-10`.
+pub(super) fn by_name(a: &str, b: &str) -> Ordering {
+    let (mut left, mut right) = (a.as_bytes(), b.as_bytes());
+    loop {
+        (left, right) = match (leading_number(left), leading_number(right)) {
+            (Some((number, left)), Some((other, right))) => {
+                match number.len().cmp(&other.len()).then_with(|| number.cmp(other)) {
+                    Ordering::Equal => (left, right),
+                    unequal => return unequal,
+                }
+            }
+            _ => match (left, right) {
+                ([byte, left @ ..], [other, right @ ..]) if byte == other => (left, right),
+                _ => return left.cmp(right).then_with(|| a.cmp(b)),
+            },
+        };
+    }
+}
+
+/// The digits that stand first, without zeros before them, and what is behind them.
+fn leading_number(name: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = name.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(name.len());
+    let (digits, rest) = name.split_at(end);
+    let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
+    (end > 0).then_some((&digits[zeros..], rest))
 }
 
 /// The text with its variables, which are looked up only here: specs and Releases hold what they are called.
@@ -216,4 +244,29 @@ fn missing(path: &Path, label: &str, error: &io::Error) -> Option<QueryError> {
         path: label.to_owned(),
         problem: format!("there is no such file; did you mean `{nearest}`?"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_read_in_the_order_that_their_names_count_in() {
+        let wanted = [
+            "a.csv",
+            "a1.csv",
+            "b/2021-09.csv",
+            "b/2021-9.csv",
+            "b/2021-10.csv",
+            "b/2021-10b.csv",
+            "b/18446744073709551616.csv",
+            "b/x",
+            "b/ž2.csv",
+            "b/ž10.csv",
+        ];
+        let mut names = wanted;
+        names.reverse();
+        names.sort_by(|a, b| by_name(a, b));
+        assert_eq!(names, wanted);
+    }
 }

@@ -21,10 +21,11 @@ impl Numbers {
         }
     }
 
+    /// `12.0` is a whole number, too: so a program writes those of a column where one was missing once.
     pub(crate) fn int(&self, cell: &[u8]) -> Option<i64> {
         match self {
-            Numbers::Plain => trimmed(cell)?.parse().ok(),
-            Numbers::Marked { decimal, thousands } => plain(cell, *decimal, *thousands)?.parse().ok(),
+            Numbers::Plain => whole(trimmed(cell)?),
+            Numbers::Marked { decimal, thousands } => whole(&plain(cell, *decimal, *thousands)?),
         }
     }
 
@@ -44,6 +45,14 @@ impl Numbers {
             Numbers::Marked { decimal, thousands } => plain(cell, *decimal, *thousands)?.parse().ok(),
         }
     }
+}
+
+fn whole(text: &str) -> Option<i64> {
+    text.parse().ok().or_else(|| {
+        let (whole, fraction) = text.split_once('.')?;
+        let is_whole = !fraction.is_empty() && fraction.bytes().all(|digit| digit == b'0');
+        is_whole.then(|| whole.parse().ok())?
+    })
 }
 
 /// The number as Rust reads it. A mark where none belongs is no number: `12.5` under `thousands: .` is not 125.
@@ -109,7 +118,11 @@ mod tests {
             assert_eq!(float(bad), None, "{bad}");
         }
         assert_eq!(german.int(b"12.345"), Some(12_345));
-        assert_eq!(german.int(b"12,0"), None);
+        assert_eq!((german.int(b"12,0"), german.int(b"1.200,00")), (Some(12), Some(1200)));
+        assert_eq!((Numbers::Plain.int(b"-7.0"), Numbers::Plain.int(b" 100000.000 ")), (Some(-7), Some(100_000)));
+        for bad in ["1.5", "1.", ".0", "-.0", "1.0.0", "1e3", "1.0e0", "12,0", "9223372036854775808.0"] {
+            assert_eq!(Numbers::Plain.int(bad.as_bytes()), None, "{bad}");
+        }
         let comma = Numbers::new(',', None);
         assert_eq!((comma.float(b"1,5"), comma.float(b"1.5")), (Some(1.5), None));
         let blank = Numbers::new(',', Some(' '));

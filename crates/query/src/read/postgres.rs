@@ -12,7 +12,7 @@ use super::WantedColumn;
 use super::background::Piped;
 
 /// No text of PostgreSQL's has a control character of this kind by chance: what reads as this is null, and an empty text is empty.
-const NULL: &str = "\u{1}null\u{1}";
+pub(super) const NULL: &str = "\u{1}null\u{1}";
 
 /// A copy that can be read once more each time it is asked for.
 #[derive(Debug, Clone)]

@@ -12,6 +12,7 @@ use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt
 use tempfile::NamedTempFile;
 
 use super::background::{Piped, wait};
+use super::files::by_name;
 use crate::{QueryError, Result};
 
 /// An object, as it was when it was found.
@@ -53,7 +54,7 @@ pub(crate) fn objects(url: &str) -> Result<Vec<Object>> {
         .into_iter()
         .map(|meta| Object { url: format!("{root}/{}", meta.location), store: store.clone(), meta })
         .collect();
-    objects.sort_by(|a, b| a.url.cmp(&b.url));
+    objects.sort_by(|a, b| by_name(&a.url, &b.url));
     Ok(objects)
 }
 

@@ -23,6 +23,14 @@ pub(super) struct AsideKeys {
     zone: Zone,
     schema: SchemaRef,
     spool: SpoolWriter,
+    unknown: u64,
+}
+
+/// What is known of the keys of rows that were quarantined.
+pub(crate) struct Aside {
+    pub keys: Spool,
+    /// Rows whose key nobody can read: it may be any.
+    pub unknown: u64,
 }
 
 impl AsideKeys {
@@ -49,21 +57,48 @@ impl AsideKeys {
             zone: parts.source.zone(),
             spool: SpoolWriter::new(schema.clone(), temp_dir, budget),
             schema,
+            unknown: 0,
         })
     }
 
-    /// Of these rows of a prepared batch, those that have a whole key.
+    /// These rows of a prepared batch. One without a key has none.
     pub(super) fn take(&mut self, batch: &RecordBatch, rows: impl Iterator<Item = usize>) -> Result<()> {
+        self.take_whole(batch, rows).map(drop)
+    }
+
+    /// Rows on which an expression failed, which gave null: the key's, it may be.
+    pub(super) fn take_unprepared(&mut self, rows: &RecordBatch) -> Result<()> {
+        self.unknown += (rows.num_rows() - self.take_whole(rows, 0..rows.num_rows())?) as u64;
+        Ok(())
+    }
+
+    /// Says how many have a whole key.
+    fn take_whole(&mut self, batch: &RecordBatch, rows: impl Iterator<Item = usize>) -> Result<usize> {
         let keys: Vec<ArrayRef> = self.places.iter().map(|place| batch.column(*place).clone()).collect();
         let whole = rows.filter(|row| keys.iter().all(|key| key.is_valid(*row)));
         let whole = UInt32Array::from_iter_values(whole.map(|row| row as u32));
-        self.spool.push(take_record_batch(&RecordBatch::try_new(self.schema.clone(), keys)?, &whole)?)
+        self.spool.push(take_record_batch(&RecordBatch::try_new(self.schema.clone(), keys)?, &whole)?)?;
+        Ok(whole.len())
     }
 
-    /// The key of a row that could not be read, where only another cell of it is at fault.
+    /// A row that could not be read: its key is known where only another cell of it is at fault.
     pub(super) fn take_unread(&mut self, bad: &BadRow) -> Result<()> {
-        let (Some(cells), Some(_)) = (&self.cells, &bad.column) else { return Ok(()) };
-        let Ok(serde_json::Value::Object(row)) = serde_json::from_str(&bad.row) else { return Ok(()) };
+        match self.key_of_unread(bad) {
+            Some(key) => {
+                let typed = key.into_iter().zip(&self.types);
+                let columns = typed.map(|(value, data_type)| Value::to_array(&[value], *data_type)).collect();
+                self.spool.push(RecordBatch::try_new(self.schema.clone(), columns)?)
+            }
+            None => {
+                self.unknown += 1;
+                Ok(())
+            }
+        }
+    }
+
+    fn key_of_unread(&self, bad: &BadRow) -> Option<Vec<Value>> {
+        let (Some(cells), Some(_)) = (&self.cells, &bad.column) else { return None };
+        let Ok(serde_json::Value::Object(row)) = serde_json::from_str(&bad.row) else { return None };
         let value = |(cell, data_type): (&String, &DataType)| {
             let text = match row.get(cell)? {
                 serde_json::Value::Null => return None,
@@ -72,14 +107,10 @@ impl AsideKeys {
             };
             Value::parse(&text, *data_type, &self.zone).ok()
         };
-        let Some(key) = cells.iter().zip(&self.types).map(value).collect::<Option<Vec<Value>>>() else {
-            return Ok(());
-        };
-        let columns = key.into_iter().zip(&self.types).map(|(value, data_type)| Value::to_array(&[value], *data_type));
-        self.spool.push(RecordBatch::try_new(self.schema.clone(), columns.collect())?)
+        cells.iter().zip(&self.types).map(value).collect()
     }
 
-    pub(super) fn finish(self) -> Result<Spool> {
-        self.spool.finish()
+    pub(super) fn finish(self) -> Result<Aside> {
+        Ok(Aside { keys: self.spool.finish()?, unknown: self.unknown })
     }
 }

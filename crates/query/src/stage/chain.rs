@@ -108,7 +108,9 @@ impl Chain {
         }
         (self.tap)(Seen::Read(&batch.rows))?;
         let Preparing { rows: staged, failed_rows, failed } = prepare(&self.parts, &self.layout, batch)?;
-        self.set_keys_aside(&failed_rows, 0..failed_rows.num_rows())?;
+        if let Some(aside) = &mut self.aside {
+            aside.take_unprepared(&failed_rows)?;
+        }
         (self.tap)(Seen::Prepared(&staged))?;
         self.unprepared += failed.len() as u64;
         for row in &failed {

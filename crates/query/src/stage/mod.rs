@@ -31,6 +31,7 @@ use crate::{Progress, QueryError, Result, sql};
 use chain::Chain;
 
 pub(crate) use accept::{ACCEPTED_FILE, ACCEPTED_LINE, visible_columns};
+pub(crate) use aside::Aside;
 pub(crate) use pushed::PushContract;
 pub use pushed::RowFault;
 pub use quarantine::Quarantine;
@@ -44,8 +45,8 @@ pub struct Staged {
     /// What was delivered: digests of the files, or of the query and the commits it was evaluated over.
     pub delivery: Digest,
     pub(crate) accepted: Spool,
-    /// Keys of quarantined rows, where a missing key would be a removal.
-    pub(crate) aside: Option<Spool>,
+    /// Of quarantined rows, where a missing key would be a removal.
+    pub(crate) aside: Option<Aside>,
     /// The files' names as reports give them, by the number accepted rows carry.
     pub(crate) labels: Vec<String>,
 }
@@ -220,6 +221,11 @@ impl Staged {
     /// The accepted rows in the order read: the declared columns, then `_row`.
     pub fn accepted_rows(&self) -> u64 {
         self.accepted.rows()
+    }
+
+    /// Quarantined rows whose keys nobody can read, where a missing key would be a removal.
+    pub fn unknown_keys(&self) -> u64 {
+        self.aside.as_ref().map_or(0, |aside| aside.unknown)
     }
 
     /// The accepted rows' declared columns and hidden `_row`, in the order read.

@@ -501,6 +501,33 @@ async fn a_quarantined_row_takes_away_no_other() {
     assert_eq!(world.ingest(&source, day(20_002)).await.commit, None);
 }
 
+/// A row whose key nobody can read may be anybody's: nobody is removed for want of one.
+#[tokio::test]
+async fn no_key_is_removed_while_a_row_has_one_that_cannot_be_read() {
+    let read = json!({"name": "c", "path": "c.csv", "keys": ["id"], "columns": [["id", "int"], ["v", "float"]]});
+    let prepared = json!({
+        "name": "p", "path": "c.csv", "keys": ["id"],
+        "columns": [["word", {"type": "text", "from": "id"}], ["v", "float"]],
+        "prepare": [["id", "CAST(word AS BIGINT)"]],
+    });
+    for (source, unread) in
+        [(source(read), ["2,2,9", "x2,2", "2,\"2\"x"]), (source(prepared), ["2,2,9", "x2,2", "2,\"2\"x"])]
+    {
+        let world = World::new().await;
+        world.write("c.csv", "id,v\n1,1\n2,2\n3,3\n");
+        assert_eq!(world.ingest(&source, day(20_000)).await.counts.new, 3);
+        for (place, unread) in unread.iter().enumerate() {
+            world.write("c.csv", &format!("id,v\n1,{place}.5\n{unread}\n"));
+            let counts = world.ingest(&source, day(20_001 + place as i64)).await.counts;
+            assert_eq!((counts.revised, counts.removed, counts.kept, counts.quarantined), (1, 0, 2, 1), "{unread}");
+        }
+        // A row that names nobody is nobody's, and one whose key is read is its own.
+        world.write("c.csv", "id,v\n1,1\n,2\n3,much\n");
+        let counts = world.ingest(&source, day(20_009)).await.counts;
+        assert_eq!((counts.revised, counts.removed, counts.kept, counts.quarantined), (1, 1, 1, 2));
+    }
+}
+
 /// As many partitions as one row needs, then rows for many.
 #[tokio::test]
 async fn a_history_that_began_small_is_compared_in_slices() {

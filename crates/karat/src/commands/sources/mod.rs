@@ -12,11 +12,13 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use karat_jobs::compact::Extent;
-use karat_jobs::ingest::{self, Checked, Histories, Ingested};
+use karat_jobs::ingest::{self, Checked, Each, Histories, Ingested};
 use karat_jobs::tags::{Snapshot, Taken};
+use serde::Serialize;
 
 use super::{Context, exit};
 use crate::args::SourcesCommand;
+use crate::failure;
 use crate::output::{duration, failed, heading, indent, thousands};
 
 pub use report::{left_out, rows};
@@ -26,11 +28,11 @@ pub async fn run(context: &Context, command: SourcesCommand) -> Result<ExitCode>
     match command {
         SourcesCommand::List => list::run(context, &workspace).await,
         SourcesCommand::Check { names } => {
-            let checked = ingest::check(&workspace, &names).await?;
-            context
-                .output
-                .print(&checked, |checked| checked.iter().map(human_checked).collect::<Vec<_>>().join("\n\n"))?;
-            Ok(exit(checked.iter().all(|one| one.refused.is_none())))
+            let Each { done: checked, failed } = ingest::check(&workspace, &names).await?;
+            print_done(context, &checked, &failed, |checked| {
+                checked.iter().map(human_checked).collect::<Vec<_>>().join("\n\n")
+            })?;
+            ended(failed, || exit(checked.iter().all(|one| one.refused.is_none())))
         }
         SourcesCommand::Profile { name, output, model } => {
             profile::run(context, &workspace, &name, output.as_deref(), model.as_deref()).await
@@ -50,17 +52,39 @@ pub async fn run(context: &Context, command: SourcesCommand) -> Result<ExitCode>
         }
         SourcesCommand::Ingest { names, rebuild } => {
             let histories = if rebuild { Histories::Rebuilt } else { Histories::Kept };
-            let ingested = ingest::run(&workspace, &names, histories).await?;
+            let Each { done: ingested, failed } = ingest::run_each(&workspace, &names, histories).await?;
             let root = workspace.project.root();
-            context.output.print(&ingested, |ingested| {
+            print_done(context, &ingested, &failed, |ingested| {
                 if ingested.is_empty() {
                     return "no source of this project keeps a history: there is nothing to ingest".to_owned();
                 }
                 ingested.iter().map(|one| human_ingested(one, root)).collect::<Vec<_>>().join("\n\n")
             })?;
-            Ok(ExitCode::SUCCESS)
+            ended(failed, || ExitCode::SUCCESS)
         }
     }
+}
+
+/// Where all failed there is nothing to print but why.
+fn print_done<T: Serialize>(
+    context: &Context,
+    done: &Vec<T>,
+    failed: &[anyhow::Error],
+    human: impl FnOnce(&Vec<T>) -> String,
+) -> Result<()> {
+    if done.is_empty() && !failed.is_empty() {
+        return Ok(());
+    }
+    context.output.print(done, human)
+}
+
+/// What was done is told: the failures follow, and the last of them is the command's.
+fn ended(mut failed: Vec<anyhow::Error>, code: impl FnOnce() -> ExitCode) -> Result<ExitCode> {
+    let Some(last) = failed.pop() else { return Ok(code()) };
+    for error in &failed {
+        failure::report(error);
+    }
+    Err(last)
 }
 
 fn human_checked(checked: &Checked) -> String {
@@ -81,7 +105,7 @@ fn human_ingested(ingested: &Ingested, root: &Path) -> String {
         (counts.revised, "revised"),
         (counts.removed, "removed"),
         (counts.kept, "kept as they were, their rows being quarantined"),
-        (counts.superseded, "superseded"),
+        (counts.superseded, "superseded by later rows of the same delivery"),
         (counts.unchanged, "unchanged"),
     ]
     .into_iter()
