@@ -27,8 +27,8 @@ pub use key::KeyView;
 pub use name::{Name, NameError, nearest};
 pub use number_text::thousands;
 pub use online::{
-    Fetched, Fetching, HEADED, OnlineError, OnlineStore, StateEntries, StateNote, StateOf, TellNote, WithEach,
-    WithNoted, by_definition,
+    Fetched, Fetching, HEADED, LONGEST_KEY, OnlineError, OnlineStore, StateEntries, StateNote, StateOf, TellNote,
+    WithEach, WithNoted, by_definition, kept_key,
 };
 pub use time::{Instant, TimeError, Window, Zone};
 pub use time_format::{TimeFormat, TimeFormatError};

@@ -1,5 +1,6 @@
 //! The seam under online feature state.
 
+use std::borrow::Cow;
 use std::future::{Future, ready};
 use std::pin::Pin;
 
@@ -10,6 +11,19 @@ use crate::{Digest, ErrorKind};
 pub struct OnlineError {
     pub kind: ErrorKind,
     pub message: String,
+}
+
+/// Keys up to so many bytes are kept as they are; with a generation before it, one stays under LMDB's own 511 bytes.
+pub const LONGEST_KEY: usize = 480;
+
+/// What a key is kept as: a longer one as its beginning and its digest, a byte longer than any that is kept as it is.
+pub fn kept_key(key: &[u8]) -> Cow<'_, [u8]> {
+    if key.len() <= LONGEST_KEY {
+        return Cow::Borrowed(key);
+    }
+    let digest = Digest::of(key);
+    let digest = digest.as_str().as_bytes();
+    Cow::Owned([&key[..=LONGEST_KEY - digest.len()], digest].concat())
 }
 
 /// What a definition's state was built from; the store keeps it beside the state and does not look inside.
@@ -107,7 +121,7 @@ pub fn by_definition<'r, 's>(asked: &'r [StateOf<'s>]) -> impl Iterator<Item = &
 /// - What a `put` returned from survives a killed process.
 /// - A key never written, or a definition never written, is simply absent: `read` calls nothing and returns `false`.
 /// - `put` replaces; writing the same entries twice is writing them once.
-/// - Keys are at most 480 bytes; longer ones are refused with [`ErrorKind::Invalid`].
+/// - Keys are of any length; a scan tells what they are [kept as](kept_key).
 /// - Writers of any number of threads and processes take turns; a killed one holds up the others for a bounded time.
 /// - What is stored and is not what was written is [`ErrorKind::Corrupt`], a newer format [`ErrorKind::Refused`], a store
 ///   that does not answer [`ErrorKind::Unavailable`]; messages say where the store is and never its password.

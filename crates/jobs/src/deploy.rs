@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant as Stopwatch};
 
 use anyhow::Result;
-use karat_core::Name;
+use karat_core::{Digest, Name};
 use karat_history::HistoryError;
 use karat_history::log::{Log, LogOptions};
 use karat_serving::{Deployment, FeatureRef, PredictionEncoder, ReadView, Served, ServedView, ServingModel};
@@ -38,6 +38,8 @@ pub struct Deployed {
     generation: u64,
     /// What could not be taken up, as it was told: by endpoint, and of all under no name.
     told: BTreeMap<Option<Name>, String>,
+    /// Definitions of views that answer once they have a state: until then those before them do.
+    awaited: Vec<Digest>,
 }
 
 /// How new online state must be before a version answers with it.
@@ -45,8 +47,16 @@ pub struct Deployed {
 enum State<'s> {
     /// Of the newest commits.
     Newest,
-    /// Whatever there is; what is old is given to be built anew.
-    Existing(&'s UnboundedSender<Arc<ServingModel>>),
+    /// Whatever there is; what is old or missing is given to be built.
+    Existing(&'s UnboundedSender<ToBuild>),
+}
+
+/// What has its state built while others answer.
+enum ToBuild {
+    /// The views of a version.
+    Version(Arc<ServingModel>),
+    /// Views of the current release.
+    Views(Vec<Name>),
 }
 
 /// The prediction log, which has one writer: the first thing a server opens, so that a second one is told before it does
@@ -84,6 +94,7 @@ pub async fn run(workspace: &Workspace, log: Log) -> Result<Deployed> {
         log: Arc::new(log),
         generation,
         told: BTreeMap::new(),
+        awaited: Vec::new(),
     };
     deployed.load(workspace, State::Newest).await?;
     materialize::unused(workspace).await?;
@@ -128,7 +139,7 @@ impl Deployed {
         self.log.clone()
     }
 
-    async fn look(mut self, workspace: &Workspace, old: UnboundedSender<Arc<ServingModel>>) {
+    async fn look(mut self, workspace: &Workspace, old: UnboundedSender<ToBuild>) {
         let (mut wait, mut again) = (RETRY[0], self.retry(RETRY[0]));
         loop {
             tokio::time::sleep(POLL).await;
@@ -142,7 +153,7 @@ impl Deployed {
                 }
             };
             let changed = generation != self.generation;
-            if !changed && again.is_none_or(|again| Stopwatch::now() < again) {
+            if !changed && !self.is_built(workspace) && again.is_none_or(|again| Stopwatch::now() < again) {
                 continue;
             }
             wait = if changed { RETRY[0] } else { (wait * 2).min(RETRY[1]) };
@@ -157,7 +168,13 @@ impl Deployed {
 
     /// When to try again, if anything is left to be taken up.
     fn retry(&self, wait: Duration) -> Option<Stopwatch> {
-        (!self.told.is_empty()).then(|| Stopwatch::now() + wait)
+        (!self.told.is_empty() || !self.awaited.is_empty()).then(|| Stopwatch::now() + wait)
+    }
+
+    /// Whether a view that waits for its state has one.
+    fn is_built(&self, workspace: &Workspace) -> bool {
+        let is_there = |definition: &Digest| matches!(has_state(workspace, definition), Ok(true));
+        self.awaited.iter().any(is_there)
     }
 
     /// Once for each thing that is wrong, however often it is tried.
@@ -177,14 +194,33 @@ impl Deployed {
         let catalog = Catalog::compile(&project)?;
         let mut served =
             Served { project: project.config().name.to_string(), release: release.number, ..Served::default() };
+        let before = self.deployment.served();
+        let mut awaited = BTreeMap::new();
         for (name, planned) in &catalog.views {
-            let view =
-                ServedView { name: name.clone(), read: ReadView::new(planned.view.clone(), planned.digest.clone()) };
-            served.views.insert(name.clone(), Arc::new(view));
+            let earlier = before.views.get(name).filter(|earlier| earlier.read.definition != planned.digest);
+            let view = match earlier {
+                Some(earlier)
+                    if !has_state(workspace, &planned.digest)? && has_state(workspace, &earlier.read.definition)? =>
+                {
+                    awaited.insert(name.clone(), planned.digest.clone());
+                    earlier.clone()
+                }
+                _ => {
+                    let read = ReadView::new(planned.view.clone(), planned.digest.clone());
+                    Arc::new(ServedView { name: name.clone(), read })
+                }
+            };
+            served.views.insert(name.clone(), view);
         }
         for (name, service) in project.services() {
-            let of_views = catalog.features_of(service).into_iter();
-            let listed = of_views.flat_map(|(view, features)| {
+            let of_views = catalog.features_of(service);
+            // With the features that its views have by now.
+            let waits = of_views.iter().any(|(view, _)| awaited.contains_key(view));
+            if let Some(earlier) = before.services.get(name).filter(|_| waits) {
+                served.services.insert(name.clone(), earlier.clone());
+                continue;
+            }
+            let listed = of_views.into_iter().flat_map(|(view, features)| {
                 features.into_iter().map(move |feature| FeatureRef { view: view.clone(), feature })
             });
             served.services.insert(name.clone(), listed.collect());
@@ -192,8 +228,18 @@ impl Deployed {
         // An endpoint asks which sources are looked up when it takes up its version.
         self.lookups.take_up(workspace, &catalog).await?;
         self.take_up(workspace, &project, &release, served, state).await?;
-        self.follow_pushes(workspace, &catalog).await
+        self.follow_pushes(workspace, &catalog).await?;
+        if let (State::Existing(old), false) = (state, awaited.is_empty()) {
+            // Whoever builds them lives as long as whoever looks.
+            old.send(ToBuild::Views(awaited.keys().cloned().collect())).ok();
+        }
+        self.awaited = awaited.into_values().collect();
+        Ok(())
     }
+}
+
+fn has_state(workspace: &Workspace, definition: &Digest) -> Result<bool> {
+    Ok(workspace.online()?.note(definition)?.is_some())
 }
 
 impl Deployed {
@@ -202,17 +248,42 @@ impl Deployed {
         let served = self.deployment.served();
         let models = served.endpoints.iter().filter_map(|(name, endpoint)| Some((name, endpoint.model().ok()?)));
         let pinned: Vec<_> = models.map(|(name, model)| (name.clone(), model.pinned.clone())).collect();
-        self.pushes.take_up(workspace, catalog, &pinned).await
+        let is_earlier = |view: &&Arc<ServedView>| {
+            catalog.views.get(&view.name).is_some_and(|planned| planned.digest != view.read.definition)
+        };
+        let earlier: Vec<Arc<ServedView>> = served.views.values().filter(is_earlier).cloned().collect();
+        self.pushes.take_up(workspace, catalog, &pinned, &earlier).await
     }
 }
 
 /// Builds anew, one after the other, the state that versions answer from while it is old.
-async fn renew(workspace: &Workspace, mut given: UnboundedReceiver<Arc<ServingModel>>) {
-    while let Some(model) = given.recv().await {
+async fn renew(workspace: &Workspace, mut given: UnboundedReceiver<ToBuild>) {
+    while let Some(to_build) = given.recv().await {
+        let model = match to_build {
+            ToBuild::Version(model) => model,
+            ToBuild::Views(names) => {
+                if let Err(error) = build(workspace, &names).await {
+                    let views = names.iter().map(Name::as_str).collect::<Vec<_>>().join(", ");
+                    tracing::error!(
+                        views,
+                        error = format!("{error:#}"),
+                        "the state of what they are now could not be built"
+                    );
+                }
+                continue;
+            }
+        };
         let label = format!("{}/{}", model.name.model, model.name.version);
         if let Err(error) = materialize::pinned(workspace, &model.pinned, &label).await {
             let (version, error) = (model.name.version, format!("{error:#}"));
             tracing::error!(model = %model.name.model, version, error, "its online state could not be built anew");
         }
     }
+}
+
+/// The state of views as the current release has them.
+async fn build(workspace: &Workspace, names: &[Name]) -> Result<()> {
+    let (_, project) = released::current(&workspace.registry, &workspace.project).await?;
+    materialize::of_catalog(workspace, &Catalog::compile(&project)?, |name| names.contains(name)).await?;
+    Ok(())
 }

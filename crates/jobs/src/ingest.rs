@@ -216,11 +216,17 @@ pub(crate) async fn take_in(workspace: &Workspace, catalog: &Catalog, planned: &
     Ok(())
 }
 
-/// Whether a source has nothing but what is pushed to it: then nothing is ingested, and its history begins without rows.
+/// Whether a source has nothing but what is pushed to it, for now at least: then nothing is ingested, and its history begins
+/// without rows.
 async fn begin_pushed(workspace: &Workspace, planned: &PlannedSource) -> Result<bool> {
     let source = planned.plan.source();
     if !source.origin().is_row_by_row() {
-        return Ok(false);
+        let plan = planned.plan.clone();
+        let waits = source.takes_rows().is_some()
+            && tokio::task::spawn_blocking(move || plan.finds_no_file()).await.context("looking for files")?;
+        if !waits {
+            return Ok(false);
+        }
     }
     let Some(push) = source.takes_rows() else { return Ok(true) };
     let begun = Stopwatch::now();

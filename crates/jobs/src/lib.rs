@@ -35,6 +35,7 @@ mod released;
 pub mod replay;
 pub mod reproduce;
 mod spill;
+pub mod states;
 mod statistics;
 pub mod tags;
 pub mod test;

@@ -8,7 +8,7 @@ use arrow::array::{AsArray, Int64Array};
 use arrow::datatypes::Int64Type;
 use futures::StreamExt;
 use karat_core::time::MICROS_PER_DAY;
-use karat_core::{Column, Instant, Name, Schema, Value, hidden, key};
+use karat_core::{Column, Instant, Name, Schema, Value, hidden, kept_key, key};
 use karat_features::{FeatureError, Spine, encode_key};
 use karat_serving::{ServingError, read_view};
 use serde::Serialize;
@@ -110,7 +110,7 @@ async fn one(workspace: &Workspace, name: &Name, planned: &PlannedView, extent: 
             Err(error) => found.broken(key, Some(*as_of), &error.to_string()),
         }
     }
-    let known: HashSet<Vec<u8>> = keys.iter().map(encode_key).collect();
+    let known: HashSet<Vec<u8>> = keys.iter().map(|key| kept_key(&encode_key(key)).into_owned()).collect();
     online.scan(&planned.digest, &mut |key, _| {
         if !known.contains(key) {
             let key = karat_features::decode_key(key).ok().filter(|values| values.len() == columns.len());

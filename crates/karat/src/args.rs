@@ -435,6 +435,16 @@ pub enum FeaturesCommand {
         /// Views by name [default: all]
         views: Vec<String>,
     },
+    /// What the online store has: a state for each definition, its size, and who uses it
+    #[command(
+        after_long_help = "A changed definition gets a state beside the old one, which stays until it is dropped.\n\nExamples:\n  \
+        karat features states\n  karat features states --drop-unused"
+    )]
+    States {
+        /// Drop those that nobody uses: not the project, nor its release, nor a version with an alias
+        #[arg(long)]
+        drop_unused: bool,
+    },
     /// Compare online values with the offline pass, bit for bit
     Verify {
         /// Views by name [default: all]

@@ -7,6 +7,8 @@ pub enum QueryError {
     Source { name: Name, at: String, problem: String },
     #[error("{path}: {problem}")]
     File { path: String, problem: String },
+    #[error("{path}: {problem}")]
+    NoFile { path: String, problem: String },
     #[error("{path}:{line}: {problem}")]
     Line { path: String, line: u64, problem: String },
     /// Somebody wrote to it, or took it away, while it was read.
@@ -46,9 +48,11 @@ pub enum QueryError {
 impl QueryError {
     pub fn kind(&self) -> ErrorKind {
         match self {
-            QueryError::Source { .. } | QueryError::File { .. } | QueryError::Line { .. } | QueryError::Sql(_) => {
-                ErrorKind::Invalid
-            }
+            QueryError::Source { .. }
+            | QueryError::File { .. }
+            | QueryError::NoFile { .. }
+            | QueryError::Line { .. }
+            | QueryError::Sql(_) => ErrorKind::Invalid,
             QueryError::Changed { .. } => ErrorKind::Conflict,
             QueryError::Io { error, .. } if error.kind() == std::io::ErrorKind::NotFound => ErrorKind::NotFound,
             QueryError::Io { .. } | QueryError::Temporary(_) | QueryError::Memory(_) => ErrorKind::Unavailable,

@@ -167,6 +167,12 @@ impl SourcePlan {
         found.iter().map(|file| file.location.look()).collect()
     }
 
+    /// Whether its pattern finds nothing: of a folder that files come into, none are there yet.
+    pub fn finds_no_file(&self) -> bool {
+        let Input::Files { columns } = &self.0.input else { return false };
+        matches!(find(&self.0.root, &self.0.source, columns), Err(QueryError::NoFile { .. }))
+    }
+
     pub fn source(&self) -> &Source {
         &self.0.source
     }

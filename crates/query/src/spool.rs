@@ -1,7 +1,8 @@
 //! Batches set aside: in memory up to a budget, beyond it in one temporary Arrow IPC file. Read back any number of times.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter};
+use std::io::{self, BufReader, BufWriter, Read};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,7 +10,6 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
-use tempfile::NamedTempFile;
 
 use crate::{Gathered, QueryError, Result};
 
@@ -24,7 +24,8 @@ pub(crate) struct SpoolWriter {
     rows: u64,
     gathered: Gathered,
     memory: Vec<RecordBatch>,
-    file: Option<(NamedTempFile, StreamWriter<BufWriter<File>>)>,
+    /// Without a name: nothing is left of it, however the process ends.
+    file: Option<(Arc<File>, StreamWriter<BufWriter<File>>)>,
 }
 
 /// What a [`SpoolWriter`] took in, in its order.
@@ -34,7 +35,21 @@ pub(crate) struct Spool {
     rows: u64,
     bytes: u64,
     memory: Vec<RecordBatch>,
-    file: Option<Arc<NamedTempFile>>,
+    file: Option<Arc<File>>,
+}
+
+/// A file from its beginning, whoever else reads it.
+struct FromStart {
+    file: Arc<File>,
+    at: u64,
+}
+
+impl Read for FromStart {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
 }
 
 impl SpoolWriter {
@@ -75,13 +90,13 @@ impl SpoolWriter {
     }
 
     fn move_to_disk(&mut self) -> Result<()> {
-        let file = NamedTempFile::new_in(&self.temp_dir).map_err(QueryError::Temporary)?;
-        let handle = file.reopen().map_err(QueryError::Temporary)?;
+        let file = tempfile::tempfile_in(&self.temp_dir).map_err(QueryError::Temporary)?;
+        let handle = file.try_clone().map_err(QueryError::Temporary)?;
         let mut writer = StreamWriter::try_new(BufWriter::with_capacity(1 << 18, handle), &self.schema)?;
         for batch in self.memory.drain(..) {
             writer.write(&batch)?;
         }
-        self.file = Some((file, writer));
+        self.file = Some((Arc::new(file), writer));
         Ok(())
     }
 
@@ -93,7 +108,7 @@ impl SpoolWriter {
             None => None,
             Some((file, mut writer)) => {
                 writer.finish()?;
-                Some(Arc::new(file))
+                Some(file)
             }
         };
         Ok(Spool { schema: self.schema, rows: self.rows, bytes: self.bytes as u64, memory: self.memory, file })
@@ -118,14 +133,9 @@ impl Spool {
         match &self.file {
             None => Ok(Box::new(self.memory.clone().into_iter().map(Ok))),
             Some(file) => {
-                let handle = file.reopen().map_err(QueryError::Temporary)?;
-                let reader = StreamReader::try_new(BufReader::with_capacity(1 << 18, handle), None)?;
-                // The file lives as long as something reads it.
-                let keep = file.clone();
-                Ok(Box::new(reader.map(move |batch| {
-                    let _ = &keep;
-                    batch.map_err(QueryError::from)
-                })))
+                let start = FromStart { file: file.clone(), at: 0 };
+                let reader = StreamReader::try_new(BufReader::with_capacity(1 << 18, start), None)?;
+                Ok(Box::new(reader.map(|batch| batch.map_err(QueryError::from))))
             }
         }
     }

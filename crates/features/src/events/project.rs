@@ -33,7 +33,7 @@ impl Projected {
         for column in view.source_columns.columns() {
             typed(&batch, column)?;
         }
-        let evaluated = plan.arguments.iter().map(|argument| argument.expression.evaluate(&batch));
+        let evaluated = plan.arguments.iter().map(|argument| argument.expression.evaluate_or_null(&batch));
         let removed = hidden_column(&batch, hidden::REMOVED, &ArrowType::Boolean)?;
         let nulled = || hidden_column(&batch, hidden::NULLED, &ArrowType::Utf8);
         Ok(Projected {

@@ -1,7 +1,7 @@
 //! The one expression language: DataFusion's scalar SQL, narrowed to an allow-list, compiled once, evaluated on batches.
 //!
 //! The result is always a column in Karat's own Arrow form. Integer overflow, integer division by zero and a failed
-//! `CAST` are evaluation errors that name the expression and the row; `TRY_CAST` and `nullif` are the ways round them.
+//! `CAST` are evaluation errors that name the expression and the row, for whoever sets such rows apart; a feature is null there.
 //! Every row means what it means alone: a batch never makes a row fail that would pass by itself.
 
 mod calendar;
@@ -16,7 +16,7 @@ mod syntax;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::CastOptions;
 use arrow::datatypes::SchemaRef;
 use datafusion_physical_expr::PhysicalExpr;
@@ -28,6 +28,13 @@ pub use functions::function_names;
 
 /// Raised whenever a function of the allow-list, a coercion or an aggregate begins to give other values.
 pub const SEMANTICS: u32 = 1;
+
+/// What becomes of a row that an expression fails on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Failing {
+    Refused,
+    Null,
+}
 
 /// A compiled SQL expression over the columns of one row.
 #[derive(Clone)]
@@ -78,27 +85,59 @@ impl Expression {
 
     /// Evaluates over a batch that has, among others and in any order, the columns read.
     pub fn evaluate(&self, batch: &RecordBatch) -> Result<ArrayRef, ExpressionError> {
+        self.evaluate_columns(self.read(batch)?, batch.num_rows())
+    }
+
+    /// As [`Expression::evaluate`], null in rows that it fails on.
+    pub fn evaluate_or_null(&self, batch: &RecordBatch) -> Result<ArrayRef, ExpressionError> {
+        self.evaluate_columns_or_null(self.read(batch)?, batch.num_rows())
+    }
+
+    fn read(&self, batch: &RecordBatch) -> Result<Vec<ArrayRef>, ExpressionError> {
         let mut columns = Vec::with_capacity(self.columns.len());
         for name in &self.columns {
             let column = batch.column_by_name(name).ok_or_else(|| self.missing(name))?;
             columns.push(column.clone());
         }
-        self.evaluate_columns(columns, batch.num_rows())
+        Ok(columns)
     }
 
     /// Evaluates over the arrays of [`Expression::columns`], in that order.
     pub fn evaluate_columns(&self, columns: Vec<ArrayRef>, rows: usize) -> Result<ArrayRef, ExpressionError> {
+        self.evaluate_batch(columns, rows, Failing::Refused)
+    }
+
+    /// As [`Expression::evaluate_columns`], null in rows that it fails on.
+    pub fn evaluate_columns_or_null(&self, columns: Vec<ArrayRef>, rows: usize) -> Result<ArrayRef, ExpressionError> {
+        self.evaluate_batch(columns, rows, Failing::Null)
+    }
+
+    fn evaluate_batch(
+        &self,
+        columns: Vec<ArrayRef>,
+        rows: usize,
+        failing: Failing,
+    ) -> Result<ArrayRef, ExpressionError> {
         if let (true, Some(column)) = (self.plain, columns.first()) {
             return Ok(column.clone());
         }
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let batch = RecordBatch::try_new_with_options(self.input.clone(), columns, &options)
             .map_err(|error| ExpressionError::evaluate(&self.sql, 0, error))?;
-        self.evaluate_rows(&batch, 0)
+        self.evaluate_rows(&batch, 0, failing)
     }
 
     /// Evaluates over the values of [`Expression::columns`], in that order: what a batch of that row alone would give.
     pub fn evaluate_row(&self, values: &[Value]) -> Result<Value, ExpressionError> {
+        self.evaluate_values(values, Failing::Refused)
+    }
+
+    /// As [`Expression::evaluate_row`], null where it fails.
+    pub fn evaluate_row_or_null(&self, values: &[Value]) -> Result<Value, ExpressionError> {
+        self.evaluate_values(values, Failing::Null)
+    }
+
+    fn evaluate_values(&self, values: &[Value], failing: Failing) -> Result<Value, ExpressionError> {
         if let Some(value) = self.row.as_ref().and_then(|row| row.evaluate(values)) {
             return Ok(value);
         }
@@ -106,20 +145,29 @@ impl Expression {
             let data_type = DataType::of_arrow(field.data_type()).expect("an input is of one of Karat's types");
             Value::to_array(std::slice::from_ref(value), data_type)
         });
-        let column = self.evaluate_columns(columns.collect(), 1)?;
+        let column = self.evaluate_batch(columns.collect(), 1, failing)?;
         Ok(Value::from_array(&column, 0))
     }
 
     /// Where a batch fails, its halves are tried, down to single rows: SQL's `AND`, `OR` and `CASE` shield a row from
     /// an error only when they are evaluated for that row alone.
-    fn evaluate_rows(&self, batch: &RecordBatch, first_row: usize) -> Result<ArrayRef, ExpressionError> {
+    fn evaluate_rows(
+        &self,
+        batch: &RecordBatch,
+        first_row: usize,
+        failing: Failing,
+    ) -> Result<ArrayRef, ExpressionError> {
         match self.evaluate_once(batch) {
             Ok(array) => Ok(array),
+            Err(_) if batch.num_rows() <= 1 && failing == Failing::Null => {
+                Ok(new_null_array(&self.data_type.arrow(), batch.num_rows()))
+            }
             Err(reason) if batch.num_rows() <= 1 => Err(ExpressionError::evaluate(&self.sql, first_row, reason)),
             Err(_) => {
                 let half = batch.num_rows() / 2;
-                let left = self.evaluate_rows(&batch.slice(0, half), first_row)?;
-                let right = self.evaluate_rows(&batch.slice(half, batch.num_rows() - half), first_row + half)?;
+                let left = self.evaluate_rows(&batch.slice(0, half), first_row, failing)?;
+                let rest = batch.slice(half, batch.num_rows() - half);
+                let right = self.evaluate_rows(&rest, first_row + half, failing)?;
                 arrow::compute::concat(&[&left, &right])
                     .map_err(|error| ExpressionError::evaluate(&self.sql, first_row, error))
             }

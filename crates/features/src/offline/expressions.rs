@@ -45,7 +45,7 @@ pub(super) fn outputs(
             let columns = inputs.iter().map(|input| input.slice(start, rows)).collect();
             parts.push(
                 expression
-                    .evaluate_columns(columns, rows)
+                    .evaluate_columns_or_null(columns, rows)
                     .map_err(|error| FeatureError::Feature { feature: view.outputs[*output].name.clone(), error })?,
             );
             start += rows.max(1);

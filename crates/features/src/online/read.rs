@@ -127,7 +127,7 @@ impl CompiledView {
                 Input::Feature(other) => values[*other].clone(),
             }));
             values[*output] = expression
-                .evaluate_row(&arguments)
+                .evaluate_row_or_null(&arguments)
                 .map_err(|error| FeatureError::Feature { feature: self.outputs[*output].name.clone(), error })?;
         }
         Ok(values)

@@ -229,6 +229,12 @@ fn a_row_fails_alone_or_not_at_all() {
     let error = bare.evaluate(&batch(&rows)).unwrap_err();
     assert_eq!(error.row(), Some(61));
     assert_eq!(error.to_string(), "`10 / i` failed: division by zero");
+    let found = bare.evaluate_or_null(&batch(&rows)).unwrap();
+    let nulls: Vec<usize> = (0..100).filter(|row| found.is_null(*row)).collect();
+    assert_eq!((nulls, Value::from_array(&found, 99)), (vec![61], Value::Int(10)));
+    assert_eq!(bare.evaluate_row_or_null(&[Value::Int(0)]).unwrap(), Value::Null);
+    assert_eq!(bare.evaluate_row_or_null(&[Value::Int(3)]).unwrap(), Value::Int(3));
+    assert!(bare.evaluate_row(&[Value::Int(0)]).is_err());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use karat_project::spec;
 use karat_registry::{RegisteredModel, Release};
 use karat_serving::{Endpoint, EndpointParts, Served, ServingModel};
 
-use super::{Deployed, State};
+use super::{Deployed, State, ToBuild};
 use crate::{Workspace, artifact, materialize};
 
 /// What a look found for one endpoint.
@@ -74,7 +74,7 @@ impl Deployed {
         if let State::Existing(old) = state {
             for model in answering.into_iter().filter_map(|(_, model)| model) {
                 // Whoever takes them up lives as long as whoever looks.
-                old.send(model).ok();
+                old.send(ToBuild::Version(model)).ok();
             }
         }
         Ok(())

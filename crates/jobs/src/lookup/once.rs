@@ -78,7 +78,7 @@ pub async fn ask(workspace: &Workspace, source: &str, keys: Keys<'_>) -> Result<
         Keys::Of(model) => of_model(workspace, &rows, model).await?,
     };
     let service = Service::new(rows.name(), &rows.lookup)?;
-    let views = views(&planned, &catalog, &[])?;
+    let views = views(&planned, &catalog, &[], &[])?;
     let opening = Pushing::open(&planned.plan, &planned.definition, &workspace.history, planned.push.survives);
     let pushing = opening.await?;
     let now = workspace.clock.now();

@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use anyhow::Result;
 use karat_core::{Clock, Digest, ErrorKind, Name, OnlineStore, Window, nearest};
-use karat_features::CompiledView;
+use karat_features::{CompiledView, SourceDefinition};
 use karat_history::History;
 use karat_project::spec::{Push, Source};
 use karat_query::{Engine, RowFault, RowsDefinition, SourcePlan, Taken};
-use karat_serving::Pinned;
+use karat_serving::{Pinned, ServedView};
 use serde_json::{Map, Value as Json};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
@@ -193,12 +193,13 @@ struct Queue {
 }
 
 impl Pushes {
-    /// Takes up the sources of a release, with the views that are served. Sources that take no pushes any more are let go.
+    /// Takes up the sources of a release, with the views that are served, `earlier` ones of the release among them. Sources that take no pushes any more are let go.
     pub(crate) async fn take_up(
         &self,
         workspace: &Workspace,
         catalog: &Catalog,
         served: &[(Name, Pinned)],
+        earlier: &[Arc<ServedView>],
     ) -> Result<()> {
         let mut gone: Vec<Queue> = Vec::new();
         let mut told = Vec::new();
@@ -213,7 +214,7 @@ impl Pushes {
             }
             for planned in planned {
                 let name = planned.source().name.clone();
-                let views = views(&planned, catalog, served)?;
+                let views = views(&planned, catalog, served, earlier)?;
                 if !queues.contains_key(&name) {
                     queues.insert(name.clone(), Queue::start(Tools::of(workspace, &name)?)?);
                 }
@@ -389,7 +390,12 @@ impl Queue {
 
 /// The views whose state follows a source: those of the release, and those that versions which answer were trained with,
 /// as long as the source's rows are made as these were.
-pub(crate) fn views(planned: &Planned, catalog: &Catalog, served: &[(Name, Pinned)]) -> Result<Vec<Arc<LiveView>>> {
+pub(crate) fn views(
+    planned: &Planned,
+    catalog: &Catalog,
+    served: &[(Name, Pinned)],
+    earlier: &[Arc<ServedView>],
+) -> Result<Vec<Arc<LiveView>>> {
     let mut views: BTreeMap<Digest, LiveView> = BTreeMap::new();
     let name = &planned.source().name;
     for (view, of) in catalog.views.iter().filter(|(_, view)| view.spec.source == *name) {
@@ -398,11 +404,18 @@ pub(crate) fn views(planned: &Planned, catalog: &Catalog, served: &[(Name, Pinne
             LiveView { name: view.clone(), digest: of.digest.clone(), view: of.view.clone() },
         );
     }
+    let follows = |source: &SourceDefinition| {
+        source.name == *name && planned.definition.narrowed(source.columns.names()) == source.upstream
+    };
+    for ServedView { name, read } in earlier.iter().map(Arc::as_ref) {
+        if follows(&read.view.definition().source) {
+            let live = LiveView { name: name.clone(), digest: read.definition.clone(), view: read.view.clone() };
+            views.entry(read.definition.clone()).or_insert(live);
+        }
+    }
     for (_, pinned) in served {
         for (one, view) in pinned.views.iter().zip(pinned.compile()?) {
-            let source = &one.definition.source;
-            let same_rows = planned.definition.narrowed(source.columns.names()) == source.upstream;
-            if source.name == *name && same_rows {
+            if follows(&one.definition.source) {
                 let live = LiveView { name: one.name.clone(), digest: one.digest.clone(), view };
                 views.entry(one.digest.clone()).or_insert(live);
             }

@@ -40,7 +40,7 @@ pub async fn file(workspace: &Workspace, source: &str, lines: &mut (dyn BufRead 
     let name = planned.plan.source().name.clone();
     let pushed = Planned::of(planned).filter(|_| planned.plan.source().push.is_some());
     let Some(planned) = pushed else { bail!(PushError::NotPushed(name)) };
-    let views = views(&planned, &catalog, &[])?;
+    let views = views(&planned, &catalog, &[], &[])?;
     let tools = Tools::of(workspace, &name)?;
     let opening = Pushing::open(&planned.plan, &planned.definition, &workspace.history, planned.push.survives);
     let mut pushing = opening.await?;

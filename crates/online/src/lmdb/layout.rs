@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use karat_core::{ErrorKind, OnlineError};
+use karat_core::{ErrorKind, LONGEST_KEY, OnlineError};
 
 use super::errors;
-use crate::MAX_KEY_BYTES;
 
 pub(super) const FORMAT_VERSION: u32 = 1;
 pub(super) const FORMAT_KEY: &[u8] = b"format";
@@ -62,14 +61,14 @@ impl<'a> Record<'a> {
 
 /// A key of the `states` database, built without allocation.
 pub(super) struct StateKey {
-    bytes: [u8; 8 + MAX_KEY_BYTES],
+    bytes: [u8; 8 + LONGEST_KEY + 1],
     length: usize,
 }
 
 impl StateKey {
-    /// `key` is within [`MAX_KEY_BYTES`]: callers checked.
+    /// `key` as it is [kept](karat_core::kept_key).
     pub fn new(generation: Generation, key: &[u8]) -> StateKey {
-        let mut bytes = [0; 8 + MAX_KEY_BYTES];
+        let mut bytes = [0; 8 + LONGEST_KEY + 1];
         bytes[..8].copy_from_slice(&generation.to_be_bytes());
         bytes[8..8 + key.len()].copy_from_slice(key);
         StateKey { bytes, length: 8 + key.len() }

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use heed::RoTxn;
-use karat_core::{Digest, OnlineError, StateNote, StateOf, WithEach, by_definition};
+use karat_core::{Digest, OnlineError, StateNote, StateOf, WithEach, by_definition, kept_key};
 
 use super::layout::{Record, StateKey, own_key};
 use super::{LmdbStore, errors};
@@ -44,7 +44,7 @@ impl LmdbStore {
 
     fn state<'t>(&self, txn: &'t RoTxn, record: &Record<'_>, key: &[u8]) -> Result<Option<&'t [u8]>, OnlineError> {
         for generation in record.overlay.into_iter().chain([record.base]) {
-            let key = StateKey::new(generation, key);
+            let key = StateKey::new(generation, &kept_key(key));
             let found = self.tables.states.get(txn, key.as_bytes()).map_err(|error| self.error(error))?;
             if found.is_some() {
                 return Ok(found);

@@ -3,7 +3,9 @@
 use std::future::ready;
 
 use ::redis::{Cmd, Value};
-use karat_core::{Digest, ErrorKind, Fetched, Fetching, OnlineError, StateNote, StateOf, WithEach, by_definition};
+use karat_core::{
+    Digest, ErrorKind, Fetched, Fetching, OnlineError, StateNote, StateOf, WithEach, by_definition, kept_key,
+};
 
 use super::RedisStore;
 use super::scripts::Script;
@@ -72,7 +74,7 @@ impl RedisStore {
             runs.push(run.len());
             command.arg(run[0].definition.as_str()).arg(run.len());
             run.iter().for_each(|state| {
-                command.arg(state.key);
+                command.arg(kept_key(state.key).as_ref());
             });
         }
         (command, runs)

@@ -4,9 +4,10 @@
 use ::redis::{Cmd, Value};
 use karat_core::{Digest, OnlineError, StateEntries, StateNote, TellNote};
 
+use super::RedisStore;
 use super::scripts::Script;
 use super::turn::{Place, Turn, Waiting, allowed};
-use super::{RedisStore, check_key};
+use crate::kept;
 
 /// When a put is to be done.
 #[derive(Clone, Copy)]
@@ -132,7 +133,7 @@ impl RedisStore {
         let mut bytes = 0;
         while bytes < self.server.options.chunk_bytes && chunk.len() < CHUNK_ENTRIES {
             let Some((key, state)) = entries.next() else { break };
-            check_key(&key)?;
+            let key = kept(key);
             bytes += key.len() + state.len() + 16;
             chunk.push((key, state));
         }

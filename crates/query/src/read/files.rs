@@ -161,7 +161,8 @@ fn matching(root: &Path, pattern: &str) -> Result<Vec<PathBuf>> {
         }
     }
     if paths.is_empty() {
-        return Err(file_error(format!("no file in {} matches", root.display())));
+        let problem = format!("no file in {} matches", root.display());
+        return Err(QueryError::NoFile { path: pattern.to_owned(), problem });
     }
     Ok(paths)
 }

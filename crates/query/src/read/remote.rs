@@ -44,7 +44,7 @@ pub(crate) fn objects(url: &str) -> Result<Vec<Object>> {
         let mut metas = list(&store, folder).map_err(|error| failed(url, &error))?;
         metas.retain(|meta| glob.matches_with(meta.location.as_ref(), options));
         if metas.is_empty() {
-            return Err(wrong("no object matches".to_owned()));
+            return Err(QueryError::NoFile { path: url.to_owned(), problem: "no object matches".to_owned() });
         }
         metas
     } else {

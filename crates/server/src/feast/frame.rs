@@ -4,6 +4,9 @@ use serde_json::{Map, Value as Json};
 
 use super::error::FeastError;
 
+/// How Feast's SDK sends a time that is missing, pandas' NaT.
+const NOT_A_TIME: i64 = i64::MIN;
+
 /// A data frame as JSON: a list for each column, or, as pandas' `to_dict` has it, an object by row label.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
@@ -41,6 +44,7 @@ impl Frame {
                 Some(_) => {}
             }
             for (row, cell) in rows.iter_mut().zip(cells) {
+                let cell = if cell.as_i64() == Some(NOT_A_TIME) { Json::Null } else { cell };
                 row.insert(name.clone(), cell);
             }
         }

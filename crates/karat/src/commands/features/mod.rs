@@ -6,6 +6,7 @@ mod lookup;
 mod materialize;
 mod push;
 mod show;
+mod states;
 mod training_set;
 mod verify;
 mod why;
@@ -56,6 +57,7 @@ pub async fn run(context: &Context, command: FeaturesCommand) -> Result<ExitCode
             Ok(ExitCode::SUCCESS)
         }
         FeaturesCommand::Materialize { views } => materialize::run(context, &workspace, &views).await,
+        FeaturesCommand::States { drop_unused } => states::run(context, &workspace, drop_unused).await,
         FeaturesCommand::Verify { views, pairs, seed, .. } => {
             verify::run(context, &workspace, &views, Extent { as_of, pairs, seed }).await
         }

@@ -154,3 +154,109 @@ fn files_and_pushes_stand_in_one_history() {
     let refused = karat(folder, &["features", "push", "payments", "bad.jsonl"]).ends_with(2);
     assert!(refused.stderr.contains("row 1: id `x`"), "{}", refused.stderr);
 }
+
+/// A row that a feature cannot be computed of, and one with a key longer than a page, are rows like any other: whoever else
+/// pushes, reads or starts the server finds what was there.
+#[test]
+fn no_row_keeps_others_from_being_read() {
+    let project = project(EVENTS, PUSHED);
+    let folder = project.path();
+    let view = "kind: FeatureView\nname: firms\nentities: [employer]\nsource: payments\nfeatures:\n  n: {count: rows}\n  \
+                shares: {sum: 100 / client}\n  odd: {count: rows, where: 100 % client > 0}\n  \
+                each: {expression: 1000 / n}\n  total: {sum: amount}\n";
+    put(folder, "features/firms.yaml", view);
+    let server = Server::start(folder);
+    let long = "ž".repeat(100_000);
+    let of = |id: i64, client: i64, firm: &str| {
+        let mut row = row(id, client, 2.5);
+        (row["town"], row["firm"]) = (value!("Brno"), value!(firm));
+        row
+    };
+    for rows in [vec![of(1, 5, "a"), of(2, 0, "a")], vec![of(3, 0, &long)], vec![of(4, 4, &long)], vec![of(5, 8, "a")]]
+    {
+        let (status, answer) = server.request("POST", PUSH, &body(&rows));
+        assert_eq!((status, &answer["accepted"]), (200, &value!(rows.len())), "{answer}");
+    }
+    let wanted = [
+        ("a", value!({"n": 3, "shares": 32, "odd": 1, "each": 333, "total": 7.5})),
+        (&long, value!({"n": 2, "shares": 25, "odd": 0, "each": 500, "total": 5.0})),
+        ("nobody", value!({"n": 0, "shares": null, "odd": 0, "each": null, "total": null})),
+    ];
+    for (firm, features) in &wanted {
+        let asked = value!({"features": ["firms:n", "firms:shares", "firms:odd", "firms:each", "firms:total"],
+            "entities": {"town": ["Brno"], "firm": [firm]}});
+        let (status, answer) = server.request("POST", "/get-online-features", &asked.to_string());
+        assert_eq!(status, 200, "{answer}");
+        let found: Vec<&Json> =
+            answer["results"].as_array().unwrap()[2..].iter().map(|one| &one["values"][0]).collect();
+        assert_eq!(found, features.as_object().unwrap().values().collect::<Vec<_>>());
+    }
+    assert!(server.terminate().success());
+    let (firm, features) = &wanted[0];
+    let got = json(folder, &["features", "get", "firms", &format!("town=Brno,firm={firm}")]);
+    assert_eq!(got["features"], *features);
+    std::fs::remove_dir_all(folder.join(".karat/online")).unwrap();
+    let server = Server::start(folder);
+    assert!(server.terminate().success());
+    let verified = json(folder, &["features", "verify", "--pairs", "100"]);
+    assert!(verified.as_array().unwrap().iter().all(|view| view["different"] == 0), "{verified}");
+}
+
+/// A changed definition answers once its state is whole, and the one before it until then; then that is dropped.
+#[test]
+fn a_changed_definition_is_switched_to_without_a_gap() {
+    let project = project(EVENTS, PUSHED);
+    let folder = project.path();
+    let server = Server::start(folder);
+    let push = |id: i64| {
+        let (status, answer) = server.request("POST", PUSH, &body(&[row(id, 7, 1.0)]));
+        assert_eq!(status, 200, "{answer}");
+    };
+    (1..2000).for_each(push);
+    let view = std::fs::read_to_string(folder.join("features/history.yaml")).unwrap();
+    put(folder, "features/history.yaml", &format!("{view}  n_late: {{count: rows, where: late}}\n"));
+    karat(folder, &["apply"]).ok();
+    let begun = std::time::Instant::now();
+    for id in 2000.. {
+        push(id);
+        let features = features(&server, 7);
+        assert_eq!(features["features"]["n"], id);
+        if features["features"]["n_late"] == 0 {
+            break;
+        }
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{features}");
+    }
+    let states = json(folder, &["features", "states"]);
+    let users = |state: &Json| (state["view"].as_str().map(str::to_owned), state["used_by"].as_array().unwrap().len());
+    let mut found: Vec<_> = states.as_array().unwrap().iter().map(users).collect();
+    found.sort();
+    assert_eq!(found, [(None, 0), (Some("history".to_owned()), 2), (Some("jointly".to_owned()), 2)], "{states}");
+    assert!(states.as_array().unwrap().iter().all(|state| state["bytes"].as_u64().unwrap() > 100), "{states}");
+    let dropped = json(folder, &["features", "states", "--drop-unused"]);
+    assert_eq!(dropped.as_array().unwrap().iter().filter(|state| state["dropped"] == true).count(), 1);
+    assert_eq!(json(folder, &["features", "states"]).as_array().unwrap().len(), 2);
+    features(&server, 7);
+    assert!(server.terminate().success());
+}
+
+/// Files come into an empty folder later, and rows meanwhile.
+#[test]
+fn a_watched_folder_may_be_empty_at_first_and_again() {
+    let project = project(EVENTS, &format!("{PUSHED}path: inbox/*.jsonl\nwatch: 1 second\n"));
+    let folder = project.path();
+    std::fs::create_dir(folder.join("inbox")).unwrap();
+    for id in 1..3 {
+        let server = Server::start(folder);
+        let (status, answer) = server.request("POST", PUSH, &body(&[row(id, 7, 1.0)]));
+        assert_eq!(status, 200, "{answer}");
+        assert_eq!(features(&server, 7)["features"]["n"], 2 * id - 1);
+        lines(folder, "inbox/1.jsonl", &[row(10 * id, 7, 1.0)]);
+        let begun = std::time::Instant::now();
+        while features(&server, 7)["features"]["n"] != 2 * id {
+            assert!(begun.elapsed() < std::time::Duration::from_secs(60));
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        assert!(server.terminate().success());
+        std::fs::remove_file(folder.join("inbox/1.jsonl")).unwrap();
+    }
+}
