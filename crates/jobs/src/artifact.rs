@@ -8,6 +8,7 @@ use karat_model::{FEATURES_FILE, LINEAGE_FILE, Model, TREES_FILE};
 use karat_registry::ModelVersion;
 use karat_serving::{Pinned, ServingModel, VersionName};
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
 use crate::Workspace;
 use crate::training_set::Commits;
@@ -75,12 +76,38 @@ pub async fn load(workspace: &Workspace, version: &ModelVersion) -> Result<Loade
         bail!("the artifact of {} is not what was registered: its digest is {}", version.label(), model.digest());
     }
     let pinned = Pinned::from_file(&files[FEATURES_FILE]).map_err(anyhow::Error::msg)?;
-    if pinned.identity() != version.definitions {
+    if !pinned.may_be(&version.definitions) {
         bail!("the artifact of {} pins other definitions than were registered", version.label());
     }
     let lineage = serde_json::from_slice(&files[LINEAGE_FILE])
         .with_context(|| format!("the lineage of {} cannot be read", version.label()))?;
     Ok(Loaded { model, pinned, lineage })
+}
+
+/// What a version of this model, with this pinned, is registered as. One made before reasons were part of that is known again
+/// by its file, where that has the same words, codes and groups.
+pub async fn definitions(workspace: &Workspace, name: &Name, model: &Model, pinned: &Pinned) -> Result<Json> {
+    let models = workspace.registry.models().await?;
+    let held = models.iter().find(|held| held.name == name.as_str()).map_or(0, |held| held.versions);
+    for number in (1..=held).rev() {
+        let version = workspace.registry.version(name, number).await?;
+        if version.digest.as_ref() == Some(model.digest())
+            && version.definitions == pinned.values_identity()
+            && gives_reasons_of(workspace, &version, pinned).await?
+        {
+            return Ok(version.definitions);
+        }
+    }
+    Ok(pinned.identity())
+}
+
+async fn gives_reasons_of(workspace: &Workspace, version: &ModelVersion, pinned: &Pinned) -> Result<bool> {
+    let path = format!("{}/{FEATURES_FILE}", version.source);
+    if !workspace.artifacts.exists(&path).await? {
+        return Ok(false);
+    }
+    let its = Pinned::from_file(&workspace.artifacts.get(&path).await?).map_err(anyhow::Error::msg)?;
+    Ok(its.reasons_digest() == pinned.reasons_digest())
 }
 
 /// A version ready to answer, under the release it is served by.

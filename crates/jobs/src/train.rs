@@ -179,7 +179,7 @@ async fn register(
         run_id: run.clone(),
         digest: trained.model.digest().clone(),
         source: Source::Under(format!("models/{}", model.name)),
-        definitions: set.pinned.identity(),
+        definitions: crate::artifact::definitions(workspace, &model.name, &trained.model, &set.pinned).await?,
         gates: gates.to_vec(),
     };
     let (version, registered) = workspace.registry.register_version(&new, &workspace.actor, now).await?;

@@ -31,7 +31,7 @@ pub use gate::{Inside, Turn, Until, Waiting};
 pub use lookup::{LookedUp, LookingUp, Lookups, NoLookups};
 pub use model::{ServingModel, VersionName};
 pub use note::StateNote;
-pub use pinned::{CHECKS, Input, InputOrigin, Pinned, PinnedView, ReasonGroup};
+pub use pinned::{CHECKS, Input, InputOrigin, Pinned, PinnedView, REASONS, ReasonGroup};
 pub use quality::QaFailure;
 pub use read::{ReadView, read_view};
 pub use reasons::{Explained, Reason, ReasonText, ReasonValue, ReasonView, Which};

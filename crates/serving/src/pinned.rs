@@ -14,6 +14,9 @@ pub const FILE: &str = "features.json";
 /// Where [`Pinned::identity`] has the digest of the checks: no view can be called so.
 pub const CHECKS: &str = "feature checks";
 
+/// Where it has the digest of the words, codes and groups of reasons.
+pub const REASONS: &str = "reason words";
+
 /// Format 2 has groups of reasons, format 3 checks that do more than report, format 4 keys of several columns; what has
 /// none of them is written as format 1, which older Karats read.
 const FORMAT_VERSION: u32 = 4;
@@ -181,9 +184,32 @@ impl Pinned {
         self.views.iter().map(|view| (view.name.clone(), view.digest.clone())).collect()
     }
 
-    /// What makes values for a version: the views' digests by name, and that of the checks that put other values in place of
-    /// those, or refuse them, where there are any. Two versions are one where this and the model's digest agree.
+    /// What a version is registered as beside its model's digest: what makes its values, and what its reasons say. Two versions
+    /// are one where both agree.
     pub fn identity(&self) -> serde_json::Value {
+        let mut identity = self.values_identity();
+        identity[REASONS] = json!(self.reasons_digest());
+        identity
+    }
+
+    /// Whether a version with these definitions may have this in its file. Earlier ones were registered without what their
+    /// reasons say.
+    pub fn may_be(&self, definitions: &serde_json::Value) -> bool {
+        *definitions == self.identity() || *definitions == self.values_identity()
+    }
+
+    /// Whether a version with these definitions computes the same values, whatever its reasons say.
+    pub fn has_values_of(&self, definitions: &serde_json::Value) -> bool {
+        let mut of_values = definitions.clone();
+        if let Some(definitions) = of_values.as_object_mut() {
+            definitions.remove(REASONS);
+        }
+        of_values == self.values_identity()
+    }
+
+    /// The views' digests by name, and that of the checks that put other values in place of those, or refuse them, where
+    /// there are any.
+    pub fn values_identity(&self) -> serde_json::Value {
         let mut identity = json!(self.digests());
         let acting: Vec<_> = self
             .inputs
@@ -195,5 +221,11 @@ impl Pinned {
             identity[CHECKS] = json!(Digest::of_json(&json!(acting)));
         }
         identity
+    }
+
+    /// Of the words, codes and groups that reasons are made of.
+    pub fn reasons_digest(&self) -> Digest {
+        let inputs = self.inputs.iter().map(|input| json!({"words": input.words, "code": input.code}));
+        Digest::of_json(&json!({"inputs": inputs.collect::<Vec<_>>(), "groups": self.groups}))
     }
 }

@@ -22,6 +22,7 @@ use crate::{Workspace, artifact};
 
 pub enum Comparison {
     NoChampion,
+    /// Or scores as it does, with other reasons.
     IsChampion,
     /// Measures of both on the test rows that neither has learned from.
     On {
@@ -88,7 +89,7 @@ pub async fn compare(
         return Ok(Comparison::NoChampion);
     };
     let version = workspace.registry.version(&model.name, number).await?;
-    if version.digest.as_ref() == Some(trained.model.digest()) && version.definitions == set.pinned.identity() {
+    if version.digest.as_ref() == Some(trained.model.digest()) && set.pinned.has_values_of(&version.definitions) {
         return Ok(Comparison::IsChampion);
     }
     let champion = artifact::load(workspace, &version).await?;

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use tempfile::TempDir;
 
 use crate::small::{self, edit, put};
-use crate::support::json;
+use crate::support::{json, karat};
 
 const MODEL: &str = "models/default_risk.yaml";
 
@@ -136,4 +136,51 @@ fn a_field_that_only_the_champion_asks_for_is_still_read_for_it() {
     let trial = json(folder, &["train", "default_risk"]);
     assert_eq!((trial["version"].as_u64(), gate(&trial)["passed"].as_bool()), (Some(3), Some(false)));
     assert_eq!(gate(&trial)["note"], "default_risk/1 needs `region`, which source loans no longer has");
+}
+
+#[test]
+fn other_words_of_reasons_are_another_version_that_no_gate_on_the_champion_stops() {
+    let project = small::project();
+    let folder = project.path();
+    edit(folder, MODEL, "auc >= champion.auc", "auc >= champion.auc + 0.01");
+    let first = json(folder, &["train", "default_risk"]);
+    crown(folder, "default_risk/1");
+    edit(folder, MODEL, "approval: required", "approval: required\nreasons: {nb: {words: months known, code: R07}}");
+    let other = json(folder, &["train", "default_risk"]);
+    assert_eq!(
+        (&other["version"], &other["new_version"], &other["digest"]),
+        (&2.into(), &true.into(), &first["digest"])
+    );
+    assert_eq!(gate(&other)["passed"], true, "{other}");
+    assert_eq!(json(folder, &["train", "default_risk"])["version"], 2, "the same again");
+    crown(folder, "default_risk/2");
+    let pinned = std::fs::read_to_string(folder.join(".karat/artifacts/models/default_risk/2/features.json")).unwrap();
+    assert!(pinned.contains("months known") && pinned.contains("R07"), "{pinned}");
+    let shown = karat(folder, &["models", "show", "default_risk/2"]).ok().stdout;
+    assert!(shown.contains("reason words"), "{shown}");
+
+    // A version from before reasons counted is known by its file.
+    edit(folder, MODEL, "\nreasons: {nb: {words: months known, code: R07}}", "");
+    forget_reasons(folder, "default_risk/1");
+    assert_eq!(json(folder, &["train", "default_risk"])["version"], 1);
+    edit(folder, MODEL, "approval: required", "approval: required\nreasons: {nb: {code: R08}}");
+    assert_eq!(json(folder, &["train", "default_risk"])["version"], 3);
+    karat(folder, &["models", "card", "default_risk/1"]).ok();
+}
+
+/// As versions were registered before.
+fn forget_reasons(folder: &Path, version: &str) {
+    let mut definitions = json(folder, &["models", "show", version])["definitions"].clone();
+    assert!(definitions.as_object_mut().unwrap().remove(karat_serving::REASONS).is_some());
+    let uri = format!("sqlite://{}", folder.join(".karat/metadata.db").display());
+    let written = async {
+        let metadata = karat_metadata::Metadata::open(&uri).await?;
+        let mut transaction = metadata.begin().await?;
+        karat_metadata::query("UPDATE model_versions SET definitions = $1 WHERE version = 1")
+            .bind(definitions.to_string())
+            .execute(&mut transaction)
+            .await?;
+        transaction.commit().await
+    };
+    tokio::runtime::Runtime::new().unwrap().block_on(written).unwrap();
 }

@@ -74,7 +74,7 @@ fn one(version: &ModelVersion) -> String {
     ];
     let definitions = version.definitions.as_object().into_iter().flatten();
     let definitions = definitions.map(|(of, digest)| match of.as_str() {
-        karat_serving::CHECKS => [of.clone(), quoted(digest)],
+        karat_serving::CHECKS | karat_serving::REASONS => [of.clone(), quoted(digest)],
         view => [format!("definition of {view}"), quoted(digest)],
     });
     let facts = facts.map(|(name, value)| [name.to_owned(), value]).into_iter().chain(definitions);
