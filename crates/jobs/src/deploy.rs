@@ -14,6 +14,7 @@ use karat_serving::{Deployment, FeatureRef, PredictionEncoder, ReadView, Served,
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
+use crate::ingest::{self, HeldUp};
 use crate::lookup::LookedUpSources;
 use crate::push::Pushes;
 use crate::refresh::{Asked, Refresher, Refreshes};
@@ -79,7 +80,10 @@ pub fn open_log(workspace: &Workspace) -> Result<Log> {
 /// Applies and ingests what is new, materializes, and loads every endpoint's version. An endpoint whose version cannot be
 /// loaded says so; the others answer.
 pub async fn run(workspace: &Workspace, log: Log) -> Result<Deployed> {
-    materialize::views(workspace, &[]).await?;
+    for HeldUp { source, commit, problem } in ingest::ensure_or_go_on(workspace).await? {
+        tracing::error!(%source, commit, error = problem, "what is new could not be taken in: answering from what history has");
+    }
+    materialize::of_catalog(workspace, &*workspace.catalog()?, |_| true).await?;
     // Read before anything is loaded: a change meanwhile is seen at the next look.
     let generation = workspace.registry.generation().await?;
     let deployment = Deployment::new(workspace.online()?, workspace.clock.clone());

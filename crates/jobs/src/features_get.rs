@@ -33,7 +33,7 @@ pub async fn run(
     as_of: Option<Instant>,
     known_at: Option<Instant>,
 ) -> Result<KeyFeatures> {
-    crate::ingest::ensure(workspace).await?;
+    crate::ingest::ensure_or_say(workspace).await?;
     let catalog = workspace.catalog()?;
     check_names(&catalog, &[view.to_owned()])?;
     let planned = &catalog.views[view];

@@ -99,7 +99,7 @@ pub struct WhyEvent {
 
 /// Applies and ingests what is new, then reads.
 pub async fn run(workspace: &Workspace, question: Question<'_>) -> Result<Why> {
-    crate::ingest::ensure(workspace).await?;
+    crate::ingest::ensure_or_say(workspace).await?;
     let catalog = workspace.catalog()?;
     check_names(&catalog, &[question.view.to_owned()])?;
     let planned = &catalog.views[question.view];

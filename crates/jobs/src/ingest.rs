@@ -5,20 +5,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant as Stopwatch};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use karat_core::{ErrorKind, Name};
 use karat_query::{
-    ContractReport, DeliveryCounts, FileNote, Identity, Occasion, Pushing, Redefined, Staged, Table, Tables, Taking,
-    deliver, stage,
+    ContractReport, DeliveryCounts, FileNote, Identity, Occasion, Pushing, QueryError, Redefined, RowsDefinition,
+    Staged, Table, Tables, Taking, deliver, stage,
 };
 use karat_registry::Release;
 use serde::Serialize;
 
 use crate::catalog::PlannedSource;
 use crate::observer::Reading;
-use crate::{Catalog, NotFound, Unit, Usage, Workspace};
+use crate::{Catalog, NotFound, Unit, Usage, Workspace, kind_of};
 
 /// A source held against its contract.
 #[derive(Debug, Serialize)]
@@ -185,16 +185,67 @@ pub async fn run_each(workspace: &Workspace, names: &[String], histories: Histor
 pub async fn ensure(workspace: &Workspace) -> Result<Release> {
     let release = crate::apply::record(workspace).await?;
     let catalog = workspace.catalog()?;
-    for planned in catalog.sources.values().filter(|planned| planned.plan.source().keep) {
-        if begin_pushed(workspace, planned).await? {
-            continue;
-        }
-        if crate::freshness::is_current(workspace, &catalog, planned).await? {
-            continue;
-        }
-        take_in(workspace, &catalog, planned).await?;
+    for planned in catalog.sources.values() {
+        bring_up(workspace, &catalog, planned).await?;
     }
     Ok(release)
+}
+
+/// A source whose newest delivery could not be taken in, and what its history has meanwhile.
+#[derive(Debug)]
+pub struct HeldUp {
+    pub source: Name,
+    pub commit: u64,
+    pub problem: String,
+}
+
+/// As [`ensure`], for what answers from history: a delivery that is refused, or a file that is missing, keeps nobody from what
+/// was taken in before it.
+pub async fn ensure_or_go_on(workspace: &Workspace) -> Result<Vec<HeldUp>> {
+    crate::apply::record(workspace).await?;
+    let catalog = workspace.catalog()?;
+    let mut held_up = Vec::new();
+    for planned in catalog.sources.values() {
+        if let Err(error) = bring_up(workspace, &catalog, planned).await {
+            match goes_on_at(workspace, planned, &error).await? {
+                Some(commit) => {
+                    let source = planned.plan.source().name.clone();
+                    held_up.push(HeldUp { source, commit, problem: format!("{error:#}") });
+                }
+                None => return Err(error),
+            }
+        }
+    }
+    Ok(held_up)
+}
+
+/// As [`ensure_or_go_on`], and says what was held up.
+pub(crate) async fn ensure_or_say(workspace: &Workspace) -> Result<()> {
+    for HeldUp { source, commit, problem } in ensure_or_go_on(workspace).await? {
+        workspace
+            .observer
+            .say(&format!("warning: {problem}; going on with what the history of {source} has, up to commit {commit}"));
+    }
+    Ok(())
+}
+
+async fn bring_up(workspace: &Workspace, catalog: &Catalog, planned: &PlannedSource) -> Result<()> {
+    let settled = !planned.plan.source().keep
+        || begin_pushed(workspace, planned).await?
+        || crate::freshness::is_current(workspace, catalog, planned).await?;
+    if settled { Ok(()) } else { take_in(workspace, catalog, planned).await }
+}
+
+/// The commit to go on with although the source failed so, if there is one: its rows are those that the source's file means, and
+/// nothing is wrong with them.
+async fn goes_on_at(workspace: &Workspace, planned: &PlannedSource, error: &anyhow::Error) -> Result<Option<u64>> {
+    if matches!(kind_of(error), ErrorKind::Corrupt | ErrorKind::Internal) {
+        return Ok(None);
+    }
+    let Some(snapshot) = workspace.history.snapshot(&planned.plan.source().name, None).await? else { return Ok(None) };
+    let changes = RowsDefinition::of_commit(&snapshot)?.map(|earlier| planned.rows.changes_since(&earlier));
+    let are_other_rows = changes.is_some_and(|changes| !changes.is_empty());
+    Ok((snapshot.commit > 0 && !are_other_rows).then_some(snapshot.commit))
 }
 
 /// Ingests one source, and says what a person should know of it.
@@ -262,7 +313,15 @@ async fn staged(workspace: &Workspace, catalog: &Catalog, planned: &PlannedSourc
     let reading = workspace.observer.begin(&format!("reading {name}"), 0, Unit::Bytes);
     let progress = Arc::new(Reading(reading));
     let occasion = occasion(workspace, name).await?;
-    stage(&workspace.engine, &planned.plan, &tables, occasion, progress).await.with_context(|| format!("source {name}"))
+    stage(&workspace.engine, &planned.plan, &tables, occasion, progress).await.map_err(|error| of_source(name, error))
+}
+
+/// An error with the source it is about, where it does not name it itself.
+fn of_source(name: &Name, error: QueryError) -> anyhow::Error {
+    match error.names_source() {
+        true => error.into(),
+        false => anyhow::Error::from(error).context(format!("source {name}")),
+    }
 }
 
 pub(crate) async fn occasion(workspace: &Workspace, name: &Name) -> Result<Occasion> {
@@ -322,7 +381,7 @@ async fn ingest_one(
     };
     let delivered = deliver(&workspace.engine, &planned.plan, &staged, &workspace.history, taking)
         .await
-        .with_context(|| format!("source {name}"))?;
+        .map_err(|error| of_source(&name, error))?;
     let mut warnings = warnings(workspace, planned, &staged.report.files);
     warnings.extend(kept_unread(&name, &staged, &delivered.counts));
     if delivered.commit.is_some() {

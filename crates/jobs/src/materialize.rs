@@ -58,8 +58,8 @@ pub async fn run(workspace: &Workspace, names: &[String]) -> Result<Vec<Material
 }
 
 /// As [`run`], without the views that versions were trained with.
-pub(crate) async fn views(workspace: &Workspace, names: &[String]) -> Result<Vec<Materialized>> {
-    crate::ingest::ensure(workspace).await?;
+async fn views(workspace: &Workspace, names: &[String]) -> Result<Vec<Materialized>> {
+    crate::ingest::ensure_or_say(workspace).await?;
     let catalog = workspace.catalog()?;
     check_names(&catalog, names)?;
     of_catalog(workspace, &catalog, |name| names.is_empty() || names.iter().any(|wanted| wanted == name.as_str())).await

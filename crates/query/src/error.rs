@@ -23,8 +23,11 @@ pub enum QueryError {
          with `- {{check: unique, columns: [{columns}]}}` in the contract"
     )]
     DuplicateKey { name: Name, key: String, first: String, second: String, columns: String },
-    #[error("source `{name}`: the delivery is refused: {reason}")]
-    Refused { name: Name, reason: String },
+    /// `detail` is what is wrong with its rows, after a semicolon, or nothing.
+    #[error(
+        "source `{name}`: the delivery is refused: {reason}{detail}; `karat sources check {name}` shows every rule"
+    )]
+    Refused { name: Name, reason: String, detail: String },
     /// Its rows would be others than those of the history.
     #[error(
         "the definition of {name} changed since commit {commit} ({changes}): `karat sources ingest {name} --rebuild` \
@@ -63,6 +66,12 @@ impl QueryError {
             QueryError::Reading { kind, .. } => *kind,
             QueryError::Internal(_) => ErrorKind::Internal,
         }
+    }
+
+    /// Whether its message begins with the source, or with what of the source it is about.
+    pub fn names_source(&self) -> bool {
+        use QueryError::{DuplicateKey, Redefined, Refused, Source};
+        matches!(self, Source { .. } | DuplicateKey { .. } | Refused { .. } | Redefined { .. })
     }
 
     pub(crate) fn source(name: &Name, at: impl Into<String>, problem: impl Into<String>) -> QueryError {

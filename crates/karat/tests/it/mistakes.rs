@@ -4,7 +4,7 @@ use karat_test_support::temp_dir;
 use serde_json::json as value;
 
 use crate::small::{self, put};
-use crate::support::{Ran, karat};
+use crate::support::{Ran, Server, karat};
 
 /// Stderr without what differs from machine to machine.
 fn said(ran: &Ran, folder: &std::path::Path) -> String {
@@ -87,6 +87,8 @@ fn a_rule_that_fails_ends_a_check_with_1_and_refuses_the_delivery() {
     assert!(document[0]["refused"].as_str().unwrap().contains("row_count"), "{document}");
     let ran = karat(folder, &["sources", "ingest", "payments"]).ends_with(1);
     assert!(ran.stderr.contains("the delivery is refused"), "{}", ran.stderr);
+    assert_eq!(ran.stderr.matches("source `payments`").count() + ran.stderr.matches("source payments").count(), 1);
+    assert!(ran.stderr.contains("`karat sources check payments`"), "{}", ran.stderr);
     // Rules that only warn or quarantine are no failure.
     karat(folder, &["sources", "check", "people"]).ok();
 }
@@ -151,4 +153,37 @@ fn a_port_that_is_taken_is_told() {
     let port = taken.local_addr().unwrap().port().to_string();
     let ran = karat(project.path(), &["serve", "--port", &port]).ends_with(1);
     assert!(ran.stderr.contains("is in use: choose another with --port"), "{}", ran.stderr);
+}
+
+#[test]
+fn what_cannot_be_taken_in_keeps_nobody_from_what_history_has() {
+    let project = small::project();
+    let folder = project.path();
+    karat(folder, &["train", "default_risk"]).ok();
+    karat(folder, &["models", "approve", "default_risk", "--as", "champion", "--why", "a test"]).ok();
+    let get = ["features", "get", "history", "5", "--as-of", "2022-06-01T00:00:00Z"];
+    let before = karat(folder, &get).ok();
+    let payments = std::fs::read_to_string(folder.join("data/payments.csv")).unwrap();
+    let people = folder.join("data/people.csv");
+    put(folder, "data/payments.csv", &payments.replace(".5,", " or so,"));
+    std::fs::remove_file(&people).unwrap();
+
+    let ran = karat(folder, &get).ok();
+    assert_eq!(ran.stdout, before.stdout);
+    for told in
+        ["row_count (rule 3): ", "rows cannot be taken in, such as data/payments.csv:2 (amount: ", "people.csv: "]
+    {
+        assert!(ran.stderr.contains(told), "no `{told}` in\n{}", ran.stderr);
+    }
+    assert!(ran.stderr.contains("going on with what the history of payments has, up to commit 1"), "{}", ran.stderr);
+    karat(folder, &["features", "materialize"]).ok();
+    let server = Server::start(folder);
+    assert_eq!(server.request("GET", "/health/ready", "").0, 200);
+    let (status, decided) = server.request("POST", "/v1/endpoints/decide/predict", "{\"key\": 5}");
+    assert_eq!(status, 200, "{decided}");
+    assert!(server.terminate().success());
+    // What learns wants what is there now, and where nothing was ever taken in nothing can be read.
+    karat(folder, &["train", "default_risk"]).ends_with(1);
+    std::fs::remove_dir_all(folder.join(".karat")).unwrap();
+    karat(folder, &get).ends_with(1);
 }

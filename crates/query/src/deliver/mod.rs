@@ -113,7 +113,8 @@ async fn run(
 ) -> Result<Delivered> {
     let source = plan.source();
     if let Some(reason) = staged.report.refusal() {
-        return Err(QueryError::Refused { name: source.name.clone(), reason });
+        let detail = staged.report.mostly().map(|mostly| format!("; {mostly}")).unwrap_or_default();
+        return Err(QueryError::Refused { name: source.name.clone(), reason, detail });
     }
     // The writer holds the source's lock, so what is read from here on stays the newest.
     let mut writer = history.writer(&source.name, plan.schema()).await?;

@@ -1,4 +1,6 @@
-use karat_core::Name;
+use std::fmt;
+
+use karat_core::{Name, thousands};
 use karat_project::spec::Action;
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +78,37 @@ impl ContractReport {
     pub fn refusal(&self) -> Option<String> {
         let fired: Vec<String> = self.rules.iter().filter(|rule| rule.fired).map(RuleReport::sentence).collect();
         (!fired.is_empty()).then(|| fired.join("; "))
+    }
+
+    /// What is wrong with most of the rows that something is wrong with, and one of them.
+    ///
+    /// `21,807 of 21,807 rows cannot be taken in, such as data/a.csv:2 (income: not an int)`
+    pub(crate) fn mostly(&self) -> Option<String> {
+        let unplaced = self.unreadable + self.unprepared + self.incomplete;
+        let by_rule = self.rules.iter().filter(|rule| !rule.examples.is_empty() && rule.failed > unplaced);
+        let by_rule = by_rule.filter(|rule| rule.fired || rule.action == Action::Quarantine);
+        let (rows, what, example) = match by_rule.max_by_key(|rule| rule.failed) {
+            Some(rule) => {
+                let on = rule.column.as_ref().map(|column| format!("{column} ")).unwrap_or_default();
+                (rule.failed, format!("{on}{}", rule.reason), rule.examples.first()?)
+            }
+            None => (unplaced, "cannot be taken in".to_owned(), self.examples.first()?),
+        };
+        Some(format!("{} of {} rows {what}, such as {example}", thousands(rows), thousands(self.read)))
+    }
+}
+
+impl fmt::Display for Example {
+    /// `data/loans.csv:12 value 3021-09-18`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)?;
+        if let Some(value) = &self.value {
+            write!(f, " value {value}")?;
+        }
+        if let Some(reason) = &self.reason {
+            write!(f, " ({reason})")?;
+        }
+        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! What became of a delivery's rows, in words. The demo tells the same.
 
 use karat_project::spec::Action;
-use karat_query::{ContractReport, Example, LeftOut, LeftOutBy, RuleReport};
+use karat_query::{ContractReport, LeftOut, LeftOutBy, RuleReport};
 
 use crate::output::{count, failed, percent, table, thousands};
 
@@ -26,7 +26,7 @@ pub fn rows(report: &ContractReport) -> String {
     if !outside.is_empty() {
         text.push_str(&format!("; of these {}", outside.join(", ")));
         if let Some(first) = report.examples.first() {
-            text.push_str(&format!(", first {}", place(first)));
+            text.push_str(&format!(", first {first}"));
         }
     }
     text
@@ -63,7 +63,7 @@ pub fn rules(report: &ContractReport) -> Option<String> {
                 } else {
                     action(rule.action).to_owned()
                 },
-                rule.examples.first().map(place).unwrap_or_default(),
+                rule.examples.first().map(ToString::to_string).unwrap_or_default(),
             ]
         }),
     );
@@ -77,13 +77,6 @@ fn action(action: Action) -> &'static str {
         Action::Warn => "warned",
         Action::Fail => "fail",
     }
-}
-
-/// `data/loans.csv:12 value 3021-09-18`
-fn place(example: &Example) -> String {
-    let value = example.value.as_ref().map(|value| format!(" value {value}")).unwrap_or_default();
-    let reason = example.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-    format!("{}:{}{value}{reason}", example.file, example.line)
 }
 
 /// What joins and filters of an SQL source left out, a line each.
