@@ -18,6 +18,13 @@ pub enum HistoryError {
     Locked { what: String, holder: String, lock: String, advice: &'static str },
     #[error("{path} is damaged: {problem}; restore it from a backup")]
     Corrupt { path: String, problem: String },
+    /// None of the commits that the metadata names lies under this root.
+    #[error(
+        "{folder} has none of the commits of `{source_name}` that the metadata names: `stores.data` points elsewhere than when they were \
+         written, or the folder is gone; metadata and data belong together, so an environment with its own `data` has its \
+         own `metadata`, too"
+    )]
+    Elsewhere { source_name: String, folder: String },
     #[error("{path} has format version {found}, this Karat knows {known}: use the Karat that wrote it, or a later one")]
     Newer { path: String, found: u32, known: u32 },
     #[error("the history of `{source_name}` cannot give column `{column}` as {wanted}: commit {commit} holds {found}")]
@@ -49,7 +56,7 @@ impl HistoryError {
             | HistoryError::RecordTooLong { .. } => ErrorKind::Invalid,
             HistoryError::NoArtifact { .. } => ErrorKind::NotFound,
             HistoryError::ArtifactsExist { .. } | HistoryError::Locked { .. } => ErrorKind::Conflict,
-            HistoryError::Corrupt { .. } => ErrorKind::Corrupt,
+            HistoryError::Corrupt { .. } | HistoryError::Elsewhere { .. } => ErrorKind::Corrupt,
             HistoryError::Newer { .. } => ErrorKind::Refused,
             HistoryError::Rows { .. } | HistoryError::Encode { .. } | HistoryError::Parquet { .. } => {
                 ErrorKind::Internal

@@ -118,11 +118,27 @@ impl Inner {
                 self.root.describe(&path),
                 format!("it has {} bytes, {} were written", found.size, part.bytes),
             )),
-            Err(object_store::Error::NotFound { .. }) => {
-                Err(HistoryError::corrupt(self.root.describe(&path), "it is missing"))
-            }
+            Err(object_store::Error::NotFound { .. }) => Err(self
+                .is_elsewhere(part)
+                .unwrap_or_else(|| HistoryError::corrupt(self.root.describe(&path), "it is missing"))),
             Err(error) => Err(self.root.error(&path)(error)),
         }
+    }
+
+    /// Of a part that is missing: an error of its own where no folder of a commit up to its last is there either.
+    fn is_elsewhere(&self, part: &Part) -> Option<HistoryError> {
+        let (source, _) = part.path.split_once('/')?;
+        let folder = self.root.file(&Path::from(source));
+        let (_, last) = part.numbers();
+        let is_of_before = |name: &str| {
+            name.strip_prefix("commit-").and_then(|number| number.parse().ok()).is_none_or(|number: u64| number <= last)
+        };
+        let is_there = |entry: std::fs::DirEntry| {
+            entry.file_type().is_ok_and(|kind| kind.is_dir()) && entry.file_name().to_str().is_none_or(is_of_before)
+        };
+        let is_empty = std::fs::read_dir(&folder).map_or(true, |entries| !entries.flatten().any(is_there));
+        let (source_name, folder) = (source.to_owned(), folder.display().to_string());
+        is_empty.then_some(HistoryError::Elsewhere { source_name, folder })
     }
 
     pub(super) async fn check_content(&self, part: &Part) -> Result<(), HistoryError> {

@@ -187,3 +187,17 @@ fn what_cannot_be_taken_in_keeps_nobody_from_what_history_has() {
     std::fs::remove_dir_all(folder.join(".karat")).unwrap();
     karat(folder, &get).ends_with(1);
 }
+
+#[test]
+fn files_of_another_place_than_the_metadata_are_told() {
+    let project = small::project();
+    let folder = project.path();
+    karat(folder, &["sources", "ingest"]).ok();
+    put(folder, "environments/other.yaml", "name: small\nstores: {data: \"file://elsewhere\"}\n");
+    let ran = karat(folder, &["features", "get", "history", "5", "--env", "other"]).ends_with(1);
+    assert!(ran.stderr.contains("`stores.data` points elsewhere than when they were written"), "{}", ran.stderr);
+    let whole = "name: small\nstores: {metadata: \"sqlite://elsewhere/metadata.db\", data: \"file://elsewhere\"}\n";
+    put(folder, "environments/other.yaml", whole);
+    karat(folder, &["features", "get", "history", "5", "--env", "other"]).ok();
+    karat(folder, &["features", "get", "history", "5"]).ok();
+}
