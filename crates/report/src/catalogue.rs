@@ -117,7 +117,7 @@ pub struct Use {
 /// Something odd, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Flag {
-    /// For programs: `unused`, `stale`, `behind`, `not_materialized`, `not_ingested`, `redefined`, `always_null`,
+    /// For programs: `unused`, `not_trained`, `stale`, `behind`, `not_materialized`, `not_ingested`, `redefined`, `always_null`,
     /// `always_empty`.
     pub flag: &'static str,
     pub message: String,

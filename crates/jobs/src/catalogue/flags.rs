@@ -3,10 +3,12 @@
 use karat_core::statistics::{FeatureStatistics, FigureOf};
 use karat_core::{Instant, Name, Zone};
 use karat_project::spec::FeatureView;
-use karat_report::catalogue::{Flag, ViewEntry};
+use karat_report::catalogue::{Flag, Use, ViewEntry};
 
-/// `zone` is that of the source, in which months step.
-pub(super) fn raise(entry: &mut ViewEntry, spec: &FeatureView, zone: &Zone, now: Instant) {
+use super::uses::{self, Taken};
+
+/// `files` is what the models' files take, `zone` that of the source, in which months step.
+pub(super) fn raise(entry: &mut ViewEntry, spec: &FeatureView, files: &[Taken], zone: &Zone, now: Instant) {
     let flags: Vec<Flag> = [state(entry), stale(entry, zone, now), redefined(entry)].into_iter().flatten().collect();
     entry.flags = flags;
     let view = entry.view.clone();
@@ -14,16 +16,7 @@ pub(super) fn raise(entry: &mut ViewEntry, spec: &FeatureView, zone: &Zone, now:
         let read: Vec<&String> =
             spec.features.iter().filter(|(other, _)| *other != name).map(|(other, _)| other).collect();
         if feature.used_by.is_empty() && feature.services.is_empty() && !is_read(spec, name, &read) {
-            let message = match spec.features[name].is_list() {
-                true => {
-                    "no feature service has it, and no model takes a list: add it to a service, or take it out of the view"
-                }
-                false => {
-                    "no model takes it, neither its newest version nor one with an alias nor its file, and no feature \
-                     service has it: add it to a model's `features`, or take it out of the view"
-                }
-            };
-            feature.flags.push(Flag { flag: "unused", message: message.to_owned() });
+            feature.flags.push(untaken(spec, &uses::of_feature(files, &view, name), name));
         }
         let odd = feature.statistics.as_ref().and_then(nothing_in_it);
         feature.flags.extend(odd.map(|(flag, what)| {
@@ -32,6 +25,32 @@ pub(super) fn raise(entry: &mut ViewEntry, spec: &FeatureView, zone: &Zone, now:
             Flag { flag, message }
         }));
     }
+}
+
+/// Of a feature that no version takes, and nothing else of the project but these files of models.
+fn untaken(spec: &FeatureView, files: &[Use], name: &str) -> Flag {
+    let models: Vec<&str> = files.iter().map(|file| file.model.as_str()).collect();
+    let (flag, message) = match models.as_slice() {
+        [] if spec.features[name].is_list() => (
+            "unused",
+            "no feature service has it, and no model takes a list: add it to a service, or take it out of the view"
+                .to_owned(),
+        ),
+        [] => (
+            "unused",
+            "no model takes it, neither its newest version nor one with an alias nor its file, and no feature service \
+             has it: add it to a model's `features`, or take it out of the view"
+                .to_owned(),
+        ),
+        [first, ..] => (
+            "not_trained",
+            format!(
+                "the file of {} takes it, and no version of it yet: `karat train {first}` takes it up",
+                models.join(", ")
+            ),
+        ),
+    };
+    Flag { flag, message }
 }
 
 /// What every key's value is, where no key has any.

@@ -12,7 +12,7 @@ use karat_report::lineage::{Edge, EdgeKind, Lineage, Node, NodeKind};
 use karat_report::words;
 
 use super::CatalogueReader;
-use super::uses::{self, Taken, versions};
+use super::uses::{self, Taken, TakenView, versions};
 use crate::Catalog;
 use crate::catalog::listed;
 
@@ -82,7 +82,8 @@ impl Graph {
         notes.extend(spec.and_then(|spec| spec.owner.as_ref()).map(|owner| format!("owner {owner}")));
         let not_trained = "not trained yet".to_owned();
         let flags = if used.version.is_none() { vec![not_trained] } else { Vec::new() };
-        for (view, (_, features)) in &taken.views {
+        for (view, TakenView { source, features, .. }) in &taken.views {
+            self.add_earlier_view(view, source);
             self.connect(self::id(NodeKind::View, view.as_str()), &id, EdgeKind::Features, features.clone());
         }
         if let Some(spec) = spec {
@@ -95,6 +96,20 @@ impl Graph {
             self.connect(id.clone(), &self::id(NodeKind::Endpoint, endpoint.as_str()), EdgeKind::Answers, Vec::new());
         }
         self.nodes.push(Node { id, kind: NodeKind::Model, name, notes, flags });
+    }
+
+    /// A view that only a version has by now: it was renamed, or taken out, since that was trained.
+    fn add_earlier_view(&mut self, view: &Name, source: &Name) {
+        let id = id(NodeKind::View, view.as_str());
+        if self.nodes.iter().any(|node| node.id == id) {
+            return;
+        }
+        let source = self::id(NodeKind::Source, source.as_str());
+        if self.nodes.iter().any(|node| node.id == source) {
+            self.connect(source, &id, EdgeKind::Rows, Vec::new());
+        }
+        let flags = vec!["not in the project any more".to_owned()];
+        self.nodes.push(Node { kind: NodeKind::View, name: view.to_string(), notes: Vec::new(), flags, id });
     }
 
     fn add_service(&mut self, service: &Name, views: &BTreeMap<Name, Vec<String>>) {

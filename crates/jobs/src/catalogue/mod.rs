@@ -94,6 +94,7 @@ impl CatalogueReader {
     async fn views(&self, project: &Project, catalog: &Catalog) -> Result<Vec<ViewEntry>> {
         let taken = versions(self, project, catalog).await?;
         let services = uses::services(project, catalog);
+        let files = uses::files(project, catalog);
         let mut views = Vec::with_capacity(catalog.views.len());
         for (name, planned) in &catalog.views {
             let statistics = statistics::newest(&self.registry, &planned.digest).await?;
@@ -119,7 +120,7 @@ impl CatalogueReader {
                 features: features(planned, &taken, &services, statistics.as_ref()),
             };
             let zone = &planned.view.definition().source.time_zone;
-            flags::raise(&mut entry, &planned.spec, zone, self.clock.now());
+            flags::raise(&mut entry, &planned.spec, &files, zone, self.clock.now());
             views.push(entry);
         }
         Ok(views)

@@ -18,35 +18,44 @@ use crate::Catalog;
 pub(super) struct Taken {
     /// For views of today's definition.
     pub used: Use,
-    /// By view: the definition pinned, and the features.
-    pub views: BTreeMap<Name, (Digest, Vec<String>)>,
+    pub views: BTreeMap<Name, TakenView>,
     /// The definitions that the project's views have now.
     today: BTreeMap<Name, Digest>,
 }
 
+pub(super) struct TakenView {
+    /// The definition pinned, and the source that it is over.
+    pub digest: Digest,
+    pub source: Name,
+    pub features: Vec<String>,
+}
+
 impl Taken {
     fn of(used: Use, pinned: &Pinned, today: &BTreeMap<Name, Digest>) -> Taken {
-        let mut views: BTreeMap<Name, (Digest, Vec<String>)> = BTreeMap::new();
+        let mut views: BTreeMap<Name, TakenView> = BTreeMap::new();
         for input in &pinned.inputs {
             let InputOrigin::View { view, .. } = input.origin else { continue };
             let Some(view) = pinned.views.get(view) else { continue };
-            let taken = views.entry(view.name.clone()).or_insert_with(|| (view.digest.clone(), Vec::new()));
-            taken.1.push(input.name.clone());
+            let taken = views.entry(view.name.clone()).or_insert_with(|| TakenView {
+                digest: view.digest.clone(),
+                source: view.definition.source.name.clone(),
+                features: Vec::new(),
+            });
+            taken.features.push(input.name.clone());
         }
         Taken { used, views, today: today.clone() }
     }
 
     /// What is to be said of one view's features.
     fn use_of(&self, view: &Name) -> Use {
-        let pinned = self.views.get(view).map(|(digest, _)| digest);
+        let pinned = self.views.get(view).map(|taken| &taken.digest);
         Use { current: pinned == self.today.get(view), ..self.used.clone() }
     }
 }
 
 /// The newest version of each model first, then those with an alias; models without a version as their files have them.
 pub(super) async fn versions(reader: &CatalogueReader, project: &Project, catalog: &Catalog) -> Result<Vec<Taken>> {
-    let today: BTreeMap<Name, Digest> =
-        catalog.views.iter().map(|(name, planned)| (name.clone(), planned.digest.clone())).collect();
+    let today = today(catalog);
     let mut all = Vec::new();
     for model in reader.registry.models().await? {
         let mut numbers: Vec<u64> = model.aliases.values().copied().chain([model.versions]).collect();
@@ -71,17 +80,27 @@ pub(super) async fn versions(reader: &CatalogueReader, project: &Project, catalo
             all.push(Taken::of(used, &pinned, &today));
         }
     }
-    for (name, spec) in project.models() {
-        if all.iter().any(|taken| taken.used.model == *name) {
-            continue;
-        }
-        if let Ok(pinned) = crate::pinned::pin(catalog, project, spec) {
-            let used =
-                Use { model: name.clone(), version: None, aliases: Vec::new(), current: false, endpoints: Vec::new() };
-            all.push(Taken::of(used, &pinned, &today));
-        }
-    }
+    let untrained = files(project, catalog).into_iter();
+    let untrained: Vec<Taken> =
+        untrained.filter(|file| all.iter().all(|taken| taken.used.model != file.used.model)).collect();
+    all.extend(untrained);
     Ok(all)
+}
+
+/// What the models' files take, trained or not.
+pub(super) fn files(project: &Project, catalog: &Catalog) -> Vec<Taken> {
+    let today = today(catalog);
+    let taken = project.models().iter().filter_map(|(name, spec)| {
+        let pinned = crate::pinned::pin(catalog, project, spec).ok()?;
+        let used =
+            Use { model: name.clone(), version: None, aliases: Vec::new(), current: false, endpoints: Vec::new() };
+        Some(Taken::of(used, &pinned, &today))
+    });
+    taken.collect()
+}
+
+fn today(catalog: &Catalog) -> BTreeMap<Name, Digest> {
+    catalog.views.iter().map(|(name, planned)| (name.clone(), planned.digest.clone())).collect()
 }
 
 async fn pinned(reader: &CatalogueReader, version: &ModelVersion) -> Result<Pinned> {
@@ -127,6 +146,6 @@ pub(super) fn of_view(taken: &[Taken], view: &Name) -> Vec<Use> {
 
 pub(super) fn of_feature(taken: &[Taken], view: &Name, feature: &str) -> Vec<Use> {
     let takes =
-        |taken: &&Taken| taken.views.get(view).is_some_and(|(_, features)| features.iter().any(|name| name == feature));
+        |taken: &&Taken| taken.views.get(view).is_some_and(|taken| taken.features.iter().any(|name| name == feature));
     taken.iter().filter(takes).map(|taken| taken.use_of(view)).collect()
 }

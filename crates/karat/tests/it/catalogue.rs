@@ -27,6 +27,7 @@ fn the_catalogue_knows_uses_values_and_oddities() {
     karat(folder, &["models", "approve", "default_risk", "--as", "champion", "--why", "a test"]).ok();
     uses_and_oddities(folder);
     lineage(folder);
+    a_renamed_view(folder);
     over_http(folder);
     what_came_since(folder);
 }
@@ -119,6 +120,32 @@ fn uses_and_oddities(folder: &Path) {
     assert_eq!(changed["used_by"][0]["current"], false);
     assert!(changed["flags"][1]["message"].as_str().unwrap().contains("`karat train default_risk`"), "{changed}");
     edit(folder, "features/history.yaml", "window: 4 months", "window: 3 months");
+
+    // A file that takes more than its version is to be trained.
+    edit(folder, "models/default_risk.yaml", "late_last_3]}", "late_last_3, mean_amount]}");
+    let taken = view(folder, "history")["features"]["mean_amount"].clone();
+    assert_eq!(flags(&taken), ["not_trained"], "{taken}");
+    assert!(taken["flags"][0]["message"].as_str().unwrap().contains("`karat train default_risk`"), "{taken}");
+    edit(folder, "models/default_risk.yaml", "late_last_3, mean_amount]}", "late_last_3]}");
+}
+
+/// A version goes on with a view of before: it has a place in the picture, too.
+fn a_renamed_view(folder: &Path) {
+    edit(folder, "features/history.yaml", "name: history", "name: past");
+    edit(folder, "models/default_risk.yaml", "{history:", "{past:");
+    let graph = json(folder, &["lineage"]);
+    let nodes = graph["nodes"].as_array().unwrap();
+    let node = |id: &Json| nodes.iter().find(|node| node["id"] == *id);
+    for edge in graph["edges"].as_array().unwrap() {
+        assert!(node(&edge["from"]).is_some() && node(&edge["to"]).is_some(), "{edge}");
+    }
+    assert_eq!(node(&value!("view:history")).unwrap()["flags"], value!(["not in the project any more"]));
+    let leads = |from: &str, to: &str| {
+        graph["edges"].as_array().unwrap().iter().any(|edge| edge["from"] == from && edge["to"] == to)
+    };
+    assert!(leads("source:loans", "view:history") && leads("view:history", "model:default_risk/1"));
+    edit(folder, "features/history.yaml", "name: past", "name: history");
+    edit(folder, "models/default_risk.yaml", "{past:", "{history:");
 }
 
 fn lineage(folder: &Path) {
