@@ -5,7 +5,7 @@ use karat_core::{Value, key};
 use karat_history::log;
 use karat_registry::ModelVersion;
 use karat_report::card::{Contribution, Explained, ReasonLine, Verdict};
-use karat_serving::{PredictionRecord, RecordReader};
+use karat_serving::{Input, PredictionRecord, Reason, RecordReader};
 
 use super::Shown;
 use crate::artifact::Loaded;
@@ -51,10 +51,10 @@ pub async fn explain(
     loaded.model.encode_into(&values, &mut row)?;
     let mut contributions = vec![0.0; values.len() + 1];
     loaded.model.contributions(&row, &mut contributions);
-    let contribution = |((input, value), contribution): ((&karat_serving::Input, &Value), &f64)| Contribution {
+    let contribution = |(place, ((input, value), contribution)): (usize, ((&Input, &Value), &f64))| Contribution {
         feature: input.name.clone(),
         words: input.words.clone(),
-        code: input.code.clone(),
+        code: super::code_of(&loaded.pinned, place),
         value: told(value),
         contribution: *contribution,
     };
@@ -73,13 +73,13 @@ pub async fn explain(
         label: record.label.clone(),
         threshold: record.threshold,
         expected: contributions[inputs.len()],
-        contributions: inputs.iter().zip(&values).zip(&contributions).map(contribution).collect(),
+        contributions: inputs.iter().zip(&values).zip(&contributions).enumerate().map(contribution).collect(),
         reasons: replayed
             .reasons
             .iter()
             .map(|reason| ReasonLine {
                 code: reason.code.clone(),
-                text: reason.text.clone(),
+                text: text_of(reason, inputs, &values),
                 contribution: reason.contribution,
             })
             .collect(),
@@ -88,6 +88,15 @@ pub async fn explain(
         history: verdict(&replayed.history),
         release: record.release,
     }))
+}
+
+/// The answer's words, with the value as the card's other figures have it.
+fn text_of(reason: &Reason, inputs: &[Input], values: &[Value]) -> String {
+    let about = inputs.iter().zip(values).find(|(input, _)| input.name == reason.feature);
+    match about {
+        Some((_, value)) => reason.text.replacen(&format!(" ({value})"), &format!(" ({})", told(value)), 1),
+        None => reason.text.clone(),
+    }
 }
 
 /// Floats in about six digits: a reader compares them, nobody computes with them.

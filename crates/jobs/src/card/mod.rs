@@ -11,6 +11,7 @@ use karat_registry::{ApprovalRule, CHAMPION, DecisionKind, ModelVersion, Referen
 use karat_report::card::{
     Card, Decided, Evaluation, FORMAT_VERSION, FeatureImportance, Gate, Importance, ImportanceMeasure, InputLine, Split,
 };
+use karat_serving::{Pinned, ReasonGroup};
 use karat_training::{Explanation, Importance as Gain};
 use serde::de::DeserializeOwned;
 
@@ -154,7 +155,6 @@ async fn importance(workspace: &Workspace, run: &Traces) -> Option<Importance> {
 fn inputs(loaded: &artifact::Loaded) -> Vec<InputLine> {
     let pinned = &loaded.pinned;
     let signature = &loaded.model.signature().inputs;
-    let group = |place: usize| pinned.groups.iter().find(|group| group.inputs.contains(&place));
     let line = |(place, (input, scored)): (usize, (&karat_serving::Input, &karat_model::Input))| InputLine {
         name: input.name.clone(),
         data_type: input.data_type.to_string(),
@@ -163,8 +163,8 @@ fn inputs(loaded: &artifact::Loaded) -> Vec<InputLine> {
             karat_serving::InputOrigin::Request => "the request".to_owned(),
         },
         words: input.words.clone(),
-        code: input.code.clone(),
-        group: group(place).map(|group| group.words.clone()),
+        code: code_of(pinned, place),
+        group: group_of(pinned, place).map(|group| group.words.clone()),
         monotone: match scored.monotone {
             karat_model::Monotone::None => None,
             karat_model::Monotone::Increasing => Some("increasing".to_owned()),
@@ -173,6 +173,18 @@ fn inputs(loaded: &artifact::Loaded) -> Vec<InputLine> {
         checks: input.acting_checks(),
     };
     pinned.inputs.iter().zip(signature).enumerate().map(line).collect()
+}
+
+fn group_of(pinned: &Pinned, place: usize) -> Option<&ReasonGroup> {
+    pinned.groups.iter().find(|group| group.inputs.contains(&place))
+}
+
+/// The code of the reason that an input is part of: its group's, where it has one.
+pub(super) fn code_of(pinned: &Pinned, place: usize) -> Option<String> {
+    match group_of(pinned, place) {
+        Some(group) => group.code.clone(),
+        None => pinned.inputs[place].code.clone(),
+    }
 }
 
 fn gate(gate: &karat_registry::gates::GateResult) -> Gate {
@@ -228,5 +240,34 @@ fn split_rule(spec: &spec::Model) -> String {
                 "by {group}, no one of which stands in two parts: {test} are the test part, {validation} validation"
             )
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use karat_core::DataType;
+    use karat_serving::{Input, InputOrigin};
+
+    use super::*;
+
+    #[test]
+    fn an_input_of_a_group_has_the_groups_code() {
+        let input = |name: &str, code: &str| Input {
+            name: name.to_owned(),
+            data_type: DataType::Int,
+            origin: InputOrigin::Request,
+            words: name.to_owned(),
+            code: Some(code.to_owned()),
+            checks: Vec::new(),
+        };
+        let group = ReasonGroup {
+            name: "late".to_owned(),
+            words: "late".to_owned(),
+            code: Some("G".to_owned()),
+            inputs: vec![1],
+        };
+        let inputs = vec![input("a", "A"), input("b", "B")];
+        let pinned = Pinned::new(Vec::new(), Vec::new(), Vec::new(), inputs).with_groups(vec![group]);
+        assert_eq!([0, 1].map(|place| code_of(&pinned, place)), [Some("A".to_owned()), Some("G".to_owned())]);
     }
 }

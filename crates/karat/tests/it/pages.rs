@@ -56,6 +56,10 @@ fn card(folder: &Path, prediction: &Json) {
         let found = decision["contributions"].as_array().unwrap().iter().find(same).unwrap();
         assert_eq!(found["contribution"], reason["contribution"]);
     }
+    let texts: Vec<&str> =
+        decision["reasons"].as_array().unwrap().iter().map(|reason| reason["text"].as_str().unwrap()).collect();
+    let is_long = |text: &str| text.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() > 9);
+    assert!(!texts.iter().any(|text| is_long(text) || text.contains("(null)")), "{texts:?}");
 
     let unknown = ["models", "card", "default_risk", "--prediction", "01890000-0000-7000-8000-000000000000"];
     assert!(karat(folder, &unknown).ends_with(1).stderr.contains("is in the log"));

@@ -35,7 +35,7 @@ impl Card {
             ),
             figure(
                 calibration(&evaluation.test),
-                "Calibration. Each dot is a tenth of the test rows; on the dashed line, what was promised came true."
+                "Calibration. Each dot is about a tenth of the test rows, more where rows share a score; on the dashed line, what was promised came true."
                     .to_owned(),
             ),
             figure(

@@ -14,7 +14,7 @@ pub struct CurvePoint {
     pub fpr: f64,
 }
 
-/// At most `points + 1` thresholds from the highest score to the lowest, evenly spread over the rows; the last one flags
+/// At most `points + 2` thresholds from the highest score to the lowest, evenly spread over the rows; the last one flags
 /// everything, and the one where KS is widest is always among them. The curve's start (0, 0) is left to the drawer.
 pub fn curve(scored: &Scored, points: usize) -> Vec<CurvePoint> {
     let all: Vec<Cumulative> = scored.cumulative().collect();
@@ -25,8 +25,8 @@ pub fn curve(scored: &Scored, points: usize) -> Vec<CurvePoint> {
     let step =
         |at: &Cumulative| u128::from(at.true_positives + at.false_positives) * points / u128::from(scored.rows());
     let kept = |index: usize| {
-        let crosses = all.get(index + 1).is_none_or(|next| step(&all[index]) != step(next));
-        crosses && step(&all[index]) > 0 || index + 1 == all.len() || Some(index) == widest
+        let ends_step = all.get(index + 1).is_none_or(|next| step(&all[index]) != step(next));
+        ends_step || Some(index) == widest
     };
     (0..all.len())
         .filter(|index| kept(*index))
@@ -52,7 +52,8 @@ mod tests {
         let labels: Vec<bool> = scores.iter().enumerate().map(|(i, score)| (*score * 10.0) as usize > i % 13).collect();
         let scored = Scored::new(&scores, &labels).unwrap();
         let points = curve(&scored, 100);
-        assert!((100..=101).contains(&points.len()), "{}", points.len());
+        assert!((101..=102).contains(&points.len()), "{}", points.len());
+        assert!(points[0].flagged > 0.009 && points[0].flagged < 0.01, "the first percent counts: {:?}", points[0]);
         let last = points[points.len() - 1];
         assert_eq!((last.flagged, last.tpr, last.fpr), (1.0, 1.0, 1.0));
         assert!(points.windows(2).all(|pair| pair[0].threshold > pair[1].threshold));
