@@ -26,6 +26,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
         karat features materialize       fill the online store\n  \
         karat serve                      answer decisions over HTTP\n  \
         karat replay PREDICTION_ID       compute a past decision again\n\n\
+        Who acts is recorded as KARAT_ACTOR says, else as USER or LOGNAME, else as the user that the process runs as.\n\n\
         Exit codes: 0 done, 1 failed (a check, a gate, a verdict), 2 bad usage or configuration."
 )]
 pub struct Cli {

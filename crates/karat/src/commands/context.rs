@@ -72,7 +72,26 @@ pub fn around(observer: Arc<dyn Observer>) -> Surroundings {
 /// Who acts, as approvals and the audit chain name them.
 fn actor() -> String {
     let named = ["KARAT_ACTOR", "USER", "LOGNAME"].into_iter().filter_map(|name| std::env::var(name).ok());
-    named.map(|name| name.trim().to_owned()).find(|name| !name.is_empty()).unwrap_or_else(|| "unknown".to_owned())
+    let named = named.map(|name| name.trim().to_owned()).find(|name| !name.is_empty());
+    named.or_else(user_of_process).unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// Where no variable names anybody, as in containers: the user that the process runs as.
+fn user_of_process() -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    let id = std::fs::metadata("/proc/self").ok()?.uid();
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    Some(name_of_user(&users, id).unwrap_or_else(|| format!("uid {id}")))
+}
+
+/// `root` of the line `root:x:0:0:root:/root:/bin/bash`, whose third field is the id.
+fn name_of_user(users: &str, id: u32) -> Option<String> {
+    let found = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(id)).then_some(name)
+    });
+    found.filter(|name| !name.is_empty()).map(str::to_owned)
 }
 
 /// The back ends of online state, by scheme. The URI may hold a password: no message repeats it.
@@ -81,5 +100,19 @@ fn open_online(uri: &str) -> Result<Arc<dyn OnlineStore>> {
         Some(("lmdb", path)) => Ok(Arc::new(LmdbStore::open(path, LmdbOptions::default())?)),
         Some(("redis" | "rediss", _)) => Ok(Arc::new(RedisStore::open(uri, RedisOptions::default())?)),
         _ => Err(Usage("online state lives under lmdb://PATH or redis://HOST:PORT/DATABASE".to_owned()).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_without_variables_is_named_by_the_system() {
+        let users = "root:x:0:0:root:/root:/bin/bash\n\n# note\nkarat:x:10001:0::/srv:/sbin/nologin\n";
+        assert_eq!(name_of_user(users, 10001).as_deref(), Some("karat"));
+        assert_eq!(name_of_user(users, 0).as_deref(), Some("root"));
+        assert_eq!(name_of_user(users, 7), None);
+        assert!(user_of_process().is_some_and(|name| !name.is_empty()) || !Path::new("/proc/self").exists());
     }
 }

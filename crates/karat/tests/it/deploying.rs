@@ -127,6 +127,10 @@ fn one_version_that_cannot_be_loaded_keeps_no_other_change_from_being_taken_up()
     let whole = std::fs::read_to_string(trees(folder, 2)).unwrap();
     std::fs::write(trees(folder, 2), &whole[..whole.len() / 2]).unwrap();
     karat(folder, &["models", "approve", "default_risk/2", "--as", "challenger", "--why", "better"]).ok();
+    let unsaid = karat(folder, &["models", "alias", "default_risk", "champion", "--why", "x"]).ends_with(2);
+    assert!(unsaid.stderr.contains("`karat models alias default_risk/2 champion --why"), "{}", unsaid.stderr);
+    let never = karat(folder, &["models", "rollback", "default_risk", "champions"]).ends_with(1);
+    assert!(never.stderr.contains("has no alias `champions`; did you mean `champion`?"), "{}", never.stderr);
     let usage = karat(folder, &["models", "alias", "default_risk", "champion", "--delete"]).ends_with(2);
     assert!(usage.stderr.contains("with a reason: give it with --why"), "{}", usage.stderr);
     let usage =

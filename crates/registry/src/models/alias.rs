@@ -5,6 +5,7 @@ use karat_metadata::{WriteTx, generations, query, stored};
 use serde_json::json;
 
 use super::moves::{holder_before, moves};
+use super::resolve::no_alias;
 use super::standing::may_serve;
 use super::write::{audit, require_actor, subject, trained_here};
 use super::{AliasAction, AliasChange, ModelVersion, list};
@@ -31,6 +32,9 @@ impl Registry {
             let mut tx = self.metadata.begin().await?;
             let model = list::model(&mut tx, change.model).await?;
             let history = moves(&mut tx, change.model, change.alias).await?;
+            if history.is_empty() {
+                return Err(no_alias(&model, change.alias));
+            }
             let Some(before) = holder_before(&history) else {
                 return Err(RegistryError::Refused(format!(
                     "`{}` of `{}` has no holder before the present one to go back to",

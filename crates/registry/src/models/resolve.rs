@@ -2,7 +2,7 @@ use karat_core::nearest;
 use karat_metadata::Connection;
 
 use super::standing::may_serve;
-use super::{ModelVersion, Reference, list};
+use super::{ModelVersion, Reference, RegisteredModel, list};
 use crate::{Answer, Registry, RegistryError};
 
 /// The alias that serves unless another is named.
@@ -20,11 +20,7 @@ impl Registry {
                 Reference::Alias { model, alias } => {
                     let held = list::model(&mut reader, model).await?;
                     let Some(version) = held.aliases.get(alias.as_str()) else {
-                        let near = nearest(alias, held.aliases.keys().map(String::as_str));
-                        return Err(RegistryError::NotFound(match near {
-                            Some(near) => format!("`{model}` has no alias `{alias}`; did you mean `{near}`?"),
-                            None => format!("`{model}` has no alias `{alias}`"),
-                        }));
+                        return Err(no_alias(&held, alias));
                     };
                     list::version(&mut reader, model, *version).await
                 }
@@ -32,6 +28,14 @@ impl Registry {
             }
         })
     }
+}
+
+pub(super) fn no_alias(model: &RegisteredModel, alias: &str) -> RegistryError {
+    let RegisteredModel { name, aliases, .. } = model;
+    RegistryError::NotFound(match nearest(alias, aliases.keys().map(String::as_str)) {
+        Some(near) => format!("`{name}` has no alias `{alias}`; did you mean `{near}`?"),
+        None => format!("`{name}` has no alias `{alias}`"),
+    })
 }
 
 async fn champion_or_newest(connection: &mut Connection, name: &str) -> Result<ModelVersion, RegistryError> {

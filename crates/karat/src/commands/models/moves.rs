@@ -13,6 +13,13 @@ use crate::commands::Context;
 pub async fn alias(context: &Context, workspace: &Workspace, model: &str, alias: &str, why: &str) -> Result<ExitCode> {
     let alias = alias_name(alias)?;
     let wanted = version(workspace, model).await?;
+    if let Reference::Model { model } = model.parse::<Reference>()? {
+        let newest = wanted.label();
+        let message = format!(
+            "which version of {model} is to be {alias}? Name it: `karat models alias {newest} {alias} --why \"...\"` for its newest"
+        );
+        return Err(Usage(message).into());
+    }
     let change = AliasChange { model: &wanted.model, alias: &alias, who: &workspace.actor, why };
     let holder = workspace.registry.set_alias(change, wanted.version, workspace.clock.now()).await?;
     context.output.print(&holder, |holder| {
