@@ -10,7 +10,7 @@ use karat_jobs::query::{self, Answered};
 use serde_json::{Map, Value as Json, json};
 
 use super::Context;
-use crate::output::{note, thousands};
+use crate::output::{Sheet, note, thousands};
 
 /// The widest cell a table shows whole.
 const MOST_CHARACTERS: usize = 100;
@@ -26,7 +26,7 @@ pub async fn run(context: &Context, sql: &str, limit: usize) -> Result<ExitCode>
         "rows": rows,
         "total_rows": total,
     });
-    context.output.print(&document, |_| human(&answered, &rows))?;
+    context.output.print_list(&document, |_| human(&answered, &rows), |_| sheet(&answered, &rows))?;
     if shown < total {
         note(&format!("{} of {} rows; --limit 0 shows all", thousands(shown as u64), thousands(total as u64)));
     }
@@ -93,12 +93,22 @@ fn human(answered: &Answered, rows: &[Map<String, Json>]) -> String {
     if rows.is_empty() { format!("{}\n(no rows)", lines.join("\n")) } else { lines.join("\n") }
 }
 
-fn shortened(value: &Json) -> String {
-    let text = match value {
+fn sheet(answered: &Answered, rows: &[Map<String, Json>]) -> Sheet {
+    let header: Vec<String> = answered.schema.fields().iter().map(|field| field.name().clone()).collect();
+    let rows = rows.iter().map(|row| header.iter().map(|name| told(&row[name])).collect()).collect();
+    Sheet { header, rows }
+}
+
+fn told(value: &Json) -> String {
+    match value {
         Json::Null => String::new(),
         Json::String(text) => text.clone(),
         other => other.to_string(),
-    };
+    }
+}
+
+fn shortened(value: &Json) -> String {
+    let text = told(value);
     match text.char_indices().nth(MOST_CHARACTERS) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,

@@ -28,6 +28,7 @@ fn the_catalogue_knows_uses_values_and_oddities() {
     uses_and_oddities(folder);
     lineage(folder);
     a_renamed_view(folder);
+    sheets(folder);
     over_http(folder);
     what_came_since(folder);
 }
@@ -146,6 +147,17 @@ fn a_renamed_view(folder: &Path) {
     assert!(leads("source:loans", "view:history") && leads("view:history", "model:default_risk/1"));
     edit(folder, "features/history.yaml", "name: past", "name: history");
     edit(folder, "models/default_risk.yaml", "{past:", "{history:");
+}
+
+/// Lists for programs, one line each.
+fn sheets(folder: &Path) {
+    let csv = |arguments: &[&str]| karat(folder, &[arguments, &["--format", "csv"]].concat()).ok().stdout;
+    let features = csv(&["features", "list"]);
+    assert!(features.starts_with("view,feature,type,") && features.lines().count() == 7, "{features}");
+    let sources = csv(&["sources", "list"]);
+    assert!(sources.contains("payments,,data/payments.csv,client_id month,month,full,true,1,"), "{sources}");
+    assert_eq!(csv(&["sources", "tags"]).trim(), "source,tag,commit,at,actor,why");
+    assert_eq!(csv(&["query", "SELECT 1 AS one, 'a,b' AS two, NULL AS three"]), "one,two,three\n1,\"a,b\",\n");
 }
 
 fn lineage(folder: &Path) {

@@ -10,15 +10,37 @@ use karat_report::words::number;
 use serde_json::Value as Json;
 
 use crate::commands::Context;
-use crate::output::{heading, indent, percent, quoted, short_instant, table, thousands};
+use crate::output::{Sheet, heading, indent, percent, quoted, short_instant, table, thousands};
 
 pub async fn run(context: &Context, workspace: &Workspace) -> Result<ExitCode> {
     let views = catalogue::views(workspace).await?;
-    context.output.print(&views, |views| match views.is_empty() {
+    let told = |views: &Vec<ViewEntry>| match views.is_empty() {
         true => "no feature views yet: each is a file in features/".to_owned(),
         false => views.iter().map(human).collect::<Vec<_>>().join("\n\n"),
-    })?;
+    };
+    context.output.print_list(&views, told, |views| sheet(views))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A line a feature.
+fn sheet(views: &[ViewEntry]) -> Sheet {
+    let header = ["view", "feature", "type", "entities", "source", "definition", "commit", "used_by", "flags"];
+    let line = |entry: &ViewEntry, name: &String, feature: &FeatureEntry| {
+        let flags: Vec<&str> = entry.flags.iter().chain(&feature.flags).map(|flag| flag.flag).collect();
+        vec![
+            entry.view.to_string(),
+            name.clone(),
+            feature.data_type.clone(),
+            entry.entities.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+            entry.source.to_string(),
+            entry.definition.to_string(),
+            entry.state.as_ref().map(|state| state.commit.to_string()).unwrap_or_default(),
+            users(feature),
+            flags.join(" "),
+        ]
+    };
+    let rows = views.iter().flat_map(|entry| entry.features.iter().map(move |(name, of)| line(entry, name, of)));
+    Sheet { header: header.map(str::to_owned).to_vec(), rows: rows.collect() }
 }
 
 fn human(entry: &ViewEntry) -> String {

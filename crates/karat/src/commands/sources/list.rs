@@ -5,9 +5,10 @@ use karat_core::Instant;
 use karat_jobs::Workspace;
 use karat_project::spec::{Delivery, Origin};
 use serde::Serialize;
+use serde_json::json;
 
 use crate::commands::Context;
-use crate::output::{short_instant, table, thousands};
+use crate::output::{Sheet, quoted, short_instant, table, thousands};
 
 #[derive(Debug, Serialize)]
 struct Listed {
@@ -57,8 +58,28 @@ pub async fn run(context: &Context, workspace: &Workspace) -> Result<ExitCode> {
             ingested: snapshot.map(|snapshot| snapshot.at),
         });
     }
-    context.output.print(&listed, |listed| human(listed))?;
+    context.output.print_list(&listed, |listed| human(listed), |listed| sheet(listed))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn sheet(listed: &[Listed]) -> Sheet {
+    let header =
+        ["name", "description", "from", "keys", "event_time", "delivery", "keep", "commit", "records", "ingested"];
+    let rows = listed.iter().map(|source| {
+        vec![
+            source.name.clone(),
+            source.description.clone().unwrap_or_default(),
+            source.from.clone(),
+            source.keys.join(" "),
+            source.event_time.clone().unwrap_or_default(),
+            quoted(&json!(source.delivery)),
+            source.keep.to_string(),
+            source.commit.map(|commit| commit.to_string()).unwrap_or_default(),
+            source.records.to_string(),
+            source.ingested.map(|at| at.to_string()).unwrap_or_default(),
+        ]
+    });
+    Sheet { header: header.map(str::to_owned).to_vec(), rows: rows.collect() }
 }
 
 fn human(listed: &[Listed]) -> String {

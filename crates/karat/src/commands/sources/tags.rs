@@ -6,7 +6,7 @@ use karat_jobs::tags::{self, Snapshot, Tagged};
 use karat_metadata::tags::SourceTag;
 
 use crate::commands::Context;
-use crate::output::{short_instant, table};
+use crate::output::{Sheet, short_instant, table};
 
 pub async fn snapshot(context: &Context, workspace: &Workspace, asked: &Snapshot<'_>) -> Result<ExitCode> {
     let tagged = tags::snapshot(workspace, asked).await?;
@@ -25,8 +25,19 @@ fn line(tagged: &Tagged) -> String {
 
 pub async fn list(context: &Context, workspace: &Workspace, names: &[String]) -> Result<ExitCode> {
     let all = tags::list(workspace, names).await?;
-    context.output.print(&all, |all| human(all))?;
+    context.output.print_list(&all, |all| human(all), |all| sheet(all))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn sheet(all: &[SourceTag]) -> Sheet {
+    let rows = all.iter().map(|tag| {
+        let (source, commit, at) = (tag.source.to_string(), tag.commit.to_string(), tag.at.to_string());
+        vec![source, tag.tag.clone(), commit, at, tag.actor.clone(), tag.why.clone()]
+    });
+    Sheet {
+        header: ["source", "tag", "commit", "at", "actor", "why"].map(str::to_owned).to_vec(),
+        rows: rows.collect(),
+    }
 }
 
 fn human(all: &[SourceTag]) -> String {
