@@ -26,6 +26,14 @@ pub enum DataType {
 const UTC: &str = "+00:00";
 
 impl DataType {
+    /// `an int`
+    pub fn with_article(self) -> String {
+        match self {
+            DataType::Int => "an int".to_owned(),
+            other => format!("a {other}"),
+        }
+    }
+
     pub fn arrow(self) -> ArrowType {
         match self {
             DataType::Bool => ArrowType::Boolean,

@@ -27,17 +27,10 @@ pub enum Value {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{value} is not {}", article(*.wanted))]
+#[error("{value} is not {}", .wanted.with_article())]
 pub struct ValueError {
     pub value: String,
     pub wanted: DataType,
-}
-
-fn article(wanted: DataType) -> String {
-    match wanted {
-        DataType::Int => "an int".to_owned(),
-        other => format!("a {other}"),
-    }
 }
 
 impl Value {

@@ -10,11 +10,19 @@ pub struct Usage(pub String);
 #[error("{0}")]
 pub struct NotFound(pub String);
 
+/// So many names are listed where none of them is near.
+const LISTED: usize = 12;
+
 impl NotFound {
-    /// Nothing of this kind has this name; the nearest of the `known` ones is suggested.
+    /// Nothing of this kind has this name; the nearest of the `known` ones is suggested, or a few of them are listed.
     pub(crate) fn named<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a Name>) -> NotFound {
-        let hint = nearest(name, known.map(Name::as_str)).map(|like| format!("; did you mean `{like}`?"));
-        NotFound(format!("there is no {kind} `{name}` in this project{}", hint.unwrap_or_default()))
+        let known: Vec<&str> = known.map(Name::as_str).collect();
+        let hint = match nearest(name, known.iter().copied()) {
+            Some(like) => format!("; did you mean `{like}`?"),
+            None if (1..=LISTED).contains(&known.len()) => format!("; it has {}", known.join(", ")),
+            None => String::new(),
+        };
+        NotFound(format!("there is no {kind} `{name}` in this project{hint}"))
     }
 }
 

@@ -40,7 +40,7 @@ pub fn problems(catalog: &Catalog, project: &Project, model: &Model) -> Vec<(Str
             need(&format!("profile[{place}]"), column, &|_| true, "anything");
         }
         for (name, wanted) in &model.request {
-            need(&format!("request.{name}"), name, &|found| found == *wanted, &format!("a {wanted}"));
+            need(&format!("request.{name}"), name, &|found| found == *wanted, &wanted.with_article());
         }
         if let Some(column) = &model.split.column {
             need("split.column", column, &|_| true, "anything");

@@ -32,7 +32,7 @@ pub enum ModelError {
     Threshold(f64),
     #[error("a row has {found} values, the model takes {wanted}")]
     RowWidth { found: usize, wanted: usize },
-    #[error("`{input}` takes {} or null, not {found}", article(*.wanted))]
+    #[error("`{input}` takes {} or null, not {found}", .wanted.with_article())]
     WrongType { input: String, wanted: DataType, found: DataType },
 }
 
@@ -67,12 +67,5 @@ impl fmt::Display for Place {
             Place::Header => f.write_str("header"),
             Place::Tree(index) => write!(f, "tree {index}"),
         }
-    }
-}
-
-fn article(wanted: DataType) -> String {
-    match wanted {
-        DataType::Int => "an int".to_owned(),
-        other => format!("a {other}"),
     }
 }

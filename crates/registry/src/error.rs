@@ -17,6 +17,9 @@ pub enum RegistryError {
     Metadata(#[from] MetadataError),
 }
 
+/// So many names are listed where none of them is near.
+const LISTED: usize = 12;
+
 impl RegistryError {
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -28,10 +31,14 @@ impl RegistryError {
         }
     }
 
-    /// `there is no KIND `NAME``, with the nearest of those there are.
+    /// `there is no KIND `NAME``, with the nearest of those there are, or all of them where they are few.
     pub(crate) fn no_such<'a>(kind: &str, name: &str, there_are: impl IntoIterator<Item = &'a str>) -> RegistryError {
-        RegistryError::NotFound(match nearest(name, there_are) {
+        let there_are: Vec<&str> = there_are.into_iter().collect();
+        RegistryError::NotFound(match nearest(name, there_are.iter().copied()) {
             Some(near) => format!("there is no {kind} `{name}`; did you mean `{near}`?"),
+            None if (1..=LISTED).contains(&there_are.len()) => {
+                format!("there is no {kind} `{name}`; there are {}", there_are.join(", "))
+            }
             None => format!("there is no {kind} `{name}`"),
         })
     }

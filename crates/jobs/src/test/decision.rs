@@ -25,6 +25,15 @@ pub(super) async fn check(
     report: &mut Report<'_>,
 ) -> Result<()> {
     let model = model(project, world, &expected.decision, around).await?;
+    if let Some(unknown) = expected.fields.keys().find(|name| !is_sent(&model, name)) {
+        let names: Vec<&str> = model.pinned.request_fields().map(|(_, input)| input.name.as_str()).collect();
+        let got = match names.as_slice() {
+            [] => "no such field; the model takes none from a request".to_owned(),
+            names => format!("no such field; the model takes {}", names.join(", ")),
+        };
+        report.failed(&format!("{at}.fields.{unknown}"), format!("field {unknown}"), "a field of the request", got);
+        return Ok(());
+    }
     let mut values = match &expected.row {
         Some(row) => {
             let inputs = &model.pinned.inputs;
@@ -67,6 +76,10 @@ pub(super) async fn check(
         }
     }
     Ok(())
+}
+
+fn is_sent(model: &ServingModel, field: &str) -> bool {
+    model.pinned.request_fields().any(|(_, input)| input.name == field)
 }
 
 /// The model's inputs for a key, by the definitions it was trained with, from the given rows.

@@ -130,9 +130,10 @@ async fn features(world: &World, expected: &ExpectFeatures, at: &str, report: &m
         Err(error) => {
             let what = format!("the key of {}", planned.entities());
             let wanted = match columns {
-                [column] => format!("a {}", column.data_type),
+                [column] => column.data_type.with_article(),
                 several => {
-                    let typed = several.iter().map(|column| format!("{}: a {}", column.name, column.data_type));
+                    let typed =
+                        several.iter().map(|column| format!("{}: {}", column.name, column.data_type.with_article()));
                     format!("{{{}}} ({error})", typed.collect::<Vec<_>>().join(", "))
                 }
             };

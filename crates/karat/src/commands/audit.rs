@@ -146,14 +146,14 @@ fn human(entries: &[Entry]) -> String {
 fn told(verdict: &Verdict, kept: &Head) -> String {
     match verdict {
         Verdict::Intact { head } if *kept == Head::genesis() => format!(
-            "{}: {} hold together; head {head}\nwithout a kept head (--head) nobody can tell whether the whole chain was written anew",
+            "{}: {} together; head {head}\nwithout a kept head (--head) nobody can tell whether the whole chain was written anew",
             passed(),
-            count(head.id as usize, "entry", "entries")
+            count(head.id as usize, "entry holds", "entries hold")
         ),
         Verdict::Intact { head } => format!(
-            "{}: {} hold together, and the kept head is among them; head {head}",
+            "{}: {} together, and the kept head is among them; head {head}",
             passed(),
-            count(head.id as usize, "entry", "entries")
+            count(head.id as usize, "entry holds", "entries hold")
         ),
         Verdict::Broken { id, breach } => format!("{}: entry {id} {breach}", failed()),
     }

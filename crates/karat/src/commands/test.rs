@@ -16,8 +16,8 @@ pub async fn run(context: &Context, filter: &str) -> Result<ExitCode> {
     let tested = test::run(&project, filter, &|| around(Arc::new(Silent))).await?;
     if tested.tests.is_empty() && tested.left_out > 0 {
         return Err(NotFound(format!(
-            "no test has `{filter}` in its name or file; there {}",
-            count(tested.left_out, "is one", "are others")
+            "no test has `{filter}` in its name or file; {}",
+            count(tested.left_out, "other test is there", "other tests are there")
         ))
         .into());
     }

@@ -97,7 +97,9 @@ fn a_rule_that_fails_ends_a_check_with_1_and_refuses_the_delivery() {
 fn names_that_are_nearly_right_are_suggested() {
     let project = small::project();
     let folder = project.path();
-    let cases: [(&[&str], i32, &str); 6] = [
+    let cases: [(&[&str], i32, &str); 8] = [
+        (&["train", "nope"], 1, "there is no model `nope` in this project; it has default_risk"),
+        (&["sources", "profile", "nope"], 1, "in this project; it has loans, payments, people"),
         (&["train", "default_risc"], 1, "did you mean `default_risk`?"),
         (&["sources", "check", "lons"], 1, "did you mean `loans`?"),
         (&["schema", "sauce"], 2, "there is no kind `sauce`: did you mean `Source`?"),

@@ -95,7 +95,8 @@ fn what_fails_is_told_with_its_place_expected_and_got() {
     let filtered = karat(project.path(), &["test", "another"]).ok();
     assert!(filtered.stdout.contains("1 test: 1 passed, 0 failed, 1 left out"), "{}", filtered.stdout);
     let none = karat(project.path(), &["test", "nothing"]).ends_with(1);
-    assert!(none.stderr.contains("no test has `nothing` in its name or file"), "{}", none.stderr);
+    let told = "no test has `nothing` in its name or file; 2 other tests are there";
+    assert!(none.stderr.contains(told), "{}", none.stderr);
 }
 
 #[test]
@@ -120,6 +121,9 @@ expect:
     put(project.path(), "tests/whole.yaml", test);
     karat(project.path(), &["test"]).ok();
     assert!(!project.path().join(".karat").exists());
+    put(project.path(), "tests/whole.yaml", &test.replace("    key: 5\n", "    key: 5\n    fields: {ammount: 1}\n"));
+    let ran = karat(project.path(), &["test"]).ends_with(1);
+    assert!(ran.stdout.contains("no such field; the model takes none from a request"), "{}", ran.stdout);
 }
 
 #[test]

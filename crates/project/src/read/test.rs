@@ -149,7 +149,7 @@ fn contract(reader: &mut Reader<'_>, node: &Node) -> Option<ExpectContract> {
     });
     let refused = fields.optional(reader, "refused", text);
     fields.close(reader);
-    if accepted.is_none() && quarantined.is_none() && refused.is_none() {
+    if !["accepted", "quarantined", "refused"].iter().any(|key| node.entry(key).is_some()) {
         reader.problem(node.span, "nothing is expected: write `accepted:`, `quarantined:` or `refused:`");
     }
     Some(ExpectContract { contract: contract?, accepted, quarantined, refused })
@@ -202,7 +202,7 @@ fn decision(reader: &mut Reader<'_>, node: &Node) -> Option<ExpectDecision> {
     if key.is_some() == row.is_some() {
         reader.problem(node.span, "a decision is about a `key`, whose features are read, or a `row` of every input");
     }
-    if score.is_none() && label.is_none() {
+    if !["score", "label"].iter().any(|key| node.entry(key).is_some()) {
         reader.problem(node.span, "nothing is expected: write `label:` or `score:`");
     }
     Some(ExpectDecision { decision: decision?, key, as_of, fields: sent.unwrap_or_default(), row, score, label })

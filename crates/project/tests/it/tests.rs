@@ -62,6 +62,7 @@ fn every_mistake_of_a_test_is_told() {
             "a decision is about a `key`, whose features are read, or a `row` of every input",
         ),
         ("  - contract: loans\n", "  - contract: loans\n    train: credit_default\n", "expected one expectation"),
+        ("    refused: row_count\n", "    refused: true\n", "expected text"),
         (
             "  - contract: loans\n    quarantined: 0\n    refused: row_count\n",
             "  - {refused: x}\n",
@@ -73,6 +74,8 @@ fn every_mistake_of_a_test_is_told() {
         folder.edit(FILE, old, new);
         let problems = problems(&folder);
         assert!(problems.lines().contains(said), "{old} -> {new}: no `{said}` in\n{}", problems.lines());
+        let says_nothing = problems.lines().contains("nothing is expected");
+        assert_eq!(says_nothing, said.contains("nothing is expected"), "{}", problems.lines());
         assert!(problems.iter().all(|problem| problem.place.is_some()), "{}", problems.lines());
     }
 }

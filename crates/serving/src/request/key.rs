@@ -3,7 +3,7 @@
 use karat_core::{Column, Value};
 
 use super::json::{Json, Object};
-use super::{article, field, typed, unknown_field};
+use super::{field, typed, unknown_field};
 use crate::ServingError;
 
 /// A key of one column as itself or as `{"client_id": 5008806}`, one of several as an object of all of them.
@@ -56,7 +56,7 @@ pub(super) fn of_row(row: &Object<'_>, keys: &[Column], path: &str) -> Result<Op
 
 fn missing(key: &Column, path: &str) -> ServingError {
     let path = format!("{path}.{}", key.name);
-    field(&path, format!("`{path}` is missing: send {}, or null where there is none", article(key.data_type)))
+    field(&path, format!("`{path}` is missing: send {}, or null where there is none", key.data_type.with_article()))
 }
 
 /// A key on its own.
@@ -74,7 +74,7 @@ fn value(json: &Json<'_>, key: &Column, path: &dyn Fn() -> String) -> Result<Val
 fn part(json: &Json<'_>, key: &Column, path: &dyn Fn() -> String) -> Result<Value, ServingError> {
     if matches!(json, Json::Object(_)) {
         let path = path();
-        return Err(field(&path, format!("`{path}`: an object is not {}", article(key.data_type))));
+        return Err(field(&path, format!("`{path}`: an object is not {}", key.data_type.with_article())));
     }
     typed(json, key.data_type, path)
 }

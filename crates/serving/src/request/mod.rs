@@ -156,10 +156,6 @@ fn reasons(json: &Json<'_>) -> Result<Which, ServingError> {
     known.map(|(_, which)| *which).ok_or_else(|| field("reasons", "`reasons` is \"all\", \"adverse\" or \"none\""))
 }
 
-fn article(data_type: DataType) -> String {
-    if data_type == DataType::Int { "an int".to_owned() } else { format!("a {data_type}") }
-}
-
 fn typed(json: &Json<'_>, wanted: DataType, path: &dyn Fn() -> String) -> Result<Value, ServingError> {
     json.value(wanted).map_err(|error| {
         let path = path();
