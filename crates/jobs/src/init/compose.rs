@@ -269,9 +269,10 @@ impl Written<'_> {
                 "the row's number in the file: no column names the rows".to_owned(),
             ));
         }
-        if let (Some(step), Some(time)) = (design.outcome, design.time_place()) {
+        if let (Some(step), Some(time)) = (design.outcome, &design.roles.time) {
             let remark = "when a row, and how it turned out, was known".to_owned();
-            made.push((design.outcome_known.clone(), step.later_than(&design.names[time]), remark));
+            let known = step.later_than(&design.names[time.place], time.month_ends);
+            made.push((design.outcome_known.clone(), known, remark));
         }
         if !made.is_empty() {
             lines.add("prepare:");

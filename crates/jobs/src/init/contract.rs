@@ -43,7 +43,14 @@ pub(super) fn contract(survey: &Survey, design: &Design, usable: &[usize]) -> Ve
         Key::History { place, row, .. } | Key::Group { place, row } => {
             rule(not_null(name(*place)), format!("{} empty in {rows} rows", count(survey.columns[*place].nulls)));
             match (row, time) {
-                (RowKey::Time, Some(time)) => rule(unique(&[name(*place), time]), "no two rows share both".to_owned()),
+                (RowKey::Time, Some(time)) => {
+                    let seen = match design.roles.doubles {
+                        0 => "no two rows share both".to_owned(),
+                        1 => "a row shares both with an earlier one".to_owned(),
+                        doubles => format!("{} rows share both with an earlier one", count(doubles)),
+                    };
+                    rule(unique(&[name(*place), time]), seen);
+                }
                 (RowKey::Column(id), _) => {
                     rule(unique(&[name(*id)]), format!("{} different", count(survey.columns[*id].distinct)))
                 }

@@ -106,6 +106,7 @@ pub(super) fn plan(survey: &Survey, wishes: &Wishes, dir: &Path) -> Result<Plan>
     let split = split::split(survey, &design.roles, &design.target);
     let (path, copy) = place_of_data(&wishes.from, dir)?;
     let mut warnings = warnings(survey);
+    warnings.extend(design.roles.warnings.iter().cloned());
     let unread = unread(survey);
     warnings.extend(unread.iter().cloned());
     for left in left_out.iter().filter(|left| left.is_warning) {

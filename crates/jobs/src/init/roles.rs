@@ -1,5 +1,7 @@
 //! Which column says who a row is about, and which one says when.
 
+use std::collections::{HashMap, HashSet};
+
 use anyhow::{Result, bail};
 use karat_core::{DataType, Instant, Window, Zone, time::MICROS_PER_DAY};
 use karat_query::{ColumnFacts, Survey};
@@ -17,6 +19,10 @@ pub(super) struct Roles {
     pub key: Key,
     /// Columns that name something: never features.
     pub ids: Vec<usize>,
+    /// Rows that share key and time with an earlier one.
+    pub doubles: u64,
+    /// What a person should look at, since another reading would give another plan.
+    pub warnings: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -26,6 +32,8 @@ pub(super) struct Time {
     pub because: String,
     /// What makes a date of it, around its name; `None` where it is one.
     pub made_by: Option<String>,
+    /// Whether every date is the last of its month.
+    pub month_ends: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -64,9 +72,13 @@ impl Step {
         }
     }
 
-    pub(super) fn later_than(self, column: &str) -> String {
+    /// From a column of month ends to a month end: 28 February and a month is 31 March.
+    pub(super) fn later_than(self, column: &str, month_ends: bool) -> String {
         match self {
             Step::Days(days) => format!("add_days({column}, {days})"),
+            Step::Months(months) if month_ends => {
+                format!("add_days(add_months(add_days({column}, 1), {months}), -1)")
+            }
             Step::Months(months) => format!("add_months({column}, {months})"),
         }
     }
@@ -87,6 +99,8 @@ impl Step {
 
 /// Rows of the file whose keys and times are compared.
 const MOST_PAIRS: usize = 20_000_000;
+/// One row in so many may share key and time with another, and the rows are reports at regular steps nevertheless.
+const ROWS_A_DOUBLE: u64 = 100;
 
 pub(super) fn roles(survey: &Survey, wishes: &Wishes, target: &Target) -> Result<Roles> {
     let time = time(survey, wishes, target)?;
@@ -116,6 +130,7 @@ pub(super) fn roles(survey: &Survey, wishes: &Wishes, target: &Target) -> Result
     };
     let mut ids = ids;
     ids.extend(place.filter(|place| !ids.contains(place)));
+    let (mut warnings, mut doubles) = (Vec::new(), 0);
     let key = match place {
         None => Key::RowNumber,
         Some(place) if survey.columns[place].is_unique() => Key::Unique { place },
@@ -124,19 +139,22 @@ pub(super) fn roles(survey: &Survey, wishes: &Wishes, target: &Target) -> Result
             match time_place {
                 None => Key::Group { place, row: by_id.unwrap_or(RowKey::RowNumber) },
                 Some(time) => {
-                    let made = Spacing::of(survey, wishes, place, time)?;
-                    let row = match (made.is_unique, by_id) {
-                        (true, _) => RowKey::Time,
-                        (false, Some(by_id)) => by_id,
-                        (false, None) => RowKey::RowNumber,
+                    let spacing = Spacing::of(survey, wishes, place, time)?;
+                    let step = spacing.step(survey.rows);
+                    let row = match (spacing.doubles, by_id) {
+                        (0, _) if spacing.is_whole => RowKey::Time,
+                        _ if step.is_some() => RowKey::Time,
+                        (_, Some(by_id)) => by_id,
+                        (_, None) => RowKey::RowNumber,
                     };
-                    let step = made.step.filter(|_| made.is_unique);
+                    warnings.extend(spacing.says(survey, [place, time]));
+                    doubles = spacing.doubles;
                     Key::History { place, row, step }
                 }
             }
         }
     };
-    Ok(Roles { time, key, ids })
+    Ok(Roles { time, key, ids, doubles, warnings })
 }
 
 /// Whether a source can name the column: it has a name, and no other has the same.
@@ -195,7 +213,8 @@ fn time(survey: &Survey, wishes: &Wishes, target: &Target) -> Result<Option<Time
             ))),
         };
         ask_for_order(column)?;
-        return Ok(Some(Time { place, because: "as --time says".to_owned(), made_by }));
+        let month_ends = is_of_month_ends(survey, place);
+        return Ok(Some(Time { place, because: "as --time says".to_owned(), made_by, month_ends }));
     }
     let excluded = |column: &ColumnFacts| {
         let name = friendly(&column.name);
@@ -237,7 +256,7 @@ fn time(survey: &Survey, wishes: &Wishes, target: &Target) -> Result<Option<Time
         1 => "the one column of dates without gaps".to_owned(),
         _ => "by its name, among the columns of dates".to_owned(),
     };
-    Ok(Some(Time { place, because, made_by: made_by(column) }))
+    Ok(Some(Time { place, because, made_by: made_by(column), month_ends: is_of_month_ends(survey, place) }))
 }
 
 fn ask_for_order(column: &ColumnFacts) -> Result<()> {
@@ -347,8 +366,19 @@ fn repeated(survey: &Survey, ids: &[usize]) -> Result<Option<usize>> {
 
 /// How the rows of one key follow each other.
 struct Spacing {
-    is_unique: bool,
-    step: Option<Step>,
+    /// Rows that share key and time with an earlier one.
+    doubles: u64,
+    /// Whether every row was looked at.
+    is_whole: bool,
+    rhythm: Option<Rhythm>,
+}
+
+/// Times of one key stand whole steps apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Rhythm {
+    step: Step,
+    /// Whether half of them are followed within two steps; else most steps have no row.
+    is_dense: bool,
 }
 
 impl Spacing {
@@ -356,31 +386,131 @@ impl Spacing {
         let column = &survey.columns[time];
         let mut pairs = survey.pairs(&wishes.from, [key, time], &|cell| micros(column, cell), MOST_PAIRS)?;
         pairs.sort_unstable();
+        let is_whole = pairs.len() < MOST_PAIRS;
+        let all = pairs.len();
+        pairs.dedup();
         let gaps: Vec<(i64, i64)> =
             pairs.windows(2).filter(|two| two[0].0 == two[1].0).map(|two| (two[0].1, two[1].1)).collect();
-        let is_unique = gaps.iter().all(|(before, after)| before != after) && pairs.len() as u64 == survey.rows;
-        Ok(Spacing { is_unique, step: regular(&gaps) })
+        Ok(Spacing { doubles: (all - pairs.len()) as u64, is_whole, rhythm: rhythm(&gaps) })
+    }
+
+    /// The step of rows that report on the time since the row before.
+    fn step(&self, rows: u64) -> Option<Step> {
+        let is_few = self.doubles * ROWS_A_DOUBLE <= rows;
+        self.rhythm.filter(|rhythm| rhythm.is_dense && is_few).map(|rhythm| rhythm.step)
+    }
+
+    /// What another reading of the rows would change.
+    fn says(&self, survey: &Survey, [key, time]: [usize; 2]) -> Option<String> {
+        let [key, time] = [key, time].map(|place| survey.columns[place].name.as_str());
+        let Rhythm { step, is_dense } = self.rhythm?;
+        let otherwise = "the rows are taken for requests that see their own columns; if a row reports on the time before it, \
+                         these tell what nobody knew yet: take them out of `request:` in the model's file";
+        match (self.step(survey.rows), self.doubles) {
+            (Some(_), 0) => None,
+            (Some(_), 1) => Some(format!(
+                "{time}: a row shares {key} and {time} with an earlier one: quarantined when ingested, the first stays"
+            )),
+            (Some(_), doubles) => Some(format!(
+                "{time}: {} rows share {key} and {time} with an earlier one: quarantined when ingested, the first stays",
+                count(doubles)
+            )),
+            (None, doubles) if is_dense => Some(format!(
+                "{time}: rows of one {key} come every {}, but {} share their {time} with another: {otherwise}",
+                step.every(),
+                count(doubles)
+            )),
+            (None, _) => Some(format!(
+                "{time}: rows of one {key} stand apart by multiples of {}, and most steps have none: {otherwise}",
+                step.words()
+            )),
+        }
     }
 }
 
-/// The step that nine in ten of the gaps are.
-fn regular(gaps: &[(i64, i64)]) -> Option<Step> {
-    let enough = |fits: usize| gaps.len() >= 10 && fits * 10 >= gaps.len() * 9;
-    let utc = Zone::utc();
-    let at = Instant::from_micros;
-    for months in [1_u8, 3, 12] {
-        let follows = |before: i64| utc.add_months(at(before), i32::from(months)).micros();
-        if enough(gaps.iter().filter(|(before, after)| follows(*before) == *after).count()) {
-            return Some(Step::Months(u32::from(months)));
-        }
+/// A day as a monthly calendar sees it.
+#[derive(Clone, Copy)]
+struct MonthDay {
+    /// Counted on over the years.
+    month: i32,
+    day: i8,
+    is_last: bool,
+}
+
+impl MonthDay {
+    fn of(micros: i64) -> Option<MonthDay> {
+        let date = Zone::utc().civil(Instant::from_micros(micros))?.date();
+        let month = i32::from(date.year()) * 12 + i32::from(date.month());
+        Some(MonthDay { month, day: date.day(), is_last: date.day() == date.days_in_month() })
     }
-    [1, 7]
-        .into_iter()
-        .find(|days| {
-            let fits = gaps.iter().filter(|(before, after)| after - before == days * MICROS_PER_DAY).count();
-            enough(fits)
-        })
-        .map(Step::Days)
+
+    /// Whether the other is the same day of another month, as far as both months have it.
+    fn is_aligned(self, other: MonthDay) -> bool {
+        self.day == other.day
+            || self.is_last && other.day >= self.day
+            || other.is_last && self.day >= other.day
+    }
+}
+
+/// Whether all sampled dates are the last of their months.
+fn is_of_month_ends(survey: &Survey, place: usize) -> bool {
+    let column = &survey.columns[place];
+    let days = (0..survey.sample.rows()).filter_map(|row| MonthDay::of(micros(column, survey.cell(row, place)?)?));
+    let mut months = HashSet::new();
+    for day in days {
+        if !day.is_last {
+            return false;
+        }
+        months.insert(day.month);
+    }
+    months.len() > 1
+}
+
+/// The step of which nine in ten of the gaps are multiples. Months are told by their calendar: times on one day of the
+/// month, on its end, or all on the same date of each month.
+fn rhythm(gaps: &[(i64, i64)]) -> Option<Rhythm> {
+    let most = |fits: usize| fits * 10 >= gaps.len() * 9;
+    if gaps.len() < 10 {
+        return None;
+    }
+    let of = |unit: i64, lengths: &[i64], step: &dyn Fn(i64) -> Step| {
+        let is_dense = lengths.iter().filter(|length| **length <= 2 * unit).count() * 2 >= lengths.len();
+        Rhythm { step: step(unit), is_dense }
+    };
+    let multiples = |lengths: &[i64], units: &[i64]| {
+        units.iter().copied().find(|unit| most(lengths.iter().filter(|length| **length % unit == 0).count()))
+    };
+    let months = months_apart(gaps);
+    if let Some(unit) = multiples(&months, &[12, 6, 3, 2, 1]) {
+        return Some(of(unit, &months, &|months| Step::Months(months as u32)));
+    }
+    let days: Vec<i64> =
+        gaps.iter().map(|(before, after)| after - before).filter(|gap| gap % MICROS_PER_DAY == 0).collect();
+    let days: Vec<i64> = days.into_iter().map(|gap| gap / MICROS_PER_DAY).collect();
+    if let Some(unit) = multiples(&days, &[28, 14, 7]) {
+        return Some(of(unit, &days, &Step::Days));
+    }
+    // Any two days are whole days apart: here most steps must be one.
+    let single = days.iter().filter(|days| **days == 1).count();
+    (single * 4 >= gaps.len() * 3).then_some(Rhythm { step: Step::Days(1), is_dense: true })
+}
+
+/// The lengths in months of those gaps that are whole months long.
+fn months_apart(gaps: &[(i64, i64)]) -> Vec<i64> {
+    let days: Vec<(MonthDay, MonthDay)> = gaps
+        .iter()
+        .filter_map(|(before, after)| Some((MonthDay::of(*before)?, MonthDay::of(*after)?)))
+        .collect();
+    let mut dates: HashMap<i32, HashMap<i8, usize>> = HashMap::new();
+    for (_, day) in &days {
+        *dates.entry(day.month).or_default().entry(day.day).or_default() += 1;
+    }
+    let usual: usize = dates.values().filter_map(|days| days.values().max()).sum();
+    let is_shared = dates.len() > 2 && usual * 100 >= days.len() * 99;
+    days.into_iter()
+        .filter(|(before, after)| before.month < after.month && (is_shared || before.is_aligned(*after)))
+        .map(|(before, after)| i64::from(after.month - before.month))
+        .collect()
 }
 
 impl Roles {
@@ -405,17 +535,63 @@ impl Roles {
 mod tests {
     use super::*;
 
+    fn day(text: &str) -> i64 {
+        Instant::parse(text).unwrap().micros()
+    }
+
+    fn gaps(times: &[i64]) -> Vec<(i64, i64)> {
+        times.windows(2).map(|two| (two[0], two[1])).collect()
+    }
+
+    fn dense(gaps: &[(i64, i64)]) -> Option<Step> {
+        rhythm(gaps).filter(|rhythm| rhythm.is_dense).map(|rhythm| rhythm.step)
+    }
+
     #[test]
     fn steps_are_told_by_most_gaps() {
-        let month = |months: i32| Zone::utc().add_months(karat_core::Instant::midnight(0), months).micros();
+        let month = |months: i32| Zone::utc().add_months(Instant::midnight(0), months).micros();
         let mut gaps: Vec<(i64, i64)> = (0..30).map(|n| (month(n), month(n + 1))).collect();
-        assert_eq!(regular(&gaps), Some(Step::Months(1)));
+        assert_eq!(dense(&gaps), Some(Step::Months(1)));
         gaps.push((0, 1));
-        assert_eq!(regular(&gaps), Some(Step::Months(1)));
+        assert_eq!(dense(&gaps), Some(Step::Months(1)));
         gaps.extend((0..9).map(|n| (n, n + 17)));
-        assert_eq!(regular(&gaps), None);
+        assert_eq!(rhythm(&gaps), None);
         let weeks: Vec<(i64, i64)> = (0..12).map(|n| (n, n + 7 * MICROS_PER_DAY)).collect();
-        assert_eq!(regular(&weeks), Some(Step::Days(7)));
-        assert_eq!(regular(&weeks[..5]), None);
+        assert_eq!(dense(&weeks), Some(Step::Days(7)));
+        assert_eq!(rhythm(&weeks[..5]), None);
+    }
+
+    #[test]
+    fn months_are_told_by_their_ends_and_where_some_are_missing() {
+        let ends: Vec<i64> = (1..25)
+            .map(|month| Zone::utc().add_months(Instant::midnight(0), month).micros() - MICROS_PER_DAY)
+            .collect();
+        assert_eq!(dense(&gaps(&ends)), Some(Step::Months(1)));
+        let holes: Vec<i64> = ends.iter().enumerate().filter(|(n, _)| n % 5 != 2).map(|(_, time)| *time).collect();
+        assert_eq!(dense(&gaps(&holes)), Some(Step::Months(1)));
+        let quarters: Vec<i64> = ends.iter().skip(2).step_by(3).copied().collect();
+        let quarters: Vec<(i64, i64)> = [gaps(&quarters), gaps(&quarters)].concat();
+        assert_eq!(dense(&quarters), Some(Step::Months(3)));
+        // A calendar of its own: the last working day of each month.
+        let working = ["2021-01-29", "2021-02-26", "2021-03-31", "2021-04-30", "2021-05-31", "2021-06-30", "2021-07-30"];
+        let working: Vec<i64> = working.iter().map(|text| day(text)).collect();
+        assert_eq!(dense(&[gaps(&working), gaps(&working)].concat()), Some(Step::Months(1)));
+        // Each key has its own day of the month, some of which February lacks.
+        let thirtieth = ["2021-01-30", "2021-02-28", "2021-03-30", "2021-04-30", "2021-05-30", "2021-06-30"];
+        let tenth = ["2021-01-10", "2021-02-10", "2021-03-10", "2021-04-10", "2021-05-10", "2021-06-10", "2021-07-10"];
+        let own = [&thirtieth[..], &tenth[..]].map(|texts| gaps(&texts.iter().map(|text| day(text)).collect::<Vec<_>>()));
+        assert_eq!(dense(&own.concat()), Some(Step::Months(1)));
+    }
+
+    #[test]
+    fn requests_are_no_reports() {
+        let days = |gap: fn(i64) -> i64| -> Vec<i64> {
+            (0..40).scan(0, |at, n| { *at += gap(n); Some(*at * MICROS_PER_DAY) }).collect()
+        };
+        assert_eq!(rhythm(&gaps(&days(|n| 3 + n * 7 % 61))), None);
+        // Dated by their month, and seldom: a calendar without reports.
+        let seldom: Vec<i64> =
+            (0..20).map(|n| Zone::utc().add_months(Instant::midnight(0), n * 5 + n * n % 4).micros()).collect();
+        assert_eq!(rhythm(&gaps(&seldom)), Some(Rhythm { step: Step::Months(1), is_dense: false }));
     }
 }
