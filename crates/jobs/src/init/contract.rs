@@ -34,7 +34,11 @@ pub(super) fn contract(survey: &Survey, design: &Design, usable: &[usize]) -> Ve
     match &design.roles.key {
         Key::RowNumber => {}
         Key::Unique { place } => {
-            rule(not_null(name(*place)), format!("no gap in {rows} rows"));
+            let seen = match survey.columns[*place].nulls {
+                0 => format!("no gap in {rows} rows"),
+                nulls => format!("{} empty in {rows} rows", count(nulls)),
+            };
+            rule(not_null(name(*place)), seen);
             rule(
                 unique(&[name(*place)]),
                 format!("{} different in {rows} rows", count(survey.columns[*place].distinct)),
@@ -70,8 +74,13 @@ pub(super) fn contract(survey: &Survey, design: &Design, usable: &[usize]) -> Ve
     for place in usable.iter().take(MOST_COLUMNS) {
         of_column(&survey.columns[*place], name(*place), survey.rows, &mut rule);
     }
-    let least = (survey.rows / 2).max(1);
-    let seen = format!("half of the {rows} rows seen: a delivery of less is refused");
+    let unnamed = match &design.roles.key {
+        Key::RowNumber => 0,
+        Key::Unique { place } | Key::History { place, .. } | Key::Group { place, .. } => survey.columns[*place].nulls,
+    };
+    let named = survey.rows - unnamed;
+    let least = (named / 2).max(1);
+    let seen = format!("half of the {} rows seen: a delivery of less is refused", count(named));
     rule(format!("{{check: row_count, min: {least}, action: fail}}"), seen);
     rules
 }

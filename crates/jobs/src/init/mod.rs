@@ -73,7 +73,9 @@ pub struct Note {
 /// Reads the file through a few times, in bounded memory.
 pub fn survey(wishes: &Wishes) -> Result<Survey> {
     let known = Known { encoding: wishes.encoding.clone(), dates: wishes.dates };
-    Ok(Survey::of(&wishes.from, &known)?)
+    let mut survey = Survey::of(&wishes.from, &known)?;
+    roles::read_ids_as_ints(&mut survey, wishes);
+    Ok(survey)
 }
 
 /// Plans a project in `dir` from what was surveyed. An error that is an [`Unclear`] can be answered and tried again.

@@ -102,6 +102,32 @@ const MOST_PAIRS: usize = 20_000_000;
 /// One row in so many may share key and time with another, and the rows are reports at regular steps nevertheless.
 const ROWS_A_DOUBLE: u64 = 100;
 
+/// Programs write ids as `17.0` where some are missing. What is an id by its name, or is said to be the key, is read as
+/// ints; an amount stays what it is.
+pub(super) fn read_ids_as_ints(survey: &mut Survey, wishes: &Wishes) {
+    for place in 0..survey.columns.len() {
+        let column = &survey.columns[place];
+        if column.data_type != DataType::Float || !column.whole {
+            continue;
+        }
+        let is_said = wishes.key.as_ref() == Some(&column.name);
+        survey.columns[place].data_type = DataType::Int;
+        if !is_said && !is_id(survey, place) {
+            survey.columns[place].data_type = DataType::Float;
+        }
+    }
+}
+
+/// Whether a column that names something names enough of the rows to be their key.
+fn has_few_gaps(column: &ColumnFacts) -> bool {
+    column.nulls * 20 <= column.values
+}
+
+/// Whether no two of the rows that have a value share it.
+fn stands_once(column: &ColumnFacts) -> bool {
+    column.distinct == column.values && column.strays == 0
+}
+
 pub(super) fn roles(survey: &Survey, wishes: &Wishes, target: &Target) -> Result<Roles> {
     let time = time(survey, wishes, target)?;
     let time_place = time.as_ref().map(|time| time.place);
@@ -110,6 +136,10 @@ pub(super) fn roles(survey: &Survey, wishes: &Wishes, target: &Target) -> Result
         (0..survey.columns.len()).filter(is_free).filter(|place| is_named(survey, *place)).collect();
     let ids: Vec<usize> = places.iter().copied().filter(|place| is_id(survey, *place)).collect();
     let unique = ids.iter().copied().find(|place| survey.columns[*place].is_unique());
+    let nearly_unique = || {
+        let fits = |column: &ColumnFacts| stands_once(column) && has_few_gaps(column);
+        ids.iter().copied().find(|place| fits(&survey.columns[*place]))
+    };
     let place = match &wishes.key {
         Some(none) if none == "none" => None,
         Some(name) => {
@@ -125,15 +155,16 @@ pub(super) fn roles(survey: &Survey, wishes: &Wishes, target: &Target) -> Result
         }
         None => match repeated(survey, &ids)? {
             Some(repeated) => Some(repeated),
-            None => unique,
+            None => unique.or_else(nearly_unique),
         },
     };
     let mut ids = ids;
     ids.extend(place.filter(|place| !ids.contains(place)));
     let (mut warnings, mut doubles) = (Vec::new(), 0);
+    warnings.extend(place.and_then(|place| without_a_key(survey, place)));
     let key = match place {
         None => Key::RowNumber,
-        Some(place) if survey.columns[place].is_unique() => Key::Unique { place },
+        Some(place) if stands_once(&survey.columns[place]) => Key::Unique { place },
         Some(place) => {
             let by_id = unique.filter(|unique| *unique != place).map(RowKey::Column);
             match time_place {
@@ -155,6 +186,13 @@ pub(super) fn roles(survey: &Survey, wishes: &Wishes, target: &Target) -> Result
         }
     };
     Ok(Roles { time, key, ids, doubles, warnings })
+}
+
+/// Rows that no key can be given.
+fn without_a_key(survey: &Survey, place: usize) -> Option<String> {
+    let column = &survey.columns[place];
+    let (nulls, rows) = (count(column.nulls), count(survey.rows));
+    (column.nulls > 0).then(|| format!("{}: {nulls} of {rows} rows have none: quarantined when ingested", column.name))
 }
 
 /// Whether a source can name the column: it has a name, and no other has the same.
@@ -322,7 +360,7 @@ fn names_somebody(name: &str) -> bool {
 /// Whether a column's values name things rather than describe them.
 pub(super) fn is_id(survey: &Survey, place: usize) -> bool {
     let column = &survey.columns[place];
-    if !matches!(column.data_type, DataType::Int | DataType::Text) || column.dates.is_some() || column.nulls > 0 {
+    if !matches!(column.data_type, DataType::Int | DataType::Text) || column.dates.is_some() {
         return false;
     }
     let last = last_word(&column.name);
@@ -347,7 +385,7 @@ fn repeated(survey: &Survey, ids: &[usize]) -> Result<Option<usize>> {
         .copied()
         .filter(|place| {
             let column = &survey.columns[*place];
-            !column.is_unique() && column.distinct * 20 <= column.values * 19
+            has_few_gaps(column) && !column.is_unique() && column.distinct * 20 <= column.values * 19
         })
         .collect();
     let persons: Vec<usize> =
@@ -520,7 +558,10 @@ impl Roles {
         let different = |place: usize| count(survey.columns[place].distinct);
         match &self.key {
             Key::RowNumber => "none: rows are named by their number in the file".to_owned(),
-            Key::Unique { place } => format!("{} (every value once)", name(*place)),
+            Key::Unique { place } => match survey.columns[*place].nulls {
+                0 => format!("{} (every value once)", name(*place)),
+                nulls => format!("{} (every value once, {} empty)", name(*place), count(nulls)),
+            },
             Key::History { place, step: Some(step), .. } => {
                 format!("{} ({} different, a row every {})", name(*place), different(*place), step.every())
             }

@@ -39,6 +39,8 @@ pub struct ColumnFacts {
     pub max: Option<f64>,
     /// Whole numbers, each one more than the one before.
     pub consecutive: bool,
+    /// Whole numbers all, be it with zeros behind the decimal sign.
+    pub whole: bool,
     /// Characters of the longest value.
     pub longest: usize,
 }
@@ -88,7 +90,10 @@ pub(super) struct Column {
     /// Cells beside those.
     cells: u64,
     ints: u64,
+    wholes: u64,
     floats: u64,
+    /// Of digits alone, however many.
+    digits: u64,
     codes: u64,
     bools: u64,
     iso_dates: u64,
@@ -113,7 +118,9 @@ impl Column {
             markers: BTreeMap::new(),
             cells: 0,
             ints: 0,
+            wholes: 0,
             floats: 0,
+            digits: 0,
             codes: 0,
             bools: 0,
             iso_dates: 0,
@@ -180,9 +187,11 @@ impl Column {
         if is_code(cell) {
             self.codes += 1;
         }
-        match self.numbers.parse_int(cell) {
+        self.ints += u64::from(self.numbers.parse_int(cell).is_some());
+        self.digits += u64::from(cell.bytes().all(|byte| byte.is_ascii_digit()));
+        match self.numbers.parse_whole(cell) {
             Some(int) => {
-                self.ints += 1;
+                self.wholes += 1;
                 self.consecutive &= self.last_int.is_none_or(|last| last.checked_add(1) == Some(int));
                 self.last_int = Some(int);
             }
@@ -233,6 +242,10 @@ impl Column {
         // Eight digits are a date where all of them are; otherwise an amount.
         if let Some(form) = form.filter(|form| is_compact(*form) && self.forms[*form] == self.cells && self.cells > 9) {
             return (DataType::Text, Some(form), self.forms[form]);
+        }
+        // Digits that no int holds are a name: a float would not tell them apart.
+        if self.digits == self.cells && self.ints < self.cells {
+            return (DataType::Text, None, self.cells);
         }
         // `1e+05` among ints makes a column of floats.
         if self.codes == 0 && self.ints == self.floats && self.holds(self.ints) {
@@ -313,7 +326,8 @@ impl Column {
             listed,
             min: range.map(|(min, _)| min),
             max: range.map(|(_, max)| max),
-            consecutive: self.consecutive && data_type == DataType::Int && values > 1,
+            consecutive: self.consecutive && data_type.is_numeric() && values > 1,
+            whole: data_type.is_numeric() && self.floats > 0 && self.wholes == self.floats,
             longest: self.longest,
         }
     }
