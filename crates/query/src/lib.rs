@@ -31,7 +31,9 @@ pub use read::{FileNote, value_at};
 pub use rows::RowsDefinition;
 pub use sql::{LeftOut, LeftOutBy, plan_sql};
 pub use stage::{ContractReport, Example, Occasion, Quarantine, RowFault, RuleReport, Staged, stage};
-pub use survey::{ColumnFacts, DateForm, DateOrder, Dialect, Known, NumberForm, Sample, Survey};
+pub use survey::{
+    Clock, ColumnFacts, DateForm, DateOrder, Dialect, Known, NumberForm, Sample, Survey, TimeForm, Unit, Years,
+};
 
 /// What this crate's calls return.
 pub type Result<T> = std::result::Result<T, QueryError>;

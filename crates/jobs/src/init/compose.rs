@@ -248,10 +248,15 @@ impl Written<'_> {
         for (place, column) in self.survey.columns.iter().enumerate() {
             let is_time = design.time_place() == Some(place);
             let time = design.roles.time.as_ref().filter(|_| is_time).and_then(|time| time.made_by.clone());
-            let form = time.or_else(|| column.dates.map(|form| form.to_date("{}")));
+            let form = time.or_else(|| column.dates.map(|form| form.to_time("{}")));
             if let Some(form) = form.filter(|_| !design.is_unread(place) && place != design.target.place) {
                 let name = &design.names[place];
-                made.push((name.clone(), form.replace("{}", name), "the file's own way to write dates".to_owned()));
+                let remark = match column.dates {
+                    Some(form) if form.is_of_short_years() => "the file's own way to write dates; years are 1970 to 2069",
+                    Some(form) => form.counts().unwrap_or("the file's own way to write dates"),
+                    None => "the file's own way to write dates",
+                };
+                made.push((name.clone(), form.replace("{}", name), remark.to_owned()));
             }
         }
         if let Some(expression) = &design.target.expression {

@@ -109,7 +109,8 @@ fn of_column(column: &ColumnFacts, name: &str, rows: u64, rule: &mut impl FnMut(
     }
     let few = !column.listed.is_empty() && column.listed.len() <= MOST_VALUES;
     match column.data_type {
-        DataType::Text if few && !column.is_time() => {
+        _ if column.dates.is_some() => {}
+        DataType::Text if few => {
             let mut written: Vec<&str> = column.listed.iter().map(|(value, _)| value.as_str()).collect();
             written.sort_unstable();
             let written: Vec<String> = written.into_iter().map(yaml_text).collect();

@@ -9,6 +9,7 @@ mod contract;
 mod features;
 mod leaks;
 mod names;
+mod numbers;
 mod plan;
 mod roles;
 mod split;
@@ -74,6 +75,7 @@ pub struct Note {
 pub fn survey(wishes: &Wishes) -> Result<Survey> {
     let known = Known { encoding: wishes.encoding.clone(), dates: wishes.dates };
     let mut survey = Survey::of(&wishes.from, &known)?;
+    numbers::read_numbers_as_times(&mut survey, wishes);
     roles::read_ids_as_ints(&mut survey, wishes);
     Ok(survey)
 }

@@ -10,7 +10,7 @@ use karat_query::Survey;
 use super::roles::{Key, Roles, RowKey, Step, is_named, roles};
 use super::target::{Target, target};
 use super::words::{count, listed};
-use super::{Note, Wishes, compose, features, names, split};
+use super::{Note, Wishes, compose, features, names, numbers, split};
 use crate::Usage;
 
 /// A project that is not written yet.
@@ -243,6 +243,8 @@ fn warnings(survey: &Survey) -> Vec<String> {
             if survey.ragged == 1 { "a row has".to_owned() } else { format!("{} rows have", count(survey.ragged)) };
         warnings.push(format!("{ragged} more or fewer cells than the file has columns: quarantined when ingested"));
     }
+    let named = (0..survey.columns.len()).filter(|place| is_named(survey, *place));
+    warnings.extend(named.filter_map(|place| numbers::says(&survey.columns[place])));
     for column in survey.columns.iter().filter(|column| column.strays > 0) {
         let kind = if column.is_time() { "date" } else { "number" };
         let strays = count(column.strays);

@@ -231,7 +231,7 @@ const NO_TIMES: [&str; 12] =
     ["birth", "born", "dob", "job", "employ", "due", "expir", "matur", "end", "close", "last", "next"];
 
 fn time(survey: &Survey, wishes: &Wishes, target: &Target) -> Result<Option<Time>> {
-    let made_by = |column: &ColumnFacts| column.dates.map(|form| form.to_date("{}"));
+    let made_by = |column: &ColumnFacts| column.dates.map(|form| form.to_time("{}"));
     if let Some(name) = &wishes.time {
         if name == "none" {
             return Ok(None);
@@ -246,7 +246,8 @@ fn time(survey: &Survey, wishes: &Wishes, target: &Target) -> Result<Option<Time
             (false, Some(made_by)) => Some(made_by.to_owned()),
             (false, None) => bail!(Usage(format!(
                 "--time {name}: it is a {}, where dates are needed; the forms read are 2021-03-04, 04/03/2021, 04.03.2021, \
-                 2021/03/04, 20210304, 2021-03, 202103, Mar-2021 and times such as 2021-03-04T05:06:07Z",
+                 04/03/21, 2021/03/04, 20210304, 2021-03, 202103, Mar-2021, 04-Mar-21, and times such as \
+                 2021-03-04T05:06:07Z, 04.03.2021 05:06 and seconds since 1970",
                 column.data_type
             ))),
         };

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use karat_core::DataType;
 use karat_core::time::MICROS_PER_DAY;
 
-use super::dates::{self, DateForm, DateOrder, FORMS, iso_micros};
+use super::dates::{self, CLOCKS, Clock, DateForm, DateOrder, FORMS, TimeForm, iso_micros};
 use super::numbers::{NumberForm, is_code};
 use super::{NULL_MARKERS, WEAK_MARKERS};
 
@@ -22,8 +22,8 @@ pub struct ColumnFacts {
     /// As the file has it.
     pub name: String,
     pub data_type: DataType,
-    /// How the text of this column writes dates.
-    pub dates: Option<DateForm>,
+    /// How the text, or the numbers, of this column write dates and times.
+    pub dates: Option<TimeForm>,
     /// Whether they could as well be read the other way round.
     pub ambiguous_dates: bool,
     /// Cells with a value.
@@ -49,7 +49,7 @@ impl ColumnFacts {
     /// A cell of a date or timestamp column, or of one whose text is dates.
     pub fn micros(&self, cell: &str) -> Option<i64> {
         match self.dates {
-            Some(form) => form.parse(cell).map(|days| i64::from(days) * MICROS_PER_DAY),
+            Some(form) => form.parse(cell),
             None if self.data_type.is_time() => iso_micros(cell),
             None => None,
         }
@@ -99,11 +99,12 @@ pub(super) struct Column {
     iso_dates: u64,
     iso_times: u64,
     forms: [u64; FORMS.len()],
+    clocks: [u64; CLOCKS.len()],
     listed: Option<BTreeMap<String, u64>>,
     hashes: HashSet<u64>,
     range: Option<(f64, f64)>,
     times: Option<(f64, f64)>,
-    form_times: [Option<(i32, i32)>; FORMS.len()],
+    form_times: [Option<(i64, i64)>; FORMS.len()],
     last_int: Option<i64>,
     consecutive: bool,
     longest: usize,
@@ -126,6 +127,7 @@ impl Column {
             iso_dates: 0,
             iso_times: 0,
             forms: [0; FORMS.len()],
+            clocks: [0; CLOCKS.len()],
             listed: Some(BTreeMap::new()),
             hashes: HashSet::new(),
             range: None,
@@ -158,7 +160,7 @@ impl Column {
         } else {
             self.consecutive = false;
             self.bools += u64::from(truth(bare).is_some());
-            self.add_form(8, bare);
+            self.add_forms(|form| form == DateForm::MonthName, bare, 0);
         }
     }
 
@@ -209,18 +211,27 @@ impl Column {
             let micros = micros as f64;
             self.times = Some(self.times.map_or((micros, micros), |(min, max)| (min.min(micros), max.max(micros))));
         }
-        (0..FORMS.len()).for_each(|form| self.add_form(form, cell));
+        match dates::split_clock(cell) {
+            Some((day, clock, micros)) => {
+                self.clocks[clock] += 1;
+                self.add_forms(DateForm::tells_a_day, day, micros);
+            }
+            None => self.add_forms(|_| true, cell, 0),
+        }
     }
 
     /// A form that failed a few cells is not tried again.
-    fn add_form(&mut self, form: usize, cell: &str) {
-        if self.forms[form] + 50 + self.cells / 50 < self.cells {
-            return;
-        }
-        if let Some(days) = FORMS[form].parse(cell) {
-            self.forms[form] += 1;
-            let range = &mut self.form_times[form];
-            *range = Some(range.map_or((days, days), |(min, max)| (min.min(days), max.max(days))));
+    fn add_forms(&mut self, is_tried: impl Fn(DateForm) -> bool, day: &str, time_of_day: i64) {
+        for (place, form) in FORMS.into_iter().enumerate().filter(|(_, form)| is_tried(*form)) {
+            if self.forms[place] + 50 + self.cells / 50 < self.cells {
+                continue;
+            }
+            if let Some(days) = form.parse(day) {
+                self.forms[place] += 1;
+                let micros = i64::from(days) * MICROS_PER_DAY + time_of_day;
+                let range = &mut self.form_times[place];
+                *range = Some(range.map_or((micros, micros), |(min, max)| (min.min(micros), max.max(micros))));
+            }
         }
     }
 
@@ -269,10 +280,23 @@ impl Column {
         }
     }
 
-    /// The form of dates that reads almost all cells.
+    /// The form of dates that reads almost all cells, where all of those have a time of day, or none has.
     fn best_form(&self) -> Option<usize> {
         let best = (0..FORMS.len()).max_by_key(|form| (self.forms[*form], FORMS.len() - form))?;
-        self.holds(self.forms[best]).then_some(best)
+        let without_clock = self.forms[best].saturating_sub(self.clocks.iter().sum());
+        let is_one_way = self.clock().is_some() || self.holds(without_clock);
+        (self.holds(self.forms[best]) && is_one_way).then_some(best)
+    }
+
+    /// How almost all cells write the time of day.
+    fn clock(&self) -> Option<Clock> {
+        let [seconds, fractions] = [Clock::Seconds, Clock::Fractions].map(|clock| {
+            CLOCKS.iter().zip(self.clocks).filter(|(this, _)| **this == clock).map(|(_, cells)| cells).sum::<u64>()
+        });
+        if fractions > 0 && self.holds(seconds + fractions) {
+            return Some(Clock::Fractions);
+        }
+        CLOCKS.into_iter().zip(self.clocks).find(|(_, cells)| self.holds(*cells)).map(|(clock, _)| clock)
     }
 
     /// `f` alone is no falsehood, nor is `F` beside `M`.
@@ -284,7 +308,7 @@ impl Column {
     }
 
     pub(super) fn finish(self, null_values: &[String], order: Option<DateOrder>) -> ColumnFacts {
-        let (data_type, mut form, fitting) = self.told();
+        let ((data_type, mut form, fitting), clock) = (self.told(), self.clock());
         let nulls: u64 =
             self.markers.iter().filter(|(cell, _)| null_values.contains(cell)).map(|(_, count)| count).sum();
         let words: BTreeMap<&String, u64> = self
@@ -306,10 +330,7 @@ impl Column {
         listed.extend(words.iter().filter(|_| self.listed.is_some()).map(|(cell, count)| ((*cell).clone(), *count)));
         listed.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         let range = match (data_type, form) {
-            (_, Some(form)) => self.form_times[form].map(|(min, max)| {
-                let micros = |days: i32| days as f64 * MICROS_PER_DAY as f64;
-                (micros(min), micros(max))
-            }),
+            (_, Some(form)) => self.form_times[form].map(|(min, max)| (min as f64, max as f64)),
             (DataType::Int | DataType::Float, None) => self.range,
             (DataType::Date | DataType::Timestamp, None) => self.times,
             _ => None,
@@ -317,7 +338,7 @@ impl Column {
         ColumnFacts {
             name: self.name,
             data_type,
-            dates: form.map(|form| FORMS[form]),
+            dates: form.map(|form| TimeForm::Text { date: FORMS[form], clock }),
             ambiguous_dates: ambiguous_dates && order.is_none(),
             values,
             nulls,

@@ -19,7 +19,7 @@ use karat_project::spec::{Compression, Format};
 use crate::Result;
 
 pub use column::ColumnFacts;
-pub use dates::{DateForm, DateOrder};
+pub use dates::{Clock, DateForm, DateOrder, TimeForm, Unit, Years};
 pub use dialect::Dialect;
 pub use numbers::NumberForm;
 pub use sample::Sample;
@@ -96,7 +96,7 @@ impl Survey {
         let cell = self.cell(row, column)?;
         let facts = &self.columns[column];
         match facts.data_type {
-            DataType::Int | DataType::Float => self.dialect.numbers.parse(cell),
+            DataType::Int | DataType::Float if facts.dates.is_none() => self.dialect.numbers.parse(cell),
             DataType::Bool => column::truth(cell).map(|truth| f64::from(u8::from(truth))),
             _ => facts.micros(cell).map(|micros| micros as f64),
         }
