@@ -105,7 +105,7 @@ pub(super) fn plan(survey: &Survey, wishes: &Wishes, dir: &Path) -> Result<Plan>
     let (usable, left_out) = features::usable(survey, &design);
     let split = split::split(survey, &design.roles, &design.target);
     let (path, copy) = place_of_data(&wishes.from, dir)?;
-    let mut warnings = warnings(survey);
+    let mut warnings = warnings(survey, &design);
     warnings.extend(design.roles.warnings.iter().cloned());
     let unread = unread(survey);
     warnings.extend(unread.iter().cloned());
@@ -236,15 +236,16 @@ fn unread(survey: &Survey) -> Vec<String> {
     said
 }
 
-fn warnings(survey: &Survey) -> Vec<String> {
+fn warnings(survey: &Survey, design: &Design) -> Vec<String> {
     let mut warnings = Vec::new();
     if survey.ragged > 0 {
         let ragged =
             if survey.ragged == 1 { "a row has".to_owned() } else { format!("{} rows have", count(survey.ragged)) };
         warnings.push(format!("{ragged} more or fewer cells than the file has columns: quarantined when ingested"));
     }
-    let named = (0..survey.columns.len()).filter(|place| is_named(survey, *place));
-    warnings.extend(named.filter_map(|place| numbers::says(&survey.columns[place])));
+    let is_read = |place: &usize| is_named(survey, *place) && *place != design.target.place;
+    let numbers = (0..survey.columns.len()).filter(|place| is_read(place) && !design.roles.ids.contains(place));
+    warnings.extend(numbers.filter_map(|place| numbers::says(&survey.columns[place])));
     for column in survey.columns.iter().filter(|column| column.strays > 0) {
         let kind = if column.is_time() { "date" } else { "number" };
         let strays = count(column.strays);

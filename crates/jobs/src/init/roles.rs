@@ -129,7 +129,7 @@ fn stands_once(column: &ColumnFacts) -> bool {
 }
 
 pub(super) fn roles(survey: &Survey, wishes: &Wishes, target: &Target) -> Result<Roles> {
-    let time = time(survey, wishes, target)?;
+    let mut time = time(survey, wishes, target)?;
     let time_place = time.as_ref().map(|time| time.place);
     let is_free = |place: &usize| *place != target.place && Some(*place) != time_place;
     let places: Vec<usize> =
@@ -158,7 +158,13 @@ pub(super) fn roles(survey: &Survey, wishes: &Wishes, target: &Target) -> Result
             None => unique.or_else(nearly_unique),
         },
     };
+    let shared = place.filter(|place| !stands_once(&survey.columns[*place]));
+    if let (None, None, Some(key)) = (&time, &wishes.time, shared) {
+        time = months_of_rows(survey, wishes, target, key)?;
+    }
+    let time_place = time.as_ref().map(|time| time.place);
     let mut ids = ids;
+    ids.retain(|id| Some(*id) != time_place);
     ids.extend(place.filter(|place| !ids.contains(place)));
     let (mut warnings, mut doubles) = (Vec::new(), 0);
     warnings.extend(place.and_then(|place| without_a_key(survey, place)));
@@ -267,7 +273,7 @@ fn time(survey: &Survey, wishes: &Wishes, target: &Target) -> Result<Option<Time
         })
         .collect();
     let place = match candidates.as_slice() {
-        [] => return Ok(None),
+        [] => return month_by_name(survey, target),
         [only] => *only,
         several => {
             let rank = |place: &usize| {
@@ -306,12 +312,78 @@ fn ask_for_order(column: &ColumnFacts) -> Result<()> {
     Err(Unclear { flag: "--dates", question, choices: vec!["day-first".to_owned(), "month-first".to_owned()] }.into())
 }
 
+/// Words of a column of months.
+const MONTHS: [&str; 14] = [
+    "month",
+    "months",
+    "period",
+    "yyyymm",
+    "yearmonth",
+    "ym",
+    "date",
+    "dt",
+    "mon",
+    "vintage",
+    "cohort",
+    "snapshot",
+    "reporting",
+    "observation",
+];
+
+/// The columns of months written as `202103`, and whether their names say so.
+fn months(survey: &Survey, target: &Target) -> Vec<(usize, bool)> {
+    let is_one = |place: &usize| {
+        let column = &survey.columns[*place];
+        let is_whole = column.nulls == 0 && column.strays == 0 && column.distinct > 2 && !column.listed.is_empty();
+        is_whole && column.min >= Some(195_001.0) && period(column) == Some(MONTH_OF_NUMBER)
+    };
+    let is_said = |place: usize| {
+        let name = friendly(&survey.columns[place].name);
+        name.split('_').any(|word| MONTHS.contains(&word)) && !NO_TIMES.iter().any(|word| name.contains(word))
+    };
+    let places = (0..survey.columns.len()).filter(|place| *place != target.place && is_named(survey, *place));
+    places.filter(is_one).map(|place| (place, is_said(place))).collect()
+}
+
+fn month_as_time(place: usize, because: &str) -> Time {
+    Time { place, because: because.to_owned(), made_by: Some(MONTH_OF_NUMBER.to_owned()), month_ends: false }
+}
+
+/// In a file without dates: the column of months, where one is called so.
+fn month_by_name(survey: &Survey, target: &Target) -> Result<Option<Time>> {
+    let said: Vec<usize> = months(survey, target).into_iter().filter(|(_, is_said)| *is_said).map(|(p, _)| p).collect();
+    match said.as_slice() {
+        [] => Ok(None),
+        [only] => Ok(Some(month_as_time(*only, "numbers of months such as 202103, by values and name"))),
+        several => {
+            let choices = several.iter().map(|place| survey.columns[*place].name.clone());
+            let choices = choices.chain(["none".to_owned()]).collect();
+            let question = "which column of months says when a row's decision was to be made".to_owned();
+            Err(Unclear { flag: "--time", question, choices }.into())
+        }
+    }
+}
+
+/// In a file without dates: the column of months of which no key has one twice, whatever it is called.
+fn months_of_rows(survey: &Survey, wishes: &Wishes, target: &Target, key: usize) -> Result<Option<Time>> {
+    for (place, _) in months(survey, target).into_iter().filter(|(place, _)| *place != key) {
+        let spacing = Spacing::of(survey, wishes, key, place)?;
+        if spacing.doubles == 0 && spacing.rhythm.is_some_and(|rhythm| rhythm.is_dense) {
+            let because = format!("months such as 202103, each once of a {}", survey.columns[key].name);
+            return Ok(Some(month_as_time(place, &because)));
+        }
+    }
+    Ok(None)
+}
+
+const MONTH_OF_NUMBER: &str = "make_date({} / 100, {} % 100, 1)";
+
 /// A whole number that is a month (`202103`) or a year.
 fn period(column: &ColumnFacts) -> Option<&'static str> {
     let (DataType::Int, Some(min), Some(max)) = (column.data_type, column.min, column.max) else { return None };
     let is_month = |value: &str| value.trim().parse::<u32>().is_ok_and(|month| (1..=12).contains(&(month % 100)));
     if min >= 190_001.0 && max <= 210_012.0 && column.listed.iter().all(|(value, _)| is_month(value)) {
-        return Some("make_date({} / 100, {} % 100, 1)");
+        return Some(MONTH_OF_NUMBER);
     }
     (min >= 1900.0 && max <= 2100.0).then_some("make_date({}, 1, 1)")
 }
