@@ -72,6 +72,9 @@ pub(super) fn file_says(survey: &Survey) -> String {
     if !dialect.header {
         says.push_str(", no header");
     }
+    if dialect.trim {
+        says.push_str(", blanks around cells");
+    }
     if dialect.numbers.decimal == ',' {
         says.push_str(", decimal commas");
     }
@@ -198,6 +201,9 @@ impl Written<'_> {
         }
         if !dialect.header {
             said.push("header: false".to_owned());
+        }
+        if dialect.trim {
+            said.push("trim: true".to_owned());
         }
         if dialect.null_values.len() > 1 {
             let nulls: Vec<String> =

@@ -15,6 +15,7 @@ pub(crate) fn csv(reader: &mut Reader<'_>, node: &Node) -> Option<Csv> {
     let decimal = fields.optional(reader, "decimal", decimal).unwrap_or(default.decimal);
     let thousands = fields.optional(reader, "thousands", thousands);
     let header = fields.optional(reader, "header", boolean).unwrap_or(default.header);
+    let trim = fields.optional(reader, "trim", boolean).unwrap_or(default.trim);
     let null_values = fields.optional(reader, "null_values", texts).unwrap_or(default.null_values);
     let date_format = fields.optional(reader, "date_format", time_format);
     let timestamp_format = fields.optional(reader, "timestamp_format", time_format);
@@ -30,7 +31,7 @@ pub(crate) fn csv(reader: &mut Reader<'_>, node: &Node) -> Option<Csv> {
             _ => reader.problem(at, message),
         }
     }
-    Some(Csv { encoding, delimiter, quote, decimal, thousands, header, null_values, date_format, timestamp_format })
+    Some(Csv { encoding, delimiter, quote, decimal, thousands, header, trim, null_values, date_format, timestamp_format })
 }
 
 fn encoding(reader: &mut Reader<'_>, node: &Node) -> Option<String> {

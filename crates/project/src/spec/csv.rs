@@ -23,6 +23,9 @@ pub struct Csv {
     pub thousands: Option<char>,
     #[serde(default = "yes")]
     pub header: bool,
+    /// Blanks around a cell are no part of its text. Around numbers, dates and bools they never are.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub trim: bool,
     /// Cells that mean null. Default: the empty cell, which is null in all columns but text in any case.
     #[serde(default = "empty_cell")]
     pub null_values: Vec<String>,
@@ -75,6 +78,7 @@ impl Default for Csv {
             decimal: point(),
             thousands: None,
             header: yes(),
+            trim: false,
             null_values: empty_cell(),
             date_format: None,
             timestamp_format: None,

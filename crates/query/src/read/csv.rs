@@ -174,6 +174,7 @@ impl<'a> Batch<'a> {
         let mut good = true;
         for index in 0..self.read.columns.len() {
             let cell = record.cell(self.places[index]);
+            let cell = if self.read.csv.trim { without_blanks(cell) } else { cell };
             let column = &self.read.columns[index];
             if is_null(cell, column.data_type, &self.read.csv.null_values) {
                 self.rows.builders[index].append_null();
@@ -207,7 +208,12 @@ fn written(read: &FileRead, column: &WantedColumn, encoding: &'static str) -> Wr
     }
 }
 
-/// Text is taken to the letter. Around anything else blanks mean nothing, and nothing but blanks is no value.
+/// Blanks of any kind: there are unbreakable ones in data.
+fn without_blanks(cell: &[u8]) -> &[u8] {
+    std::str::from_utf8(cell).map_or_else(|_| cell.trim_ascii(), |text| text.trim().as_bytes())
+}
+
+/// Text is taken to the letter, unless it is trimmed. Around anything else blanks mean nothing, and nothing but blanks is no value.
 fn is_null(cell: &[u8], data_type: DataType, null_values: &[String]) -> bool {
     if data_type == DataType::Text {
         return null_values.iter().any(|null| null.as_bytes() == cell);

@@ -85,8 +85,10 @@ pub(super) struct Column {
     /// Where the file says it.
     given: Option<DataType>,
     numbers: NumberForm,
-    /// Cells that may mean nothing, as they stand, with their counts.
+    /// Cells that may mean nothing, without the blanks around them, with their counts.
     markers: BTreeMap<String, u64>,
+    /// Whether blanks stand around some cell.
+    padded: bool,
     /// Cells beside those.
     cells: u64,
     ints: u64,
@@ -117,6 +119,7 @@ impl Column {
             given: None,
             numbers,
             markers: BTreeMap::new(),
+            padded: false,
             cells: 0,
             ints: 0,
             wholes: 0,
@@ -144,9 +147,11 @@ impl Column {
     }
 
     pub(super) fn add(&mut self, cell: &str) {
-        let bare = cell.trim();
+        // Texts of a Parquet file are taken to the letter.
+        let bare = if self.given == Some(DataType::Text) { cell } else { cell.trim() };
+        self.padded |= bare.len() < cell.len();
         if NULL_MARKERS.contains(&bare) || WEAK_MARKERS.contains(&bare) {
-            *self.markers.entry(cell.to_owned()).or_default() += 1;
+            *self.markers.entry(bare.to_owned()).or_default() += 1;
             self.consecutive = false;
             return;
         }
@@ -354,6 +359,11 @@ impl Column {
     }
 }
 
+/// Whether blanks stand around cells of a text: a reader would take them for part of it.
+pub(super) fn has_padded_texts(columns: &[Column]) -> bool {
+    columns.iter().any(|column| column.padded && column.told().0 == DataType::Text)
+}
+
 /// What means null in the whole file: the sure markers, and those others that stand in columns of numbers, dates and bools.
 pub(super) fn null_values(columns: &[Column]) -> Vec<String> {
     let mut found = vec![String::new()];
@@ -361,7 +371,7 @@ pub(super) fn null_values(columns: &[Column]) -> Vec<String> {
         let (data_type, form, _) = column.told();
         let is_typed = data_type != DataType::Text || form.is_some();
         for cell in column.markers.keys() {
-            let is_sure = NULL_MARKERS.contains(&cell.trim());
+            let is_sure = NULL_MARKERS.contains(&cell.as_str());
             if (is_sure || is_typed) && !found.contains(cell) {
                 found.push(cell.clone());
             }

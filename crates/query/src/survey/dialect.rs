@@ -13,6 +13,8 @@ pub struct Dialect {
     pub delimiter: char,
     pub quote: char,
     pub header: bool,
+    /// Whether texts are padded with blanks that are no part of them.
+    pub trim: bool,
     pub numbers: NumberForm,
     /// Cells that mean null; the empty one first.
     pub null_values: Vec<String>,
@@ -25,6 +27,7 @@ impl Default for Dialect {
             delimiter: ',',
             quote: '"',
             header: true,
+            trim: false,
             numbers: NumberForm::default(),
             null_values: vec![String::new()],
         }
@@ -99,8 +102,11 @@ impl Dialect {
         Csv { delimiter: self.delimiter, quote: self.quote, header: self.header, ..Csv::default() }
     }
 
+    /// As the reader of sources takes it: blanks around a marker matter where texts are taken to the letter, and then no
+    /// text has any.
     pub fn is_null(&self, cell: &str) -> bool {
-        self.null_values.iter().any(|null| null == cell)
+        let bare = cell.trim();
+        self.null_values.iter().any(|null| null == bare)
     }
 }
 

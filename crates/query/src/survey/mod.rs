@@ -88,7 +88,8 @@ impl Survey {
 
     /// A sampled cell; `None` where it is null.
     pub fn cell(&self, row: usize, column: usize) -> Option<&str> {
-        self.sample.cell(row, column).filter(|cell| !self.dialect.is_null(cell))
+        let cell = self.sample.cell(row, column).filter(|cell| !self.dialect.is_null(cell))?;
+        Some(if self.dialect.trim { cell.trim() } else { cell })
     }
 
     /// A sampled cell as a number: of bools 0 and 1, of times microseconds; `None` where it is null, or text.

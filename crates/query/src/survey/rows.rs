@@ -45,6 +45,7 @@ pub(super) fn survey(file: &Opened, known: &Known) -> Result<Survey> {
         return Err(file.problem("has no rows"));
     }
     dialect.null_values = super::column::null_values(&columns);
+    dialect.trim = super::column::has_padded_texts(&columns);
     let columns = columns.into_iter().map(|column| column.finish(&dialect.null_values, known.dates)).collect();
     Ok(Survey { format: file.format, compression: file.compression, dialect, rows, ragged, columns, sample })
 }

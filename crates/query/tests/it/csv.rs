@@ -232,6 +232,16 @@ async fn dialects_are_as_declared() {
         "columns": [["id", "int"], ["name", "text"], ["n", "int"]],
     }));
     assert_eq!(accepted(&world.stage(&dialect).await), ["1|a;b|null|1", "2||null|2"]);
+    world.write("padded.csv", "id, name, n\n1, late , 5\n2, ?, 6\n3,\u{a0}paid,  \n");
+    let padded = |trim: bool| {
+        source(json!({
+            "name": "padded", "path": "padded.csv", "delivery": "append",
+            "csv": {"trim": trim, "null_values": ["", "?"]},
+            "columns": [["id", "int"], ["name", "text"], ["n", "int"]],
+        }))
+    };
+    assert_eq!(accepted(&world.stage(&padded(true)).await), ["1|late|5|1", "2|null|6|2", "3|paid|null|3"]);
+    assert_eq!(accepted(&world.stage(&padded(false)).await), ["1| late |5|1", "2| ?|6|2", "3|\u{a0}paid|null|3"]);
     let zoned = source(json!({
         "name": "z", "path": "z.csv", "delivery": "append", "time_zone": "Europe/Prague",
         "columns": [["at", {"type": "timestamp", "from": "When it was"}]],
