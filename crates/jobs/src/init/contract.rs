@@ -72,7 +72,7 @@ pub(super) fn contract(survey: &Survey, design: &Design, usable: &[usize]) -> Ve
     }
     label(survey, design, &mut rule);
     for place in usable.iter().take(MOST_COLUMNS) {
-        of_column(&survey.columns[*place], name(*place), survey.rows, &mut rule);
+        of_column(survey, *place, name(*place), &mut rule);
     }
     let unnamed = match &design.roles.key {
         Key::RowNumber => 0,
@@ -103,7 +103,8 @@ fn label(survey: &Survey, design: &Design, rule: &mut impl FnMut(String, String)
     }
 }
 
-fn of_column(column: &ColumnFacts, name: &str, rows: u64, rule: &mut impl FnMut(String, String)) {
+fn of_column(survey: &Survey, place: usize, name: &str, rule: &mut impl FnMut(String, String)) {
+    let (column, rows) = (&survey.columns[place], survey.rows);
     if column.nulls == 0 && rows >= FEW {
         rule(format!("{{check: not_null, column: {name}, action: warn}}"), format!("no gap in {} rows", count(rows)));
     }
@@ -118,7 +119,9 @@ fn of_column(column: &ColumnFacts, name: &str, rows: u64, rule: &mut impl FnMut(
             rule(line, values(column));
         }
         DataType::Int if !column.listed.is_empty() && column.listed.len() <= MOST_CODES => {
-            let mut codes: Vec<i64> = column.listed.iter().filter_map(|(value, _)| value.parse().ok()).collect();
+            let numbers = survey.dialect.numbers;
+            let mut codes: Vec<i64> =
+                column.listed.iter().filter_map(|(value, _)| Some(numbers.parse(value)? as i64)).collect();
             codes.sort_unstable();
             let written: Vec<String> = codes.iter().map(i64::to_string).collect();
             let line = format!("{{check: allowed, column: {name}, values: [{}], action: warn}}", written.join(", "));

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use karat_core::{DataType, nearest};
-use karat_query::{ColumnFacts, Survey};
+use karat_query::{ColumnFacts, NumberForm, Survey};
 
 use super::words::{count, listed, percent};
 use super::{Unclear, Wishes};
@@ -83,17 +83,18 @@ pub(super) fn target(survey: &Survey, wishes: &Wishes) -> Result<Target> {
     if column.values == 0 {
         bail!(Usage(format!("--target {name}: the column is empty")));
     }
-    let value = |wanted: &str| column.listed.iter().find(|(value, _)| same(value, wanted)).cloned();
+    let numbers = survey.dialect.numbers;
+    let value = |wanted: &str| column.listed.iter().find(|(value, _)| same(value, wanted, numbers)).cloned();
     if let Some(wanted) = &wishes.positive {
         let Some((positive, positives)) = value(wanted) else {
             bail!(Usage(format!("--positive {wanted}: {name} has no such value: {}", values(column))));
         };
-        return Ok(made(column, place, positive, positives, "as --positive says"));
+        return Ok(made(survey, place, positive, positives, "as --positive says"));
     }
     match column.listed.as_slice() {
         [_] => bail!(Usage(format!("--target {name}: every row has the same value, so there is nothing to learn"))),
         [(first, first_rows), (second, second_rows)] => {
-            let (positive, rows, because) = match (is_positive(first, second), is_positive(second, first)) {
+            let (positive, rows, because) = match (is_positive(first, second, numbers), is_positive(second, first, numbers)) {
                 (true, false) => (first, first_rows, "by its word"),
                 (false, true) => (second, second_rows, "by its word"),
                 // The values stand in the order of their counts.
@@ -104,7 +105,7 @@ pub(super) fn target(survey: &Survey, wishes: &Wishes) -> Result<Target> {
                     return Err(Unclear { flag: "--positive", question, choices }.into());
                 }
             };
-            Ok(made(column, place, positive.clone(), *rows, because))
+            Ok(made(survey, place, positive.clone(), *rows, because))
         }
         [] => bail!(Usage(format!(
             "--target {name}: it has {} different values, and a model here tells two apart; compute a column of two first",
@@ -119,9 +120,9 @@ pub(super) fn target(survey: &Survey, wishes: &Wishes) -> Result<Target> {
 }
 
 /// By its word; 1 beside 0 is one, 1 beside 2 is none.
-fn is_positive(value: &str, other: &str) -> bool {
-    let zero = other.trim().parse::<f64>().is_ok_and(|number| number == 0.0 || number == -1.0);
-    let one = value.trim().parse::<f64>() == Ok(1.0);
+fn is_positive(value: &str, other: &str, numbers: NumberForm) -> bool {
+    let zero = numbers.parse(other).is_some_and(|number| number == 0.0 || number == -1.0);
+    let one = numbers.parse(value) == Some(1.0);
     (one && zero) || POSITIVE.contains(&value.trim().to_lowercase().as_str())
 }
 
@@ -141,8 +142,9 @@ pub(super) fn place_of(survey: &Survey, name: &str, flag: &str) -> Result<usize>
     }
 }
 
-fn same(value: &str, wanted: &str) -> bool {
-    let number = |text: &str| text.trim().parse::<f64>().ok();
+/// As texts, or as numbers: written as the file writes them, or as anybody does.
+fn same(value: &str, wanted: &str, numbers: NumberForm) -> bool {
+    let number = |text: &str| numbers.parse(text).or_else(|| text.trim().parse().ok());
     value == wanted || number(value).is_some() && number(value) == number(wanted)
 }
 
@@ -151,20 +153,24 @@ fn values(column: &ColumnFacts) -> String {
     if values.is_empty() { format!("{} different ones", count(column.distinct)) } else { listed(&values, 12) }
 }
 
-fn made(column: &ColumnFacts, place: usize, positive: String, positives: u64, because: &'static str) -> Target {
+fn made(survey: &Survey, place: usize, positive: String, positives: u64, because: &'static str) -> Target {
+    let column = &survey.columns[place];
     let mut others = column.listed.iter().filter(|(value, _)| *value != positive);
     let negative = match (others.next(), others.next()) {
         (Some((only, _)), None) => Some(only.clone()),
         _ => None,
     };
-    let number = |text: &str| text.trim().parse::<f64>().ok();
+    let numbers = survey.dialect.numbers;
+    let number = |text: &str| numbers.parse(text);
     let is_label = match column.data_type {
         DataType::Bool => positive.trim().to_lowercase().starts_with(['t', 'y']),
         DataType::Int => number(&positive) == Some(1.0) && negative.as_deref().and_then(number) == Some(0.0),
         _ => false,
     };
     let literal = |value: &str| match column.data_type {
-        DataType::Int | DataType::Float => value.to_owned(),
+        // As SQL writes numbers, whatever the file's way.
+        DataType::Int | DataType::Float if numbers == NumberForm::default() => value.to_owned(),
+        DataType::Int | DataType::Float => number(value).map_or_else(|| value.to_owned(), |number| number.to_string()),
         _ => format!("'{}'", value.replace('\'', "''")),
     };
     // A third value gives no label, rather than the other one.
@@ -193,6 +199,6 @@ impl Target {
 
     /// The label of a sampled row.
     pub(super) fn label(&self, survey: &Survey, row: usize) -> Option<bool> {
-        survey.cell(row, self.place).map(|cell| same(cell.trim(), &self.positive))
+        survey.cell(row, self.place).map(|cell| same(cell.trim(), &self.positive, survey.dialect.numbers))
     }
 }
