@@ -134,6 +134,10 @@ pub(super) fn place_of(survey: &Survey, name: &str, flag: &str) -> Result<usize>
         None => {
             let names: Vec<&str> = survey.columns.iter().map(|column| column.name.as_str()).collect();
             let hint = match nearest(name, names.iter().copied()) {
+                _ if !survey.dialect.header => format!(
+                    "its first line was taken for a row, since it holds what is no name, so that its columns are called {}",
+                    listed(&names, 20)
+                ),
                 Some(like) => format!("did you mean `{like}`?"),
                 None => format!("it has {}", listed(&names, 20)),
             };

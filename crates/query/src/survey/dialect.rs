@@ -116,23 +116,45 @@ pub(super) fn is_marker(cell: &str) -> bool {
     NULL_MARKERS.contains(&cell) || WEAK_MARKERS.contains(&cell)
 }
 
-/// A line of names holds no numbers, dates or repetitions; in a file of words only, its words do not come again.
+/// A line of names differs in kind from the cells below it; in a file of words only, its words do not come again.
 fn has_header(records: &[Vec<String>]) -> bool {
     let Some((first, body)) = records.split_first() else { return true };
-    let is_value = |cell: &str| {
-        let cell = cell.trim();
-        NumberForm::default().parse(cell).is_some() || dates::iso_micros(cell).is_some()
-    };
-    let named: Vec<&str> = first.iter().map(String::as_str).filter(|cell| !cell.trim().is_empty()).collect();
-    if named.is_empty() || named.iter().any(|cell| is_value(cell)) {
+    if first.iter().all(|cell| cell.trim().is_empty()) {
         return false;
     }
-    let all_words = body.iter().take(50).all(|record| !record.iter().any(|cell| is_value(cell)));
+    let (mut names, mut values) = (0, 0);
+    for (column, cell) in first.iter().enumerate().filter(|(_, cell)| !cell.trim().is_empty()) {
+        let below: Vec<&str> = body.iter().filter_map(|record| record.get(column)).map(String::as_str).collect();
+        let below: Vec<&str> = below.into_iter().filter(|cell| !is_marker(cell)).collect();
+        let most_are = |is_so: fn(&str) -> bool| {
+            below.iter().filter(|cell| is_so(cell)).count() * 10 >= below.len() * 9 && !below.is_empty()
+        };
+        match (is_value(cell), most_are(is_value)) {
+            (true, true) if is_year(cell) && !most_are(is_year) => names += 1,
+            (true, _) => values += 1,
+            (false, true) => names += 1,
+            (false, false) => {}
+        }
+    }
+    if values > 0 {
+        return names > values;
+    }
     let repeated = |column: usize| {
         let name = &first[column];
         body.iter().any(|record| record.get(column) == Some(name))
     };
+    let all_words = body.iter().take(50).flatten().all(|cell| !is_value(cell));
     !(all_words && !body.is_empty() && (0..first.len()).any(repeated))
+}
+
+fn is_value(cell: &str) -> bool {
+    let cell = cell.trim();
+    NumberForm::default().parse(cell).is_some() || dates::iso_micros(cell).is_some()
+}
+
+/// Columns are called by years, and hardly anything else that is a number.
+fn is_year(cell: &str) -> bool {
+    cell.trim().parse::<u32>().is_ok_and(|year| (1900..=2100).contains(&year))
 }
 
 #[cfg(test)]
@@ -156,6 +178,12 @@ mod tests {
         assert_eq!(of(",x,y\n0,1,2\n1,3,4\n"), (',', '"', true));
         assert_eq!(of("A11 6 A34\nA12 48 A32\n"), (' ', '"', false));
         assert_eq!(of("only\n1\n2\n"), (',', '"', true));
+        // Names that are numbers, beside such as are none; and rows in which few cells are numbers.
+        assert_eq!(of("id,income,2019\n1,5.5,0.25\n2,6.5,0.5\n"), (',', '"', true));
+        assert_eq!(of("name,2019,2020\nAnna,0.25,7\nBen,0.5,9\n"), (',', '"', true));
+        assert_eq!(of("1,2,3\n1,5.5,0.25\n2,6.5,0.5\n"), (',', '"', false));
+        assert_eq!(of("north,12,red\nsouth,14,blue\nwest,15,red\n"), (',', '"', false));
+        assert_eq!(of("7,2021-01-05,north\n8,2021-01-06,south\n"), (',', '"', false));
         assert_eq!(of(""), (',', '"', true));
     }
 
