@@ -243,6 +243,12 @@ fn warnings(survey: &Survey, design: &Design) -> Vec<String> {
             if survey.ragged == 1 { "a row has".to_owned() } else { format!("{} rows have", count(survey.ragged)) };
         warnings.push(format!("{ragged} more or fewer cells than the file has columns: quarantined when ingested"));
     }
+    if survey.garbled > 0 {
+        let garbled =
+            if survey.garbled == 1 { "a row has".to_owned() } else { format!("{} rows have", count(survey.garbled)) };
+        let encoding = &survey.dialect.encoding;
+        warnings.push(format!("{garbled} bytes that mean nothing in {encoding}: quarantined when ingested"));
+    }
     let is_read = |place: &usize| is_named(survey, *place) && *place != design.target.place;
     let numbers = (0..survey.columns.len()).filter(|place| is_read(place) && !design.roles.ids.contains(place));
     warnings.extend(numbers.filter_map(|place| numbers::says(&survey.columns[place])));

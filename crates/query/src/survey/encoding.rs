@@ -15,11 +15,8 @@ pub(super) fn encoding_of(head: &[u8]) -> &'static Encoding {
     if even_zeros * 3 > head.len() {
         return UTF_16BE;
     }
-    match std::str::from_utf8(head) {
-        Ok(_) => return UTF_8,
-        // What only lacks its end is no error.
-        Err(error) if error.error_len().is_none() => return UTF_8,
-        Err(_) => {}
+    if is_utf8_but_for_a_few(&[head]) {
+        return UTF_8;
     }
     let mut best = (WINDOWS_1252, i64::MIN);
     for candidate in [WINDOWS_1252, MACINTOSH, WINDOWS_1250, WINDOWS_1251] {
@@ -29,6 +26,25 @@ pub(super) fn encoding_of(head: &[u8]) -> &'static Encoding {
         }
     }
     best.0
+}
+
+/// Whether bytes beyond ASCII are characters of UTF-8, but for one in twenty at most: other encodings hardly give any such.
+pub(super) fn is_utf8_but_for_a_few(parts: &[&[u8]]) -> bool {
+    let (mut good, mut bad) = (0, 0);
+    for part in parts {
+        let mut chunks = part.utf8_chunks().peekable();
+        while let Some(chunk) = chunks.next() {
+            good += chunk.valid().chars().filter(|sign| !sign.is_ascii()).count();
+            // What only lacks its end is no error.
+            let is_cut = chunks.peek().is_none() && could_go_on(chunk.invalid());
+            bad += usize::from(!chunk.invalid().is_empty() && !is_cut);
+        }
+    }
+    bad * 20 <= good
+}
+
+fn could_go_on(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none())
 }
 
 /// The letters that western words have beyond ASCII.
@@ -75,6 +91,11 @@ mod tests {
             let (bytes, _, _) = encoding.encode(text);
             assert_eq!(encoding_of(&bytes), encoding);
         }
+        // A few bytes that are none make no other encoding of it; where they are as many as the others, they do.
+        let bad = [portuguese.repeat(5).as_bytes(), b"x,\xff\n"].concat();
+        assert_eq!(encoding_of(&bad), UTF_8);
+        let (bytes, _, _) = WINDOWS_1252.encode(portuguese);
+        assert_ne!(encoding_of(&[portuguese.as_bytes(), &bytes].concat()), UTF_8);
         assert_eq!(encoding_of(b"plain,ascii\n1,2\n"), UTF_8);
         assert_eq!(encoding_of("caf\u{e9}".as_bytes().split_last().unwrap().1), UTF_8);
         let utf16: Vec<u8> = "a,b\n1,2\n".encode_utf16().flat_map(u16::to_le_bytes).collect();

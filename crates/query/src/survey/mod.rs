@@ -34,6 +34,8 @@ pub struct Survey {
     pub rows: u64,
     /// Rows with more or fewer cells than the file has columns.
     pub ragged: u64,
+    /// Rows with bytes that mean nothing in the file's encoding, or with a NUL.
+    pub garbled: u64,
     pub columns: Vec<ColumnFacts>,
     pub sample: Sample,
 }

@@ -37,7 +37,8 @@ pub(super) fn survey(file: &Opened) -> Result<Survey> {
     }
     let dialect = Dialect::default();
     let columns = columns.into_iter().map(|column| column.finish(&dialect.null_values, None)).collect();
-    Ok(Survey { format: file.format, compression: file.compression, dialect, rows, ragged: 0, columns, sample })
+    let (format, compression) = (file.format, file.compression);
+    Ok(Survey { format, compression, dialect, rows, ragged: 0, garbled: 0, columns, sample })
 }
 
 /// Place, name and type of every column that has one of Karat's types.

@@ -6,7 +6,7 @@ use encoding_rs::{Encoding, UTF_8};
 
 use super::column::Column;
 use super::dialect::Dialect;
-use super::encoding::encoding_of;
+use super::encoding::{encoding_of, is_utf8_but_for_a_few};
 use super::open::Opened;
 use super::{Known, Sample, Survey};
 use crate::Result;
@@ -18,7 +18,8 @@ pub(super) fn survey(file: &Opened, known: &Known) -> Result<Survey> {
         Some(label) => named(file, label)?,
         None => match encoding_of(&head) {
             told if told == UTF_8 => match file.first_beyond_utf8()? {
-                Some(bytes) => encoding_of(&bytes),
+                Some(bytes) if !is_utf8_but_for_a_few(&[&head, &bytes]) => encoding_of(&bytes),
+                Some(_) => UTF_8,
                 None => UTF_8,
             },
             told => told,
@@ -26,13 +27,17 @@ pub(super) fn survey(file: &Opened, known: &Known) -> Result<Survey> {
     };
     let (text, _, _) = encoding.decode(&head);
     let mut dialect = Dialect::of(&encoding.name().to_ascii_lowercase(), &text, is_whole);
-    let (names, mut ragged, mut rows) = (names(file, &dialect)?, 0, 0);
+    let (names, mut ragged, mut garbled, mut rows) = (names(file, &dialect)?, 0, 0, 0);
     let mut columns: Vec<Column> = names.into_iter().map(|name| Column::new(name, dialect.numbers)).collect();
     let mut sample = Sample::new(columns.len());
     each_record(file, &dialect, &mut |cells| {
         rows += 1;
         if cells.len() != columns.len() {
             ragged += 1;
+            return true;
+        }
+        if cells.iter().flatten().any(|cell| cell.contains([char::REPLACEMENT_CHARACTER, '\0'])) {
+            garbled += 1;
             return true;
         }
         for (column, cell) in columns.iter_mut().zip(cells) {
@@ -47,7 +52,7 @@ pub(super) fn survey(file: &Opened, known: &Known) -> Result<Survey> {
     dialect.null_values = super::column::null_values(&columns);
     dialect.trim = super::column::has_padded_texts(&columns);
     let columns = columns.into_iter().map(|column| column.finish(&dialect.null_values, known.dates)).collect();
-    Ok(Survey { format: file.format, compression: file.compression, dialect, rows, ragged, columns, sample })
+    Ok(Survey { format: file.format, compression: file.compression, dialect, rows, ragged, garbled, columns, sample })
 }
 
 fn named(file: &Opened, label: &str) -> Result<&'static Encoding> {
