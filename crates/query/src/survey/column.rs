@@ -347,7 +347,12 @@ impl Column {
             ambiguous_dates: ambiguous_dates && order.is_none(),
             values,
             nulls,
-            strays: if self.given.is_some() { 0 } else { values - fitting.min(values) },
+            // A text holds whatever it holds, the words among null markers included.
+            strays: match data_type {
+                DataType::Text if form.is_none() => 0,
+                _ if self.given.is_some() => 0,
+                _ => values - fitting.min(values),
+            },
             distinct: (self.hashes.len() + words.len()) as u64,
             listed,
             min: range.map(|(min, _)| min),
