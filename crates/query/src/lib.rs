@@ -32,7 +32,7 @@ pub use rows::RowsDefinition;
 pub use sql::{LeftOut, LeftOutBy, plan_sql};
 pub use stage::{ContractReport, Example, Occasion, Quarantine, RowFault, RuleReport, Staged, stage};
 pub use survey::{
-    Clock, ColumnFacts, DateForm, DateOrder, Dialect, Known, NumberForm, Sample, Survey, TimeForm, Unit, Years,
+    Clock, ColumnFacts, DateForm, DateOrder, Dialect, Known, Looks, NumberForm, Sample, Survey, TimeForm, Unit, Years,
 };
 
 /// What this crate's calls return.

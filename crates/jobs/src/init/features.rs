@@ -1,12 +1,12 @@
 //! Which columns a model may see, in which form, and why the others not.
 
 use karat_core::DataType;
-use karat_query::Survey;
+use karat_query::{ColumnFacts, Looks, Survey};
 
 use super::leaks::gives_away;
 use super::names::words;
 use super::plan::{Design, Shape};
-use super::words::{count, percent};
+use super::words::{count, listed, percent};
 
 pub(super) struct Feature {
     pub name: String,
@@ -54,6 +54,9 @@ fn why_not(survey: &Survey, design: &Design, place: usize) -> Option<(String, bo
             true,
         ));
     }
+    if let Some(why) = looks_like_another(column, &design.names[place]) {
+        return Some((why, true));
+    }
     if column.values == 0 {
         return Some(("always empty".to_owned(), false));
     }
@@ -81,6 +84,33 @@ fn why_not(survey: &Survey, design: &Design, place: usize) -> Option<(String, bo
         return Some((format!("{} different texts: names rather than kinds", count(column.distinct)), false));
     }
     None
+}
+
+/// Why a text that people read as numbers or times is none, and what makes it so. Of few values, it may as well be kinds.
+fn looks_like_another(column: &ColumnFacts, name: &str) -> Option<String> {
+    let looks = column.looks.as_ref().filter(|_| column.distinct > FEW_KINDS)?;
+    Some(match looks {
+        Looks::Dressed(example) => {
+            let number = format!("CAST(regexp_replace({name}, '[^0-9.-]', '', 'g') AS DOUBLE)");
+            let number = match example.starts_with('(') {
+                true => format!("CASE WHEN starts_with({name}, '(') THEN -1 ELSE 1 END * {number}"),
+                false => number,
+            };
+            format!(
+                "looks like numbers with other signs, such as {example}, which are texts; under `prepare:` of the source, \
+                 {name}: \"{number}\" would make numbers of them"
+            )
+        }
+        Looks::WordsAmong(words) => {
+            let shown: Vec<String> = words.iter().map(|(word, cells)| format!("{word} ({})", count(*cells))).collect();
+            format!(
+                "looks like numbers with words among them, {}; where these mean that there is none, list them under \
+                 `null_values` of the source's `csv:` and declare {name} a float",
+                listed(&shown, 3)
+            )
+        }
+        Looks::SomeTimes => "looks like dates, some of them with a time of day: write all of them in one way".to_owned(),
+    })
 }
 
 /// The share of rows in which a date lies after the row's time, where that is more than a slip.

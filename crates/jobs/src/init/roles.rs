@@ -443,8 +443,9 @@ pub(super) fn is_id(survey: &Survey, place: usize) -> bool {
         || names_somebody(&column.name) && (ID_ENDS.contains(&last.as_str()) || WHO.contains(&last.as_str()));
     let many = column.distinct >= 10 && column.distinct * 50 >= survey.rows.min(5_000);
     let counts = column.consecutive && column.is_unique();
-    // Text that hardly repeats names its rows, whatever it is called.
+    // Text that hardly repeats names its rows, whatever it is called, unless it reads like amounts.
     let names_rows = column.data_type == DataType::Text
+        && column.looks.is_none()
         && column.distinct * 10 > survey.rows * 9
         && survey.rows > 50
         && column.longest < 64;

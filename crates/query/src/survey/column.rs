@@ -14,6 +14,8 @@ use super::{NULL_MARKERS, WEAK_MARKERS};
 const LISTED: usize = 1_000;
 /// Different values told apart; beyond it a column has "many".
 const COUNTED: usize = 3_000_000;
+/// Words kept that stand among numbers.
+const MOST_WORDS: usize = 12;
 /// The share of cells that may be no numbers (or dates) in a column of them.
 const STRAY: f64 = 0.01;
 
@@ -43,6 +45,19 @@ pub struct ColumnFacts {
     pub whole: bool,
     /// Characters of the longest value.
     pub longest: usize,
+    /// What a text is that reads like numbers or times, and is none as it stands.
+    pub looks: Option<Looks>,
+}
+
+/// Texts that people read as numbers or times, each with what keeps a reader from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Looks {
+    /// Numbers in brackets, with a sign of currency or of percent: one of them.
+    Dressed(String),
+    /// Numbers, and these words among them with their counts, the most frequent first.
+    WordsAmong(Vec<(String, u64)>),
+    /// Dates, of which some have a time of day.
+    SomeTimes,
 }
 
 impl ColumnFacts {
@@ -100,6 +115,11 @@ pub(super) struct Column {
     bools: u64,
     iso_dates: u64,
     iso_times: u64,
+    /// Numbers but for brackets and signs, and the first of them.
+    dressed: u64,
+    a_dressed: Option<String>,
+    /// The first few words that are no numbers.
+    words: BTreeMap<String, u64>,
     forms: [u64; FORMS.len()],
     clocks: [u64; CLOCKS.len()],
     listed: Option<BTreeMap<String, u64>>,
@@ -129,6 +149,9 @@ impl Column {
             bools: 0,
             iso_dates: 0,
             iso_times: 0,
+            dressed: 0,
+            a_dressed: None,
+            words: BTreeMap::new(),
             forms: [0; FORMS.len()],
             clocks: [0; CLOCKS.len()],
             listed: Some(BTreeMap::new()),
@@ -160,13 +183,51 @@ impl Column {
         self.count(bare);
         let begins_like_one = bare.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | ','));
         if begins_like_one {
-            self.add_number(bare);
+            if !self.add_number(bare) {
+                self.look(bare);
+            }
             self.add_time(bare);
         } else {
             self.consecutive = false;
+            self.look(bare);
             self.bools += u64::from(truth(bare).is_some());
             self.add_forms(|form| form == DateForm::MonthName, bare, 0);
         }
+    }
+
+    /// What a cell is that is no number. In a column of hardly any numbers that is of no interest.
+    fn look(&mut self, cell: &str) {
+        if self.cells > 1_000 && (self.floats + self.dressed) * 2 < self.cells {
+            return;
+        }
+        if undressed(cell).is_some_and(|bare| reads_as_number(bare, self.numbers)) {
+            self.dressed += 1;
+            // Brackets say most: they stand for a sign.
+            if self.a_dressed.as_ref().is_none_or(|shown| cell.starts_with('(') && !shown.starts_with('(')) {
+                self.a_dressed = Some(cell.to_owned());
+            }
+        } else if let Some(cells) = self.words.get_mut(cell) {
+            *cells += 1;
+        } else if self.words.len() < MOST_WORDS && cell.chars().count() <= 30 {
+            self.words.insert(cell.to_owned(), 1);
+        }
+    }
+
+    fn looks(&self) -> Option<Looks> {
+        let timed: u64 = self.clocks.iter().sum();
+        let dated = self.forms.iter().max().copied().unwrap_or(0);
+        if self.dressed > 0 && self.holds(self.dressed + self.floats) {
+            return self.a_dressed.clone().map(Looks::Dressed);
+        }
+        if timed > 0 && timed < dated && self.holds(dated) {
+            return Some(Looks::SomeTimes);
+        }
+        let mut words: Vec<(String, u64)> = self.words.iter().map(|(word, cells)| (word.clone(), *cells)).collect();
+        words.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        // Codes such as `12`, `14B` are no amounts: few words stand among those, and many numbers.
+        let is_amount = self.codes == 0 && self.floats * 10 >= self.cells * 8 && words.len() < MOST_WORDS;
+        let told: u64 = words.iter().map(|(_, cells)| cells).sum();
+        (is_amount && told + self.floats == self.cells && !words.is_empty()).then_some(Looks::WordsAmong(words))
     }
 
     fn count(&mut self, cell: &str) {
@@ -184,10 +245,10 @@ impl Column {
         }
     }
 
-    fn add_number(&mut self, cell: &str) {
+    fn add_number(&mut self, cell: &str) -> bool {
         let Some(number) = self.numbers.parse(cell) else {
             self.consecutive = false;
-            return;
+            return false;
         };
         self.floats += 1;
         self.range = Some(self.range.map_or((number, number), |(min, max)| (min.min(number), max.max(number))));
@@ -204,6 +265,7 @@ impl Column {
             }
             None => self.consecutive = false,
         }
+        true
     }
 
     fn add_time(&mut self, cell: &str) {
@@ -314,6 +376,7 @@ impl Column {
 
     pub(super) fn finish(self, null_values: &[String], order: Option<DateOrder>) -> ColumnFacts {
         let ((data_type, mut form, fitting), clock) = (self.told(), self.clock());
+        let looks = if data_type == DataType::Text && form.is_none() { self.looks() } else { None };
         let nulls: u64 =
             self.markers.iter().filter(|(cell, _)| null_values.contains(cell)).map(|(_, count)| count).sum();
         let words: BTreeMap<&String, u64> = self
@@ -360,8 +423,34 @@ impl Column {
             consecutive: self.consecutive && data_type.is_numeric() && values > 1,
             whole: data_type.is_numeric() && self.floats > 0 && self.wholes == self.floats,
             longest: self.longest,
+            looks,
         }
     }
+}
+
+/// Letters of currencies that stand before or behind amounts.
+const CURRENCIES: [&str; 28] = [
+    "USD", "EUR", "GBP", "CHF", "CZK", "PLN", "HUF", "BRL", "INR", "JPY", "CNY", "RUB", "UAH", "MXN", "CAD", "AUD", "NOK",
+    "SEK", "DKK", "RON", "TRY", "ZAR", "IDR", "PHP", "NGN", "KES", "VND", "THB",
+];
+
+/// The cell without brackets, percent and the sign or letters of a currency; `None` where it has none of them.
+fn undressed(cell: &str) -> Option<&str> {
+    let is_dress = |sign: char| "$€£¥₹₽₺₴%".contains(sign) || sign.is_whitespace();
+    let bare = cell.strip_prefix('(').and_then(|inner| inner.strip_suffix(')')).unwrap_or(cell);
+    let bare = bare.trim_matches(is_dress);
+    let letters = CURRENCIES.iter().find_map(|letters| bare.strip_prefix(letters).or_else(|| bare.strip_suffix(letters)));
+    let bare = letters.unwrap_or(bare).trim_matches(is_dress);
+    // `-$5` and `5-`
+    let bare = bare.strip_suffix('-').or_else(|| bare.strip_prefix('-')).unwrap_or(bare).trim_matches(is_dress);
+    (bare.len() < cell.len()).then_some(bare)
+}
+
+/// Written as the file's numbers are, or grouped as people group them.
+fn reads_as_number(cell: &str, numbers: NumberForm) -> bool {
+    let grouped = [NumberForm { decimal: '.', thousands: Some(',') }, NumberForm { decimal: ',', thousands: Some('.') }];
+    cell.bytes().any(|byte| byte.is_ascii_digit())
+        && std::iter::once(numbers).chain(grouped).any(|form| form.parse(cell).is_some())
 }
 
 /// Whether blanks stand around cells of a text: a reader would take them for part of it.
@@ -384,4 +473,40 @@ pub(super) fn null_values(columns: &[Column]) -> Vec<String> {
     }
     found[1..].sort();
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(cells: &[&str]) -> ColumnFacts {
+        let mut column = Column::new("x".to_owned(), NumberForm::default());
+        (0..10).for_each(|_| cells.iter().for_each(|cell| column.add(cell)));
+        column.finish(&[String::new()], None)
+    }
+
+    #[test]
+    fn texts_that_people_read_as_numbers_are_told_apart() {
+        let dressed = |cell: &str| Some(Looks::Dressed(cell.to_owned()));
+        assert_eq!(facts(&["$26,181.07", "$7.00", "-$5"]).looks, dressed("$26,181.07"));
+        assert_eq!(facts(&["(123.45)", "17.25"]).looks, dressed("(123.45)"));
+        assert_eq!(facts(&["12.9%", "3 %"]).looks, dressed("12.9%"));
+        assert_eq!(facts(&["EUR 12", "1.234,5 EUR"]).looks, dressed("EUR 12"));
+        let words = vec![("unknown".to_owned(), 10), ("~3".to_owned(), 10)];
+        let numbers = ["1.5", "2", "3", "4", "5", "6", "7", "8", "9"];
+        assert_eq!(facts(&[&numbers[..], &["unknown", "~3"]].concat()).looks, Some(Looks::WordsAmong(words)));
+        assert_eq!(facts(&["04.03.2021", "04.03.2021 13:05"]).looks, Some(Looks::SomeTimes));
+        for plain in [&["north", "south"][..], &["A1", "B2"], &["1.5", "2"], &["007", "A"], &["3 rooms", "(none)"]] {
+            assert_eq!(facts(plain).looks, None, "{plain:?}");
+        }
+    }
+
+    #[test]
+    fn ids_are_ints_or_names_and_no_floats() {
+        let floats = facts(&["100000.0", "100001.0"]);
+        assert!(floats.whole && floats.data_type == DataType::Float);
+        assert!(!facts(&["100000.5", "100001.0"]).whole);
+        assert_eq!(facts(&["9223372036854775808", "17"]).data_type, DataType::Text);
+        assert_eq!(facts(&["late", "None"]).strays, 0);
+    }
 }

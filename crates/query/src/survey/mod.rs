@@ -18,7 +18,7 @@ use karat_project::spec::{Compression, Format};
 
 use crate::Result;
 
-pub use column::ColumnFacts;
+pub use column::{ColumnFacts, Looks};
 pub use dates::{Clock, DateForm, DateOrder, TimeForm, Unit, Years};
 pub use dialect::Dialect;
 pub use numbers::NumberForm;
