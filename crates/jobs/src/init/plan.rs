@@ -115,7 +115,11 @@ pub(super) fn plan(survey: &Survey, wishes: &Wishes, dir: &Path) -> Result<Plan>
     if usable.is_empty() && design.shape.looks_at_own_row() {
         let left_out = left_out.iter().map(|left| format!("{} ({})", survey.columns[left.place].name, left.why));
         let why: Vec<String> = left_out.chain(unread).collect();
-        anyhow::bail!(Usage(format!("nothing is left to learn from: {}", listed(&why, 12))));
+        let why = match why.as_slice() {
+            [] => "the file has no columns beside the target and the time".to_owned(),
+            why => listed(why, 12),
+        };
+        anyhow::bail!(Usage(format!("nothing is left to learn from: {why}")));
     }
     let notes = notes(survey, &design, &split, usable.len());
     let written = compose::Written {
