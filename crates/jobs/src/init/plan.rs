@@ -253,6 +253,9 @@ fn warnings(survey: &Survey, design: &Design) -> Vec<String> {
         let encoding = &survey.dialect.encoding;
         warnings.push(format!("{garbled} bytes that mean nothing in {encoding}: quarantined when ingested"));
     }
+    for (name, kind) in &survey.other {
+        warnings.push(format!("{name}: it is of {kind}, which no source reads: it is not read"));
+    }
     let is_read = |place: &usize| is_named(survey, *place) && *place != design.target.place;
     let numbers = (0..survey.columns.len()).filter(|place| is_read(place) && !design.roles.ids.contains(place));
     warnings.extend(numbers.filter_map(|place| numbers::says(&survey.columns[place])));

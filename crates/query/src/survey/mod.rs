@@ -37,6 +37,8 @@ pub struct Survey {
     /// Rows with bytes that mean nothing in the file's encoding, or with a NUL.
     pub garbled: u64,
     pub columns: Vec<ColumnFacts>,
+    /// Columns of types that no source reads, such as lists, each with its type.
+    pub other: Vec<(String, String)>,
     pub sample: Sample,
 }
 

@@ -3,7 +3,7 @@
 use std::fs::File;
 
 use arrow::array::Array;
-use arrow::datatypes::{Field, Schema};
+use arrow::datatypes::{DataType as ArrowType, Field, Schema};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use karat_core::DataType;
 use parquet::arrow::ProjectionMask;
@@ -37,8 +37,8 @@ pub(super) fn survey(file: &Opened) -> Result<Survey> {
     }
     let dialect = Dialect::default();
     let columns = columns.into_iter().map(|column| column.finish(&dialect.null_values, None)).collect();
-    let (format, compression) = (file.format, file.compression);
-    Ok(Survey { format, compression, dialect, rows, ragged: 0, garbled: 0, columns, sample })
+    let (format, compression, other) = (file.format, file.compression, of_other_types(file)?);
+    Ok(Survey { format, compression, dialect, rows, ragged: 0, garbled: 0, columns, other, sample })
 }
 
 /// Place, name and type of every column that has one of Karat's types.
@@ -48,6 +48,19 @@ fn columns(file: &Opened) -> Result<Vec<(usize, String, DataType)>> {
     let typed =
         fields.filter_map(|(place, field)| Some((place, field.name().clone(), DataType::of_arrow(field.data_type())?)));
     Ok(typed.collect())
+}
+
+/// Name and type of the columns that have none of Karat's types.
+fn of_other_types(file: &Opened) -> Result<Vec<(String, String)>> {
+    let builder = open(file)?;
+    let fields = builder.schema().fields().iter().filter(|field| DataType::of_arrow(field.data_type()).is_none());
+    let kind = |field: &Field| match field.data_type() {
+        ArrowType::List(_) | ArrowType::LargeList(_) | ArrowType::FixedSizeList(..) => "lists".to_owned(),
+        ArrowType::Struct(_) => "structs".to_owned(),
+        ArrowType::Map(..) => "maps".to_owned(),
+        other => other.to_string(),
+    };
+    Ok(fields.map(|field| (field.name().clone(), kind(field))).collect())
 }
 
 fn open(file: &Opened) -> Result<ParquetRecordBatchReaderBuilder<File>> {

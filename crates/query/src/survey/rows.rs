@@ -52,7 +52,8 @@ pub(super) fn survey(file: &Opened, known: &Known) -> Result<Survey> {
     dialect.null_values = super::column::null_values(&columns);
     dialect.trim = super::column::has_padded_texts(&columns);
     let columns = columns.into_iter().map(|column| column.finish(&dialect.null_values, known.dates)).collect();
-    Ok(Survey { format: file.format, compression: file.compression, dialect, rows, ragged, garbled, columns, sample })
+    let (format, compression) = (file.format, file.compression);
+    Ok(Survey { format, compression, dialect, rows, ragged, garbled, columns, other: Vec::new(), sample })
 }
 
 fn named(file: &Opened, label: &str) -> Result<&'static Encoding> {
