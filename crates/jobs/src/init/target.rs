@@ -45,6 +45,9 @@ const POSITIVE: [&str; 33] = [
     "win",
 ];
 
+/// Rows of either outcome below which no model comes out of a file.
+const FEWEST: u64 = 10;
+
 #[derive(Debug, Clone)]
 pub(super) struct Target {
     pub place: usize,
@@ -199,6 +202,22 @@ impl Target {
     pub(super) fn says(&self, name: &str) -> String {
         let share = percent(self.positives, self.rows);
         format!("{name} = {} ({share} of {} rows; {})", self.positive, count(self.rows), self.because)
+    }
+
+    /// Said where the rows of an outcome are too few for the parts that train, stop the training and measure.
+    pub(super) fn too_few(&self, name: &str) -> Option<String> {
+        let [negative, positive] = self.labels();
+        let (rows, rarer) = match self.positives * 2 > self.rows {
+            true => (self.rows - self.positives, negative),
+            false => (self.positives, positive),
+        };
+        (rows < FEWEST).then(|| {
+            format!(
+                "{name}: {} of {} rows turned out {rarer}: too few to train on and to measure by; hundreds are a beginning",
+                count(rows),
+                count(self.rows)
+            )
+        })
     }
 
     /// The label of a sampled row.
