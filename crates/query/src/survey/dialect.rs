@@ -55,7 +55,7 @@ impl Dialect {
         for delimiter in candidates {
             let records = Dialect { delimiter, ..dialect.clone() }.records(head, is_whole);
             let width = records.first().map_or(0, Vec::len);
-            if width < 2 || (delimiter == ' ' && (best > 0.0 || width < 3)) {
+            if width < 2 || (delimiter == ' ' && (best > 0.0 || width < 3 || is_behind_another(&records[0]))) {
                 continue;
             }
             let alike = records.iter().filter(|record| record.len() == width).count() as f64 / records.len() as f64;
@@ -108,6 +108,12 @@ impl Dialect {
         let bare = cell.trim();
         self.null_values.iter().any(|null| null == bare)
     }
+}
+
+/// Whether blanks separate nothing, since what does stands before them: `client_id, income, late`.
+fn is_behind_another(first: &[String]) -> bool {
+    let ends = |delimiter: char| first.iter().filter(|cell| cell.ends_with(delimiter)).count();
+    DELIMITERS.into_iter().any(|delimiter| (ends(delimiter) + 1) * 2 > first.len())
 }
 
 /// Whether a cell may mean nothing.
@@ -178,6 +184,7 @@ mod tests {
         assert_eq!(of(",x,y\n0,1,2\n1,3,4\n"), (',', '"', true));
         assert_eq!(of("A11 6 A34\nA12 48 A32\n"), (' ', '"', false));
         assert_eq!(of("only\n1\n2\n"), (',', '"', true));
+        assert_eq!(of("id, town, late\n1, \"Brno, CZ\", 0\n2, \"Graz, AT\", 1\n"), (',', '"', true));
         // Names that are numbers, beside such as are none; and rows in which few cells are numbers.
         assert_eq!(of("id,income,2019\n1,5.5,0.25\n2,6.5,0.5\n"), (',', '"', true));
         assert_eq!(of("name,2019,2020\nAnna,0.25,7\nBen,0.5,9\n"), (',', '"', true));

@@ -49,6 +49,13 @@ pub(super) fn survey(file: &Opened, known: &Known) -> Result<Survey> {
     if rows == 0 {
         return Err(file.problem("has no rows"));
     }
+    if ragged == rows {
+        let width = columns.len();
+        return Err(file.problem(format!(
+            "has {width} columns in its first line and in no other; a quote opens a cell only where it stands first in it, and a \
+             blank before it is part of the cell"
+        )));
+    }
     dialect.null_values = super::column::null_values(&columns);
     dialect.trim = super::column::has_padded_texts(&columns);
     let columns = columns.into_iter().map(|column| column.finish(&dialect.null_values, known.dates)).collect();
