@@ -258,7 +258,9 @@ impl Written<'_> {
             if let Some(form) = form.filter(|_| !design.is_unread(place) && place != design.target.place) {
                 let name = &design.names[place];
                 let remark = match column.dates {
-                    Some(form) if form.is_of_short_years() => "the file's own way to write dates; years are 1970 to 2069",
+                    Some(form) if form.is_of_short_years() => {
+                        "the file's own way to write dates; years are 1970 to 2069"
+                    }
                     Some(form) => form.counts().unwrap_or("the file's own way to write dates"),
                     None => "the file's own way to write dates",
                 };

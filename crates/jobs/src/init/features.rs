@@ -109,7 +109,9 @@ fn looks_like_another(column: &ColumnFacts, name: &str) -> Option<String> {
                 listed(&shown, 3)
             )
         }
-        Looks::SomeTimes => "looks like dates, some of them with a time of day: write all of them in one way".to_owned(),
+        Looks::SomeTimes => {
+            "looks like dates, some of them with a time of day: write all of them in one way".to_owned()
+        }
     })
 }
 

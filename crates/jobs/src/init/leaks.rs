@@ -78,7 +78,9 @@ fn only_with_one(target: &Target, labels: &[Option<bool>], is_in: impl Fn(usize)
         let [rows, one, all] = [rows, one, of_all[outcome]].map(|rows| count(rows as u64));
         let outcome = &target.labels()[outcome];
         let usual = percent((usual * 1e6) as u64, 1_000_000);
-        format!("{rows} rows, of which {one} turned out {outcome} ({usual} of all do, {all} rows): known only afterwards")
+        format!(
+            "{rows} rows, of which {one} turned out {outcome} ({usual} of all do, {all} rows): known only afterwards"
+        )
     })
 }
 

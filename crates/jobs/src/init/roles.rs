@@ -558,9 +558,7 @@ impl MonthDay {
 
     /// Whether the other is the same day of another month, as far as both months have it.
     fn is_aligned(self, other: MonthDay) -> bool {
-        self.day == other.day
-            || self.is_last && other.day >= self.day
-            || other.is_last && self.day >= other.day
+        self.day == other.day || self.is_last && other.day >= self.day || other.is_last && self.day >= other.day
     }
 }
 
@@ -609,10 +607,8 @@ fn rhythm(gaps: &[(i64, i64)]) -> Option<Rhythm> {
 
 /// The lengths in months of those gaps that are whole months long.
 fn months_apart(gaps: &[(i64, i64)]) -> Vec<i64> {
-    let days: Vec<(MonthDay, MonthDay)> = gaps
-        .iter()
-        .filter_map(|(before, after)| Some((MonthDay::of(*before)?, MonthDay::of(*after)?)))
-        .collect();
+    let days: Vec<(MonthDay, MonthDay)> =
+        gaps.iter().filter_map(|(before, after)| Some((MonthDay::of(*before)?, MonthDay::of(*after)?))).collect();
     let mut dates: HashMap<i32, HashMap<i8, usize>> = HashMap::new();
     for (_, day) in &days {
         *dates.entry(day.month).or_default().entry(day.day).or_default() += 1;
@@ -688,20 +684,27 @@ mod tests {
         let quarters: Vec<(i64, i64)> = [gaps(&quarters), gaps(&quarters)].concat();
         assert_eq!(dense(&quarters), Some(Step::Months(3)));
         // A calendar of its own: the last working day of each month.
-        let working = ["2021-01-29", "2021-02-26", "2021-03-31", "2021-04-30", "2021-05-31", "2021-06-30", "2021-07-30"];
+        let working =
+            ["2021-01-29", "2021-02-26", "2021-03-31", "2021-04-30", "2021-05-31", "2021-06-30", "2021-07-30"];
         let working: Vec<i64> = working.iter().map(|text| day(text)).collect();
         assert_eq!(dense(&[gaps(&working), gaps(&working)].concat()), Some(Step::Months(1)));
         // Each key has its own day of the month, some of which February lacks.
         let thirtieth = ["2021-01-30", "2021-02-28", "2021-03-30", "2021-04-30", "2021-05-30", "2021-06-30"];
         let tenth = ["2021-01-10", "2021-02-10", "2021-03-10", "2021-04-10", "2021-05-10", "2021-06-10", "2021-07-10"];
-        let own = [&thirtieth[..], &tenth[..]].map(|texts| gaps(&texts.iter().map(|text| day(text)).collect::<Vec<_>>()));
+        let own =
+            [&thirtieth[..], &tenth[..]].map(|texts| gaps(&texts.iter().map(|text| day(text)).collect::<Vec<_>>()));
         assert_eq!(dense(&own.concat()), Some(Step::Months(1)));
     }
 
     #[test]
     fn requests_are_no_reports() {
         let days = |gap: fn(i64) -> i64| -> Vec<i64> {
-            (0..40).scan(0, |at, n| { *at += gap(n); Some(*at * MICROS_PER_DAY) }).collect()
+            (0..40)
+                .scan(0, |at, n| {
+                    *at += gap(n);
+                    Some(*at * MICROS_PER_DAY)
+                })
+                .collect()
         };
         assert_eq!(rhythm(&gaps(&days(|n| 3 + n * 7 % 61))), None);
         // Dated by their month, and seldom: a calendar without reports.

@@ -97,17 +97,18 @@ pub(super) fn target(survey: &Survey, wishes: &Wishes) -> Result<Target> {
     match column.listed.as_slice() {
         [_] => bail!(Usage(format!("--target {name}: every row has the same value, so there is nothing to learn"))),
         [(first, first_rows), (second, second_rows)] => {
-            let (positive, rows, because) = match (is_positive(first, second, numbers), is_positive(second, first, numbers)) {
-                (true, false) => (first, first_rows, "by its word"),
-                (false, true) => (second, second_rows, "by its word"),
-                // The values stand in the order of their counts.
-                _ if first_rows > second_rows => (second, second_rows, "the rarer"),
-                _ => {
-                    let question = format!("which value of {name} is to be predicted, both being equally frequent");
-                    let choices = vec![first.clone(), second.clone()];
-                    return Err(Unclear { flag: "--positive", question, choices }.into());
-                }
-            };
+            let (positive, rows, because) =
+                match (is_positive(first, second, numbers), is_positive(second, first, numbers)) {
+                    (true, false) => (first, first_rows, "by its word"),
+                    (false, true) => (second, second_rows, "by its word"),
+                    // The values stand in the order of their counts.
+                    _ if first_rows > second_rows => (second, second_rows, "the rarer"),
+                    _ => {
+                        let question = format!("which value of {name} is to be predicted, both being equally frequent");
+                        let choices = vec![first.clone(), second.clone()];
+                        return Err(Unclear { flag: "--positive", question, choices }.into());
+                    }
+                };
             Ok(made(survey, place, positive.clone(), *rows, because))
         }
         [] => bail!(Usage(format!(

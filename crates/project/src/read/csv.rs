@@ -31,7 +31,18 @@ pub(crate) fn csv(reader: &mut Reader<'_>, node: &Node) -> Option<Csv> {
             _ => reader.problem(at, message),
         }
     }
-    Some(Csv { encoding, delimiter, quote, decimal, thousands, header, trim, null_values, date_format, timestamp_format })
+    Some(Csv {
+        encoding,
+        delimiter,
+        quote,
+        decimal,
+        thousands,
+        header,
+        trim,
+        null_values,
+        date_format,
+        timestamp_format,
+    })
 }
 
 fn encoding(reader: &mut Reader<'_>, node: &Node) -> Option<String> {

@@ -430,8 +430,8 @@ impl Column {
 
 /// Letters of currencies that stand before or behind amounts.
 const CURRENCIES: [&str; 28] = [
-    "USD", "EUR", "GBP", "CHF", "CZK", "PLN", "HUF", "BRL", "INR", "JPY", "CNY", "RUB", "UAH", "MXN", "CAD", "AUD", "NOK",
-    "SEK", "DKK", "RON", "TRY", "ZAR", "IDR", "PHP", "NGN", "KES", "VND", "THB",
+    "USD", "EUR", "GBP", "CHF", "CZK", "PLN", "HUF", "BRL", "INR", "JPY", "CNY", "RUB", "UAH", "MXN", "CAD", "AUD",
+    "NOK", "SEK", "DKK", "RON", "TRY", "ZAR", "IDR", "PHP", "NGN", "KES", "VND", "THB",
 ];
 
 /// The cell without brackets, percent and the sign or letters of a currency; `None` where it has none of them.
@@ -439,7 +439,8 @@ fn undressed(cell: &str) -> Option<&str> {
     let is_dress = |sign: char| "$€£¥₹₽₺₴%".contains(sign) || sign.is_whitespace();
     let bare = cell.strip_prefix('(').and_then(|inner| inner.strip_suffix(')')).unwrap_or(cell);
     let bare = bare.trim_matches(is_dress);
-    let letters = CURRENCIES.iter().find_map(|letters| bare.strip_prefix(letters).or_else(|| bare.strip_suffix(letters)));
+    let letters =
+        CURRENCIES.iter().find_map(|letters| bare.strip_prefix(letters).or_else(|| bare.strip_suffix(letters)));
     let bare = letters.unwrap_or(bare).trim_matches(is_dress);
     // `-$5` and `5-`
     let bare = bare.strip_suffix('-').or_else(|| bare.strip_prefix('-')).unwrap_or(bare).trim_matches(is_dress);
@@ -448,7 +449,8 @@ fn undressed(cell: &str) -> Option<&str> {
 
 /// Written as the file's numbers are, or grouped as people group them.
 fn reads_as_number(cell: &str, numbers: NumberForm) -> bool {
-    let grouped = [NumberForm { decimal: '.', thousands: Some(',') }, NumberForm { decimal: ',', thousands: Some('.') }];
+    let grouped =
+        [NumberForm { decimal: '.', thousands: Some(',') }, NumberForm { decimal: ',', thousands: Some('.') }];
     cell.bytes().any(|byte| byte.is_ascii_digit())
         && std::iter::once(numbers).chain(grouped).any(|form| form.parse(cell).is_some())
 }

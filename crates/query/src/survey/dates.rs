@@ -126,7 +126,9 @@ impl Clock {
         let parts: Vec<i64> = time.split(':').map(two_digits).collect::<Option<_>>()?;
         let (hour, minute, second) = match (self, parts.as_slice()) {
             (Clock::Minutes | Clock::HalfMinutes, [hour, minute]) => (*hour, *minute, 0),
-            (Clock::Seconds | Clock::Fractions | Clock::HalfSeconds, [hour, minute, second]) => (*hour, *minute, *second),
+            (Clock::Seconds | Clock::Fractions | Clock::HalfSeconds, [hour, minute, second]) => {
+                (*hour, *minute, *second)
+            }
             _ => return None,
         };
         let hour = match half.map(str::to_ascii_lowercase).as_deref() {
@@ -237,7 +239,9 @@ impl DateForm {
         };
         let year_of = |text: &str, years: Years| match years {
             Years::Four => digits(text, 4),
-            Years::Two => digits(text, 2).map(|year| if *year < *"70" { format!("20{year}") } else { format!("19{year}") }),
+            Years::Two => {
+                digits(text, 2).map(|year| if *year < *"70" { format!("20{year}") } else { format!("19{year}") })
+            }
         };
         let parts = |sign: char| -> Option<[&str; 3]> {
             let parts: Vec<&str> = cell.split(sign).collect();
@@ -401,10 +405,7 @@ mod tests {
             assert_eq!(day_first(clock).parse(cell), wanted, "{clock:?} {cell}");
         }
         assert_eq!(split_clock("04.03.2021 13:05:06"), Some(("04.03.2021", 1, 47_106_000_000)));
-        assert_eq!(
-            day_first(Clock::Minutes).to_time("at"),
-            "to_timestamp_micros(at, '%d.%m.%Y %H:%M')"
-        );
+        assert_eq!(day_first(Clock::Minutes).to_time("at"), "to_timestamp_micros(at, '%d.%m.%Y %H:%M')");
     }
 
     #[test]

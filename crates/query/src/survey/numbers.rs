@@ -61,7 +61,9 @@ impl NumberForm {
     pub(super) fn parse_whole(&self, cell: &str) -> Option<i64> {
         let cell = cell.trim();
         match cell.split_once(self.decimal) {
-            Some((whole, zeros)) if !zeros.is_empty() && zeros.bytes().all(|byte| byte == b'0') => self.parse_int(whole),
+            Some((whole, zeros)) if !zeros.is_empty() && zeros.bytes().all(|byte| byte == b'0') => {
+                self.parse_int(whole)
+            }
             Some(_) => None,
             None => self.parse_int(cell),
         }
@@ -108,8 +110,14 @@ mod tests {
         assert_eq!((blank.parse("12\u{a0}345"), blank.parse_int("12\u{202f}345")), (Some(12_345.0), Some(12_345)));
         assert_eq!(form(&["12\u{a0}345", "7"]), ('.', Some(' ')));
         let point = NumberForm::default();
-        assert_eq!((point.parse_int("17.0"), point.parse_whole("17.0"), point.parse_whole("17")), (None, Some(17), Some(17)));
-        assert_eq!((comma.parse_whole("1.017,00"), comma.parse_whole("17,5"), comma.parse_whole("17,")), (Some(1017), None, None));
+        assert_eq!(
+            (point.parse_int("17.0"), point.parse_whole("17.0"), point.parse_whole("17")),
+            (None, Some(17), Some(17))
+        );
+        assert_eq!(
+            (comma.parse_whole("1.017,00"), comma.parse_whole("17,5"), comma.parse_whole("17,")),
+            (Some(1017), None, None)
+        );
         assert!(is_code("007") && !is_code("0") && !is_code("0.5"));
     }
 }
