@@ -35,27 +35,35 @@ pub(super) fn gives_away(survey: &Survey, target: &Target, place: usize) -> Opti
     if let Some(auc) = auc(&labels, present).filter(|auc| *auc >= PRESENCE) {
         return Some(format!("whether it has a value gives the label away (AUC {auc:.3} alone)"));
     }
-    let facts = &survey.columns[place];
-    let is_number = facts.data_type.is_numeric() && !facts.is_time();
-    if let Some(why) = only_with_one(target, &labels, |row| survey.cell(row, place).is_some()) {
+    let (facts, label) = (&survey.columns[place], survey.columns[target.place].name.as_str());
+    if let Some(why) = only_with_one((target, label), &labels, |row| survey.cell(row, place).is_some()) {
         return Some(format!("has a value in {why}"));
-    }
-    let number = |row: usize| if is_number { survey.number(row, place) } else { None };
-    let zeros = (0..labels.len()).filter(|row| number(*row) == Some(0.0)).count();
-    if zeros as f64 >= labels.len() as f64 * MOSTLY_ZERO
-        && let Some(why) = only_with_one(target, &labels, |row| number(row).is_some_and(|number| number != 0.0))
-    {
-        return Some(format!("is not 0 in {why}"));
     }
     let by_value = match facts.data_type {
         DataType::Text if facts.dates.is_none() => auc_of_categories(survey, place, &labels),
         _ => auc(&labels, |row| survey.number(row, place)),
     };
-    by_value.filter(|auc| *auc >= ALONE).map(|auc| format!("gives the label away (AUC {auc:.3} alone)"))
+    if let Some(auc) = by_value.filter(|auc| *auc >= ALONE) {
+        return Some(format!("gives the label away (AUC {auc:.3} alone)"));
+    }
+    if !facts.data_type.is_numeric() || facts.is_time() {
+        return None;
+    }
+    let number = |row: usize| survey.number(row, place);
+    let zeros = (0..labels.len()).filter(|row| number(*row) == Some(0.0)).count();
+    if (zeros as f64) < labels.len() as f64 * MOSTLY_ZERO {
+        return None;
+    }
+    let why = only_with_one((target, label), &labels, |row| number(row).is_some_and(|number| number != 0.0))?;
+    Some(format!("is not 0 in {why}"))
 }
 
 /// The counts, where the rows that `is_in` picks have all but the same outcome, and chance does not make it so.
-fn only_with_one(target: &Target, labels: &[Option<bool>], is_in: impl Fn(usize) -> bool) -> Option<String> {
+fn only_with_one(
+    (target, label): (&Target, &str),
+    labels: &[Option<bool>],
+    is_in: impl Fn(usize) -> bool,
+) -> Option<String> {
     let (mut among, mut of_all) = ([0_usize; 2], [0_usize; 2]);
     for (row, label) in labels.iter().enumerate() {
         if let Some(label) = label {
@@ -63,7 +71,8 @@ fn only_with_one(target: &Target, labels: &[Option<bool>], is_in: impl Fn(usize)
             among[usize::from(*label)] += usize::from(is_in(row));
         }
     }
-    let outcome = usize::from(among[1] > among[0]);
+    let is_positive = among[1] > among[0];
+    let outcome = usize::from(is_positive);
     let (one, other) = (among[outcome], among[1 - outcome]);
     let (rows, all) = (one + other, of_all[0] + of_all[1]);
     let usual = of_all[outcome] as f64 / all.max(1) as f64;
@@ -75,12 +84,10 @@ fn only_with_one(target: &Target, labels: &[Option<bool>], is_in: impl Fn(usize)
     let term = |part: f64, expected: f64| if part == 0.0 { 0.0 } else { part * (part / expected).ln() };
     let divergence = term(share, 1.0 - usual) + term(1.0 - share, usual);
     (rows as f64 * divergence > UNLIKELY).then(|| {
-        let [rows, one, all] = [rows, one, of_all[outcome]].map(|rows| count(rows as u64));
-        let outcome = &target.labels()[outcome];
-        let usual = percent((usual * 1e6) as u64, 1_000_000);
-        format!(
-            "{rows} rows, of which {one} turned out {outcome} ({usual} of all do, {all} rows): known only afterwards"
-        )
+        let usual = percent(of_all[outcome] as u64, all as u64);
+        let outcome = target.outcome(label, is_positive);
+        let [rows, one] = [rows, one].map(|rows| count(rows as u64));
+        format!("{rows} rows, of which {one} have {outcome} ({usual} of all rows have): likely known only afterwards")
     })
 }
 
@@ -133,7 +140,7 @@ mod tests {
             because: "by its word",
             expression: None,
         };
-        only_with_one(&target, labels, is_in)
+        only_with_one((&target, "outcome"), labels, is_in)
     }
 
     #[test]
@@ -141,7 +148,10 @@ mod tests {
         let labels: Vec<Option<bool>> = (0..1000).map(|row| Some(row % 3 == 0)).collect();
         let some_late = |row: usize| row % 3 == 0 && row % 2 == 0;
         let why = told(&labels, some_late).unwrap();
-        assert_eq!(why, "167 rows, of which 167 turned out late (33.4 % of all do, 334 rows): known only afterwards");
+        assert_eq!(
+            why,
+            "167 rows, of which 167 have outcome = late (33.4 % of all rows have): likely known only afterwards"
+        );
         // A slip in many is allowed; one in ten is none.
         assert!(told(&labels, |row| some_late(row) || row == 1).is_some());
         assert!(told(&labels, |row| some_late(row) || row % 30 == 1).is_none());

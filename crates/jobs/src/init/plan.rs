@@ -251,7 +251,7 @@ fn warnings(survey: &Survey, design: &Design) -> Vec<String> {
         let garbled =
             if survey.garbled == 1 { "a row has".to_owned() } else { format!("{} rows have", count(survey.garbled)) };
         let encoding = &survey.dialect.encoding;
-        warnings.push(format!("{garbled} bytes that mean nothing in {encoding}: quarantined when ingested"));
+        warnings.push(format!("{garbled} bytes that mean nothing in {encoding}, or a NUL: quarantined when ingested"));
     }
     for (name, kind) in &survey.other {
         warnings.push(format!("{name}: it is of {kind}, which no source reads: it is not read"));

@@ -139,7 +139,7 @@ pub(super) fn place_of(survey: &Survey, name: &str, flag: &str) -> Result<usize>
             let names: Vec<&str> = survey.columns.iter().map(|column| column.name.as_str()).collect();
             let hint = match nearest(name, names.iter().copied()) {
                 _ if !survey.dialect.header => format!(
-                    "its first line was taken for a row, since it holds what is no name, so that its columns are called {}",
+                    "its first line reads like the rows below it and was taken for one, so that its columns are called {}",
                     listed(&names, 20)
                 ),
                 Some(like) => format!("did you mean `{like}`?"),
@@ -205,18 +205,25 @@ impl Target {
         format!("{name} = {} ({share} of {} rows; {})", self.positive, count(self.rows), self.because)
     }
 
+    /// An outcome by the column called `name`: `late = yes`.
+    pub(super) fn outcome(&self, name: &str, is_positive: bool) -> String {
+        match (is_positive, &self.negative) {
+            (true, _) => format!("{name} = {}", self.positive),
+            (false, Some(negative)) => format!("{name} = {negative}"),
+            (false, None) => format!("{name} other than {}", self.positive),
+        }
+    }
+
     /// Said where the rows of an outcome are too few for the parts that train, stop the training and measure.
     pub(super) fn too_few(&self, name: &str) -> Option<String> {
-        let [negative, positive] = self.labels();
-        let (rows, rarer) = match self.positives * 2 > self.rows {
-            true => (self.rows - self.positives, negative),
-            false => (self.positives, positive),
-        };
-        (rows < FEWEST).then(|| {
+        let is_positive = self.positives * 2 <= self.rows;
+        let rarer = if is_positive { self.positives } else { self.rows - self.positives };
+        (rarer < FEWEST).then(|| {
             format!(
-                "{name}: {} of {} rows turned out {rarer}: too few to train on and to measure by; hundreds are a beginning",
-                count(rows),
-                count(self.rows)
+                "{name}: {} of {} rows have {}: too few to train on and to measure by; hundreds are a beginning",
+                count(rarer),
+                count(self.rows),
+                self.outcome(name, is_positive)
             )
         })
     }
