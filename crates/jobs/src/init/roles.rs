@@ -527,6 +527,8 @@ impl Spacing {
                 "{time}: {} rows share {key} and {time} with an earlier one: quarantined when ingested, the first stays",
                 count(doubles)
             )),
+            // Whoever asks that often at one time reports on nothing.
+            (None, doubles) if is_dense && doubles * 5 > survey.rows => None,
             (None, doubles) if is_dense => Some(format!(
                 "{time}: rows of one {key} come every {}, but {} share their {time} with another: {otherwise}",
                 step.every(),

@@ -84,6 +84,26 @@ fn files_become_the_projects_expected() {
 }
 
 #[test]
+fn what_was_said_of_the_rows_is_what_ingesting_finds() {
+    for (case, read, accepted) in [
+        ("month_ends", 249, 248),
+        ("padded", 90, 90),
+        ("numbers_as_times", 80, 80),
+        ("bad_byte", 60, 59),
+        ("lists", 60, 59),
+    ] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/init").join(case);
+        let args = std::fs::read_to_string(folder.join("args")).unwrap();
+        let into = temp_dir();
+        let project = into.path().join("mine");
+        let words = ["init", project.to_str().unwrap()];
+        karat(&folder, &[&words[..], &args.split_whitespace().collect::<Vec<_>>()].concat()).ok();
+        let report = &crate::support::json(&project, &["sources", "ingest"])[0]["report"];
+        assert_eq!((&report["read"], &report["accepted"]), (&read.into(), &accepted.into()), "{case}: {report}");
+    }
+}
+
+#[test]
 fn a_project_that_is_there_is_left_alone() {
     let folder = temp_dir();
     std::fs::write(folder.path().join("x.csv"), "a,y\n5,0\n7,1\n5,0\n").unwrap();
