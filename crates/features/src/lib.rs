@@ -20,7 +20,7 @@ mod parts;
 mod view;
 
 pub use definition::{Definition, DefinitionError, Identity, NamedFeature, SourceDefinition};
-pub use error::FeatureError;
+pub use error::{FeatureError, Needs};
 pub use explain::{Explainer, Explanation, Part, PartOf, Standing};
 pub use expression::{Expression, ExpressionError, SEMANTICS, function_names};
 pub use key::{KeyError, decode_key, encode_key};

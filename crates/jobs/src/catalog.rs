@@ -7,7 +7,7 @@ use arrow::array::ArrayRef;
 use indexmap::IndexMap;
 use karat_core::{Column, DataType, Digest, Name, Schema, Value, key};
 use karat_features::{CompiledView, Definition, DefinitionError, Identity, SourceDefinition};
-use karat_project::spec::{Entity, FeatureService, FeatureView, Model, ModelFeatures, OnFailure, Source, key_columns};
+use karat_project::spec::{Entity, FeatureService, FeatureView, Model, ModelFeatures, Source, key_columns};
 use karat_project::{Kind, Problem, Problems, Project, ResourceRef};
 use karat_query::{QueryError, RowsDefinition, SourcePlan};
 
@@ -193,16 +193,16 @@ fn compile_source(
     Ok(PlannedSource { plan, definition, rows, upstream: needs.clone() })
 }
 
-/// What a check puts in a feature's place is of the feature's type.
-fn check_substitutes(spec: &FeatureView, view: &CompiledView) -> Result<(), Vec<Wrong>> {
+/// What a check allows, and what it puts in a feature's place, is of the feature's type.
+fn check_checks(spec: &FeatureView, view: &CompiledView) -> Result<(), Vec<Wrong>> {
     let mut wrong = Vec::new();
     for output in view.outputs() {
+        let Some(data_type) = output.value_type.one() else { continue };
         for (index, check) in spec.features[&output.name].checks.iter().enumerate() {
-            let OnFailure::Substitute(value) = check.on_failure() else { continue };
-            let Some(data_type) = output.value_type.one() else { continue };
-            if let Err(error) = Value::from_json(value, data_type) {
-                let path = format!("features.{}.checks[{index}].on_failure.substitute", output.name);
-                wrong.push((path, format!("in place of feature `{}`: {error}", output.name)));
+            for (at, problem) in check.misfits(data_type) {
+                let path = format!("features.{}.checks[{index}].{at}", output.name);
+                let of = if at == "on_failure.substitute" { "in place of feature" } else { "feature" };
+                wrong.push((path, format!("{of} `{}`: {problem}", output.name)));
             }
         }
     }
@@ -221,6 +221,6 @@ fn compile_view(spec: &FeatureView, entities: &[Entity], source: &PlannedSource)
     let digest = definition.digest();
     let view = CompiledView::compile(definition).map_err(|error| vec![placed(error)])?;
     view.retention(spec.online_horizon).map_err(|error| vec![("online_horizon".to_owned(), error.to_string())])?;
-    check_substitutes(spec, &view)?;
+    check_checks(spec, &view)?;
     Ok(PlannedView { spec: spec.clone(), view, digest })
 }

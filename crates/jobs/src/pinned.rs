@@ -116,7 +116,7 @@ pub fn pin(catalog: &Catalog, project: &Project, model: &Model) -> Result<Pinned
                     origin: InputOrigin::View { view: views.len(), output },
                     words: words.unwrap_or_else(|| column.name.replace('_', " ")),
                     code: reason.and_then(|reason| reason.code.clone()),
-                    checks: feature.checks.clone(),
+                    checks: feature.checks.iter().cloned().map(|check| check.of_type(data_type)).collect(),
                 });
             }
             views.push(PinnedView {

@@ -74,12 +74,16 @@ pub struct Written {
     pub model: Name,
     pub output: String,
     pub rows: u64,
-    /// Rows left out because a check of their features refuses to decide on them.
+    /// Rows left out because a check of their features refuses to decide on them; of a folder, those that would be in a part.
     pub refused: u64,
     /// Rows left out because what defines their label may still come.
     pub open: u64,
     /// Rows left out because the spine keeps others of their key.
     pub not_kept: u64,
+    /// Rows left out for want of a label: of a file those that `keep` passes over.
+    pub unlabelled: u64,
+    /// Of a folder, rows left out because their label was known only after the next part began; a file has no parts.
+    pub purged: u64,
     pub entities: u64,
     pub columns: Vec<String>,
     pub digest: Digest,
@@ -108,6 +112,7 @@ pub async fn run(workspace: &Workspace, model: &str, output: &Path, tag: Option<
     let (release, at) = tags::prepare(workspace, model, tag).await?;
     let model = workspace.model(model)?;
     let query = SetQuery::new(workspace, model, Pins::of(workspace, model)?, &model.split, at.as_ref()).await?;
+    form.check_names(column_names(model, &query.pins.pinned))?;
     let target = Target::new(model, output, form);
     let input_bytes = query.input_bytes(workspace, at.as_ref()).await?;
     let (writing, account) = match streamed::is_needed(workspace, &query.spine, input_bytes) {
@@ -115,6 +120,13 @@ pub async fn run(workspace: &Workspace, model: &str, output: &Path, tag: Option<
         false => write_held(workspace, model, query, at.as_ref(), target).await?,
     };
     writing.finish(workspace, release.number, account).await
+}
+
+/// The columns of a set that is written.
+fn column_names<'n>(model: &'n Model, pinned: &'n Pinned) -> impl Iterator<Item = &'n str> {
+    let keys = pinned.keys.iter().map(|key| key.name.as_str());
+    let inputs = pinned.inputs.iter().map(|input| input.name.as_str());
+    keys.chain(["as_of"]).chain(inputs).chain([model.spine.label.name()])
 }
 
 /// Writes a set that memory holds.

@@ -94,6 +94,7 @@ pub(crate) async fn all(
                 let Some(columns) = pinned.of_source(source, key) else { continue };
                 // Part of a key that is said to be none has no history, and nothing to ask about.
                 if columns.iter().all(|(_, value)| !value.is_null()) {
+                    answerable(&columns, source, body, place)?;
                     let subject = (place, key.as_slice());
                     looking.push(Box::pin(one(lookups.as_ref(), source, pinned, subject, columns, until)));
                 }
@@ -108,6 +109,17 @@ pub(crate) async fn all(
         }
     }
     Ok(answers)
+}
+
+/// No row of a source has a text with a NUL byte, an answer's neither.
+fn answerable(columns: &[(&str, &Value)], source: &Name, body: &Body, place: usize) -> Result<(), ServingError> {
+    let holds_nul = |value: &Value| matches!(value, Value::Text(text) if text.contains('\0'));
+    if !columns.iter().any(|(_, value)| holds_nul(value)) {
+        return Ok(());
+    }
+    let field = if body.single { "key".to_owned() } else { format!("keys[{place}]") };
+    let message = format!("`{field}` holds a NUL byte: no row has such a key, and {source} is asked about none");
+    Err(ServingError::Field { field, message })
 }
 
 /// The place of a subject, what was looked up for it, and the row.
@@ -145,5 +157,23 @@ impl Answers {
             }));
         }
         told
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_no_row_can_have_is_the_callers_mistake() {
+        let source = Name::new("bureau").unwrap();
+        let (good, bad) = (Value::text("ab"), Value::text("a\0b"));
+        let body = |single| Body { subjects: Vec::new(), fields: Vec::new(), single, as_of: None, reasons: None };
+        answerable(&[("client", &good), ("n", &Value::Int(0))], &source, &body(true), 0).unwrap();
+        for (single, field) in [(true, "key"), (false, "keys[3]")] {
+            let wrong = answerable(&[("client", &good), ("town", &bad)], &source, &body(single), 3).unwrap_err();
+            assert_eq!(wrong.field(), Some(field));
+            assert!(wrong.to_string().contains("holds a NUL byte"), "{wrong}");
+        }
     }
 }

@@ -40,7 +40,8 @@ pub struct Spine {
     pub as_of: Int64Array,
     /// Microseconds UTC; where missing or null, the row's `as_of`.
     pub known_at: Option<Int64Array>,
-    /// Microseconds UTC, none null: a row sees only events that a reader as of then could not, for they had not happened.
+    /// Microseconds UTC, none null: a row sees only events that a reader as of then could not, for they had not happened. What
+    /// is known of such an event counts wherever it moves it: beyond `as_of`, too.
     pub since: Option<Int64Array>,
 }
 

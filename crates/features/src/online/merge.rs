@@ -11,7 +11,7 @@ use karat_core::{DataType, Instant};
 use super::checkpoint::Checkpoint;
 use super::layout::{self, Draft, Order, State};
 use crate::definition::Identity;
-use crate::error::FeatureError;
+use crate::error::{FeatureError, Needs};
 use crate::events::{Cells, EventOrder, EventTable, KeyEvents, Texts, value};
 use crate::fold::{Fold, Read, WindowStarts, select};
 use crate::key::encode_key;
@@ -39,7 +39,8 @@ pub(super) fn merge<'t>(
 ) -> Result<Records<'t>, FeatureError> {
     let plan = &view.plan;
     let order = old.order(plan)?;
-    let before_horizon = FeatureError::BeforeHorizon { horizon: Instant::from_micros(old.horizon) };
+    let before_horizon =
+        FeatureError::BeforeHorizon { horizon: Instant::from_micros(old.horizon), needs: Needs::Earlier };
     if let Some(checkpoint) = &old.checkpoint
         && rows.iter().any(|row| new.event_time[*row as usize] <= checkpoint.event_time)
     {

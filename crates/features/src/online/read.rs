@@ -4,7 +4,7 @@ use karat_core::{Instant, Value};
 
 use super::layout::{self, State};
 use crate::accumulate::Accumulator;
-use crate::error::FeatureError;
+use crate::error::{FeatureError, Needs};
 use crate::events::{KeyEvents, Texts, nulled_cells};
 use crate::fold::{Fold, Read, Seen, WindowStarts, select};
 use crate::view::{CompiledView, FeaturePlan, Input};
@@ -69,11 +69,16 @@ impl CompiledView {
                 true => checkpoint.event_time <= read.as_of,
                 false => checkpoint.event_time < read.as_of,
             };
-            let beyond =
-                |window: &karat_core::Window| window.start(at.as_of, &self.plan.zone).micros() > checkpoint.event_time;
+            let refused =
+                |needs: Needs| FeatureError::BeforeHorizon { horizon: Instant::from_micros(state.horizon), needs };
             let visible = happened && checkpoint.known_time <= read.known_at && checkpoint.commit <= read.up_to;
-            if !visible || !self.plan.windows.iter().all(beyond) {
-                return Err(FeatureError::BeforeHorizon { horizon: Instant::from_micros(state.horizon) });
+            if !visible {
+                return Err(refused(Needs::Earlier));
+            }
+            let starts = self.plan.windows.iter().map(|window| (*window, window.start(at.as_of, &self.plan.zone)));
+            let earliest = starts.min_by_key(|(_, start)| *start);
+            if let Some((window, start)) = earliest.filter(|(_, start)| start.micros() <= checkpoint.event_time) {
+                return Err(refused(Needs::Window { window, start }));
             }
             accumulated = checkpoint.accumulators;
         }

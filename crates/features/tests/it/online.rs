@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch, StringArray};
 use karat_core::{HEADED, Instant, Value, hidden};
-use karat_features::{CompiledView, Definition, FeatureError, FeatureRow, ReadAt, Retention, StateBuilder};
+use karat_features::{CompiledView, Definition, FeatureError, FeatureRow, Needs, ReadAt, Retention, StateBuilder};
 use serde_json::json;
 
 use crate::histories::{DAY, batch, client, source, view_of};
@@ -131,8 +131,14 @@ fn readers_before_the_horizon_are_refused_by_name() {
         assert_eq!(view.read(&folded, at(day)).unwrap(), view.read(&whole, at(day)).unwrap(), "{day}");
     }
     let error = view.read(&folded, at(29)).unwrap_err();
-    assert_eq!(error, FeatureError::BeforeHorizon { horizon: Instant::from_micros(30 * DAY) });
-    assert!(error.to_string().contains("1970-01-31T00:00:00Z"), "{error}");
+    assert_eq!(error, FeatureError::BeforeHorizon { horizon: Instant::from_micros(30 * DAY), needs: Needs::Earlier });
+    assert!(error.to_string().contains("1970-01-31T00:00:00Z only: ask the history"), "{error}");
+    // The instant itself is after the horizon; a window that ends there began before it.
+    assert_eq!(
+        view.read(&folded, at(39)).unwrap_err().to_string(),
+        "the online state keeps single events since 1970-01-31T00:00:00Z only, and a window of 10 days reaches back to \
+         1970-01-30T00:00:00Z: ask the history, or a later time (`online_horizon` in the view)"
+    );
     let earlier_commit = ReadAt { up_to: Some(20), ..at(60) };
     assert!(matches!(view.read(&folded, earlier_commit), Err(FeatureError::BeforeHorizon { .. })));
     let earlier_knowledge = ReadAt { known_at: Instant::from_micros(20 * DAY), ..at(60) };

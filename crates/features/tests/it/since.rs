@@ -18,11 +18,12 @@ fn since_of(reader: &Reader, stretch: usize) -> i64 {
 }
 
 fn expected(case: &Case, reader: Reader, since: i64) -> Vec<Value> {
-    let rows: Vec<&Record> = visible(&case.records, &case.rules, reader)
+    // What each event is, is what was known of it by then; which of them lie in the window, after that.
+    let rows: Vec<&Record> = visible(&case.records, &case.rules, Reader { as_of: i64::MAX, ..reader })
         .into_iter()
         .filter(|record| match case.rules.include_as_of {
-            true => record.event_time > since,
-            false => record.event_time >= since,
+            true => record.event_time > since && record.event_time <= reader.as_of,
+            false => record.event_time >= since && record.event_time < reader.as_of,
         })
         .collect();
     case.aggregates.iter().map(|one| aggregate(&case.within(one), &rows, &case.rules, reader.as_of)).collect()

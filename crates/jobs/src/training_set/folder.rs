@@ -73,7 +73,7 @@ pub struct PartFile {
 }
 
 /// Rows of the spine that are in no part, by why.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize)]
 pub struct LeftOutRows {
     pub unlabelled: u64,
     /// What defines their label may still come.
@@ -119,6 +119,31 @@ pub(super) fn check_free(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Who reads a folder's files as one table adds a column `part`, and may take no account of case.
+pub(super) fn check_names<'n>(names: impl Iterator<Item = &'n str>) -> Result<()> {
+    let file = "or write one file, such as `--output set.parquet`";
+    let mut folded: BTreeMap<String, &str> = BTreeMap::new();
+    for name in names {
+        let small = name.to_lowercase();
+        if small == PART {
+            bail!(Usage(format!(
+                "`{name}` cannot be a column of a folder, whose readers call the part of the split that a row is in `{PART}`: \
+                 give it another name, {file}"
+            )));
+        }
+        if let Some(other) = folded.insert(small, name) {
+            bail!(Usage(format!(
+                "`{other}` and `{name}` cannot both be columns of a folder, as DuckDB and Spark take no account of case: give \
+                 one of them another name, {file}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The column that is the name of a row's folder.
+const PART: &str = "part";
+
 /// A folder whose rows come in batches. It is written beside and renamed: it appears whole or not at all.
 pub(super) struct FolderWriter<'m> {
     folder: PathBuf,
@@ -137,7 +162,7 @@ impl<'m> FolderWriter<'m> {
     pub fn create(folder: &Path, schema: &SchemaRef, dealer: Dealer<'m>) -> Result<FolderWriter<'m>> {
         let staging = staging(folder)?;
         let file = |part: &Part| {
-            std::fs::create_dir_all(staging.0.join(format!("part={part}")))?;
+            std::fs::create_dir_all(staging.0.join(format!("{PART}={part}")))?;
             FrameFile::create(&staging.0.join(relative(*part)), Form::Parquet, schema)
         };
         let files = PARTS.iter().map(file).collect::<Result<_>>();
@@ -201,7 +226,7 @@ fn cannot_write(folder: &Path) -> String {
 }
 
 fn relative(part: Part) -> String {
-    format!("part={part}/rows.parquet")
+    format!("{PART}={part}/rows.parquet")
 }
 
 /// Where a folder is written before it has its name; gone when dropped, unless renamed.

@@ -8,10 +8,11 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::{filter_record_batch, not};
 use arrow::datatypes::SchemaRef;
 use karat_project::spec::Model;
+use karat_training::LeftOut;
 use karat_training::split::{Dealer, SpineBatch};
 
 use super::file::{Form, NamedAtLast};
-use super::folder::{self, FolderWriter};
+use super::folder::{self, FolderWriter, LeftOutRows};
 use super::{Account, Written, settle};
 use crate::{Usage, Workspace};
 
@@ -57,6 +58,14 @@ impl Output {
         }
         folder::check_free(output)?;
         Ok(Output::Folder)
+    }
+
+    /// Whether columns of these names can be read back.
+    pub fn check_names<'n>(self, names: impl Iterator<Item = &'n str>) -> Result<()> {
+        match self {
+            Output::File(_) => Ok(()),
+            Output::Folder => folder::check_names(names),
+        }
     }
 }
 
@@ -105,13 +114,20 @@ impl Writing<'_> {
                 (manifest.rows, Some(manifest))
             }
         };
+        let LeftOut { unlabelled, open, not_kept } = account.left_out;
+        let left_out = match &manifest {
+            Some(manifest) => manifest.left_out,
+            None => LeftOutRows { unlabelled, open, not_kept, purged: 0, refused: account.refused },
+        };
         Ok(Written {
             model: self.model.name.clone(),
             output: self.output.display().to_string(),
             rows,
-            refused: account.refused,
-            open: account.left_out.open,
-            not_kept: account.left_out.not_kept,
+            refused: left_out.refused,
+            open: left_out.open,
+            not_kept: left_out.not_kept,
+            unlabelled: left_out.unlabelled,
+            purged: left_out.purged,
             entities: account.entities,
             columns: self.schema.fields().iter().map(|field| field.name().clone()).collect(),
             digest: account.digest,

@@ -227,18 +227,19 @@ fn brute_force(rule: &Rule, payments: &[Payment], client: i64, as_of: i64) -> Op
     }
     let mut current: HashMap<i64, &Payment> = HashMap::new();
     for p in payments {
-        // What takes a row back holds wherever the row does.
-        let happened = p.gone || if rule.include_as_of { p.paid <= end } else { p.paid < end };
-        if happened && p.booked <= known_at {
+        if p.booked <= known_at {
             let held = current.entry(p.id).or_insert(p);
             if (p.booked, p.paid) > (held.booked, held.paid) {
                 *held = p;
             }
         }
     }
-    let after = |p: &&&Payment| if rule.include_as_of { p.paid > as_of } else { p.paid >= as_of };
+    let within = |p: &&&Payment| match rule.include_as_of {
+        true => p.paid > as_of && p.paid <= end,
+        false => p.paid >= as_of && p.paid < end,
+    };
     let events: Vec<&Payment> =
-        current.values().filter(|p| !p.gone && p.client == client).filter(|p| after(p)).copied().collect();
+        current.values().filter(|p| !p.gone && p.client == client).filter(within).copied().collect();
     Some((rule.holds)(&events))
 }
 
@@ -390,4 +391,39 @@ fn windows_are_exact_at_their_edges() {
     let refused = karat(folder, &["features", "training-set", "risk", "--output", "none.csv"]).ends_with(1);
     assert!(refused.stderr.contains("every one of the 1 rows of applications is open"), "{}", refused.stderr);
     assert!(!folder.join("none.csv").exists());
+}
+
+/// An event of the window that is booked again at another day, out of the window: known while collecting, it counts no more,
+/// whether it moved before the window, after it, or after the end of collecting.
+#[test]
+fn an_event_that_is_known_to_lie_elsewhere_counts_no_more() {
+    let as_of = day("2022-03-01");
+    let one = |client: i64, paid: i64, booked: i64| Payment {
+        id: client,
+        client,
+        paid,
+        booked,
+        days_late: 31,
+        amount: None,
+        gone: false,
+    };
+    let mut all: Vec<Payment> = (1..=6).map(|client| one(client, as_of + 20, as_of + 20)).collect();
+    all.extend([
+        one(1, as_of - 20, as_of + 119),
+        one(2, as_of + 100, as_of + 119),
+        one(3, as_of + 200, as_of + 119),
+        one(4, as_of + 100, as_of + 121),
+        one(5, as_of + 30, as_of + 119),
+        one(99, as_of + 300, as_of + 300),
+    ]);
+    let project = project(&all);
+    let folder = project.path();
+    let mut applications = "application_id,client_id,day,income\n".to_owned();
+    for client in 1..=6 {
+        writeln!(applications, "{client},{client},2022-03-01,1").unwrap();
+    }
+    put(folder, "data/applications.csv", &applications);
+    let (rows, _) = written(folder);
+    let labels: Vec<&str> = rows.iter().map(|row| row.rsplit(' ').next().unwrap()).collect();
+    assert_eq!(labels, ["false", "false", "false", "true", "true", "true"]);
 }

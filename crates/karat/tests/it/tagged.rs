@@ -209,6 +209,9 @@ fn a_folder_holds_the_parts_and_says_where_they_come_from() {
     assert_eq!(sources, [("loans", 1), ("people", 1)]);
     let left_out: u64 = manifest["left_out"].as_object().unwrap().values().map(|rows| rows.as_u64().unwrap()).sum();
     assert_eq!(manifest["spine_rows"].as_u64().unwrap(), manifest["rows"].as_u64().unwrap() + left_out);
+    for (why, rows) in manifest["left_out"].as_object().unwrap() {
+        assert_eq!(&written[why], rows, "{why}");
+    }
     assert_eq!(manifest["columns"][0], value!({"name": "client_id", "type": "int", "role": "key"}));
     karat(folder, &["features", "training-set", "default_risk", "--output", "whole.parquet"]).ok();
     agrees_with("partitioned.py", folder, "set");
@@ -226,6 +229,32 @@ fn a_folder_holds_the_parts_and_says_where_they_come_from() {
         .filter(|name| name.ends_with(".part"))
         .collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// Readers of a folder take `part` from its folders' names, and some of them take no account of case.
+#[test]
+fn a_folder_whose_columns_could_not_be_read_back_is_not_written() {
+    let project = small::project();
+    let folder = project.path();
+    for (features, said) in [
+        ("  part: {count: rows}\n", "`part` cannot be a column of a folder"),
+        ("  Part: {count: rows}\n", "`Part` cannot be a column of a folder"),
+        ("  nb: {count: rows}\n  NB: {count: rows}\n", "`nb` and `NB` cannot both be columns of a folder"),
+        ("  Late: {count: rows}\n", "`Late` and `late` cannot both be columns of a folder"),
+    ] {
+        let view = format!("kind: FeatureView\nname: more\nentity: client\nsource: payments\nfeatures:\n{features}");
+        put(folder, "features/more.yaml", &view);
+        let model = std::fs::read_to_string(folder.join("models/default_risk.yaml")).unwrap();
+        put(folder, "models/default_risk.yaml", &model.replace("features: [history, person]", "features: [more]"));
+        let refused = karat(folder, &["features", "training-set", "default_risk", "--output", "set"]).ends_with(2);
+        assert!(refused.stderr.contains(said), "{features}: {}", refused.stderr);
+        assert!(!folder.join("set").exists());
+        karat(folder, &["features", "training-set", "default_risk", "--output", "set.csv"]).ok();
+        let text = std::fs::read_to_string(folder.join("set.csv")).unwrap();
+        let first = features.trim().split(':').next().unwrap().to_owned();
+        assert!(text.lines().next().unwrap().split(',').any(|name| name == first), "{text}");
+        std::fs::remove_file(folder.join("set.csv")).unwrap();
+    }
 }
 
 #[test]

@@ -1,3 +1,4 @@
+use karat_core::{DataType, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -46,6 +47,45 @@ impl FeatureCheck {
             FeatureCheck::NotNull { on_failure }
             | FeatureCheck::Range { on_failure, .. }
             | FeatureCheck::Allowed { on_failure, .. } => on_failure,
+        }
+    }
+
+    /// What keeps it from saying anything of values of a type, each with its path in the check.
+    pub fn misfits(&self, data_type: DataType) -> Vec<(String, String)> {
+        let mut misfits = match self {
+            FeatureCheck::NotNull { .. } => Vec::new(),
+            FeatureCheck::Range { .. } if data_type.is_numeric() => Vec::new(),
+            FeatureCheck::Range { .. } => {
+                let problem = format!("it is of type {data_type}, which has no range (use an `allowed` check)");
+                vec![("check".to_owned(), problem)]
+            }
+            FeatureCheck::Allowed { values, .. } => {
+                let wrong = values.iter().enumerate().filter_map(|(place, value)| {
+                    let error = Value::from_json(value, data_type).err()?;
+                    Some((format!("values[{place}]"), error.to_string()))
+                });
+                wrong.collect()
+            }
+        };
+        if let OnFailure::Substitute(value) = self.on_failure()
+            && let Err(error) = Value::from_json(value, data_type)
+        {
+            misfits.push(("on_failure.substitute".to_owned(), error.to_string()));
+        }
+        misfits
+    }
+
+    /// With what it allows written as values of a type are: of floats 6 is 6.0. What does not fit stays.
+    pub fn of_type(self, data_type: DataType) -> FeatureCheck {
+        match self {
+            FeatureCheck::Allowed { values, on_failure } => {
+                let written = |value: serde_json::Value| match Value::from_json(&value, data_type) {
+                    Ok(typed) => typed.to_json(),
+                    Err(_) => value,
+                };
+                FeatureCheck::Allowed { values: values.into_iter().map(written).collect(), on_failure }
+            }
+            other => other,
         }
     }
 }

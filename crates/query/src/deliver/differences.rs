@@ -88,9 +88,7 @@ pub(crate) fn find(
         }
         let of_key = found.len();
         found.extend(timeline.records());
-        if rules.arriving == Arriving::Pushed {
-            sides.keep_removals(new_group, of_key, &timeline, &mut found);
-        }
+        sides.keep_removals(new_group, of_key, &timeline, &mut found);
     }
     let records = records::build(rules, delivered, there, &found)?;
     Ok(Differences { records, counts, repeated })
@@ -325,7 +323,7 @@ impl<'a> Sides<'a> {
             let says_nothing_new = match (self.rules.arriving, before) {
                 (Arriving::Pushed, _) => self.is_repeated(row, known, timeline),
                 (Arriving::Together, Some(before)) => !removing(row) && self.same_values(before, delivered),
-                (Arriving::Together, None) => removing(row),
+                (Arriving::Together, None) => removing(row) && self.removes_nothing(row, known, timeline),
             };
             if says_nothing_new {
                 counts.unchanged += 1;
@@ -350,8 +348,14 @@ impl<'a> Sides<'a> {
         }
     }
 
-    /// A pushed removal that takes nothing away is kept all the same, without a time at which it could be seen: what it
-    /// removes may come later.
+    /// Whether there is nothing for a delivered removal to take away, now or later: it was delivered before, or it does not
+    /// say from when it is known, so that whatever comes later is known later.
+    fn removes_nothing(&self, row: usize, known: i64, timeline: &Timeline) -> bool {
+        self.word(row).is_none() || timeline.winner_at(known).is_some_and(|removal| removal.known == known)
+    }
+
+    /// A removal that takes nothing away is kept all the same, without a time at which it could be seen: what it removes may
+    /// come later.
     fn keep_removals(&self, group: &[usize], of_key: usize, timeline: &Timeline, found: &mut Vec<Record>) {
         for version in timeline.fresh_removals() {
             let known = version.known;

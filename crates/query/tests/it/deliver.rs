@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use karat_core::Instant;
 use karat_project::spec::Source;
-use karat_query::{Delivered, QueryError, Redefined, Table, Tables};
+use karat_query::{Delivered, DeliveryCounts, QueryError, Redefined, Table, Tables};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -69,7 +69,7 @@ async fn records(world: &World, source: &Source, up_to: Option<u64>) -> Vec<Hist
     let day = karat_core::time::MICROS_PER_DAY;
     let sql = format!(
         "SELECT id, entity, value, CAST(event AS BIGINT) / {day}, CAST(known AS INT), _event_time / {day}, \
-         _known_time / {day}, _commit, CAST(_removed AS INT) FROM h"
+         _known_time / {day}, _commit, CAST(_removed AS INT) FROM h WHERE _event_time IS NOT NULL"
     );
     let parse = |row: &String| {
         let n: Vec<i64> = row.split('|').map(|cell| cell.parse().unwrap()).collect();
@@ -481,6 +481,61 @@ async fn definitions_differ_by_what_can_change_a_row() {
     assert_eq!(of_query(&world, &used).changes_since(&before), ["rows of a"]);
 }
 
+/// The removal was known in May and came first; the row was known in April.
+#[tokio::test]
+async fn a_removal_that_comes_before_its_row_holds() {
+    let world = World::new().await;
+    let source = rows_source("changes");
+    let told = |delivered: &Delivered| {
+        let DeliveryCounts { read, accepted, new, removed, unchanged, .. } = delivered.counts;
+        (read, accepted, new, removed, unchanged)
+    };
+    let deliver = async |lines: &str| {
+        world.write("rows.csv", format!("{HEADER}{lines}"));
+        let delivered = world.ingest(&source, day(30)).await;
+        assert_eq!(world.ingest(&source, day(31)).await.commit, None);
+        told(&delivered)
+    };
+    assert_eq!(deliver("7,1,1,1970-01-02,1970-01-06,D\n").await, (1, 1, 0, 1, 0));
+    assert_eq!(deliver("7,1,1,1970-01-02,1970-01-04,U\n").await, (1, 1, 1, 0, 0));
+    assert_eq!(deliver("7,1,1,1970-01-02,1970-01-06,D\n").await, (1, 0, 0, 0, 1));
+    // Removed once more, later; then comes a row that was known in between.
+    assert_eq!(deliver("7,1,1,1970-01-02,1970-01-10,D\n").await, (1, 1, 0, 1, 0));
+    assert_eq!(deliver("7,2,3,1970-01-02,1970-01-08,U\n").await, (1, 1, 1, 0, 0));
+    assert_eq!(world.current(&source, "id").await, Vec::<String>::new());
+    let records = records(&world, &source, None).await;
+    let entities = |known_at| {
+        let visible = visible_by_entity(&records, 20, known_at);
+        visible.into_iter().map(|(_, row)| row.entity).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        [2, 3, 4, 5, 6, 7, 8, 9, 20].map(entities),
+        [vec![], vec![1], vec![1], vec![], vec![], vec![2], vec![2], vec![], vec![]]
+    );
+}
+
+/// A removal that does not say when it was known removes what is there; a key without rows has its first one to come.
+#[tokio::test]
+async fn a_removal_without_a_time_of_its_own_removes_what_is_there() {
+    let world = World::new().await;
+    let source = source(json!({
+        "name": "c", "path": "c.csv", "keys": ["id"], "delivery": "changes", "deleted": "op = 'D'",
+        "columns": [["id", "int"], ["op", "text"]],
+    }));
+    let deliver = async |lines: &str, at: i64| {
+        world.write("c.csv", format!("id,op\n{lines}"));
+        world.ingest(&source, day(at)).await
+    };
+    assert_eq!(deliver("1,D\n", 1).await.commit, None);
+    assert_eq!(deliver("1,D\n", 2).await.commit, None);
+    assert_eq!(deliver("1,U\n", 3).await.counts.new, 1);
+    assert_eq!(deliver("1,D\n", 4).await.counts.removed, 1);
+    let again = deliver("1,D\n", 5).await;
+    assert_eq!((again.commit, again.counts.unchanged), (None, 1));
+    assert_eq!(deliver("1,U\n", 6).await.counts.new, 1);
+    assert_eq!(world.current(&source, "id").await, ["1"]);
+}
+
 /// The key was delivered, in whatever state: only one that is missing is removed.
 #[tokio::test]
 async fn a_quarantined_row_takes_away_no_other() {
@@ -517,7 +572,7 @@ async fn no_key_is_removed_while_a_row_has_one_that_cannot_be_read() {
         world.write("c.csv", "id,v\n1,1\n2,2\n3,3\n");
         assert_eq!(world.ingest(&source, day(20_000)).await.counts.new, 3);
         for (place, unread) in unread.iter().enumerate() {
-            world.write("c.csv", &format!("id,v\n1,{place}.5\n{unread}\n"));
+            world.write("c.csv", format!("id,v\n1,{place}.5\n{unread}\n"));
             let counts = world.ingest(&source, day(20_001 + place as i64)).await.counts;
             assert_eq!((counts.revised, counts.removed, counts.kept, counts.quarantined), (1, 0, 2, 1), "{unread}");
         }

@@ -86,8 +86,13 @@ impl Model {
                     continue;
                 }
                 let before: Vec<Version> = versions.iter().filter(|v| v.known <= *known).cloned().collect();
-                let before = Model::winner(&before).and_then(|winner| winner.row.clone());
-                if before == *row {
+                let says_it_already = match (Model::winner(&before), row) {
+                    (Some(Version { row: Some(before), .. }), Some(row)) => before == row,
+                    // A later one may be what is left when something comes that is known in between.
+                    (Some(Version { known: before, row: None, .. }), None) => before == known,
+                    _ => false,
+                };
+                if says_it_already {
                     told.unchanged += 1;
                     continue;
                 }
