@@ -37,7 +37,8 @@ impl RegistryError {
         RegistryError::NotFound(match nearest(name, there_are.iter().copied()) {
             Some(near) => format!("there is no {kind} `{name}`; did you mean `{near}`?"),
             None if (1..=LISTED).contains(&there_are.len()) => {
-                format!("there is no {kind} `{name}`; there are {}", there_are.join(", "))
+                let verb = if there_are.len() == 1 { "is" } else { "are" };
+                format!("there is no {kind} `{name}`; there {verb} {}", there_are.join(", "))
             }
             None => format!("there is no {kind} `{name}`"),
         })
