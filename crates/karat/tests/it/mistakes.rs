@@ -99,7 +99,7 @@ fn names_that_are_nearly_right_are_suggested() {
     let folder = project.path();
     let cases: [(&[&str], i32, &str); 8] = [
         (&["train", "nope"], 1, "there is no model `nope` in this project; it has default_risk"),
-        (&["sources", "profile", "unheard_of"], 1, "in this project; it has loans, payments, people"),
+        (&["sources", "profile", "unheard_of"], 1, "in this project; it has payments, people, loans"),
         (&["train", "default_risc"], 1, "did you mean `default_risk`?"),
         (&["sources", "check", "lons"], 1, "did you mean `loans`?"),
         (&["schema", "sauce"], 2, "there is no kind `sauce`: did you mean `Source`?"),
