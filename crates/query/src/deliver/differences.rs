@@ -364,6 +364,7 @@ impl<'a> Sides<'a> {
                 found.push(Record { row: RowRef::Delivered(*row), event: i64::MIN, known, removed: true });
             }
         }
+        found[of_key..].sort_by_key(|record| record.known);
     }
 
     /// Whether history has had a pushed row. One that says from when it is known did so if it came before, though it may
