@@ -80,11 +80,10 @@ impl Instant {
         if let Ok(timestamp) = text.parse::<Timestamp>() {
             return Ok(Instant(timestamp.as_microsecond()));
         }
-        if let Some(instant) = at_the_end(text) {
-            return Ok(instant);
-        }
-        let civil = text.parse::<DateTime>().map_err(|_| TimeError::Unreadable(text.to_owned()))?;
-        Ok(zone.instant(civil))
+        let civil = text.parse::<DateTime>().ok();
+        let may_have_offset = civil.is_none_or(is_at_the_end);
+        let instant = if may_have_offset { at_the_end(text) } else { None };
+        instant.or_else(|| civil.map(|civil| zone.instant(civil))).ok_or_else(|| TimeError::Unreadable(text.to_owned()))
     }
 
     pub fn saturating_add_micros(self, micros: i64) -> Instant {
@@ -100,12 +99,14 @@ impl fmt::Display for Instant {
     /// RFC 3339 in UTC, with as many fractional digits as are needed. Sentinels and instants outside the calendar's
     /// range print as `always`, `never` or microseconds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.timestamp(), civil_of(self.0)) {
-            (Some(timestamp), _) => write!(f, "{timestamp}"),
-            (None, Some(civil)) => write!(f, "{civil}Z"),
-            _ if *self == Instant::ALWAYS => f.write_str("always"),
-            _ if *self == Instant::NEVER => f.write_str("never"),
-            _ => write!(f, "{} us", self.0),
+        if let Some(timestamp) = self.timestamp() {
+            return write!(f, "{timestamp}");
+        }
+        match civil_of(self.0) {
+            Some(civil) => write!(f, "{civil}Z"),
+            None if *self == Instant::ALWAYS => f.write_str("always"),
+            None if *self == Instant::NEVER => f.write_str("never"),
+            None => write!(f, "{} us", self.0),
         }
     }
 }
@@ -172,14 +173,17 @@ fn micros_of_civil(civil: DateTime) -> i64 {
     i64::from(days_of(civil.date())) * MICROS_PER_DAY + micros
 }
 
+fn is_at_the_end(civil: DateTime) -> bool {
+    matches!(civil.year(), -9999 | 9999)
+}
+
 /// A time with an offset in the calendar's first and last days, which jiff's timestamps do not reach: the end of what has no
 /// end is often written `9999-12-31`.
 fn at_the_end(text: &str) -> Option<Instant> {
     let time = Pieces::parse(text).ok()?;
     let civil = time.date().to_datetime(time.time()?);
     let offset = time.to_numeric_offset()?;
-    matches!(civil.year(), -9999 | 9999)
-        .then(|| Instant(micros_of_civil(civil) - i64::from(offset.seconds()) * MICROS_PER_SECOND))
+    is_at_the_end(civil).then(|| Instant(micros_of_civil(civil) - i64::from(offset.seconds()) * MICROS_PER_SECOND))
 }
 
 /// What [`format_date`] prints, days beyond the calendar included.

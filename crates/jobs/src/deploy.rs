@@ -177,7 +177,7 @@ impl Deployed {
 
     /// Whether a view that waits for its state has one.
     fn is_built(&self, workspace: &Workspace) -> bool {
-        let is_there = |definition: &Digest| matches!(has_state(workspace, definition), Ok(true));
+        let is_there = |definition: &Digest| matches!(materialize::has_state(workspace, definition), Ok(true));
         self.awaited.iter().any(is_there)
     }
 
@@ -204,7 +204,8 @@ impl Deployed {
             let earlier = before.views.get(name).filter(|earlier| earlier.read.definition != planned.digest);
             let view = match earlier {
                 Some(earlier)
-                    if !has_state(workspace, &planned.digest)? && has_state(workspace, &earlier.read.definition)? =>
+                    if !materialize::has_state(workspace, &planned.digest)?
+                        && materialize::has_state(workspace, &earlier.read.definition)? =>
                 {
                     awaited.insert(name.clone(), planned.digest.clone());
                     earlier.clone()
@@ -240,10 +241,6 @@ impl Deployed {
         self.awaited = awaited.into_values().collect();
         Ok(())
     }
-}
-
-fn has_state(workspace: &Workspace, definition: &Digest) -> Result<bool> {
-    Ok(workspace.online()?.note(definition)?.is_some())
 }
 
 impl Deployed {

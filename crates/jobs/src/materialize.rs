@@ -163,11 +163,14 @@ pub(crate) async fn pinned(workspace: &Workspace, pinned: &Pinned, label: &str) 
 
 /// Whether every view a version pins has online state, however old.
 pub(crate) fn is_there(workspace: &Workspace, pinned: &Pinned) -> Result<bool> {
-    let online = workspace.online()?;
     for view in &pinned.views {
-        if online.note(&view.digest)?.is_none() {
+        if !has_state(workspace, &view.digest)? {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+pub(crate) fn has_state(workspace: &Workspace, definition: &Digest) -> Result<bool> {
+    Ok(workspace.online()?.note(definition)?.is_some())
 }

@@ -193,7 +193,8 @@ struct Queue {
 }
 
 impl Pushes {
-    /// Takes up the sources of a release, with the views that are served, `earlier` ones of the release among them. Sources that take no pushes any more are let go.
+    /// Takes up the sources of a release, with the views that are served, `earlier` ones of the release among them. Sources
+    /// that take no pushes any more are let go.
     pub(crate) async fn take_up(
         &self,
         workspace: &Workspace,

@@ -348,27 +348,23 @@ fn what_trains_was_known_before_the_next_part_began() {
     assert_ne!(other["data"]["digest"], trial["data"]["digest"]);
 }
 
+/// A payment that came a month late.
+fn late(id: i64, client: i64, paid: i64, booked: i64) -> Payment {
+    Payment { id, client, paid, booked, days_late: 31, amount: None, gone: false }
+}
+
 /// An event of the very first instant of a window counts, one of its end does not; what becomes known when collecting ends
 /// still counts.
 #[test]
 fn windows_are_exact_at_their_edges() {
     let as_of = day("2022-03-01");
-    let one = |id: i64, client: i64, paid: i64, booked: i64| Payment {
-        id,
-        client,
-        paid,
-        booked,
-        days_late: 31,
-        amount: None,
-        gone: false,
-    };
     let all = vec![
-        one(1, 1, as_of, as_of),
-        one(2, 2, as_of - 1, as_of),
-        one(3, 3, as_of + 89, as_of + 120),
-        one(4, 4, as_of + 89, as_of + 121),
-        one(5, 5, as_of + 90, as_of + 90),
-        one(6, 99, as_of + 90, as_of + 121),
+        late(1, 1, as_of, as_of),
+        late(2, 2, as_of - 1, as_of),
+        late(3, 3, as_of + 89, as_of + 120),
+        late(4, 4, as_of + 89, as_of + 121),
+        late(5, 5, as_of + 90, as_of + 90),
+        late(6, 99, as_of + 90, as_of + 121),
     ];
     let project = project(&all);
     let folder = project.path();
@@ -398,15 +394,7 @@ fn windows_are_exact_at_their_edges() {
 #[test]
 fn an_event_that_is_known_to_lie_elsewhere_counts_no_more() {
     let as_of = day("2022-03-01");
-    let one = |client: i64, paid: i64, booked: i64| Payment {
-        id: client,
-        client,
-        paid,
-        booked,
-        days_late: 31,
-        amount: None,
-        gone: false,
-    };
+    let one = |client: i64, paid: i64, booked: i64| late(client, client, paid, booked);
     let mut all: Vec<Payment> = (1..=6).map(|client| one(client, as_of + 20, as_of + 20)).collect();
     all.extend([
         one(1, as_of - 20, as_of + 119),

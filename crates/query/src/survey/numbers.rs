@@ -51,22 +51,12 @@ impl NumberForm {
     /// A whole number without a fraction, even one of zeros: what has one is an amount until its column's name says
     /// otherwise. Leading zeros make a code, not a number.
     pub(super) fn parse_int(&self, cell: &str) -> Option<i64> {
-        if cell.contains(self.decimal) {
-            return None;
-        }
-        Numbers::new(self.decimal, self.thousands).int(cell.as_bytes())
+        if cell.contains(self.decimal) { None } else { self.parse_whole(cell) }
     }
 
     /// A whole number that may have a fraction of zeros, as programs write ints among which some are missing: `17.0`.
     pub(super) fn parse_whole(&self, cell: &str) -> Option<i64> {
-        let cell = cell.trim();
-        match cell.split_once(self.decimal) {
-            Some((whole, zeros)) if !zeros.is_empty() && zeros.bytes().all(|byte| byte == b'0') => {
-                self.parse_int(whole)
-            }
-            Some(_) => None,
-            None => self.parse_int(cell),
-        }
+        Numbers::new(self.decimal, self.thousands).int(cell.as_bytes())
     }
 }
 
