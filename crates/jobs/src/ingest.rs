@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use karat_core::{ErrorKind, Name};
 use karat_query::{
     ContractReport, DeliveryCounts, FileNote, Identity, Occasion, Pushing, QueryError, Redefined, RowsDefinition,
-    Staged, Table, Tables, Taking, deliver, stage,
+    Staged, Table, Tables, Taking, counts_news, deliver, stage,
 };
 use karat_registry::Release;
 use serde::Serialize;
@@ -312,7 +312,7 @@ async fn staged(workspace: &Workspace, catalog: &Catalog, planned: &PlannedSourc
     let tables = tables(workspace, catalog, planned).await?;
     let reading = workspace.observer.begin(&format!("reading {name}"), 0, Unit::Bytes);
     let progress = Arc::new(Reading(reading));
-    let occasion = occasion(workspace, name).await?;
+    let occasion = occasion(workspace, planned).await?;
     stage(&workspace.engine, &planned.plan, &tables, occasion, progress).await.map_err(|error| of_source(name, error))
 }
 
@@ -324,18 +324,18 @@ fn of_source(name: &Name, error: QueryError) -> anyhow::Error {
     }
 }
 
-pub(crate) async fn occasion(workspace: &Workspace, name: &Name) -> Result<Occasion> {
-    Ok(Occasion { at: workspace.clock.now(), earlier: earlier(workspace, name).await? })
+pub(crate) async fn occasion(workspace: &Workspace, planned: &PlannedSource) -> Result<Occasion> {
+    Ok(Occasion { at: workspace.clock.now(), earlier: earlier(workspace, planned).await? })
 }
 
-/// How many rows of each delivery that made a commit were not quarantined.
-async fn earlier(workspace: &Workspace, name: &Name) -> Result<Vec<u64>> {
-    let commits = workspace.history.commits(name).await?;
-    let rows = |counts: serde_json::Value| {
-        serde_json::from_value(counts).map(|counts: DeliveryCounts| counts.read - counts.quarantined)
-    };
-    let delivered = commits.into_iter().filter(|commit| commit.pushed_from.is_none());
-    Ok(delivered.map(|commit| rows(commit.counts)).collect::<Result<Vec<u64>, _>>()?)
+/// What a `volume` check compares with, of each delivery that made a commit: its rows that were not quarantined; where news
+/// are counted, those that were new, and nothing of a delivery that began the history, which brings what had gathered.
+async fn earlier(workspace: &Workspace, planned: &PlannedSource) -> Result<Vec<u64>> {
+    let news = counts_news(planned.plan.shape().delivery);
+    let commits = workspace.history.commits(&planned.plan.source().name).await?;
+    let delivered = commits.into_iter().filter(|commit| commit.pushed_from.is_none() && !(news && commit.anew));
+    let rows = |counts: DeliveryCounts| if news { counts.accepted } else { counts.read - counts.quarantined };
+    Ok(delivered.map(|commit| serde_json::from_value(commit.counts).map(rows)).collect::<Result<_, _>>()?)
 }
 
 /// The current rows of the sources that this one reads.
@@ -398,7 +398,7 @@ async fn ingest_one(
         anew: delivered.anew,
         warnings,
         counts: delivered.counts,
-        report: staged.report,
+        report: delivered.report,
         quarantine,
         seconds: begun.elapsed().as_secs_f64(),
         source: name,

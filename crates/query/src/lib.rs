@@ -30,7 +30,7 @@ pub use push::{Group, Pushed, Pushing, Taken};
 pub use read::{FileNote, value_at};
 pub use rows::RowsDefinition;
 pub use sql::{LeftOut, LeftOutBy, plan_sql};
-pub use stage::{ContractReport, Example, Occasion, Quarantine, RowFault, RuleReport, Staged, stage};
+pub use stage::{ContractReport, Example, Occasion, Quarantine, RowFault, RuleReport, Staged, counts_news, stage};
 pub use survey::{
     Clock, ColumnFacts, DateForm, DateOrder, Dialect, Known, Looks, NumberForm, Sample, Survey, TimeForm, Unit, Years,
 };

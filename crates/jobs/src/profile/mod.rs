@@ -48,7 +48,7 @@ pub async fn run(workspace: &Workspace, name: &str, label: LabelOf<'_>) -> Resul
     let tables = ingest::tables(workspace, &catalog, planned).await?;
     let reading = workspace.observer.begin(&format!("reading {name}"), 0, Unit::Bytes);
     let progress = Arc::new(Reading(reading));
-    let occasion = ingest::occasion(workspace, &planned.plan.source().name).await?;
+    let occasion = ingest::occasion(workspace, planned).await?;
     let profiling = karat_query::profile(&workspace.engine, &planned.plan, &tables, occasion, progress);
     let profiling = profiling.await.with_context(|| format!("source {name}"))?;
     let stage = workspace.observer.begin(&format!("counting {name}"), 0, Unit::Rows);

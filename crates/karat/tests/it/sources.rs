@@ -146,6 +146,54 @@ fn deliveries_are_told_apart_and_known_when_they_say() {
     assert_eq!(feature(folder, "ordered", "2021-10-06T00:00:00Z"), 2);
 }
 
+/// A folder that only grows is read whole every day: what is new in it is the day's volume.
+#[test]
+fn volume_is_of_new_rows_where_earlier_ones_come_again() {
+    let project = project();
+    let folder = project.path();
+    put(
+        folder,
+        "sources/steps.yaml",
+        "kind: Source
+name: steps
+path: steps/*.csv
+columns: {id: int, at: timestamp}
+event_time: at
+delivery: append
+event_id: id
+contract:
+  - {check: volume, tolerance: 0.5, action: fail}
+",
+    );
+    let mut id = 0;
+    let mut day = |number: u32, rows: u32| {
+        let lines: String = (0..rows)
+            .map(|_| {
+                id += 1;
+                format!("{id},2021-10-01T00:00:00Z\n")
+            })
+            .collect();
+        put(folder, &format!("steps/{number}.csv"), &format!("id,at\n{lines}"));
+    };
+    let ingest = || karat(folder, &["sources", "ingest", "steps", "--format", "json"]);
+    day(1, 40);
+    assert_eq!(counts(folder, "steps"), [40, 0, 0, 0, 0]);
+    day(2, 4);
+    assert_eq!(counts(folder, "steps"), [4, 0, 0, 40, 0]);
+    day(3, 6);
+    let third = ingest().ok().json();
+    let found = &third[0]["report"]["rules"][0];
+    assert_eq!(found["reason"], "6 new rows, where the delivery before had 4 on average");
+    assert_eq!(counts(folder, "steps"), [0, 0, 0, 50, 0], "nothing new is no delivery of nothing");
+    day(4, 20);
+    let refused = ingest().ends_with(1).stderr;
+    let found = "volume (rule 1): 20 new rows, where the 2 deliveries before had 5 on average: off by more than 50 %";
+    assert!(refused.contains(found), "{refused}");
+    assert_eq!(rows(folder, "SELECT count(*) AS n FROM steps")[0], value!({"n": 50}));
+    day(4, 5);
+    assert_eq!(counts(folder, "steps"), [5, 0, 0, 50, 0]);
+}
+
 #[test]
 fn variables_and_environments_say_where_a_project_runs() {
     let project = project();

@@ -16,14 +16,14 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, TryStreamExt};
 use karat_core::{Digest, Instant, hidden};
 use karat_history::{CommitInfo, CommitNote, CommitWriter, History, Snapshot};
-use karat_project::spec::Delivery;
+use karat_project::spec::{Delivery, Source};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
 use crate::plan::{Identity, Shape, SourcePlan};
 use crate::rows::RowsDefinition;
 use crate::spool::Spool;
-use crate::stage::Staged;
+use crate::stage::{ContractReport, Staged, counts_news, judge_news};
 use crate::{QueryError, Result};
 
 use differences::{Arriving, Differences, Lacking, Rules};
@@ -59,6 +59,8 @@ pub struct Delivered {
     pub commit: Option<CommitInfo>,
     /// Why the commit holds all rows anew, where it does.
     pub anew: Option<String>,
+    /// What the contract found, what it could only tell beside the history included.
+    pub report: ContractReport,
 }
 
 /// Rows a partition should have at the first delivery, about.
@@ -112,10 +114,8 @@ async fn run(
     taking: Taking,
 ) -> Result<Delivered> {
     let source = plan.source();
-    if let Some(reason) = staged.report.refusal() {
-        let detail = staged.report.mostly().map(|mostly| format!("; {mostly}")).unwrap_or_default();
-        return Err(QueryError::Refused { name: source.name.clone(), reason, detail });
-    }
+    let mut report = staged.report.clone();
+    unless_refused(source, &report)?;
     // The writer holds the source's lock, so what is read from here on stays the newest.
     let mut writer = history.writer(&source.name, plan.schema()).await?;
     let newest = history.snapshot(&source.name, None).await?.filter(|newest| newest.commit > 0);
@@ -189,7 +189,11 @@ async fn run(
         }
     }
     if !wrote && anew.is_none() {
-        return Ok(Delivered { counts, commit: None, anew });
+        return Ok(Delivered { counts, commit: None, anew, report });
+    }
+    if snapshot.is_some() && counts_news(rules.shape.delivery) {
+        judge_news(&mut report, &plan.0.rules, counts.accepted, &staged.occasion);
+        unless_refused(source, &report)?;
     }
     let note = CommitNote {
         at: taking.at,
@@ -200,7 +204,13 @@ async fn run(
         anew: anew.is_some(),
         quarantine: taking.quarantine,
     };
-    Ok(Delivered { counts, commit: Some(writer.commit(note).await?), anew })
+    Ok(Delivered { counts, commit: Some(writer.commit(note).await?), anew, report })
+}
+
+fn unless_refused(source: &Source, report: &ContractReport) -> Result<()> {
+    let Some(reason) = report.refusal() else { return Ok(()) };
+    let detail = report.mostly().map(|mostly| format!("; {mostly}")).unwrap_or_default();
+    Err(QueryError::Refused { name: source.name.clone(), reason, detail })
 }
 
 /// Why the history begins anew with this delivery, if it does.

@@ -7,7 +7,7 @@ use arrow::compute::{filter_record_batch, nullif};
 use arrow::datatypes::{Int64Type, UInt32Type};
 use karat_core::hidden::NulledCell;
 use karat_core::{DataType, Digest, Value, Zone};
-use karat_project::spec::Action;
+use karat_project::spec::{Action, Delivery};
 
 use super::accept::AcceptWriter;
 use super::aside::AsideKeys;
@@ -266,8 +266,9 @@ impl Chain {
         let rules = parts.rules.iter().zip(self.rules).zip(counts);
         let occasion = &self.occasion;
         let zone = parts.source.zone();
+        let delivery = parts.shape.delivery;
         let rules: Vec<RuleReport> =
-            rules.map(|((rule, state), count)| report(rule, state, count, occasion, &zone)).collect();
+            rules.map(|((rule, state), count)| report(rule, state, count, occasion, delivery, &zone)).collect();
         let quarantined = self.quarantine.rows();
         let accepted = self.accept.finish()?;
         let report = ContractReport {
@@ -286,7 +287,7 @@ impl Chain {
         let labels = self.labels.all().to_vec();
         let quarantine = self.quarantine.finish()?;
         let aside = self.aside.map(AsideKeys::finish).transpose()?;
-        Ok(Staged { report, quarantine, delivery: Digest::of(""), accepted, aside, labels })
+        Ok(Staged { report, quarantine, delivery: Digest::of(""), accepted, aside, labels, occasion: self.occasion })
     }
 
     /// Rows that waited go on; whether those that fail do is told by how many they are.
@@ -327,11 +328,19 @@ impl Chain {
     }
 }
 
-fn report(rule: &CompiledRule, state: RuleState, rows: u64, occasion: &Occasion, zone: &Zone) -> RuleReport {
+fn report(
+    rule: &CompiledRule,
+    state: RuleState,
+    rows: u64,
+    occasion: &Occasion,
+    delivery: Delivery,
+    zone: &Zone,
+) -> RuleReport {
     let whole = match &rule.test {
         Test::RowCount { min, max } => Some((!(*min..=*max).contains(&rows), rule.reason.clone())),
         Test::Freshness { within, .. } => Some(whole::freshness(state.newest, *within, occasion, zone)),
-        Test::Volume { last, tolerance } => Some(whole::volume(rows, *last, *tolerance, occasion)),
+        Test::Volume { .. } if whole::counts_news(delivery) => Some((false, whole::NEWS_ARE_COUNTED_LATER.to_owned())),
+        Test::Volume { last, tolerance } => Some(whole::volume(rows, "rows", *last, *tolerance, occasion)),
         _ => None,
     };
     let (failed, share, reason) = match whole {

@@ -37,6 +37,8 @@ pub use pushed::RowFault;
 pub use quarantine::Quarantine;
 pub use report::{ContractReport, Example, RuleReport};
 pub(crate) use rules::CompiledRule;
+pub use whole::counts_news;
+pub(crate) use whole::judge_news;
 
 /// A delivery that went through its contract. Temporary files under it go with it.
 pub struct Staged {
@@ -49,13 +51,15 @@ pub struct Staged {
     pub(crate) aside: Option<Aside>,
     /// The files' names as reports give them, by the number accepted rows carry.
     pub(crate) labels: Vec<String>,
+    pub(crate) occasion: Occasion,
 }
 
 /// When a delivery comes, and what came before it.
 #[derive(Debug, Clone)]
 pub struct Occasion {
     pub at: Instant,
-    /// The rows that earlier deliveries brought to their contracts' ends, the last one last.
+    /// The rows that a `volume` check compares with, of earlier deliveries, the last one last: those that came to their
+    /// contracts' ends or, where a delivery is not all there is ([`counts_news`]), those that said something new.
     pub earlier: Vec<u64>,
 }
 
