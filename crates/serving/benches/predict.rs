@@ -78,7 +78,9 @@ fn predict(criterion: &mut Criterion) {
     let key = karat_core::Value::Int(7);
     let at = karat_test_support::serving_app::at(karat_test_support::serving_app::NOW);
     group.bench_function("read the features", |bencher| {
-        let read = |key| read_view(app.online.as_ref(), &view.view, &view.definition, key, at).expect("a known key");
+        let read = |key: &[karat_core::Value]| {
+            read_view(app.online.as_ref(), &view.view, &view.definition, &[(key, at)]).expect("the store answers")
+        };
         bencher.iter(|| read(black_box(std::slice::from_ref(&key))));
     });
     let decided = app.endpoint.predict(&bodies[7]).expect("a known key");

@@ -33,7 +33,7 @@ pub use model::{ServingModel, VersionName};
 pub use note::StateNote;
 pub use pinned::{CHECKS, Input, InputOrigin, Pinned, PinnedView, REASONS, ReasonGroup};
 pub use quality::QaFailure;
-pub use read::{ReadView, read_view};
+pub use read::{Answers, ReadView, read_view};
 pub use reasons::{Explained, Reason, ReasonText, ReasonValue, ReasonView, Which};
 pub use record::{PredictionEncoder, PredictionRecord, RecordReader, prediction_columns};
 pub use replay::{Difference, FromHistory, arithmetic, gave_reasons, history, reasons_of};

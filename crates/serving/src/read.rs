@@ -1,6 +1,6 @@
-//! One key's features from online state.
+//! Features from online state.
 
-use karat_core::{Digest, Instant, OnlineStore, Value};
+use karat_core::{Digest, Instant, OnlineStore, StateOf, Value};
 use karat_features::{CompiledView, FeatureError, FeatureRow, ReadAt, encode_key};
 
 use crate::note::LastNote;
@@ -30,23 +30,30 @@ impl ReadView {
     }
 }
 
-/// The features of one key as of an instant, from online state, and the commit they are known up to; `None` when the
-/// view was never materialized. State and note are of one moment: the note says up to which commit the state is known.
+/// Features of keys from online states of one moment.
+#[derive(Debug)]
+pub struct Answers {
+    /// The commit that they are known up to: the newest of the view's source that the states hold.
+    pub commit: u64,
+    /// In the order asked for.
+    pub rows: Vec<Result<FeatureRow, FeatureError>>,
+}
+
+/// The features of keys, each as of an instant; `None` when the view was never materialized.
 pub fn read_view(
     online: &dyn OnlineStore,
     view: &CompiledView,
     definition: &Digest,
-    key: &[Value],
-    as_of: Instant,
-) -> Result<Option<(FeatureRow, u64)>, ServingError> {
-    let mut found: Option<(Result<FeatureRow, FeatureError>, Result<StateNote, ServingError>)> = None;
-    online.read_noted(definition, &encode_key(key), &mut |note, state| {
-        found = Some((features(view, state, as_of), StateNote::parse(note)));
+    asked: &[(&[Value], Instant)],
+) -> Result<Option<Answers>, ServingError> {
+    let keys: Vec<Vec<u8>> = asked.iter().map(|(key, _)| encode_key(*key)).collect();
+    let states: Vec<StateOf> = keys.iter().map(|key| StateOf { definition, key }).collect();
+    let (mut of, mut rows) = (None, Vec::with_capacity(asked.len()));
+    online.read_each(&states, &mut |place, note, state| {
+        of.get_or_insert_with(|| StateNote::parse(note));
+        rows.push(features(view, state, asked[place].1));
     })?;
-    match found {
-        Some((row, note)) => Ok(Some((row?, note?.commit))),
-        None => Ok(None),
-    }
+    of.map(|note| Ok(Answers { commit: note?.commit, rows })).transpose()
 }
 
 fn features(view: &CompiledView, state: Option<&[u8]>, as_of: Instant) -> Result<FeatureRow, FeatureError> {
