@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use karat_core::{ErrorKind, Name};
 use karat_query::{
     ContractReport, DeliveryCounts, FileNote, Identity, Occasion, Pushing, QueryError, Redefined, RowsDefinition,
-    Staged, Table, Tables, Taking, counts_news, deliver, stage,
+    Staged, Table, Tables, Taking, check_keys, counts_news, deliver, stage,
 };
 use karat_registry::Release;
 use serde::Serialize;
@@ -99,14 +99,30 @@ pub async fn check(workspace: &Workspace, names: &[String]) -> Result<Each<Check
         let begun = Stopwatch::now();
         upstream(workspace, catalog, planned).await?;
         let staged = staged(workspace, catalog, planned).await?;
+        let refused = match staged.report.refusal() {
+            None => repeated_key(workspace, planned, &staged).await?,
+            refused => refused,
+        };
         Ok(Some(Checked {
             source: planned.plan.source().name.clone(),
-            refused: staged.report.refusal(),
+            refused,
             report: staged.report,
             seconds: begun.elapsed().as_secs_f64(),
         }))
     })
     .await)
+}
+
+/// Why a delivery that is all there is would be refused although its contract lets it pass.
+async fn repeated_key(workspace: &Workspace, planned: &PlannedSource, staged: &Staged) -> Result<Option<String>> {
+    let source = planned.plan.source();
+    if !source.keep {
+        return Ok(None);
+    }
+    match check_keys(&workspace.engine, &planned.plan, staged).await {
+        Err(error @ QueryError::DuplicateKey { .. }) => Ok(Some(error.to_string())),
+        other => other.map(|()| None).map_err(|error| of_source(&source.name, error)),
+    }
 }
 
 /// Ingests what a source reads, where that never was.

@@ -19,7 +19,7 @@ mod sql;
 mod stage;
 mod survey;
 
-pub use deliver::{Delivered, DeliveryCounts, Redefined, Taking, deliver};
+pub use deliver::{Delivered, DeliveryCounts, Redefined, Taking, check_keys, deliver};
 pub use engine::{Answer, Batches, Engine, EngineOptions, Table, Tables};
 pub use error::QueryError;
 pub use gather::Gathered;

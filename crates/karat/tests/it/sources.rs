@@ -146,6 +146,29 @@ fn deliveries_are_told_apart_and_known_when_they_say() {
     assert_eq!(feature(folder, "ordered", "2021-10-06T00:00:00Z"), 2);
 }
 
+#[test]
+fn a_check_refuses_what_ingesting_would() {
+    let project = project();
+    let folder = project.path();
+    put(
+        folder,
+        "balances.csv",
+        "client_id;day;balance;city\n1;1.10.2021;7;Brno\n2;1.10.2021;7;Brno\n1;1.10.2021;7;Brno\n",
+    );
+    let said = |arguments: &[&str]| {
+        let ran = karat(folder, arguments).ends_with(1);
+        ran.stdout + &ran.stderr
+    };
+    let found = "client_id=1 comes twice in this full delivery (balances.csv:2 and balances.csv:4)";
+    for command in ["check", "ingest"] {
+        let said = said(&["sources", command, "balances"]);
+        assert!(said.contains(found), "{command}: {said}");
+    }
+    let lines = std::fs::read_to_string(folder.join("balances.csv")).unwrap();
+    put(folder, "balances.csv", &lines.replace("\n1;1.10.2021;7;Brno\n2", "\n2"));
+    karat(folder, &["sources", "check", "balances"]).ok();
+}
+
 /// A folder that only grows is read whole every day: what is new in it is the day's volume.
 #[test]
 fn volume_is_of_new_rows_where_earlier_ones_come_again() {

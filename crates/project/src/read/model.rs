@@ -112,10 +112,18 @@ fn reason(reader: &mut Reader<'_>, node: &Node) -> Option<Reason> {
     }
     let mut fields = Fields::open(reader, node, "a reason")?;
     let features = fields.optional(reader, "features", texts).unwrap_or_default();
-    let words = fields.optional(reader, "words", text);
-    let code = fields.optional(reader, "code", text);
+    let words = fields.optional(reader, "words", said);
+    let code = fields.optional(reader, "code", said);
     fields.close(reader);
     Some(Reason { features, words, code })
+}
+
+/// A text that says something.
+fn said(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
+    text(reader, node).and_then(|text| match text.trim() {
+        "" => reader.wrong_with_help(node, "a text that is not empty", "leave the key out to say nothing"),
+        _ => Some(text),
+    })
 }
 
 fn split(reader: &mut Reader<'_>, node: &Node) -> Option<Split> {

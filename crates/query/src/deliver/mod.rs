@@ -134,34 +134,14 @@ async fn run(
         quarantined: staged.report.quarantined,
         ..DeliveryCounts::default()
     };
-    let digests: Vec<Digest> = staged.report.files.iter().map(|file| file.digest.clone()).collect();
     let known = match (&plan.shape().identity, &snapshot) {
-        (Identity::FileRow, Some(snapshot)) => KnownRows::of(snapshot, &digests.iter().cloned().collect()).await?,
+        (Identity::FileRow, Some(snapshot)) => KnownRows::of(snapshot, &digests(staged).into_iter().collect()).await?,
         _ => KnownRows::default(),
     };
-    let (split, skipped) = {
-        let splitting = partition::Splitting {
-            shape: plan.shape().clone(),
-            accepted: staged.accepted.clone(),
-            digests,
-            known,
-            partitions,
-            temp_dir: engine.temp_dir().to_owned(),
-            budget: engine.memory_bytes() / 4,
-        };
-        blocking(move || splitting.run()).await?
-    };
+    let (split, skipped) = split(engine, plan, staged, known, partitions).await?;
     counts.unchanged += skipped;
 
-    let rules = Rules {
-        source: source.name.clone(),
-        shape: plan.shape().clone(),
-        at: taking.at.micros(),
-        commit: writer.number() as i64,
-        labels: staged.labels.clone(),
-        arriving: Arriving::Together,
-        lacking: if staged.unknown_keys() == 0 { Lacking::Removed } else { Lacking::Kept },
-    };
+    let rules = rules(plan, staged, taking.at, writer.number());
     let aside = match &staged.aside {
         Some(aside) => {
             let (keys, engine, identity) =
@@ -211,6 +191,64 @@ fn unless_refused(source: &Source, report: &ContractReport) -> Result<()> {
     let Some(reason) = report.refusal() else { return Ok(()) };
     let detail = report.mostly().map(|mostly| format!("; {mostly}")).unwrap_or_default();
     Err(QueryError::Refused { name: source.name.clone(), reason, detail })
+}
+
+/// What a delivery that is all there is must have: each key once. Fails as [`deliver`] would.
+pub fn check_keys<'a>(engine: &'a Engine, plan: &'a SourcePlan, staged: &'a Staged) -> BoxFuture<'a, Result<()>> {
+    async move {
+        if plan.shape().delivery != Delivery::Full {
+            return Ok(());
+        }
+        let partitions = partitions_for(staged.accepted.rows());
+        let (split, _) = split(engine, plan, staged, KnownRows::default(), partitions).await?;
+        let rules = rules(plan, staged, staged.occasion.at, 1);
+        for (partition, delivered) in (0..partitions).zip(split) {
+            let place = Place { partition, partitions };
+            for slice in place.slices(engine, &rules.shape, None, delivered, None).await? {
+                let rules = rules.clone();
+                blocking(move || compare(&rules, &slice)).await?;
+            }
+        }
+        Ok(())
+    }
+    .boxed()
+}
+
+/// The accepted rows by partition, and how many of them are known already.
+async fn split(
+    engine: &Engine,
+    plan: &SourcePlan,
+    staged: &Staged,
+    known: KnownRows,
+    partitions: u32,
+) -> Result<(Vec<Spool>, u64)> {
+    let splitting = partition::Splitting {
+        shape: plan.shape().clone(),
+        accepted: staged.accepted.clone(),
+        digests: digests(staged),
+        known,
+        partitions,
+        temp_dir: engine.temp_dir().to_owned(),
+        budget: engine.memory_bytes() / 4,
+    };
+    blocking(move || splitting.run()).await
+}
+
+/// Of the delivery's files, by their number.
+fn digests(staged: &Staged) -> Vec<Digest> {
+    staged.report.files.iter().map(|file| file.digest.clone()).collect()
+}
+
+fn rules(plan: &SourcePlan, staged: &Staged, at: Instant, commit: u64) -> Rules {
+    Rules {
+        source: plan.source().name.clone(),
+        shape: plan.shape().clone(),
+        at: at.micros(),
+        commit: commit as i64,
+        labels: staged.labels.clone(),
+        arriving: Arriving::Together,
+        lacking: if staged.unknown_keys() == 0 { Lacking::Removed } else { Lacking::Kept },
+    }
 }
 
 /// Why the history begins anew with this delivery, if it does.
