@@ -76,11 +76,15 @@ impl Problem {
         Problem { retry_after: Some(seconds), ..self }
     }
 
+    /// With what the server's log alone is told.
+    pub fn because(self, hidden: impl Into<String>) -> Problem {
+        Problem { hidden: Some(hidden.into().into_boxed_str()), ..self }
+    }
+
     /// A defect, or damage: the log says what, the answer does not.
     pub fn internal(hidden: impl Into<String>) -> Problem {
         let detail = "something went wrong here; the server's log says what";
-        let problem = Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail);
-        Problem { hidden: Some(hidden.into().into_boxed_str()), ..problem }
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).because(hidden)
     }
 }
 

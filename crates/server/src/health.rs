@@ -20,7 +20,7 @@ pub async fn live() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// Every endpoint has a model version to answer with, decisions can be recorded, rows can be pushed, and the server was not
+/// Every endpoint has a model version to answer with, features can be read, decisions can be recorded, rows can be pushed, and the server was not
 /// told to stop.
 #[utoipa::path(
     get, path = "/health/ready", tag = "health",
@@ -31,26 +31,31 @@ pub async fn ready(State(state): State<AppState>) -> Result<Json<Health>, Proble
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the server is about to stop"));
     }
     let served = state.deployment.served();
-    // A log that refused a record is tried, which may wait for the disk.
+    // A log that refused a record is tried, which may wait for the disk; the online store may be far away.
     let checked = tokio::task::spawn_blocking(move || {
-        let found = served.endpoints.values().filter_map(|endpoint| endpoint.check().err());
-        let mut problems: Vec<String> = found.map(|error| words(&error)).collect();
-        // Endpoints have one log.
-        problems.dedup();
-        problems
+        let failed: Vec<ServingError> =
+            served.endpoints.values().filter_map(|endpoint| endpoint.check().err()).collect();
+        failed
     });
     let not_pushed = state.pushes.problems().await;
-    match checked.await.map(|problems| [problems, not_pushed].concat()) {
-        Ok(problems) if problems.is_empty() => Ok(Json(Health { status: "ok" })),
-        Ok(problems) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", problems.join("; "))),
-        Err(failed) => Err(Problem::internal(failed.to_string())),
+    let failed = checked.await.map_err(|failed| Problem::internal(failed.to_string()))?;
+    let mut problems: Vec<String> = failed.iter().map(words).chain(not_pushed).collect();
+    // Endpoints have one log and one online store.
+    problems.dedup();
+    if problems.is_empty() {
+        return Ok(Json(Health { status: "ok" }));
     }
+    let mut why: Vec<String> = failed.iter().map(ToString::to_string).collect();
+    why.dedup();
+    let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", problems.join("; "));
+    Err(if why.is_empty() { problem } else { problem.because(why.join("; ")) })
 }
 
 fn words(error: &ServingError) -> String {
     match error {
         // Where the log lies stands in the server's own log, with the request that could not be recorded.
         ServingError::Log(_) => "decisions cannot be recorded right now: the server's log says why".to_owned(),
+        ServingError::Online(_) => "features cannot be read right now: the server's log says why".to_owned(),
         error => error.to_string(),
     }
 }

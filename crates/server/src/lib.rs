@@ -15,6 +15,7 @@ mod people;
 mod refusals;
 mod registrar;
 mod router;
+mod unrepeated;
 
 use std::ops::Deref;
 use std::sync::Arc;

@@ -128,9 +128,12 @@ impl Endpoint {
         self.serving().map(|serving| serving.model.clone())
     }
 
-    /// Whether it can answer: an error says why not. May wait for the disk.
+    /// Whether it can answer: an error says why not. May wait for the disk, or for the online store.
     pub fn check(&self) -> Result<(), ServingError> {
-        self.model()?;
+        let model = self.model()?;
+        if let Some(view) = model.views().first() {
+            self.parts.online.note(&view.definition)?;
+        }
         Ok(self.parts.log.check()?)
     }
 

@@ -67,6 +67,9 @@ fn a_project_lives_on_redis_as_it_does_on_lmdb() {
     assert_eq!(status, 503, "{refusal}");
     let detail = refusal["detail"].as_str().unwrap();
     assert!(detail.contains("nothing was decided") && !detail.contains("127.0.0.1"), "{detail}");
+    let (status, not_ready) = server.request("GET", "/health/ready", "");
+    assert_eq!(status, 503, "{not_ready}");
+    assert_eq!(not_ready["detail"], "features cannot be read right now: the server's log says why");
     let away = karat(folder, &["features", "verify"]).ends_with(1);
     assert!(away.stderr.contains("nothing listens at redis://127.0.0.1:"), "{}", away.stderr);
     assert!(!(away.stderr + &away.stdout).contains(PASSWORD));
@@ -76,6 +79,7 @@ fn a_project_lives_on_redis_as_it_does_on_lmdb() {
         assert!(begun.elapsed() < Duration::from_secs(5), "the server does not come back to Redis");
         std::thread::sleep(Duration::from_millis(20));
     }
+    assert_eq!(server.request("GET", "/health/ready", "").0, 200);
     assert!(server.terminate().success());
     let id = answer["prediction_id"].as_str().unwrap();
     let replayed = json(folder, &["replay", id]);

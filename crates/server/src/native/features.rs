@@ -10,6 +10,8 @@ use utoipa::{IntoParams, ToSchema};
 use crate::AppState;
 use crate::error::Problem;
 
+use super::with_plus;
+
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -60,7 +62,8 @@ pub async fn get(
 ) -> Result<Json<Features>, Problem> {
     let Path((view, key)) = path?;
     let Query(query) = query?;
-    let answer = state.deployment.features(&view, &key, query.as_of.as_deref()).await;
+    let as_of = query.as_of.map(with_plus);
+    let answer = state.deployment.features(&view, &key, as_of.as_deref()).await;
     Ok(Json(answer?.into()))
 }
 

@@ -15,6 +15,8 @@ use crate::error::Problem;
 use crate::mlflow::Tracking;
 use crate::refusals::NoDatabase;
 
+use super::with_plus;
+
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Models {
     models: Vec<Model>,
@@ -168,7 +170,7 @@ pub async fn held(
 ) -> Result<Json<HeldThen>, Problem> {
     let Path(name) = path?;
     let Query(Then { at }) = query?;
-    let at = at.map(|text| Instant::parse_with_offset(&text)).transpose();
+    let at = at.map(|text| Instant::parse_with_offset(&with_plus(text))).transpose();
     let at = at.map_err(|error| Problem::malformed(format!("`at`: {error}")))?;
     let now = tracking(&state)?.now();
     let held = with(&state, move |registry| Box::pin(async move { registry.held_at(&name, at.unwrap_or(now)).await }));

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use crate::error::{Problem, WrongRow};
 use crate::refusals::{BodyRefused, Defect, FormRefused};
+use crate::unrepeated::Unrepeated;
 use crate::{AppState, body};
 
 /// Rows of one source.
@@ -18,7 +19,7 @@ pub struct PushRequest {
     source: String,
     /// The rows as the source's files have them: a field for each column, as `columns` names it.
     #[schema(value_type = Vec<Object>)]
-    rows: Vec<serde_json::Value>,
+    rows: Vec<Unrepeated>,
 }
 
 /// All of the request was taken, but for rows that the contract keeps apart.
@@ -58,6 +59,7 @@ pub async fn push(State(state): State<AppState>, request: Request) -> Result<Jso
     let asked = body::parse(body).await?;
     let PushRequest { source, rows } = asked.map_err(|error| Problem::malformed(format!("the body: {error}")))?;
     let (name, count) = (source.clone(), rows.len() as u64);
+    let rows = rows.into_iter().map(|Unrepeated(row)| row).collect();
     let taken = state.pushes.push(&source, rows, bytes).await;
     record(&name, count, &taken);
     Ok(Json(taken?.into()))

@@ -36,6 +36,9 @@ fn a_row_is_read_as_soon_as_its_push_is_answered() {
     let after = features(&server, 7);
     assert_eq!((&after["features"]["n"], &after["features"]["total"]), (&value!(2), &value!(12.75)));
     assert_eq!(after["commit"], 1);
+    // In a query an unescaped plus is a space.
+    let (status, then) = server.request("GET", "/v1/features/history/7?as_of=2022-01-07T02:00:00+02:00", "");
+    assert_eq!((status, &then["as_of"], &then["features"]["n"]), (200, &value!("2022-01-07T00:00:00Z"), &value!(2)));
     // Again, and a correction that moves a payment to another client.
     let corrected = value!({"id": 2, "client": 8, "at": "2022-01-05T10:00:00Z", "known": "2022-01-07T00:00:00Z",
         "amount": 0.5, "late": true});
@@ -85,6 +88,10 @@ fn rows_that_cannot_be_taken_are_named_and_nothing_of_their_request_is_taken() {
         .collect();
     assert_eq!(rows, [(1, "amount", "read"), (2, "amuont", "read"), (3, "id", "key"), (4, "amount", "range")]);
     assert!(problem["rows"][1]["reason"].as_str().unwrap().contains("did you mean `amount`?"), "{problem}");
+    let twice = body(&[row(1, 7, 1.0)]).replace("\"amount\":", "\"amount\":9,\"amount\":");
+    let (status, problem) = server.request("POST", PUSH, &twice);
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(status == 400 && detail.contains("`amount` stands twice in one object"), "{problem}");
     assert_eq!(features(&server, 7)["features"]["n"], 0);
     // What the contract keeps apart is kept apart, and the others are taken.
     let (status, answer) = server.request("POST", PUSH, &body(&[row(1, 7, -2_000_000.0), row(2, 7, 2.0)]));
@@ -259,5 +266,40 @@ fn a_watched_folder_may_be_empty_at_first_and_again() {
         }
         assert!(server.terminate().success());
         std::fs::remove_file(folder.join("inbox/1.jsonl")).unwrap();
+    }
+}
+
+/// What is pushed while values are compared is in history before it is in the online state: that is no difference.
+#[test]
+fn online_and_history_are_compared_as_of_one_commit() {
+    let project = project(EVENTS, PUSHED);
+    let folder = project.path();
+    karat(folder, &["check"]).ok();
+    let server = Server::start(folder);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let pushing = scope.spawn(|| {
+            let mut pushed = 0;
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                let rows: Vec<Json> = (0..20).map(|row| row_of(pushed + row)).collect();
+                let (status, answer) = server.request("POST", PUSH, &body(&rows));
+                assert_eq!(status, 200, "{answer}");
+                pushed += 20;
+            }
+            pushed
+        });
+        for seed in ["1", "2", "3"] {
+            let verified = json(folder, &["features", "verify", "--pairs", "300", "--seed", seed]);
+            for view in verified.as_array().unwrap() {
+                assert_eq!(view["different"], 0, "{verified}");
+            }
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(pushing.join().unwrap() > 100, "there was something to be confused by");
+    });
+    assert!(server.terminate().success());
+
+    fn row_of(id: i64) -> Json {
+        row(id, id % 7, 1.0)
     }
 }
