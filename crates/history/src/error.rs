@@ -25,6 +25,13 @@ pub enum HistoryError {
          own `metadata`, too"
     )]
     Elsewhere { source_name: String, folder: String },
+    /// The files are of commits in another metadata database.
+    #[error(
+        "the histories in {folder} belong to another metadata database: metadata and data belong together, so an environment \
+         with its own `stores.metadata` has its own `stores.data`, too (if that database is lost, restore it, or move the \
+         folder away and ingest anew)"
+    )]
+    Foreign { folder: String },
     #[error("{path} has format version {found}, this Karat knows {known}: use the Karat that wrote it, or a later one")]
     Newer { path: String, found: u32, known: u32 },
     #[error("the history of `{source_name}` cannot give column `{column}` as {wanted}: commit {commit} holds {found}")]
@@ -57,7 +64,7 @@ impl HistoryError {
             HistoryError::NoArtifact { .. } => ErrorKind::NotFound,
             HistoryError::ArtifactsExist { .. } | HistoryError::Locked { .. } => ErrorKind::Conflict,
             HistoryError::Corrupt { .. } | HistoryError::Elsewhere { .. } => ErrorKind::Corrupt,
-            HistoryError::Newer { .. } => ErrorKind::Refused,
+            HistoryError::Newer { .. } | HistoryError::Foreign { .. } => ErrorKind::Refused,
             HistoryError::Rows { .. } | HistoryError::Encode { .. } | HistoryError::Parquet { .. } => {
                 ErrorKind::Internal
             }

@@ -63,8 +63,10 @@ impl Workspace {
         };
         let memory_bytes = usize::try_from(project.config().engine.memory.0)?;
         let engine = Engine::new(EngineOptions { memory_bytes, temp_dir: data.join(TEMPORARY) })?;
+        let history = History::open(data.join("history"), metadata.clone())?;
+        history.claim().await?;
         Ok(Workspace {
-            history: History::open(data.join("history"), metadata.clone())?,
+            history,
             artifacts: Artifacts::open(data.join("artifacts"))?,
             registry: match &project.config().stores.default_artifact_root {
                 Some(root) => Registry::new(metadata).with_artifact_root(root),

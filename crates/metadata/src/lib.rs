@@ -18,6 +18,7 @@ pub mod compactions;
 mod connection;
 mod error;
 pub mod generations;
+pub mod identity;
 mod insert;
 mod location;
 mod migrate;

@@ -6,7 +6,6 @@ use futures::future::BoxFuture;
 use karat_core::{Digest, Instant, Name, Schema, hidden};
 use karat_metadata::commits::{self, HistoryCommit};
 use object_store::path::Path;
-use object_store::{ObjectStoreExt, PutPayload};
 use serde_json::Value as Json;
 use std::sync::Arc;
 
@@ -164,6 +163,15 @@ impl CommitWriter {
         if own { Ok(()) } else { wrong(format!("a row's {} is not {}", hidden::COMMIT, self.number)) }
     }
 
+    /// Removes what was written.
+    pub fn abandon(self) -> BoxFuture<'static, Result<(), HistoryError>> {
+        Box::pin(async move {
+            let CommitWriter { history, source, number, open, _lock, .. } = self;
+            drop(open);
+            history.0.root.remove_tree(&folder(&source, number)).await
+        })
+    }
+
     /// Makes the commit real: all of it, or, after an error, nothing.
     pub fn commit(mut self, note: CommitNote) -> BoxFuture<'static, Result<CommitInfo, HistoryError>> {
         Box::pin(async move {
@@ -224,18 +232,8 @@ pub(super) async fn publish(history: &History, commit: HistoryCommit) -> Result<
     let mut transaction = history.0.metadata.begin().await?;
     commits::insert(&mut transaction, &commit).await?;
     transaction.commit().await?;
-    let source = commit.source.clone();
-    let info = CommitInfo::of(commit)?;
-    // For those who have another metadata database: what this one knows needs no mark, so that a commit without is one, too.
-    let mark = folder(&source, info.pushed_from.unwrap_or(info.number)).join(COMMITTED);
-    if let Err(error) = history.0.root.store.put(&mark, PutPayload::new()).await {
-        tracing::warn!(path = %history.0.root.describe(&mark), error = %error, "a commit could not be marked as one");
-    }
-    Ok(info)
+    CommitInfo::of(commit)
 }
-
-/// A file beside a commit's parts that says they are no leftovers.
-pub(super) const COMMITTED: &str = "committed";
 
 fn rows_error(source: &Name, problem: String) -> HistoryError {
     HistoryError::Rows { source_name: source.to_string(), problem }
@@ -244,8 +242,7 @@ fn rows_error(source: &Name, problem: String) -> HistoryError {
 /// Removes what a killed writer of commit `next` left.
 ///
 /// A writer removes before it writes, so no more than that one folder can be left over. Further ones were commits
-/// once, as one that is marked was: then the metadata database is not the one this history was written with, and nothing is
-/// removed.
+/// once: then the metadata database is not the one this history was written with, and nothing is removed.
 pub(super) async fn sweep(history: &History, source: &Name, next: u64) -> Result<(), HistoryError> {
     let (root, of_source) = (&history.0.root, Path::from(source.as_str()));
     let found = root.store.list_with_delimiter(Some(&of_source)).await.map_err(root.error(&of_source))?;
@@ -253,23 +250,10 @@ pub(super) async fn sweep(history: &History, source: &Name, next: u64) -> Result
         folder.filename().and_then(|name| name.strip_prefix("commit-")).and_then(|number| number.parse::<u64>().ok())
     });
     let unknown: Vec<u64> = numbers.filter(|number| *number >= next).collect();
-    let mark = folder(source, next).join(COMMITTED);
-    let finished = match root.store.head(&mark).await {
-        Ok(_) => Some(next),
-        Err(object_store::Error::NotFound { .. }) => unknown.iter().find(|number| **number > next).copied(),
-        Err(error) => return Err(root.error(&mark)(error)),
-    };
-    if let Some(number) = finished {
-        let known = match next - 1 {
-            0 => "no commit of it".to_owned(),
-            last => format!("none after {last}"),
-        };
+    if let Some(number) = unknown.iter().find(|number| **number > next) {
         return Err(HistoryError::corrupt(
             root.describe(&of_source),
-            format!(
-                "commit {number} is there, but the metadata database knows {known}: it is not the one that this history was \
-                 written with (environments with metadata of their own need `stores.data` of their own)"
-            ),
+            format!("commit {number} is there, but the metadata database knows none after {}", next - 1),
         ));
     }
     if !unknown.is_empty() {

@@ -12,6 +12,7 @@ mod commit;
 mod compact;
 mod manifest;
 mod merge;
+mod owner;
 mod part;
 mod pushed;
 mod read;
@@ -24,8 +25,8 @@ use std::sync::{Arc, Mutex};
 
 use futures::future::BoxFuture;
 use karat_core::{Digest, Instant, Name, Schema};
-use karat_metadata::Metadata;
 use karat_metadata::commits::{self, HistoryCommit};
+use karat_metadata::{Metadata, identity};
 use object_store::path::Path;
 use serde_json::Value as Json;
 
@@ -80,6 +81,16 @@ impl History {
     pub fn open(root: impl AsRef<FilePath>, metadata: Metadata) -> Result<History, HistoryError> {
         let root = Root::open(root.as_ref())?;
         Ok(History(Arc::new(Inner { root, metadata, verified: Mutex::default() })))
+    }
+
+    /// Makes these the histories of this metadata database, or fails with [`HistoryError::Foreign`] where they are another's:
+    /// to this one their commits are leftovers, and what was pushed to them is its own to seal.
+    pub fn claim(&self) -> BoxFuture<'_, Result<(), HistoryError>> {
+        Box::pin(async move {
+            let id = identity::of(&self.0.metadata).await?;
+            let dir = self.0.root.dir().to_owned();
+            blocking(move || owner::claim(&dir, &id)).await
+        })
     }
 
     /// The writer of a source's next commit, whose batches have the columns of `schema` and then the hidden ones. Fails

@@ -76,19 +76,42 @@ async fn what_an_unfinished_writer_left_is_swept_by_the_next() {
 }
 
 #[tokio::test]
-async fn nothing_is_swept_under_another_metadata_database() {
+async fn histories_are_of_one_metadata_database() {
     let world = World::new().await;
+    let open = async |name: &str| {
+        let uri = format!("sqlite://{}/{name}.db", world.dir.path().display());
+        let metadata = karat_metadata::Metadata::open(&uri).await.unwrap();
+        karat_history::History::open(world.dir.path().join("history"), metadata).unwrap()
+    };
+    let other = open("other").await;
+    // As long as there is nothing, whoever comes.
+    other.claim().await.unwrap();
+    world.history.claim().await.unwrap();
+    world.commit(0, 4).await;
+    world.again().claim().await.unwrap();
+    for history in [other, open("new").await] {
+        let error = history.claim().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Refused);
+        assert!(error.to_string().contains("belong to another metadata database"), "{error}");
+    }
+    // A Karat that left no note is no stranger.
+    std::fs::remove_file(world.file("metadata.id")).unwrap();
+    world.history.claim().await.unwrap();
+    assert_eq!(read_ids(&world.snapshot().await, None).await.unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn nothing_is_swept_under_a_metadata_database_that_lacks_commits() {
+    let world = World::new().await;
+    world.commit(0, 4).await;
+    world.commit(4, 6).await;
     let uri = format!("sqlite://{}/other.db", world.dir.path().display());
     let other = karat_metadata::Metadata::open(&uri).await.unwrap();
-    let other = karat_history::History::open(world.dir.path().join("history"), other).unwrap();
-    // One commit looks like the leftovers of the other's first, but for its mark; of more there is no doubt.
-    for (first, end) in [(0, 4), (4, 6)] {
-        world.commit(first, end).await;
-        let error = other.writer(&loans(), &columns()).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Corrupt);
-        assert!(error.to_string().contains("commit 1 is there, but the metadata database knows no commit"), "{error}");
-        assert_eq!(read_ids(&world.snapshot().await, None).await.unwrap().len(), end as usize);
-    }
+    let history = karat_history::History::open(world.dir.path().join("history"), other).unwrap();
+    let error = history.writer(&loans(), &columns()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(error.to_string().contains("metadata database knows none"), "{error}");
+    assert_eq!(read_ids(&world.snapshot().await, None).await.unwrap().len(), 6);
 }
 
 #[tokio::test]

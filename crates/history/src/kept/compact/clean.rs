@@ -7,7 +7,6 @@ use object_store::path::Path;
 
 use super::{Compacted, Compactor, PREFIX, Removed, folder_name};
 use crate::HistoryError;
-use crate::kept::commit::COMMITTED;
 
 /// What a plan of removal is made of.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -36,7 +35,7 @@ impl Compactor {
         for name in &obsolete.folders {
             let folder = of_source.clone().join(name.as_str());
             let objects = root.store.list(Some(&folder)).try_collect::<Vec<_>>().await.map_err(root.error(&folder))?;
-            removed.files += objects.iter().filter(|object| object.location.filename() != Some(COMMITTED)).count();
+            removed.files += objects.len();
             removed.bytes += objects.iter().map(|object| object.size).sum::<u64>();
             root.remove_tree(&folder).await?;
         }
