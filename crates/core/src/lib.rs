@@ -17,6 +17,7 @@ pub mod statistics;
 pub mod time;
 mod time_format;
 mod types;
+mod unrepeated;
 mod value;
 
 pub use clock::{Clock, FixedClock, SystemClock};
@@ -33,6 +34,7 @@ pub use online::{
 pub use time::{Instant, TimeError, Window, Zone};
 pub use time_format::{TimeFormat, TimeFormatError};
 pub use types::{Column, DataType, Schema, ValueType};
+pub use unrepeated::Unrepeated;
 pub use value::{AsJson, Value, ValueError};
 
 /// The product's version, as logged with every prediction and run.

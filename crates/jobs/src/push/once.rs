@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant as Stopwatch;
 
 use anyhow::{Context, Result, bail};
-use karat_core::Name;
+use karat_core::{Name, Unrepeated};
 use karat_query::{Pushed, Pushing, RowFault};
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -32,7 +32,7 @@ pub struct Once {
 /// taken end it; those before them are there, and count as duplicates when the same lines come again.
 pub async fn file(workspace: &Workspace, source: &str, lines: &mut (dyn BufRead + Send)) -> Result<Once> {
     let begun = Stopwatch::now();
-    crate::ingest::ensure(workspace).await?;
+    crate::ingest::ensure_or_say(workspace).await?;
     let catalog = workspace.catalog()?;
     let Some(planned) = catalog.sources.get(source) else {
         bail!(NotFound::named("source", source, catalog.sources.keys()));
@@ -76,7 +76,13 @@ fn read(lines: &mut (dyn BufRead + Send), before: u64) -> Result<Vec<Json>> {
         }
         if !line.trim().is_empty() {
             let number = before + rows.len() as u64 + 1;
-            rows.push(serde_json::from_str(&line).with_context(|| format!("row {number} is not JSON"))?);
+            // Some programs begin a file with a mark of its encoding.
+            let text = if number == 1 { line.trim_start_matches('\u{feff}') } else { &line };
+            let Unrepeated(row) = serde_json::from_str(text).with_context(|| match before {
+                _ if text.trim_start().starts_with('{') => format!("row {number}"),
+                _ => format!("row {number} is not JSON"),
+            })?;
+            rows.push(row);
         }
     }
     Ok(rows)

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use karat_core::{DataType, Zone, nearest};
+use karat_core::{DataType, Unrepeated, Zone, nearest};
 use serde_json::Value as Json;
 
 use super::batch::BatchBuilder;
@@ -95,12 +95,13 @@ impl<'a> Batch<'a> {
 
     fn take(&mut self, text: &[u8], line: u64, number: i64, seen: &mut PathsSeen) {
         self.rows.begin_row();
-        let row: Json = match serde_json::from_slice(text) {
-            Ok(row) => row,
+        let row = match serde_json::from_slice(text) {
+            Ok(Unrepeated(row)) => row,
             Err(error) => {
                 // The error's own line and column count from the value's beginning.
                 let line = line + (error.line() as u64).saturating_sub(1);
-                let reason = format!("not JSON: {} (column {})", without_place(&error), error.column());
+                let what = if error.is_data() { "" } else { "not JSON: " };
+                let reason = format!("{what}{} (column {})", without_place(&error), error.column());
                 let row = Json::from(String::from_utf8_lossy(text).trim()).to_string();
                 self.rows.reject(line, None, None, reason, row);
                 return;
@@ -145,6 +146,11 @@ impl ObjectRows {
             self.rows.reject(line, Some(name.clone()), Some(value), reason, row.to_string());
             return;
         }
+        if let Some((column, at, there)) = self.cells.blocked(row) {
+            let reason = format!("`{at}` is no object, and `{}` is read from it", column.file_name);
+            self.rows.reject(line, Some(column.name.clone()), Some(shown(there).into_owned()), reason, row.to_string());
+            return;
+        }
         self.cells.take(&mut self.rows, row, line, number, &mut |_| ());
     }
 
@@ -176,6 +182,27 @@ impl Cells {
 
     fn names(&self) -> impl Iterator<Item = &str> {
         self.columns.iter().map(|column| column.file_name.as_str())
+    }
+
+    /// A column whose path goes through something that has no fields, where that stands, and what it is.
+    fn blocked<'j>(&self, row: &'j Json) -> Option<(&WantedColumn, String, &'j Json)> {
+        self.columns.iter().zip(&self.paths).filter(|(_, path)| path.len() > 1).find_map(|(column, path)| {
+            if row.get(&column.file_name).is_some() {
+                return None;
+            }
+            let mut there = row;
+            for (depth, segment) in path.iter().enumerate() {
+                there = match there {
+                    Json::Object(fields) => fields.get(segment)?,
+                    Json::Array(items) if segment.parse::<usize>().is_ok() => {
+                        items.get(segment.parse::<usize>().ok()?)?
+                    }
+                    Json::Null => return None,
+                    other => return Some((column, path[..depth].join("."), other)),
+                };
+            }
+            None
+        })
     }
 
     /// Calls `found` with every column that the row has.

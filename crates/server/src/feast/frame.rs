@@ -3,6 +3,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
 use super::error::FeastError;
+use crate::unrepeated;
 
 /// How Feast's SDK sends a time that is missing, pandas' NaT.
 const NOT_A_TIME: i64 = i64::MIN;
@@ -10,13 +11,13 @@ const NOT_A_TIME: i64 = i64::MIN;
 /// A data frame as JSON: a list for each column, or, as pandas' `to_dict` has it, an object by row label.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Frame(IndexMap<String, Column>);
+pub(super) struct Frame(#[serde(deserialize_with = "unrepeated::map")] IndexMap<String, Column>);
 
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Column {
     List(Vec<Json>),
-    ByLabel(IndexMap<String, Json>),
+    ByLabel(#[serde(deserialize_with = "unrepeated::map")] IndexMap<String, Json>),
 }
 
 impl Frame {

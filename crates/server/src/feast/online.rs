@@ -26,6 +26,7 @@ const BYTES_A_VALUE: usize = 64;
 pub struct GetOnlineFeatures {
     /// Columns of keys, all of one length.
     #[schema(value_type = Object)]
+    #[serde(deserialize_with = "crate::unrepeated::map")]
     entities: IndexMap<String, Vec<serde_json::Value>>,
     /// `view:feature`.
     #[serde(default)]

@@ -1,5 +1,6 @@
 use axum::Json;
 use axum::extract::{Request, State};
+use karat_core::Unrepeated;
 use karat_jobs::push::PushError;
 use karat_query::{RowFault, Taken};
 use serde::{Deserialize, Serialize};
@@ -7,7 +8,6 @@ use utoipa::ToSchema;
 
 use crate::error::{Problem, WrongRow};
 use crate::refusals::{BodyRefused, Defect, FormRefused};
-use crate::unrepeated::Unrepeated;
 use crate::{AppState, body};
 
 /// Rows of one source.

@@ -160,6 +160,46 @@ fn files_and_pushes_stand_in_one_history() {
     put(folder, "bad.jsonl", "{\"id\": \"x\"}\n");
     let refused = karat(folder, &["features", "push", "payments", "bad.jsonl"]).ends_with(2);
     assert!(refused.stderr.contains("row 1: id `x`"), "{}", refused.stderr);
+    put(folder, "bad.jsonl", "\u{feff}{\"id\": 4, \"id\": 5}\n");
+    let refused = karat(folder, &["features", "push", "payments", "bad.jsonl"]).ends_with(1);
+    assert!(refused.stderr.contains("row 1: `id` stands twice in one object"), "{}", refused.stderr);
+    lines(folder, "payments.jsonl", &[row(1, 7, 1.0)]);
+    let whole = std::fs::read_to_string(folder.join("payments.jsonl")).unwrap();
+    put(folder, "payments.jsonl", &(whole.clone() + &whole.replace("\"id\":1", "\"id\":1,\"id\":2")));
+    let report = json(folder, &["sources", "check", "payments"])[0]["report"].clone();
+    assert_eq!((&report["accepted"], &report["unreadable"]), (&value!(1), &value!(1)), "{report}");
+    assert!(
+        report["examples"][0]["reason"].as_str().unwrap().starts_with("`id` stands twice in one object"),
+        "{report}"
+    );
+}
+
+/// A field through which a column's path leads is an object, or there is nothing: else what was good would become null.
+#[test]
+fn what_a_path_leads_through_is_an_object() {
+    let project = project(EVENTS, PUSHED);
+    let folder = project.path();
+    put(
+        folder,
+        "sources/calls.yaml",
+        "kind: Source\nname: calls\npush: true\ndelivery: append\nevent_id: call\nevent_time: at\ncolumns: {call: int, at: \
+         timestamp, tag: {type: text, from: meta.tag}}\n",
+    );
+    let server = Server::start(folder);
+    let push = |meta: Json| {
+        let row = value!({"call": 1, "at": "2022-01-05T10:00:00Z", "meta": meta});
+        server.request("POST", PUSH, &value!({"source": "calls", "rows": [row]}).to_string())
+    };
+    assert_eq!(push(value!({"tag": "good"})).0, 200);
+    for meta in [value!("lost"), value!(["x"]), value!(7)] {
+        let (status, problem) = push(meta);
+        assert_eq!(status, 422, "{problem}");
+        let fault = &problem["rows"][0];
+        assert_eq!((&fault["column"], &fault["check"]), (&value!("tag"), &value!("read")), "{problem}");
+        assert_eq!(fault["reason"], "`meta` is no object, and `meta.tag` is read from it");
+    }
+    assert_eq!(json(folder, &["query", "SELECT tag FROM calls"])["rows"], value!([{"tag": "good"}]));
+    assert!(server.terminate().success());
 }
 
 /// A row that a feature cannot be computed of, and one with a key longer than a page, are rows like any other: whoever else
