@@ -133,43 +133,46 @@ pub(crate) fn upstream<'a>(
 ) -> BoxFuture<'a, Result<()>> {
     async move {
         for name in &planned.upstream {
-            let above = &catalog.sources[name];
-            if !above.plan.source().keep || workspace.history.snapshot(name, None).await?.is_none() {
-                upstream(workspace, catalog, above).await?;
-                if above.plan.source().keep && !begin_pushed(workspace, above).await? {
-                    ingest_one(workspace, catalog, above, Redefined::Settled).await?;
-                }
-            }
+            begin(workspace, catalog, &catalog.sources[name]).await?;
         }
         Ok(())
     }
     .boxed()
 }
 
-/// What becomes of a history whose rows were made by another definition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Histories {
-    /// Written anew where nothing is lost by it; otherwise the delivery is refused.
-    Kept,
-    /// Written anew from what is delivered now.
-    Rebuilt,
+/// Ingests a source, and what it reads, where that never was.
+pub(crate) async fn begin(workspace: &Workspace, catalog: &Catalog, planned: &PlannedSource) -> Result<()> {
+    let source = planned.plan.source();
+    if !source.keep || workspace.history.snapshot(&source.name, None).await?.is_none() {
+        upstream(workspace, catalog, planned).await?;
+        if source.keep && !begin_pushed(workspace, planned).await? {
+            take_in(workspace, catalog, planned).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What is taken in although it would be refused.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Insisting {
+    /// Rows by another definition than the history's, which is written anew from what is delivered now. Otherwise it is only
+    /// where nothing is lost by it.
+    pub rebuild: bool,
+    /// As many rows as there are, whatever `volume` checks say.
+    pub any_volume: bool,
 }
 
 /// Applies the folder, then ingests sources (all, when none is named), each after those it reads. The first failure is the
 /// whole's, and what was taken stays.
-pub async fn run(workspace: &Workspace, names: &[String], histories: Histories) -> Result<Vec<Ingested>> {
-    run_each(workspace, names, histories).await?.all()
+pub async fn run(workspace: &Workspace, names: &[String], insisting: Insisting) -> Result<Vec<Ingested>> {
+    run_each(workspace, names, insisting).await?.all()
 }
 
 /// As [`run`], with every failure.
-pub async fn run_each(workspace: &Workspace, names: &[String], histories: Histories) -> Result<Each<Ingested>> {
-    let redefined = match histories {
-        Histories::Kept => Redefined::Settled,
-        Histories::Rebuilt if names.is_empty() => {
-            bail!(Usage("name the sources whose histories are to be written anew".to_owned()))
-        }
-        Histories::Rebuilt => Redefined::Rebuild,
-    };
+pub async fn run_each(workspace: &Workspace, names: &[String], insisting: Insisting) -> Result<Each<Ingested>> {
+    if insisting.rebuild && names.is_empty() {
+        bail!(Usage("name the sources whose histories are to be written anew".to_owned()));
+    }
     crate::apply::record(workspace).await?;
     let catalog = &*workspace.catalog()?;
     Ok(each(chosen(catalog, names)?, |planned| async move {
@@ -185,7 +188,8 @@ pub async fn run_each(workspace: &Workspace, names: &[String], histories: Histor
                 bail!(Usage(format!("source {name} has no files: {come}")));
             }
         } else if planned.plan.source().keep {
-            return ingest_one(workspace, catalog, planned, redefined).await.map(Some);
+            upstream(workspace, catalog, planned).await?;
+            return ingest_one(workspace, catalog, planned, insisting).await.map(Some);
         } else if !names.is_empty() {
             bail!(Usage(format!(
                 "source {name} keeps no history (`keep: false`): its rows are read in place, so there is nothing to \
@@ -266,7 +270,7 @@ async fn goes_on_at(workspace: &Workspace, planned: &PlannedSource, error: &anyh
 
 /// Ingests one source, and says what a person should know of it.
 pub(crate) async fn take_in(workspace: &Workspace, catalog: &Catalog, planned: &PlannedSource) -> Result<()> {
-    let ingested = ingest_one(workspace, catalog, planned, Redefined::Settled).await?;
+    let ingested = ingest_one(workspace, catalog, planned, Insisting::default()).await?;
     for warning in &ingested.warnings {
         workspace.observer.say(warning);
     }
@@ -285,7 +289,7 @@ pub(crate) async fn take_in(workspace: &Workspace, catalog: &Catalog, planned: &
 
 /// Whether a source has nothing but what is pushed to it, for now at least: then nothing is ingested, and its history begins
 /// without rows.
-async fn begin_pushed(workspace: &Workspace, planned: &PlannedSource) -> Result<bool> {
+pub(crate) async fn begin_pushed(workspace: &Workspace, planned: &PlannedSource) -> Result<bool> {
     let source = planned.plan.source();
     if !source.origin().is_row_by_row() {
         let plan = planned.plan.clone();
@@ -344,14 +348,18 @@ pub(crate) async fn occasion(workspace: &Workspace, planned: &PlannedSource) -> 
     Ok(Occasion { at: workspace.clock.now(), earlier: earlier(workspace, planned).await? })
 }
 
-/// What a `volume` check compares with, of each delivery that made a commit: its rows that were not quarantined; where news
-/// are counted, those that were new, and nothing of a delivery that began the history, which brings what had gathered.
+/// What a `volume` check compares with, of each delivery that made a commit and had rows: those that were not quarantined;
+/// where news are counted, those that were new, but of the first delivery of the history, which brings what had gathered.
 async fn earlier(workspace: &Workspace, planned: &PlannedSource) -> Result<Vec<u64>> {
     let news = counts_news(planned.plan.shape().delivery);
-    let commits = workspace.history.commits(&planned.plan.source().name).await?;
-    let delivered = commits.into_iter().filter(|commit| commit.pushed_from.is_none() && !(news && commit.anew));
+    let mut commits = workspace.history.commits(&planned.plan.source().name).await?;
+    if news && let Some(anew) = commits.iter().rposition(|commit| commit.anew) {
+        commits.drain(..anew);
+    }
     let rows = |counts: DeliveryCounts| if news { counts.accepted } else { counts.read - counts.quarantined };
-    Ok(delivered.map(|commit| serde_json::from_value(commit.counts).map(rows)).collect::<Result<_, _>>()?)
+    let delivered = commits.into_iter().filter(|commit| commit.pushed_from.is_none()).skip(usize::from(news));
+    let rows = delivered.map(|commit| serde_json::from_value(commit.counts).map(rows));
+    Ok(rows.filter(|rows| !matches!(rows, Ok(0))).collect::<Result<_, _>>()?)
 }
 
 /// The current rows of the sources that this one reads.
@@ -360,8 +368,7 @@ pub(crate) async fn tables(workspace: &Workspace, catalog: &Catalog, planned: &P
     for upstream in &planned.upstream {
         let upstream_plan = &catalog.sources[upstream];
         let table = if upstream_plan.plan.source().keep {
-            let snapshot = workspace.history.snapshot(upstream, None).await?;
-            Table::current(upstream_plan.plan.shape(), snapshot)
+            Table::current(upstream_plan.plan.shape(), Some(workspace.snapshot(upstream, None).await?))
         } else {
             Table::staged(&Box::pin(staged(workspace, catalog, upstream_plan)).await?)
         };
@@ -374,13 +381,16 @@ async fn ingest_one(
     workspace: &Workspace,
     catalog: &Catalog,
     planned: &PlannedSource,
-    redefined: Redefined,
+    insisting: Insisting,
 ) -> Result<Ingested> {
     let begun = Stopwatch::now();
     let name = planned.plan.source().name.clone();
     // Noted before reading: a file that changes while it is read is read again the next time.
     let seen = crate::freshness::look(workspace, catalog, planned).await?;
-    let staged = staged(workspace, catalog, planned).await?;
+    let mut staged = staged(workspace, catalog, planned).await?;
+    if insisting.any_volume {
+        staged.report.bear_volume();
+    }
     let before = workspace.history.snapshot(&name, None).await?;
     // Rows kept apart are on disk before the commit that leaves them out. Nobody takes them away again: another ingest
     // may keep the same apart, and they may be what is left of them.
@@ -389,10 +399,12 @@ async fn ingest_one(
     let taking = Taking {
         at: workspace.clock.now(),
         definition: planned.rows.clone(),
-        redefined: match redefined {
-            Redefined::Settled if comes_again(workspace, catalog, planned).await? => Redefined::Again,
-            other => other,
+        redefined: match insisting.rebuild {
+            true => Redefined::Rebuild,
+            false if comes_again(workspace, catalog, planned).await? => Redefined::Again,
+            false => Redefined::Settled,
         },
+        any_volume: insisting.any_volume,
         quarantine: quarantine.as_ref().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned())),
     };
     let delivered = deliver(&workspace.engine, &planned.plan, &staged, &workspace.history, taking)
@@ -425,7 +437,7 @@ fn kept_unread(name: &Name, staged: &Staged, counts: &DeliveryCounts) -> Option<
     let unknown = staged.unknown_keys();
     (unknown > 0 && counts.kept > 0).then(|| {
         format!(
-            "source {name}: the keys of {unknown} quarantined rows cannot be read, so any key that the delivery lacks may be \
+            "source {name}: the keys of {unknown} quarantined rows are empty or cannot be read, so any key that the delivery lacks may be \
              theirs: none is removed ({} kept)",
             counts.kept
         )

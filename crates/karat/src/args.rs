@@ -293,6 +293,9 @@ pub enum SourcesCommand {
         /// was known between deliveries is then known from the rows' own times only; earlier decisions still replay
         #[arg(long, requires = "names")]
         rebuild: bool,
+        /// Take deliveries whose number of rows `volume` checks refuse: later ones are compared with it
+        #[arg(long)]
+        any_volume: bool,
     },
     /// Look at a source's rows: one page with types, missing and distinct values, quantiles, histograms, repeats, change over
     /// time, what the contract found, and a model's label by bin (training rows only)

@@ -18,7 +18,7 @@ use super::compare::{fits, shown, value_shown};
 use super::world::{World, world};
 use super::{Around, Failure, decision};
 use crate::catalog::key_arrays;
-use crate::ingest::{Histories, Ingested};
+use crate::ingest::{Ingested, Insisting};
 use crate::training_set::as_of_pass;
 use crate::{ingest, query, train};
 
@@ -108,7 +108,7 @@ async fn deliver(world: &World) -> Result<BTreeMap<Name, Delivered>> {
     let catalog = world.workspace.catalog()?;
     let mut delivered = BTreeMap::new();
     for (name, _) in catalog.sources.iter().filter(|(_, planned)| planned.plan.source().keep) {
-        let outcome = match ingest::run(&world.workspace, &[name.to_string()], Histories::Kept).await {
+        let outcome = match ingest::run(&world.workspace, &[name.to_string()], Insisting::default()).await {
             Ok(ingested) => ingested.into_iter().next().map(|one| Delivered::Taken(Box::new(one))),
             Err(error) => match error.downcast_ref::<karat_query::QueryError>() {
                 Some(karat_query::QueryError::Refused { reason, .. }) => Some(Delivered::Refused(reason.clone())),

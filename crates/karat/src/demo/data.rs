@@ -1,7 +1,7 @@
 //! Check, ingest, features.
 
 use anyhow::{Context, Result};
-use karat_jobs::ingest::{self, Histories, Ingested};
+use karat_jobs::ingest::{self, Ingested, Insisting};
 use karat_jobs::{Workspace, query};
 use karat_project::spec::Action;
 use karat_query::{LeftOutBy, RuleReport};
@@ -14,7 +14,7 @@ use crate::output::{count, duration, thousands};
 
 pub async fn tell(workspace: &Workspace, found: &Found, story: &mut Story) -> Result<()> {
     story.step("Check: every row against its source's contract");
-    let ingested = ingest::run(workspace, &[], Histories::Kept).await?;
+    let ingested = ingest::run(workspace, &[], Insisting::default()).await?;
     for one in &ingested {
         check(one, story);
     }

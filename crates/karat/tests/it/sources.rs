@@ -212,9 +212,77 @@ contract:
     let refused = ingest().ends_with(1).stderr;
     let found = "volume (rule 1): 20 new rows, where the 2 deliveries before had 5 on average: off by more than 50 %";
     assert!(refused.contains(found), "{refused}");
+    assert!(refused.contains("`karat sources ingest steps --any-volume` takes them"), "{refused}");
     assert_eq!(rows(folder, "SELECT count(*) AS n FROM steps")[0], value!({"n": 50}));
-    day(4, 5);
-    assert_eq!(counts(folder, "steps"), [5, 0, 0, 50, 0]);
+    assert!(std::fs::read_dir(folder.join(".karat/history/steps/commit-000004")).is_err(), "nothing of it is left");
+    karat(folder, &["sources", "ingest", "steps", "--any-volume"]).ok();
+    assert_eq!(rows(folder, "SELECT count(*) AS n FROM steps")[0], value!({"n": 70}));
+    day(5, 9);
+    assert_eq!(counts(folder, "steps"), [9, 0, 0, 70, 0], "it is as usual as the others by now");
+}
+
+/// What a source reads is there before it is read, whoever asks for what, and has rows or none.
+#[test]
+fn what_a_source_reads_is_ingested_first() {
+    let project = project();
+    let folder = project.path();
+    put(
+        folder,
+        "sources/joined.yaml",
+        "kind: Source\nname: joined\nsql: SELECT o.id, b.city FROM orders o LEFT JOIN balances b ON b.client_id = \
+         o.client_id\nkeys: [id]\ncontract:\n  - {check: relation, column: city, source: balances, references: city}\n",
+    );
+    let ingested = karat(folder, &["sources", "ingest", "joined"]).ok();
+    assert!(ingested.stderr.contains("ingested balances:"), "{}", ingested.stderr);
+    assert_eq!(rows(folder, "SELECT count(*) AS n FROM joined WHERE city IS NOT NULL")[0], value!({"n": 2}));
+}
+
+/// A first delivery without rows is a delivery: who reads the source has no rows, and later ones bring them.
+#[test]
+fn a_source_may_begin_without_rows() {
+    let project = project();
+    let folder = project.path();
+    put(folder, "orders.csv", "id,client_id,at,known,op\n");
+    assert_eq!(counts(folder, "orders"), [0; 5]);
+    assert_eq!(json(folder, &["sources", "ingest", "orders"])[0]["new_commit"], false);
+    assert_eq!(feature(folder, "ordered", "2021-10-02T00:00:00Z"), 0);
+    let built = json(folder, &["features", "materialize"]);
+    assert_eq!(built.as_array().unwrap().iter().map(|view| view["keys"].as_u64().unwrap()).min(), Some(0), "{built}");
+    put(folder, "orders.csv", ORDER_LINES);
+    let brought = json(folder, &["sources", "ingest", "orders"]);
+    assert_eq!((&brought[0]["anew"], &brought[0]["commit"]), (&value!("it had no rows"), &value!(2)), "{brought}");
+    assert!(feature(folder, "ordered", "2021-10-06T00:00:00Z").as_u64() > Some(0));
+}
+
+/// To a metadata database that knows no commit, those of another are leftovers.
+#[test]
+fn an_environment_does_not_share_data_without_its_metadata() {
+    let project = project();
+    let folder = project.path();
+    put(folder, "environments/other.yaml", "stores: {metadata: \"sqlite://.other/metadata.db\"}\n");
+    karat(folder, &["sources", "ingest", "orders"]).ok();
+    let before = rows(folder, "SELECT count(*) AS n FROM orders");
+    for arguments in [["features", "materialize"], ["sources", "ingest"], ["sources", "list"]] {
+        let refused = karat(folder, &[&["--env", "other"][..], &arguments[..]].concat()).ends_with(1).stderr;
+        assert!(refused.contains("belong to another metadata database"), "{arguments:?}: {refused}");
+    }
+    assert_eq!(rows(folder, "SELECT count(*) AS n FROM orders"), before);
+}
+
+#[test]
+fn what_cannot_be_printed_is_told_by_the_exit_code() {
+    let project = project();
+    let folder = project.path();
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let ended = command(folder, &["sources", "list"]).stdout(full()).output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(ended.status.code() == Some(1) && said.contains("cannot be printed: No space left"), "{said}");
+    // Nobody reads any more: a check that fails has failed all the same.
+    put(folder, "balances.csv", "client_id;day;balance;city\n1;1.10.2021;7;Brno\n1;1.10.2021;7;Brno\n");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let ended = command(folder, &["sources", "check", "balances"]).stdout(writer).output().unwrap();
+    assert_eq!(ended.status.code(), Some(1));
 }
 
 #[test]

@@ -55,7 +55,7 @@ pub struct DeliveryCounts {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Delivered {
     pub counts: DeliveryCounts,
-    /// None when nothing differed: the history is untouched.
+    /// None when nothing differed from what was there: the history is untouched.
     pub commit: Option<CommitInfo>,
     /// Why the commit holds all rows anew, where it does.
     pub anew: Option<String>,
@@ -75,6 +75,8 @@ pub struct Taking {
     /// What makes the rows what they are.
     pub definition: RowsDefinition,
     pub redefined: Redefined,
+    /// Whether what `volume` checks find refuses nothing.
+    pub any_volume: bool,
     /// The file of the rows kept apart, noted with the commit.
     pub quarantine: Option<String>,
 }
@@ -92,7 +94,7 @@ pub enum Redefined {
 
 /// Writes the differences between `staged` and the source's current rows as one commit.
 ///
-/// All or nothing; delivering the same again makes no commit. A delivery that its contract refuses is
+/// All or nothing; delivering the same again makes no commit, and a first delivery always makes one. A delivery that its contract refuses is
 /// [`QueryError::Refused`]; a key that comes twice in a full delivery is [`QueryError::DuplicateKey`]; rows by another
 /// definition than the newest commit's are [`QueryError::Redefined`], unless the history may begin anew with them: then
 /// the commit holds all rows, as if nothing had been delivered before.
@@ -118,7 +120,9 @@ async fn run(
     unless_refused(source, &report)?;
     // The writer holds the source's lock, so what is read from here on stays the newest.
     let mut writer = history.writer(&source.name, plan.schema()).await?;
-    let newest = history.snapshot(&source.name, None).await?.filter(|newest| newest.commit > 0);
+    let found = history.snapshot(&source.name, None).await?;
+    let is_first = found.is_none();
+    let newest = found.filter(|newest| newest.commit > 0);
     let anew = match &newest {
         Some(newest) => begins_anew(newest, staged, &taking)?,
         None => None,
@@ -168,12 +172,19 @@ async fn run(
             wrote |= write(&mut writer, partition.partition, &records).await?;
         }
     }
-    if !wrote && anew.is_none() {
-        return Ok(Delivered { counts, commit: None, anew, report });
+    // A first delivery begins the history even if nothing in it is accepted: who reads it has no rows, not no source.
+    if !wrote && !is_first && anew.as_ref().is_none_or(|anew| anew.had_nothing) {
+        return Ok(Delivered { counts, commit: None, anew: None, report });
     }
     if snapshot.is_some() && counts_news(rules.shape.delivery) {
         judge_news(&mut report, &plan.0.rules, counts.accepted, &staged.occasion);
-        unless_refused(source, &report)?;
+        if taking.any_volume {
+            report.bear_volume();
+        }
+        if let Err(refused) = unless_refused(source, &report) {
+            writer.abandon().await?;
+            return Err(refused);
+        }
     }
     let note = CommitNote {
         at: taking.at,
@@ -184,12 +195,16 @@ async fn run(
         anew: anew.is_some(),
         quarantine: taking.quarantine,
     };
-    Ok(Delivered { counts, commit: Some(writer.commit(note).await?), anew, report })
+    Ok(Delivered { counts, commit: Some(writer.commit(note).await?), anew: anew.map(|anew| anew.why), report })
 }
 
 fn unless_refused(source: &Source, report: &ContractReport) -> Result<()> {
     let Some(reason) = report.refusal() else { return Ok(()) };
-    let detail = report.mostly().map(|mostly| format!("; {mostly}")).unwrap_or_default();
+    let mut detail = report.mostly().map(|mostly| format!("; {mostly}")).unwrap_or_default();
+    if report.rules.iter().any(|rule| rule.fired && rule.check == "volume") {
+        let name = &source.name;
+        detail.push_str(&format!("; if that many are right, `karat sources ingest {name} --any-volume` takes them"));
+    }
     Err(QueryError::Refused { name: source.name.clone(), reason, detail })
 }
 
@@ -251,25 +266,35 @@ fn rules(plan: &SourcePlan, staged: &Staged, at: Instant, commit: u64) -> Rules 
     }
 }
 
-/// Why the history begins anew with this delivery, if it does.
-fn begins_anew(newest: &Snapshot, staged: &Staged, taking: &Taking) -> Result<Option<String>> {
+/// A history begins anew with a delivery.
+struct Anew {
+    why: String,
+    /// There were no rows, by whatever definition: where there are none now, nothing has changed.
+    had_nothing: bool,
+}
+
+/// Whether the history begins anew with this delivery.
+fn begins_anew(newest: &Snapshot, staged: &Staged, taking: &Taking) -> Result<Option<Anew>> {
     // What made the rows of a commit by an older Karat is not known, and taken for what it is now.
     let earlier = RowsDefinition::of_commit(newest)?;
     let changes = earlier.map(|earlier| taking.definition.changes_since(&earlier)).unwrap_or_default();
     let changed = (!changes.is_empty())
         .then(|| format!("its definition changed since commit {} ({})", newest.commit, changes.join("; ")));
+    let because = |why: String| Ok(Some(Anew { why, had_nothing: false }));
     if taking.redefined == Redefined::Rebuild {
-        return Ok(Some(changed.unwrap_or_else(|| "a rebuild was asked for".to_owned())));
+        return because(changed.unwrap_or_else(|| "a rebuild was asked for".to_owned()));
     }
     let one_delivery = newest.first == newest.commit;
     let comes_again = staged.delivery == newest.delivery || taking.redefined == Redefined::Again;
     match changed {
-        Some(_) if !(one_delivery && comes_again) => Err(QueryError::Redefined {
+        Some(why) if one_delivery && comes_again || newest.rows() == 0 => because(why),
+        Some(_) => Err(QueryError::Redefined {
             name: newest.source.clone(),
             commit: newest.commit,
             changes: changes.join("; "),
         }),
-        changed => Ok(changed),
+        None if newest.rows() == 0 => Ok(Some(Anew { why: "it had no rows".to_owned(), had_nothing: true })),
+        None => Ok(None),
     }
 }
 

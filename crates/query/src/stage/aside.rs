@@ -61,24 +61,15 @@ impl AsideKeys {
         })
     }
 
-    /// These rows of a prepared batch. One without a key has none.
-    pub(super) fn take(&mut self, batch: &RecordBatch, rows: impl Iterator<Item = usize>) -> Result<()> {
-        self.take_whole(batch, rows).map(drop)
-    }
-
-    /// Rows on which an expression failed, which gave null: the key's, it may be.
-    pub(super) fn take_unprepared(&mut self, rows: &RecordBatch) -> Result<()> {
-        self.unknown += (rows.num_rows() - self.take_whole(rows, 0..rows.num_rows())?) as u64;
-        Ok(())
-    }
-
-    /// Says how many have a whole key.
-    fn take_whole(&mut self, batch: &RecordBatch, rows: impl Iterator<Item = usize>) -> Result<usize> {
+    /// These rows of a prepared batch. Where one has no whole key, it was left empty, or an expression failed on it: it
+    /// may be any.
+    pub(super) fn take(&mut self, batch: &RecordBatch, rows: impl ExactSizeIterator<Item = usize>) -> Result<()> {
+        let count = rows.len();
         let keys: Vec<ArrayRef> = self.places.iter().map(|place| batch.column(*place).clone()).collect();
         let whole = rows.filter(|row| keys.iter().all(|key| key.is_valid(*row)));
         let whole = UInt32Array::from_iter_values(whole.map(|row| row as u32));
-        self.spool.push(take_record_batch(&RecordBatch::try_new(self.schema.clone(), keys)?, &whole)?)?;
-        Ok(whole.len())
+        self.unknown += (count - whole.len()) as u64;
+        self.spool.push(take_record_batch(&RecordBatch::try_new(self.schema.clone(), keys)?, &whole)?)
     }
 
     /// A row that could not be read: its key is known where only another cell of it is at fault.

@@ -109,7 +109,7 @@ impl Chain {
         (self.tap)(Seen::Read(&batch.rows))?;
         let Preparing { rows: staged, failed_rows, failed } = prepare(&self.parts, &self.layout, batch)?;
         if let Some(aside) = &mut self.aside {
-            aside.take_unprepared(&failed_rows)?;
+            aside.take(&failed_rows, 0..failed_rows.num_rows())?;
         }
         (self.tap)(Seen::Prepared(&staged))?;
         self.unprepared += failed.len() as u64;

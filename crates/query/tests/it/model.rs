@@ -109,7 +109,8 @@ impl Model {
     }
 
     fn count(&mut self, told: Told) -> Told {
-        if told.new + told.revised + told.removed > 0 {
+        // The first delivery begins the history, whatever it brings.
+        if told.new + told.revised + told.removed > 0 || self.commits == 0 {
             self.commits += 1;
         }
         told

@@ -93,7 +93,7 @@ impl World {
     pub async fn try_take(&self, source: &Source, at: Instant, redefined: Redefined) -> Result<Delivered, QueryError> {
         let (plan, staged) = (self.plan(source)?, self.try_stage(source).await?);
         let definition = RowsDefinition::of(&plan, &BTreeMap::new());
-        let taking = Taking { at, definition, redefined, quarantine: None };
+        let taking = Taking { at, definition, redefined, any_volume: false, quarantine: None };
         deliver(&self.engine, &plan, &staged, &self.history, taking).await
     }
 

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use karat_jobs::compact::Extent;
-use karat_jobs::ingest::{self, Checked, Each, Histories, Ingested};
+use karat_jobs::ingest::{self, Checked, Each, Ingested, Insisting};
 use karat_jobs::tags::{Snapshot, Taken};
 use serde::Serialize;
 
@@ -50,9 +50,9 @@ pub async fn run(context: &Context, command: SourcesCommand) -> Result<ExitCode>
         SourcesCommand::Diff { name, from, to, samples } => {
             diff::run(context, &workspace, &name, (&from, &to), samples).await
         }
-        SourcesCommand::Ingest { names, rebuild } => {
-            let histories = if rebuild { Histories::Rebuilt } else { Histories::Kept };
-            let Each { done: ingested, failed } = ingest::run_each(&workspace, &names, histories).await?;
+        SourcesCommand::Ingest { names, rebuild, any_volume } => {
+            let insisting = Insisting { rebuild, any_volume };
+            let Each { done: ingested, failed } = ingest::run_each(&workspace, &names, insisting).await?;
             let root = workspace.project.root();
             print_done(context, &ingested, &failed, |ingested| {
                 if ingested.is_empty() {
