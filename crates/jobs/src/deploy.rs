@@ -39,7 +39,7 @@ pub struct Deployed {
     generation: u64,
     /// What could not be taken up, as it was told: by endpoint, and of all under no name.
     told: BTreeMap<Option<Name>, String>,
-    /// Definitions of views that answer once they have a state: until then those before them do.
+    /// Definitions of views that answer once they have a state: until then those before them do, if there are any.
     awaited: Vec<Digest>,
 }
 
@@ -201,15 +201,13 @@ impl Deployed {
         let before = self.deployment.served();
         let mut awaited = BTreeMap::new();
         for (name, planned) in &catalog.views {
-            let earlier = before.views.get(name).filter(|earlier| earlier.read.definition != planned.digest);
+            let mut earlier = None;
+            if !materialize::has_state(workspace, &planned.digest)? {
+                awaited.insert(name.clone(), planned.digest.clone());
+                earlier = before.views.get(name).filter(|earlier| earlier.read.definition != planned.digest);
+            }
             let view = match earlier {
-                Some(earlier)
-                    if !materialize::has_state(workspace, &planned.digest)?
-                        && materialize::has_state(workspace, &earlier.read.definition)? =>
-                {
-                    awaited.insert(name.clone(), planned.digest.clone());
-                    earlier.clone()
-                }
+                Some(earlier) if materialize::has_state(workspace, &earlier.read.definition)? => earlier.clone(),
                 _ => {
                     let read = ReadView::new(planned.view.clone(), planned.digest.clone());
                     Arc::new(ServedView { name: name.clone(), read })
@@ -282,9 +280,15 @@ async fn renew(workspace: &Workspace, mut given: UnboundedReceiver<ToBuild>) {
     }
 }
 
-/// The state of views as the current release has them.
+/// The state of views as the current release has them. What they read is ingested where it never was.
 async fn build(workspace: &Workspace, names: &[Name]) -> Result<()> {
     let (_, project) = released::current(&workspace.registry, &workspace.project).await?;
-    materialize::of_catalog(workspace, &Catalog::compile(&project)?, |name| names.contains(name)).await?;
+    let catalog = Catalog::compile(&project)?;
+    for name in names {
+        if let Some(view) = catalog.views.get(name) {
+            ingest::begin(workspace, &catalog, &catalog.sources[&view.spec.source]).await?;
+        }
+    }
+    materialize::of_catalog(workspace, &catalog, |name| names.contains(name)).await?;
     Ok(())
 }

@@ -12,8 +12,9 @@ use karat_core::{ErrorKind, Name};
 use karat_serving::Deployment;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::catalog::PlannedSource;
 use crate::materialize::{self, Materialized};
-use crate::push::Pushes;
+use crate::push::{Paused, Pushes};
 use crate::{Catalog, Workspace, freshness, ingest, kind_of, released};
 use watch::Watch;
 
@@ -135,15 +136,31 @@ impl Refresher {
     async fn refresh(&self, catalog: &Catalog, sources: &BTreeSet<Name>, views: &[Name]) -> Result<Vec<Materialized>> {
         let workspace = &self.workspace;
         let mut paused = Vec::new();
-        for planned in catalog.sources.values() {
-            let source = planned.plan.source();
-            let is_read = source.keep && !source.origin().is_row_by_row();
-            if is_read && sources.contains(&source.name) && !freshness::is_current(workspace, catalog, planned).await? {
-                paused.extend(self.pushes.pause(&source.name).await);
-                ingest::take_in(workspace, catalog, planned).await?;
+        let mut failed: Vec<(&Name, anyhow::Error)> = Vec::new();
+        for (name, planned) in catalog.sources.iter().filter(|(name, _)| sources.contains(*name)) {
+            // What could be read of it would be of rows that are not what they should be.
+            if planned.upstream.iter().any(|above| failed.iter().any(|(name, _)| *name == above)) {
+                continue;
+            }
+            if let Err(error) = self.take_in(catalog, planned, &mut paused).await {
+                failed.push((name, error));
             }
         }
-        let mut done = materialize::of_catalog(workspace, catalog, |name| views.contains(name)).await?;
+        // Views of what failed are brought up with what is in history.
+        let is_there = async |view: &Name| -> Result<bool> {
+            let source = catalog.views.get(view).map(|view| &view.spec.source);
+            Ok(match source {
+                Some(source) => workspace.history.snapshot(source, None).await?.is_some(),
+                None => false,
+            })
+        };
+        let mut wanted = Vec::new();
+        for view in views {
+            if is_there(view).await? {
+                wanted.push(view);
+            }
+        }
+        let mut done = materialize::of_catalog(workspace, catalog, |name| wanted.contains(&name)).await?;
         for endpoint in self.deployment.served().endpoints.values() {
             let Ok(model) = endpoint.model() else { continue };
             if model.pinned.views.iter().any(|view| views.contains(&view.name)) {
@@ -152,7 +169,23 @@ impl Refresher {
                 done.extend(pinned.into_iter().filter(|one| one.built));
             }
         }
-        Ok(done)
+        match failed.into_iter().next() {
+            Some((_, error)) => Err(error),
+            None => Ok(done),
+        }
+    }
+
+    /// Ingests what is new in a source, while nobody pushes to it.
+    async fn take_in(&self, catalog: &Catalog, planned: &PlannedSource, paused: &mut Vec<Paused>) -> Result<()> {
+        let (workspace, source) = (&self.workspace, planned.plan.source());
+        if !source.keep
+            || ingest::begin_pushed(workspace, planned).await?
+            || freshness::is_current(workspace, catalog, planned).await?
+        {
+            return Ok(());
+        }
+        paused.extend(self.pushes.pause(&source.name).await);
+        ingest::take_in(workspace, catalog, planned).await
     }
 }
 

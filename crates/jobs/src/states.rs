@@ -7,7 +7,7 @@ use karat_core::{Digest, Instant, Name};
 use karat_serving::StateNote;
 use serde::Serialize;
 
-use crate::{Catalog, Unit, Workspace, released};
+use crate::{Catalog, Unit, Workspace, materialize, released};
 
 /// The online state of one definition.
 #[derive(Debug, Serialize)]
@@ -15,7 +15,7 @@ pub struct OnlineState {
     pub definition: Digest,
     /// Whose it is; `None` where nobody knows any more.
     pub view: Option<Name>,
-    /// `the project`, `release 7`, `credit_default/3 (champion)`; a state that nobody uses can be dropped.
+    /// `the project`, `release 7`, `credit_default/3 (champion)`, servers that have nothing newer; a state that nobody uses can be dropped.
     pub used_by: BTreeSet<String>,
     pub keys: u64,
     /// Of keys and values, without what the store adds.
@@ -38,6 +38,7 @@ pub enum Unused {
 pub async fn run(workspace: &Workspace, unused: Unused) -> Result<Vec<OnlineState>> {
     let users = users(workspace).await?;
     let online = workspace.online()?;
+    let filling = filling(workspace).await?;
     let definitions = online.definitions()?;
     let stage =
         workspace.observer.begin("reading online state", definitions.iter().map(|(_, keys)| keys).sum(), Unit::Keys);
@@ -49,10 +50,13 @@ pub async fn run(workspace: &Workspace, unused: Unused) -> Result<Vec<OnlineStat
         let mut bytes = 0;
         online.scan(&definition, &mut |key, state| bytes += (key.len() + state.len()) as u64)?;
         stage.advance(keys);
-        let (view, used_by) = match users.get(&definition) {
+        let (view, mut used_by) = match users.get(&definition) {
             Some((view, used_by)) => (Some(view.clone()), used_by.clone()),
             None => (None, BTreeSet::new()),
         };
+        if used_by.is_empty() && view.as_ref().map_or(!filling.is_empty(), |view| filling.contains(view)) {
+            used_by.insert("servers, until the new state is filled".to_owned());
+        }
         let dropped = used_by.is_empty() && unused == Unused::Dropped;
         if dropped {
             online.drop_definition(&definition)?;
@@ -61,6 +65,18 @@ pub async fn run(workspace: &Workspace, unused: Unused) -> Result<Vec<OnlineStat
     }
     states.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.definition.cmp(&b.definition)));
     Ok(states)
+}
+
+/// Views whose state, as the current release has them, is not there yet: servers go on with that of the release before.
+async fn filling(workspace: &Workspace) -> Result<BTreeSet<Name>> {
+    let (_, project) = released::current(&workspace.registry, &workspace.project).await?;
+    let mut filling = BTreeSet::new();
+    for (view, planned) in &Catalog::compile(&project)?.views {
+        if !materialize::has_state(workspace, &planned.digest)? {
+            filling.insert(view.clone());
+        }
+    }
+    Ok(filling)
 }
 
 /// Whoever reads a definition's state: the folder, the current release, versions; with the view's name.

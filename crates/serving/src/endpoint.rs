@@ -131,8 +131,9 @@ impl Endpoint {
     /// Whether it can answer: an error says why not. May wait for the disk, or for the online store.
     pub fn check(&self) -> Result<(), ServingError> {
         let model = self.model()?;
-        if let Some(view) = model.views().first() {
-            self.parts.online.note(&view.definition)?;
+        for view in &model.pinned.views {
+            let missing = || ServingError::NotMaterialized { view: view.name.to_string() };
+            self.parts.online.note(&view.digest)?.ok_or_else(missing)?;
         }
         Ok(self.parts.log.check()?)
     }

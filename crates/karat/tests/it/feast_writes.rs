@@ -85,6 +85,9 @@ fn a_data_frame_is_taken_as_rows_and_mistakes_are_feasts() {
     let (_, answer) = server.request("GET", "/v1/features/visited/3", "");
     assert_eq!(answer["features"]["nb"], 3, "{answer}");
 
+    let twice = r#"{"push_source_name": "visits", "df": {"visit": ["v1"], "visit": ["v2"], "client_id": [1], "at": ["2024-01-05"]}}"#;
+    let (status, answer) = server.request("POST", "/push", twice);
+    assert!(status == 422 && answer.as_str().unwrap().contains("`visit` stands twice"), "{answer}");
     let (status, answer) = push("visit", frame);
     assert_eq!(status, 422);
     let told: Json = serde_json::from_str(answer.as_str().unwrap()).unwrap();
@@ -159,6 +162,35 @@ fn views_are_brought_up_to_what_files_hold_now() {
     let (status, answer) = ask("/materialize-incremental", value!({"end_ts": "2024-02-01"}));
     assert_eq!(status, 503, "{answer}");
     assert_eq!(visits(), 5);
+    // It keeps no other view from what is new; nor does a source that has nothing but pushes so far.
+    put(
+        folder,
+        "sources/calls.yaml",
+        "kind: Source\nname: calls\npath: data/calls/*.csv\npush: true\ncolumns: {call: text, \
+        client_id: int, at: timestamp}\ndelivery: append\nevent_id: call\nevent_time: at\n",
+    );
+    put(
+        folder,
+        "sources/walks.yaml",
+        "kind: Source\nname: walks\npath: data/walks/*.csv\ncolumns: {walk: text, client_id: int, \
+        at: timestamp}\ndelivery: append\nevent_id: walk\nevent_time: at\n",
+    );
+    for (view, source) in [("called", "calls"), ("walked", "walks")] {
+        let text = format!(
+            "kind: FeatureView\nname: {view}\nentity: client\nsource: {source}\nfeatures:\n  nb: {{count: rows}}\n"
+        );
+        put(folder, &format!("features/{view}.yaml"), &text);
+    }
+    put(folder, "data/walks/1.csv", "walk,client_id,at\nw1,1,2024-01-03T00:00:00Z\n");
+    karat(folder, &["apply"]).ok();
+    // Views that are new have their state made by themselves.
+    let nb = |view: &str| server.request("GET", &format!("/v1/features/{view}/1"), "").1["features"]["nb"].clone();
+    crate::refreshed::eventually(|| nb("walked") == 1 && nb("called") == 0);
+    put(folder, "data/walks/2.csv", "walk,client_id,at\nw2,1,2024-01-04T00:00:00Z\n");
+    assert_eq!(ask("/materialize-incremental", value!({"end_ts": "2024-02-01"})).0, 503);
+    assert_eq!((nb("walked"), visits()), (value!(2), value!(5)));
+    let walked = value!({"end_ts": "2024-02-01", "feature_views": ["walked", "called"]});
+    assert_eq!(ask("/materialize-incremental", walked), (200, Json::Null));
     assert!(server.terminate().success());
     std::fs::remove_file(folder.join("data/visits/5.csv")).unwrap();
     let verified = json(folder, &["features", "verify", "--pairs", "200"]);

@@ -80,6 +80,13 @@ fn a_project_lives_on_redis_as_it_does_on_lmdb() {
         std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(server.request("GET", "/health/ready", "").0, 200);
+    // A replica that has nothing yet answers, and knows nobody.
+    redis.command(&["-n", "2", "FLUSHDB"]);
+    let (status, not_ready) = server.request("GET", "/health/ready", "");
+    assert_eq!(status, 503, "{not_ready}");
+    assert!(not_ready["detail"].as_str().unwrap().contains("has no state for view"), "{not_ready}");
+    karat(folder, &["features", "materialize"]).ok();
+    assert_eq!(server.request("GET", "/health/ready", "").0, 200);
     assert!(server.terminate().success());
     let id = answer["prediction_id"].as_str().unwrap();
     let replayed = json(folder, &["replay", id]);
