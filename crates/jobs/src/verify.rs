@@ -73,7 +73,7 @@ pub async fn run(workspace: &Workspace, names: &[String], extent: Extent) -> Res
 
 async fn one(workspace: &Workspace, name: &Name, planned: &PlannedView, extent: Extent) -> Result<Verified> {
     let begun = Stopwatch::now();
-    let comparing = Comparing { workspace, planned, online: workspace.online()?.clone() };
+    let comparing = Comparing { workspace, planned, online: workspace.online()? };
     let (keys, span) = keys(workspace, planned).await?;
     let asked = questions(&keys, span, extent, workspace.clock.now());
     let first = comparing.everything(name, &asked).await?;

@@ -256,7 +256,9 @@ fn warnings(survey: &Survey, design: &Design) -> Vec<String> {
     for (name, kind) in &survey.other {
         warnings.push(format!("{name}: it is of {kind}, which no source reads: it is not read"));
     }
-    warnings.extend(design.target.too_few(&survey.columns[design.target.place].name));
+    let target = &survey.columns[design.target.place];
+    warnings.extend(design.target.too_few(&target.name));
+    warnings.extend(design.target.other_spellings(target));
     let is_read = |place: &usize| is_named(survey, *place) && *place != design.target.place;
     let numbers = (0..survey.columns.len()).filter(|place| is_read(place) && !design.roles.ids.contains(place));
     warnings.extend(numbers.filter_map(|place| numbers::says(&survey.columns[place])));

@@ -156,6 +156,10 @@ fn same(value: &str, wanted: &str, numbers: NumberForm) -> bool {
     value == wanted || number(value).is_some() && number(value) == number(wanted)
 }
 
+fn shown((value, rows): &(String, u64)) -> String {
+    format!("`{value}` ({} rows)", count(*rows))
+}
+
 fn values(column: &ColumnFacts) -> String {
     let values: Vec<String> = column.listed.iter().map(|(value, rows)| format!("{value} ({})", count(*rows))).collect();
     if values.is_empty() { format!("{} different ones", count(column.distinct)) } else { listed(&values, 12) }
@@ -224,6 +228,22 @@ impl Target {
                 count(rarer),
                 count(self.rows),
                 self.outcome(name, is_positive)
+            )
+        })
+    }
+
+    /// Said where other values read like the positive one, but for their case or blanks: they count as not it.
+    pub(super) fn other_spellings(&self, column: &ColumnFacts) -> Option<String> {
+        let folded = |value: &str| value.trim().to_lowercase();
+        let alike = |value: &str| value != self.positive && folded(value) == folded(&self.positive);
+        let others: Vec<String> = column.listed.iter().filter(|(value, _)| alike(value)).map(shown).collect();
+        (!others.is_empty()).then(|| {
+            let (name, positive) = (&column.name, &self.positive);
+            format!(
+                "{name}: {} count as other than `{positive}`: if they are the same, make the label so, such as \
+                 `trim(lower({name})) = '{}'` under `prepare`",
+                others.join(", "),
+                folded(positive)
             )
         })
     }

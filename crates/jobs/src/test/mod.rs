@@ -13,6 +13,7 @@ use karat_project::{LocatedTest, Place, Project};
 use serde::Serialize;
 
 use crate::Surroundings;
+use world::Misgiven;
 
 /// What the tests came to.
 #[derive(Debug, Serialize)]
@@ -72,9 +73,9 @@ async fn one(project: &Project, test: &LocatedTest, around: Around<'_>) -> TestO
     let begun = Stopwatch::now();
     let mut failures = Vec::new();
     if let Err(error) = Box::pin(expect::check(project, test, around, &mut failures)).await {
-        // What stops a test is a failure of the whole.
+        // What stops a test is a failure of the whole, unless it says of what.
         failures.push(Failure {
-            place: test.place("name"),
+            place: test.place(error.downcast_ref().map_or("name", |Misgiven { key, .. }| key)),
             what: "the test cannot be run".to_owned(),
             expected: "a run to its end".to_owned(),
             got: format!("{error:#}"),

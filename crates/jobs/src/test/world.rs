@@ -9,7 +9,7 @@ use karat_core::{DataType, Name};
 use karat_project::spec::{
     Action, Check, ColumnSpec, Config, Csv, Format, Given, GivenRow, Paths, Rule, Source, Stores, Test,
 };
-use karat_project::{LocatedTest, Project};
+use karat_project::{LocatedTest, Problems, Project};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
@@ -45,7 +45,11 @@ pub(super) async fn world(project: &Project, test: &LocatedTest, around: Around<
                 changed = changed.with_source(written(source, rows, read(), &test.spec, folder.path())?);
             }
             Some(Given::Delivered(delivered)) => {
-                for replaced in delivered_by(source, delivered.filter.as_deref(), &read(), project.root()) {
+                let replaced = delivered_by(source, delivered.filter.as_deref(), &read(), project.root());
+                if delivered.filter.is_some() {
+                    try_filter(project, source, &replaced)?;
+                }
+                for replaced in replaced {
                     changed = changed.with_source(replaced);
                 }
             }
@@ -59,6 +63,28 @@ pub(super) async fn world(project: &Project, test: &LocatedTest, around: Around<
     }
     let workspace = Box::pin(Workspace::open(changed.located(folder.path(), config), around())).await?;
     Ok(World { workspace, _folder: folder })
+}
+
+/// What is given cannot be: the key of the test that says so, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{problem}")]
+pub(super) struct Misgiven {
+    pub key: String,
+    problem: String,
+}
+
+/// Whether the condition of a sample can be evaluated, told where the test has it.
+fn try_filter(project: &Project, source: &Source, sampled: &[Source]) -> Result<()> {
+    let trial = sampled.iter().fold(project.clone(), |trial, source| trial.with_source(source.clone()));
+    let Err(error) = Catalog::compile(&trial) else { return Ok(()) };
+    let problem = match error.downcast_ref::<Problems>().and_then(|problems| problems.iter().next()) {
+        // The names of columns are the source's, whatever it is called here.
+        Some(problem) => sampled
+            .iter()
+            .fold(problem.message.clone(), |message, source| message.replace(&format!("{}.", source.name), "")),
+        None => format!("{error:#}"),
+    };
+    Err(Misgiven { key: format!("given.{}.where", source.name), problem }.into())
 }
 
 /// The source reading `rows` from a file written here.

@@ -22,7 +22,11 @@ pub struct Context {
 
 impl Context {
     pub fn new(global: Global) -> Context {
-        Context { output: Output::new(global.format), project: global.project, environment: global.environment }
+        Context {
+            output: Output::new(global.format),
+            project: global.project,
+            environment: global.environment.filter(|name| !name.is_empty()),
+        }
     }
 
     /// The same, in another project folder.

@@ -60,16 +60,21 @@ impl Output {
     }
 }
 
-/// A line on stdout. A reader that went away ends the process quietly, as it does for other tools.
+/// A line on stdout. A reader that went away wants no more of it, and what the command comes to is told by its exit code
+/// all the same; what cannot be written for another reason ends it.
 pub fn line(text: &str) {
-    use std::io::Write;
+    use std::io::{ErrorKind, Write};
     let mut stdout = std::io::stdout();
     let written = match is_fancy() {
         true => writeln!(stdout, "{}", coloured(text)),
         false => writeln!(stdout, "{text}"),
     };
-    if written.and_then(|()| stdout.flush()).is_err() {
-        std::process::exit(0);
+    match written.and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            note(&format!("error: what was asked for cannot be printed: {error}"));
+            std::process::exit(1);
+        }
+        _ => {}
     }
 }
 

@@ -124,6 +124,19 @@ expect:
     put(project.path(), "tests/whole.yaml", &test.replace("    key: 5\n", "    key: 5\n    fields: {ammount: 1}\n"));
     let ran = karat(project.path(), &["test"]).ends_with(1);
     assert!(ran.stdout.contains("no such field; the model takes none from a request"), "{}", ran.stdout);
+    // A client of whom nobody has ever heard.
+    put(
+        project.path(),
+        "tests/nobody.yaml",
+        "kind: Test\nname: nobody\ngiven: {payments: []}\nexpect:\n  - features: history\n    key: 1\n    as_of: \
+         2021-03-01T00:00:00Z\n    values: {nb: 0}\n    no_history: true\n",
+    );
+    karat(project.path(), &["test", "nobody"]).ok();
+    // A sample's condition is the test's own, whatever it is made into.
+    put(project.path(), "tests/whole.yaml", &test.replace("client_id <= 60", "clientid <= 60"));
+    let ran = karat(project.path(), &["test"]).ends_with(1);
+    assert!(ran.stdout.contains("tests/whole.yaml:5:21: the test cannot be run"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("No field named clientid. Did you mean 'client_id'?"), "{}", ran.stdout);
 }
 
 #[test]
