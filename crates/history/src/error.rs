@@ -28,10 +28,10 @@ pub enum HistoryError {
     /// The files are of commits in another metadata database.
     #[error(
         "the histories in {folder} belong to another metadata database: metadata and data belong together, so an environment \
-         with its own `stores.metadata` has its own `stores.data`, too (if that database is lost, restore it, or move the \
-         folder away and ingest anew)"
+         with its own `stores.metadata` has its own `stores.data`, too (if this is their database all the same, an old backup \
+         of it, remove {note}; if theirs is lost, move the folder away and ingest anew)"
     )]
-    Foreign { folder: String },
+    Foreign { folder: String, note: String },
     #[error("{path} has format version {found}, this Karat knows {known}: use the Karat that wrote it, or a later one")]
     Newer { path: String, found: u32, known: u32 },
     #[error("the history of `{source_name}` cannot give column `{column}` as {wanted}: commit {commit} holds {found}")]

@@ -257,17 +257,23 @@ impl Deployed {
 
 /// Builds anew, one after the other, the state that versions answer from while it is old.
 async fn renew(workspace: &Workspace, mut given: UnboundedReceiver<ToBuild>) {
+    // Once for each view, however often it is tried.
+    let mut told: BTreeMap<Name, String> = BTreeMap::new();
     while let Some(to_build) = given.recv().await {
         let model = match to_build {
             ToBuild::Version(model) => model,
             ToBuild::Views(names) => {
-                if let Err(error) = build(workspace, &names).await {
-                    let views = names.iter().map(Name::as_str).collect::<Vec<_>>().join(", ");
-                    tracing::error!(
-                        views,
-                        error = format!("{error:#}"),
-                        "the state of what they are now could not be built"
-                    );
+                // One that cannot be built keeps no other waiting.
+                for view in &names {
+                    let problem = build(workspace, view).await.err().map(|error| format!("{error:#}"));
+                    match problem {
+                        Some(problem) if told.get(view) != Some(&problem) => {
+                            tracing::error!(%view, error = problem, "the state of what it is now could not be built");
+                            told.insert(view.clone(), problem);
+                        }
+                        Some(_) => {}
+                        None => drop(told.remove(view)),
+                    }
                 }
                 continue;
             }
@@ -280,15 +286,15 @@ async fn renew(workspace: &Workspace, mut given: UnboundedReceiver<ToBuild>) {
     }
 }
 
-/// The state of views as the current release has them. What they read is ingested where it never was.
-async fn build(workspace: &Workspace, names: &[Name]) -> Result<()> {
+/// The state of a view as the current release has it. One that reads files of which nothing was ingested waits for that.
+async fn build(workspace: &Workspace, view: &Name) -> Result<()> {
     let (_, project) = released::current(&workspace.registry, &workspace.project).await?;
     let catalog = Catalog::compile(&project)?;
-    for name in names {
-        if let Some(view) = catalog.views.get(name) {
-            ingest::begin(workspace, &catalog, &catalog.sources[&view.spec.source]).await?;
-        }
+    let Some(planned) = catalog.views.get(view) else { return Ok(()) };
+    let source = &catalog.sources[&planned.spec.source];
+    let has_rows = workspace.history.snapshot(&planned.spec.source, None).await?.is_some_and(|found| found.commit > 0);
+    if has_rows || ingest::begin_pushed(workspace, source).await? {
+        materialize::of_catalog(workspace, &catalog, |name| name == view).await?;
     }
-    materialize::of_catalog(workspace, &catalog, |name| names.contains(name)).await?;
     Ok(())
 }

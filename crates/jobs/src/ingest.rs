@@ -133,23 +133,17 @@ pub(crate) fn upstream<'a>(
 ) -> BoxFuture<'a, Result<()>> {
     async move {
         for name in &planned.upstream {
-            begin(workspace, catalog, &catalog.sources[name]).await?;
+            let above = &catalog.sources[name];
+            if !above.plan.source().keep || workspace.history.snapshot(name, None).await?.is_none() {
+                upstream(workspace, catalog, above).await?;
+                if above.plan.source().keep && !begin_pushed(workspace, above).await? {
+                    take_in(workspace, catalog, above).await?;
+                }
+            }
         }
         Ok(())
     }
     .boxed()
-}
-
-/// Ingests a source, and what it reads, where that never was.
-pub(crate) async fn begin(workspace: &Workspace, catalog: &Catalog, planned: &PlannedSource) -> Result<()> {
-    let source = planned.plan.source();
-    if !source.keep || workspace.history.snapshot(&source.name, None).await?.is_none() {
-        upstream(workspace, catalog, planned).await?;
-        if source.keep && !begin_pushed(workspace, planned).await? {
-            take_in(workspace, catalog, planned).await?;
-        }
-    }
-    Ok(())
 }
 
 /// What is taken in although it would be refused.

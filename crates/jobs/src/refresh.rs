@@ -136,31 +136,29 @@ impl Refresher {
     async fn refresh(&self, catalog: &Catalog, sources: &BTreeSet<Name>, views: &[Name]) -> Result<Vec<Materialized>> {
         let workspace = &self.workspace;
         let mut paused = Vec::new();
-        let mut failed: Vec<(&Name, anyhow::Error)> = Vec::new();
-        for (name, planned) in catalog.sources.iter().filter(|(name, _)| sources.contains(*name)) {
-            // What could be read of it would be of rows that are not what they should be.
-            if planned.upstream.iter().any(|above| failed.iter().any(|(name, _)| *name == above)) {
-                continue;
-            }
-            if let Err(error) = self.take_in(catalog, planned, &mut paused).await {
-                failed.push((name, error));
-            }
-        }
-        // Views of what failed are brought up with what is in history.
-        let is_there = async |view: &Name| -> Result<bool> {
-            let source = catalog.views.get(view).map(|view| &view.spec.source);
-            Ok(match source {
-                Some(source) => workspace.history.snapshot(source, None).await?.is_some(),
-                None => false,
-            })
+        let (mut first, mut without) = (None, BTreeSet::new());
+        let mut failed = |what: &Name, error: anyhow::Error| {
+            tracing::error!(%what, error = format!("{error:#}"), "what is new could not be taken in");
+            first.get_or_insert(error);
         };
-        let mut wanted = Vec::new();
-        for view in views {
-            if is_there(view).await? {
-                wanted.push(view);
+        for (name, planned) in catalog.sources.iter().filter(|(name, _)| sources.contains(*name)) {
+            // What reads one that failed, or was left, would have rows that are not what they should be.
+            if planned.upstream.iter().any(|above| without.contains(above)) {
+                without.insert(name);
+            } else if let Err(error) = self.take_in(catalog, planned, &mut paused).await {
+                without.insert(name);
+                failed(name, error);
             }
         }
-        let mut done = materialize::of_catalog(workspace, catalog, |name| wanted.contains(&name)).await?;
+        let mut done = Vec::new();
+        for view in views {
+            if catalog.views.get(view).is_some_and(|planned| !without.contains(&planned.spec.source)) {
+                match materialize::of_catalog(workspace, catalog, |name| name == view).await {
+                    Ok(built) => done.extend(built),
+                    Err(error) => failed(view, error),
+                }
+            }
+        }
         for endpoint in self.deployment.served().endpoints.values() {
             let Ok(model) = endpoint.model() else { continue };
             if model.pinned.views.iter().any(|view| views.contains(&view.name)) {
@@ -169,8 +167,8 @@ impl Refresher {
                 done.extend(pinned.into_iter().filter(|one| one.built));
             }
         }
-        match failed.into_iter().next() {
-            Some((_, error)) => Err(error),
+        match first {
+            Some(error) => Err(error),
             None => Ok(done),
         }
     }
@@ -185,6 +183,7 @@ impl Refresher {
             return Ok(());
         }
         paused.extend(self.pushes.pause(&source.name).await);
+        ingest::upstream(workspace, catalog, planned).await?;
         ingest::take_in(workspace, catalog, planned).await
     }
 }

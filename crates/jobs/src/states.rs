@@ -15,7 +15,8 @@ pub struct OnlineState {
     pub definition: Digest,
     /// Whose it is; `None` where nobody knows any more.
     pub view: Option<Name>,
-    /// `the project`, `release 7`, `credit_default/3 (champion)`, servers that have nothing newer; a state that nobody uses can be dropped.
+    /// `the project`, `release 7`, `credit_default/3 (champion)`, servers that have nothing newer; a state that nobody uses
+    /// can be dropped.
     pub used_by: BTreeSet<String>,
     pub keys: u64,
     /// Of keys and values, without what the store adds.

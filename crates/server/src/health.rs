@@ -30,12 +30,12 @@ pub async fn ready(State(state): State<AppState>) -> Result<Json<Health>, Proble
     if state.is_draining() {
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the server is about to stop"));
     }
-    let served = state.deployment.served();
+    let deployment = state.deployment.clone();
     // A log that refused a record is tried, which may wait for the disk; the online store may be far away.
     let checked = tokio::task::spawn_blocking(move || {
-        let failed: Vec<ServingError> =
-            served.endpoints.values().filter_map(|endpoint| endpoint.check().err()).collect();
-        failed
+        let served = deployment.served();
+        let endpoints = served.endpoints.values().filter_map(|endpoint| endpoint.check().err());
+        deployment.check().err().into_iter().chain(endpoints).collect::<Vec<ServingError>>()
     });
     let not_pushed = state.pushes.problems().await;
     let failed = checked.await.map_err(|failed| Problem::internal(failed.to_string()))?;

@@ -72,6 +72,14 @@ impl Deployment {
         self.served.load_full()
     }
 
+    /// Whether features can be read: an error says why not. May wait for the online store.
+    pub fn check(&self) -> Result<(), ServingError> {
+        match self.served().views.values().next() {
+            Some(view) => Ok(self.online.note(&view.read.definition).map(drop)?),
+            None => Ok(()),
+        }
+    }
+
     pub(crate) fn online(&self) -> &dyn OnlineStore {
         self.online.as_ref()
     }

@@ -40,6 +40,7 @@ use crate::HistoryError;
 use crate::log::Durability;
 use crate::root::{Root, blocking};
 use manifest::Manifest;
+use owner::Owner;
 use pushed::Tail;
 
 /// Clones share everything.
@@ -89,7 +90,17 @@ impl History {
         Box::pin(async move {
             let id = identity::of(&self.0.metadata).await?;
             let dir = self.0.root.dir().to_owned();
-            blocking(move || owner::claim(&dir, &id)).await
+            let (of, known) = (dir.clone(), id.clone());
+            let Owner::Nobody { committed } = blocking(move || owner::look(&of, &known)).await? else { return Ok(()) };
+            let mut is_known = committed.is_empty();
+            for source in committed.iter().filter_map(|source| Name::new(source).ok()) {
+                let mut connection = self.0.metadata.read().await?;
+                is_known |= commits::latest(&mut connection, &source).await?.is_some();
+            }
+            match is_known {
+                true => blocking(move || owner::claim(&dir, &id)).await,
+                false => Err(owner::foreign(&dir)),
+            }
         })
     }
 

@@ -94,8 +94,10 @@ async fn histories_are_of_one_metadata_database() {
         assert_eq!(error.kind(), ErrorKind::Refused);
         assert!(error.to_string().contains("belong to another metadata database"), "{error}");
     }
-    // A Karat that left no note is no stranger.
+    // A Karat that left no note is no stranger, and who knows none of its commits is.
     std::fs::remove_file(world.file("metadata.id")).unwrap();
+    let error = open("new").await.claim().await.unwrap_err();
+    assert!(error.to_string().contains("belong to another metadata database"), "{error}");
     world.history.claim().await.unwrap();
     assert_eq!(read_ids(&world.snapshot().await, None).await.unwrap().len(), 4);
 }

@@ -111,7 +111,10 @@ async fn deliver(world: &World) -> Result<BTreeMap<Name, Delivered>> {
         let outcome = match ingest::run(&world.workspace, &[name.to_string()], Insisting::default()).await {
             Ok(ingested) => ingested.into_iter().next().map(|one| Delivered::Taken(Box::new(one))),
             Err(error) => match error.downcast_ref::<karat_query::QueryError>() {
-                Some(karat_query::QueryError::Refused { reason, .. }) => Some(Delivered::Refused(reason.clone())),
+                Some(karat_query::QueryError::Refused { name: of, reason, .. }) => {
+                    // What reads a source that was refused is not delivered at all.
+                    (of == name).then(|| Delivered::Refused(reason.clone()))
+                }
                 _ => return Err(error),
             },
         };

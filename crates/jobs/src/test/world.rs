@@ -81,7 +81,8 @@ fn try_filter(project: &Project, source: &Source, sampled: &[Source]) -> Result<
         // The names of columns are the source's, whatever it is called here.
         Some(problem) => sampled
             .iter()
-            .fold(problem.message.clone(), |message, source| message.replace(&format!("{}.", source.name), "")),
+            .filter(|delivered| delivered.name != source.name)
+            .fold(problem.message.clone(), |message, delivered| message.replace(&format!("{}.", delivered.name), "")),
         None => format!("{error:#}"),
     };
     Err(Misgiven { key: format!("given.{}.where", source.name), problem }.into())

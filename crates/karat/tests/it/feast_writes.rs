@@ -181,19 +181,79 @@ fn views_are_brought_up_to_what_files_hold_now() {
         );
         put(folder, &format!("features/{view}.yaml"), &text);
     }
+    // In the order of names, one whose state cannot be made comes first.
+    put(
+        folder,
+        "sources/broken.yaml",
+        "kind: Source\nname: broken\npath: data/broken.csv\ncolumns: {walk: text, client_id: int, at: timestamp}\nkeys: \
+         [walk]\nevent_time: at\n",
+    );
+    let broken = "kind: FeatureView\nname: broke\nentity: client\nsource: broken\nfeatures:\n  nb: {count: rows}\n";
+    put(folder, "features/broke.yaml", broken);
     put(folder, "data/walks/1.csv", "walk,client_id,at\nw1,1,2024-01-03T00:00:00Z\n");
     karat(folder, &["apply"]).ok();
-    // Views that are new have their state made by themselves.
+    let walked = value!({"end_ts": "2024-02-01", "feature_views": ["walked", "called"]});
+    // As soon as the server has taken up the release.
+    crate::refreshed::eventually(|| ask("/materialize-incremental", walked.clone()) == (200, Json::Null));
+    // Views that are new over what is there have their state made by themselves.
+    let again = std::fs::read_to_string(folder.join("features/walked.yaml")).unwrap();
+    put(folder, "features/walked_again.yaml", &again.replace("name: walked", "name: walked_again"));
+    karat(folder, &["apply"]).ok();
     let nb = |view: &str| server.request("GET", &format!("/v1/features/{view}/1"), "").1["features"]["nb"].clone();
-    crate::refreshed::eventually(|| nb("walked") == 1 && nb("called") == 0);
+    crate::refreshed::eventually(|| nb("walked_again") == 1);
+    assert_eq!((nb("walked"), nb("called")), (value!(1), value!(0)));
     put(folder, "data/walks/2.csv", "walk,client_id,at\nw2,1,2024-01-04T00:00:00Z\n");
     assert_eq!(ask("/materialize-incremental", value!({"end_ts": "2024-02-01"})).0, 503);
     assert_eq!((nb("walked"), visits()), (value!(2), value!(5)));
-    let walked = value!({"end_ts": "2024-02-01", "feature_views": ["walked", "called"]});
     assert_eq!(ask("/materialize-incremental", walked), (200, Json::Null));
     assert!(server.terminate().success());
-    std::fs::remove_file(folder.join("data/visits/5.csv")).unwrap();
+    for path in ["data/visits/5.csv", "sources/broken.yaml", "features/broke.yaml"] {
+        std::fs::remove_file(folder.join(path)).unwrap();
+    }
     let verified = json(folder, &["features", "verify", "--pairs", "200"]);
     assert!(verified.as_array().unwrap().iter().all(|view| view["different"] == 0), "{verified}");
     karat(folder, &["sources", "list"]).ok();
+}
+
+/// A definition that changed above it, of which the source between could not be brought up, changes nothing of its rows.
+#[test]
+fn what_reads_a_source_that_was_left_is_left_too() {
+    let project = karat_test_support::temp_dir();
+    let folder = project.path();
+    let read = |name: &str, of: &str| {
+        format!("kind: Source\nname: {name}\nsql: SELECT client_id, v FROM {of}\nkeys: [client_id]\n")
+    };
+    let first = "kind: Source\nname: first\npath: first.csv\ncolumns: {client_id: int, v: int}\nkeys: [client_id]\n";
+    for (path, text) in [
+        ("karat.yaml", "name: chain\n"),
+        ("entities/client.yaml", "kind: Entity\nname: client\nkey: client_id\ntype: int\n"),
+        ("first.csv", "client_id,v\n1,5\n"),
+        ("sources/first.yaml", first),
+        ("sources/second.yaml", &read("second", "first")),
+        ("sources/third.yaml", &read("third", "second")),
+        (
+            "features/seen.yaml",
+            "kind: FeatureView\nname: seen\nentity: client\nsource: third\nfeatures:\n  v: {last: v}\n",
+        ),
+    ] {
+        put(folder, path, text);
+    }
+    let server = Server::start(folder);
+    let commits = || {
+        let listed = json(folder, &["sources", "list"]);
+        let commit = |name: &str| {
+            listed.as_array().unwrap().iter().find(|source| source["name"] == name).unwrap()["commit"].clone()
+        };
+        ["first", "second", "third"].map(commit)
+    };
+    put(folder, "first.csv", "client_id,v\n1,6\n");
+    karat(folder, &["sources", "ingest", "first"]).ok();
+    put(folder, "sources/first.yaml", &format!("{first}prepare: {{v: v * 10}}\n"));
+    karat(folder, &["apply"]).ok();
+    let ask = |end: &str| server.request("POST", "/materialize-incremental", &value!({"end_ts": end}).to_string());
+    assert_eq!(ask("2024-02-01").0, 503);
+    assert_eq!(commits(), [value!(2), value!(1), value!(1)]);
+    let rows = json(folder, &["query", "SELECT v FROM third"]);
+    assert_eq!(rows["rows"], value!([{"v": 5}]));
+    assert!(server.terminate().success());
 }

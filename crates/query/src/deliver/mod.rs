@@ -201,7 +201,7 @@ async fn run(
 fn unless_refused(source: &Source, report: &ContractReport) -> Result<()> {
     let Some(reason) = report.refusal() else { return Ok(()) };
     let mut detail = report.mostly().map(|mostly| format!("; {mostly}")).unwrap_or_default();
-    if report.rules.iter().any(|rule| rule.fired && rule.check == "volume") {
+    if report.rules.iter().filter(|rule| rule.fired).all(|rule| rule.check == "volume") {
         let name = &source.name;
         detail.push_str(&format!("; if that many are right, `karat sources ingest {name} --any-volume` takes them"));
     }

@@ -186,6 +186,7 @@ impl Cells {
 
     /// A column whose path goes through something that has no fields, where that stands, and what it is.
     fn blocked<'j>(&self, row: &'j Json) -> Option<(&WantedColumn, String, &'j Json)> {
+        row.as_object()?;
         self.columns.iter().zip(&self.paths).filter(|(_, path)| path.len() > 1).find_map(|(column, path)| {
             if row.get(&column.file_name).is_some() {
                 return None;
