@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use karat_core::{ErrorKind, Name};
+use karat_history::Snapshot;
 use karat_query::{
     ContractReport, DeliveryCounts, FileNote, Identity, Occasion, Pushing, QueryError, Redefined, RowsDefinition,
     Staged, Table, Tables, Taking, check_keys, counts_news, deliver, stage,
@@ -125,7 +126,7 @@ async fn repeated_key(workspace: &Workspace, planned: &PlannedSource, staged: &S
     }
 }
 
-/// Ingests what a source reads, where that never was.
+/// Ingests what a source reads, where that never was, or its rows are by another definition by now.
 pub(crate) fn upstream<'a>(
     workspace: &'a Workspace,
     catalog: &'a Catalog,
@@ -134,7 +135,11 @@ pub(crate) fn upstream<'a>(
     async move {
         for name in &planned.upstream {
             let above = &catalog.sources[name];
-            if !above.plan.source().keep || workspace.history.snapshot(name, None).await?.is_none() {
+            let is_there = match workspace.history.snapshot(name, None).await? {
+                Some(snapshot) => !has_other_rows(above, &snapshot)?,
+                None => false,
+            };
+            if !above.plan.source().keep || !is_there {
                 upstream(workspace, catalog, above).await?;
                 if above.plan.source().keep && !begin_pushed(workspace, above).await? {
                     take_in(workspace, catalog, above).await?;
@@ -257,9 +262,13 @@ async fn goes_on_at(workspace: &Workspace, planned: &PlannedSource, error: &anyh
         return Ok(None);
     }
     let Some(snapshot) = workspace.history.snapshot(&planned.plan.source().name, None).await? else { return Ok(None) };
-    let changes = RowsDefinition::of_commit(&snapshot)?.map(|earlier| planned.rows.changes_since(&earlier));
-    let are_other_rows = changes.is_some_and(|changes| !changes.is_empty());
-    Ok((snapshot.commit > 0 && !are_other_rows).then_some(snapshot.commit))
+    Ok((snapshot.commit > 0 && !has_other_rows(planned, &snapshot)?).then_some(snapshot.commit))
+}
+
+/// Whether the rows were made by another definition than the source has.
+fn has_other_rows(planned: &PlannedSource, snapshot: &Snapshot) -> Result<bool> {
+    let changes = RowsDefinition::of_commit(snapshot)?.map(|earlier| planned.rows.changes_since(&earlier));
+    Ok(changes.is_some_and(|changes| !changes.is_empty()))
 }
 
 /// Ingests one source, and says what a person should know of it.

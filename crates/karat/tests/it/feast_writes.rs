@@ -255,5 +255,15 @@ fn what_reads_a_source_that_was_left_is_left_too() {
     assert_eq!(commits(), [value!(2), value!(1), value!(1)]);
     let rows = json(folder, &["query", "SELECT v FROM third"]);
     assert_eq!(rows["rows"], value!([{"v": 5}]));
+    // Nor does asking for it by name.
+    for name in ["second", "third"] {
+        let refused = karat(folder, &["sources", "ingest", name]).ends_with(1).stderr;
+        assert!(refused.contains("the definition of first changed since commit 2"), "{refused}");
+    }
+    assert_eq!(commits(), [value!(2), value!(1), value!(1)]);
+    karat(folder, &["sources", "ingest", "first", "--rebuild"]).ok();
+    karat(folder, &["sources", "ingest", "second", "--rebuild"]).ok();
+    karat(folder, &["sources", "ingest", "third", "--rebuild"]).ok();
+    assert_eq!(json(folder, &["query", "SELECT v FROM third"])["rows"], value!([{"v": 60}]));
     assert!(server.terminate().success());
 }
